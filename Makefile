@@ -1,0 +1,32 @@
+# make demo: set up, compile four sample films, show what came out.  make test: run all tests.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+JOBS   ?= 2
+
+.PHONY: demo test lint setup clean
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch -e '.[dev]'
+	touch $(READY)
+
+demo: $(READY)
+	$(BIN)/python -m stepc world render -o demo/films -n 4 --seed 1
+	$(BIN)/python -m stepc compile demo/films -o demo/out --seed 1
+	$(BIN)/python tests/show.py demo/out
+
+test: $(READY)
+	$(BIN)/python -m pytest -n $(JOBS)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy stepc
+
+clean:
+	rm -rf $(VENV) demo

@@ -1,0 +1,162 @@
+"""bridge: reference edges across clips and an event edge per clip, by asking.   tsg → stsg"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field
+
+from stepc.identity import Groups, looks
+from stepc.ir import types as t
+from stepc.ir.meaning import plain
+from stepc.ir.verify import entities
+from stepc.model.ask import name_objects, vote
+from stepc.model.requests import Event, Frame, SameObject
+from stepc.pipeline import Pass, Tools
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """A pair of objects of two clips and how many of how many answers called them one."""
+
+    first: str
+    second: str
+    yes: int
+    asked: int
+    key: str
+
+
+class Bridge(Pass[t.Tsg, t.Stsg]):
+    """Cross-clip bridging (section 3.1).
+
+    For each pair of objects of two clips the model is shown both keyframes, labels and
+    attributes and asked whether they are one. Being one is an equivalence: answers are taken in
+    the order of their confidence, and one that would make two objects of a clip the same, or
+    goes against an answer taken before, is refused and counted.
+    """
+
+    prune: Literal["none", "label", "attributes"] = "label"
+    """Which pairs are not asked about: `label` other labels, `attributes` also conflicting ones."""
+    samples: int = Field(3, ge=1)
+    """Answers sampled for each pair and each event."""
+    temperature: float = Field(0.7, ge=0)
+    """Sampling temperature."""
+    keep: float = Field(0.5, gt=0, le=1)
+    """The lowest confidence of a reference that is kept."""
+    frames: int = Field(4, ge=1)
+    """The most keyframes shown for an event."""
+
+    def run(self, unit: t.Tsg, tools: Tools) -> t.Stsg:
+        """The spatio-temporal scene graph."""
+        return t.raise_to(
+            t.Stsg,
+            unit,
+            references=tuple(self._references(unit, tools)),
+            events=tuple(self._events(unit, tools)),
+        )
+
+    def _references(self, unit: t.Tsg, tools: Tools) -> list[t.Reference]:
+        one_of = self._representatives(unit)
+        look, named, times = looks(unit), name_objects(unit), unit.keyframes
+        candidates = []
+        for i, a in enumerate(one_of):
+            for b in one_of[i + 1 :]:
+                if t.clip_of(a) == t.clip_of(b):
+                    continue
+                other = look[a].label != look[b].label
+                if self.prune != "none" and other:
+                    tools.counts.add("pairs pruned: other label")
+                elif self.prune == "attributes" and look[a].conflicts(look[b]):
+                    tools.counts.add("pairs pruned: conflicting attributes")
+                else:
+                    candidates.append((a, b))
+        at = {o.id: times[o.frames[0]].at for o in unit.objects}
+        requests = [
+            SameObject(
+                frames=tuple(Frame(video=unit.video.sha256, at=at[x]) for x in pair),
+                first=named[pair[0]],
+                second=named[pair[1]],
+            )
+            for pair in candidates
+        ]
+        replies = tools.ask().ask(requests, samples=self.samples, temperature=self.temperature)
+        judged = [
+            _Judged(a, b, sum(x.yes for x in reply.read), len(reply.read), reply.key)
+            for (a, b), reply in zip(candidates, replies, strict=True)
+            if reply.read
+        ]
+        tools.counts.add("pairs asked about", len(candidates))
+        return self._consistent(one_of, judged, tools)
+
+    def _representatives(self, unit: t.Tsg) -> list[str]:
+        """One node of each entity, the first one seen, in the order of the clips."""
+        entity = entities(unit)
+        first: dict[int, str] = {}
+        for o in unit.objects:
+            first.setdefault(entity[o.id], o.id)
+        return list(first.values())
+
+    def _consistent(
+        self, one_of: list[str], judged: list[_Judged], tools: Tools
+    ) -> list[t.Reference]:
+        groups = Groups((o, t.clip_of(o)) for o in one_of)
+        apart: list[tuple[str, str]] = []
+        taken: list[_Judged] = []
+        judged = sorted(judged, key=lambda j: -abs(j.yes / j.asked - 0.5))
+        for j in judged:
+            a, b = groups.root(j.first), groups.root(j.second)
+            if j.yes / j.asked < self.keep or 2 * j.yes <= j.asked:
+                if a == b:
+                    tools.counts.add("answers refused: contradict surer ones")
+                apart.append((j.first, j.second))
+                continue
+            told_apart = any({groups.root(x), groups.root(y)} == {a, b} for x, y in apart)
+            if (a != b and told_apart) or not groups.join(j.first, j.second):
+                tools.counts.add("answers refused: contradict surer ones")
+                continue
+            taken.append(j)
+        tools.counts.add("references", len(taken))
+        order = {(j.first, j.second): i for i, j in enumerate(judged)}
+        taken.sort(
+            key=lambda j: (one_of.index(j.first), one_of.index(j.second), order[j.first, j.second])
+        )
+        return [
+            t.Reference(
+                first=j.first,
+                second=j.second,
+                trust=t.Trust(votes=j.yes, asked=self.samples, verdict="yes"),
+                origin=t.Origin(asks=(j.key,)),
+            )
+            for j in taken
+        ]
+
+    def _events(self, unit: t.Tsg, tools: Tools) -> list[t.Event]:
+        requests = []
+        for clip in unit.clips:
+            times = [k.at for k in clip.keyframes]
+            n = min(self.frames, len(times))
+            shown = [times[round(i * (len(times) - 1) / max(1, n - 1))] for i in range(n)]
+            requests.append(
+                Event(frames=tuple(Frame(video=unit.video.sha256, at=at) for at in shown))
+            )
+        replies = tools.ask().ask(requests, samples=self.samples, temperature=self.temperature)
+        made = []
+        for clip, reply in zip(unit.clips, replies, strict=True):
+            ballots = [[(plain(a.event), a.event)] for a in reply.read]
+            votes = vote(ballots, [reply.key] * len(ballots), self.samples, 0.0)
+            if not votes:
+                tools.counts.add("clips without an event")
+                continue
+            best = max(votes, key=lambda v: v.trust.votes)
+            made.append(
+                t.Event(
+                    clip=clip.id,
+                    event=best.value,
+                    start=clip.start,
+                    end=clip.end,
+                    trust=best.trust,
+                    origin=best.origin,
+                )
+            )
+        return made

@@ -1,0 +1,120 @@
+"""confirm: ask of every node and edge whether it is in the video; "no" drops it.   fsg … stsg"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from stepc.ir import types as t
+from stepc.model.ask import name_objects
+from stepc.model.requests import (
+    AttributeClaim,
+    Claim,
+    Confirm,
+    EventClaim,
+    Frame,
+    Mention,
+    MotionClaim,
+    ObjectClaim,
+    RelationClaim,
+)
+from stepc.pipeline import Pass, Tools
+
+
+class ConfirmAll(Pass[t.Fsg, t.Fsg]):
+    """The second half of dual verification (section 3.1), at any level that is a graph.
+
+    Only what was not yet asked about is asked. What an element's keyframes show decides; an
+    element that hangs on a dropped one goes with it. An unreadable reply drops nothing.
+    """
+
+    keeps_level: ClassVar[bool] = True
+    frames: int = Field(2, ge=1)
+    """The most keyframes shown with a question about something of a whole clip."""
+
+    def run(self, unit: t.Fsg, tools: Tools) -> t.Fsg:
+        """The unit without what was denied."""
+        named = name_objects(unit)
+        objects = self._asked(unit, unit.objects, named, tools)
+        ids = {o.id for o in objects}
+        fields: dict[str, tuple[Any, ...]] = {"objects": tuple(objects)}
+        fields["attributes"] = tuple(a for a in unit.attributes if a.owner in ids)
+        fields["relations"] = tuple(r for r in unit.relations if {r.subject, r.object} <= ids)
+        if isinstance(unit, t.Tsg):
+            fields["motions"] = tuple(m for m in unit.motions if {m.source, m.target} <= ids)
+        if isinstance(unit, t.Stsg):
+            fields["references"] = tuple(r for r in unit.references if {r.first, r.second} <= ids)
+            fields["events"] = unit.events
+        rest = [
+            e
+            for name in ("attributes", "relations", "motions", "events")
+            for e in fields.get(name, ())
+        ]
+        kept = {
+            id(e): a for e, a in zip(rest, self._answers(unit, rest, named, tools), strict=True)
+        }
+        for name in ("attributes", "relations", "motions", "events"):
+            if name in fields:
+                fields[name] = tuple(kept[id(e)] for e in fields[name] if kept[id(e)] is not None)
+        return unit.evolve(**fields)
+
+    def _asked(
+        self, unit: t.Fsg, elements: Sequence[t.Object], named: dict[str, Mention], tools: Tools
+    ) -> list[t.Object]:
+        answers = self._answers(unit, list(elements), named, tools)
+        return [a for a in answers if a is not None]
+
+    def _answers(
+        self, unit: t.Fsg, elements: list[Any], named: dict[str, Mention], tools: Tools
+    ) -> list[Any]:
+        """Each element with its verdict, or None where it was denied."""
+        open_ = [e for e in elements if e.trust.verdict == "unasked"]
+        requests = [
+            Confirm(frames=self._shown(unit, e), claim=_claim(unit, e, named)) for e in open_
+        ]
+        verdicts: dict[int, Any] = {}
+        for e, reply in zip(open_, tools.ask().ask(requests), strict=True):
+            if not reply.read:
+                tools.counts.add("unanswered")
+                continue
+            kind = "object" if isinstance(e, t.Object) else e.op
+            yes = reply.read[0].yes
+            tools.counts.add(f"{kind}: {'confirmed' if yes else 'denied'}")
+            origin = t.Origin(
+                nodes=e.origin.nodes, asks=tuple(dict.fromkeys((*e.origin.asks, reply.key)))
+            )
+            trust = e.trust.model_copy(update={"verdict": "yes"})
+            changed = e.model_copy(update={"trust": trust, "origin": origin})
+            verdicts[id(e)] = changed if yes else None
+        return [verdicts.get(id(e), e) for e in elements]
+
+    def _shown(self, unit: t.Fsg, e: Any) -> tuple[Frame, ...]:
+        times = unit.keyframes
+        if isinstance(e, t.Motion):
+            chosen = [e.start, e.end]
+        elif isinstance(e, t.Event):
+            chosen = [k.at for k in times.values() if t.clip_of(k.id) == e.clip]
+            last = len(chosen) - 1
+            n = min(self.frames, len(chosen))
+            chosen = [chosen[round(i * last / max(1, n - 1))] for i in range(n)]
+        else:
+            chosen = [times[e.frames[0]].at]
+        return tuple(Frame(video=unit.video.sha256, at=at) for at in chosen)
+
+
+def _claim(unit: t.Fsg, e: Any, named: dict[str, Mention]) -> Claim:
+    match e:
+        case t.Object():
+            return ObjectClaim(target=named[e.id])
+        case t.Attribute():
+            return AttributeClaim(target=named[e.owner], kind=e.kind, value=e.value)
+        case t.Relation():
+            return RelationClaim(
+                subject=named[e.subject], predicate=e.predicate, object=named[e.object]
+            )
+        case t.Motion():
+            return MotionClaim(target=named[e.source], motion=e.motion)
+        case _:
+            return EventClaim(event=e.event)

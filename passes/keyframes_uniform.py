@@ -1,0 +1,38 @@
+"""keyframes-uniform: evenly spaced keyframes (the "w/o splitting" ablation).   clips → clips"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from stepc.ir.types import Clip, Clips, Keyframe
+from stepc.pipeline import Pass, Tools
+from stepc.video import frames
+
+
+class KeyframesUniform(Pass[Clips, Clips]):
+    """Keyframes at the middles of equal parts of a clip, in place of clustering."""
+
+    per_clip: int = Field(2, ge=1)
+    """Keyframes a clip; fewer where a clip has fewer frames."""
+
+    def run(self, unit: Clips, tools: Tools) -> Clips:
+        """The unit with new keyframes."""
+        source = tools.pictures.source(unit.video.sha256)
+        times: dict[str, list[int]] = {clip.id: [] for clip in unit.clips}
+        clips = iter(unit.clips)
+        clip = next(clips, None)
+        for at, _ in frames(source, 16):
+            while clip is not None and at >= clip.end:
+                clip = next(clips, None)
+            if clip is not None and at >= clip.start:
+                times[clip.id].append(at)
+        made = tuple(self._choose(c, times[c.id]) for c in unit.clips if times[c.id])
+        tools.counts.add("clips without a frame", len(unit.clips) - len(made))
+        tools.counts.add("keyframes", sum(len(c.keyframes) for c in made))
+        return unit.evolve(clips=made)
+
+    def _choose(self, clip: Clip, times: list[int]) -> Clip:
+        count = min(self.per_clip, len(times))
+        chosen = [times[(2 * i + 1) * len(times) // (2 * count)] for i in range(count)]
+        keyframes = tuple(Keyframe(id=f"{clip.id}.k{i}", at=at) for i, at in enumerate(chosen))
+        return Clip(id=clip.id, start=clip.start, end=clip.end, keyframes=keyframes)

@@ -1,0 +1,199 @@
+"""parse: a frame scene graph for each keyframe, request by request, by votes.   clips → fsg"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from pydantic import Field
+
+from stepc.ir import types as t
+from stepc.ir.meaning import inverse, normal, plain, predicate_form
+from stepc.model.ask import Vote, name_objects, vote
+from stepc.model.requests import (
+    Classify,
+    Describe,
+    Frame,
+    ListObjects,
+    Narrate,
+    Relate,
+    Request,
+)
+from stepc.pipeline import Pass, Tools
+
+
+class Parse(Pass[t.Clips, t.Fsg]):
+    """Semantics parsing (section 3.1): narrative, objects, kinds, attributes, relations.
+
+    Every request is sampled; an element's share of the answers is its confidence, and what is
+    below `keep` is dropped (the first half of dual verification).
+    """
+
+    samples: int = Field(3, ge=1)
+    """Answers sampled for each request (the paper does not say how many)."""
+    temperature: float = Field(0.7, ge=0)
+    """Sampling temperature; 0 makes all samples alike."""
+    keep: float = Field(0.5, gt=0, le=1)
+    """The lowest confidence that is kept (the paper does not say which)."""
+    objects: int = Field(12, ge=1)
+    """The most objects of a keyframe; pairs grow with its square."""
+
+    def run(self, unit: t.Clips, tools: Tools) -> t.Fsg:
+        """The frame scene graphs."""
+        fsg = self._objects(unit, tools)
+        fsg = self._attributes(fsg, tools)
+        return self._relations(fsg, tools)
+
+    def _ask(self, tools: Tools, requests: list[Request], samples: int | None = None) -> list[Any]:
+        n = samples or self.samples
+        return tools.ask().ask(requests, samples=n, temperature=self.temperature)
+
+    def _objects(self, unit: t.Clips, tools: Tools) -> t.Fsg:
+        frames = {k.id: Frame(video=unit.video.sha256, at=k.at) for k in unit.keyframes.values()}
+        told = self._ask(tools, [Narrate(frames=(f,)) for f in frames.values()])
+        lists: list[Request] = []
+        whose: list[str] = []
+        for frame_id, reply in zip(frames, told, strict=True):
+            for answer in reply.read:
+                whose.append(frame_id)
+                lists.append(ListObjects(frames=(frames[frame_id],), narrative=answer.narrative))
+        listed: dict[str, list[tuple[str, tuple[str, ...]]]] = {f: [] for f in frames}
+        for frame_id, reply in zip(whose, self._ask(tools, lists, 1), strict=True):
+            for answer in reply.read:
+                listed[frame_id].append((reply.key, answer.objects))
+        found: list[tuple[str, Vote]] = []
+        for frame_id, answers in listed.items():
+            votes = vote(
+                [_numbered(labels) for _, labels in answers],
+                [key for key, _ in answers],
+                self.samples,
+                self.keep,
+            )
+            asked = {c for _, labels in answers for c, _ in _numbered(labels)}
+            tools.counts.add("objects dropped: few votes", len(asked) - len(votes))
+            tools.counts.add("objects dropped: too many", max(0, len(votes) - self.objects))
+            found += [(frame_id, v) for v in votes[: self.objects]]
+        names = t.ordinals(f"{frame_id}/{t.slug(v.value)}" for frame_id, v in found)
+        nodes = [
+            t.Object(
+                op="static",
+                id=name,
+                label=v.value,
+                frames=(frame_id,),
+                trust=v.trust,
+                origin=v.origin,
+            )
+            for name, (frame_id, v) in zip(names, found, strict=True)
+        ]
+        fsg = t.raise_to(t.Fsg, unit, objects=tuple(nodes))
+        return fsg.evolve(objects=tuple(self._kinds(fsg, frames, tools)))
+
+    def _kinds(self, fsg: t.Fsg, frames: dict[str, Frame], tools: Tools) -> list[t.Object]:
+        named = name_objects(fsg)
+        requests: list[Request] = [
+            Classify(frames=(frames[o.frames[0]],), target=named[o.id]) for o in fsg.objects
+        ]
+        made = []
+        for o, reply in zip(fsg.objects, self._ask(tools, requests), strict=True):
+            count = Counter(a.kind for a in reply.read)
+            if not count:
+                tools.counts.add("objects of unknown kind, taken as static")
+            op = "dynamic" if count["dynamic"] > count["static"] else "static"
+            origin = t.Origin(asks=tuple(dict.fromkeys((*o.origin.asks, reply.key))))
+            made.append(o.model_copy(update={"op": op, "origin": origin}))
+        return made
+
+    def _attributes(self, fsg: t.Fsg, tools: Tools) -> t.Fsg:
+        named, times = name_objects(fsg), fsg.keyframes
+        requests: list[Request] = [
+            Describe(
+                frames=(Frame(video=fsg.video.sha256, at=times[o.frames[0]].at),),
+                target=named[o.id],
+            )
+            for o in fsg.objects
+        ]
+        made: list[t.Attribute] = []
+        for o, reply in zip(fsg.objects, self._ask(tools, requests), strict=True):
+            ballots = [
+                [((a.kind, plain(a.value)), a) for a in _plain_kinds(answer.attributes)]
+                for answer in reply.read
+            ]
+            votes = vote(ballots, [reply.key] * len(ballots), self.samples, self.keep)
+            said = {c for b in ballots for c, _ in b}
+            tools.counts.add("attributes dropped: few votes", len(said) - len(votes))
+            names = t.ordinals(f"{o.id}/{t.slug(v.value.value)}" for v in votes)
+            made += [
+                t.Attribute(
+                    id=name,
+                    kind=v.value.kind,
+                    value=v.value.value,
+                    frames=o.frames,
+                    trust=v.trust,
+                    origin=v.origin,
+                )
+                for name, v in zip(names, votes, strict=True)
+            ]
+        return fsg.evolve(attributes=tuple(made))
+
+    def _relations(self, fsg: t.Fsg, tools: Tools) -> t.Fsg:
+        named, times = name_objects(fsg), fsg.keyframes
+        pairs = [
+            (a, b)
+            for i, a in enumerate(fsg.objects)
+            for b in fsg.objects[i + 1 :]
+            if a.frames == b.frames
+        ]
+        requests: list[Request] = [
+            Relate(
+                frames=(Frame(video=fsg.video.sha256, at=times[a.frames[0]].at),),
+                subject=named[a.id],
+                object=named[b.id],
+            )
+            for a, b in pairs
+        ]
+        made: list[t.Relation] = []
+        for (a, b), reply in zip(pairs, self._ask(tools, requests), strict=True):
+            ballots = [
+                [(plain(p), predicate_form(p)) for p in answer.predicates if plain(p)]
+                for answer in reply.read
+            ]
+            votes = vote(ballots, [reply.key] * len(ballots), self.samples, self.keep)
+            said = {c for ballot in ballots for c, _ in ballot}
+            tools.counts.add("relations dropped: few votes", len(said) - len(votes))
+            for v in votes:
+                if any(_contradicts(v, other) for other in votes):
+                    tools.counts.add("relations dropped: contradicted by more votes")
+                    continue
+                made.append(
+                    t.Relation(
+                        subject=a.id,
+                        object=b.id,
+                        predicate=v.value,
+                        frames=a.frames,
+                        trust=v.trust,
+                        origin=v.origin,
+                    )
+                )
+        return fsg.evolve(relations=tuple(made))
+
+
+def _numbered(labels: tuple[str, ...]) -> list[tuple[tuple[str, int], str]]:
+    """Each label with its number among equal ones, so that two cups are two."""
+    count: Counter[str] = Counter()
+    numbered = []
+    for label in labels:
+        count[normal(label)] += 1
+        numbered.append(((normal(label), count[normal(label)]), label))
+    return numbered
+
+
+def _plain_kinds(attributes: tuple[Any, ...]) -> list[Any]:
+    """Attributes whose kind is one lower-case word."""
+    return [a.model_copy(update={"kind": t.slug(a.kind)}) for a in attributes]
+
+
+def _contradicts(weak: Vote, strong: Vote) -> bool:
+    """Whether `strong` says the inverse of an antisymmetric `weak` and has at least its votes."""
+    back = inverse(weak.value)
+    differs = back is not None and back != plain(weak.value) and back == plain(strong.value)
+    return differs and strong.trust.votes >= weak.trust.votes

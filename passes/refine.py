@@ -1,0 +1,182 @@
+"""refine: other question types and smoother rationales, in the language model's words.   qra → qra"""
+
+from __future__ import annotations
+
+import random
+import re
+
+from pydantic import Field
+
+from stepc.ir import types as t
+from stepc.ir.meaning import mentions, unfinished
+from stepc.model.requests import Reword, Smooth
+from stepc.pipeline import Pass, Tools
+from stepc.query import finds_value
+
+
+class Refine(Pass[t.Qras, t.Qras]):
+    """Diversified question types and smoothed rationales (section 3.2, appendix A.2).
+
+    A refined text is kept only if every entity, relation and answer that mattered is still
+    there and no answer was let out; else the original stays, and a statistic counts it. A
+    refined sample is unchecked until `check` has proved it again.
+    """
+
+    questions: float = Field(1.0, ge=0, le=1)
+    """Share of the questions that are said anew."""
+    yes_no: float = Field(0.25, ge=0, le=1)
+    """Share of those that become yes-no questions."""
+    rationales: float = Field(1.0, ge=0, le=1)
+    """Share of the rationales that are smoothed."""
+    temperature: float = Field(0.0, ge=0)
+    """Sampling temperature."""
+
+    def run(self, unit: t.Qras, tools: Tools) -> t.Qras:
+        """The unit with refined texts."""
+        rngs = [tools.rng(unit, "refine", i) for i in range(len(unit.samples))]
+        paths = {p.id: p for p in unit.paths}
+        samples = [
+            s if s.form != "open" else self._plan(unit, paths[s.path], s, rng)
+            for s, rng in zip(unit.samples, rngs, strict=True)
+        ]
+        asked = [i for i, rng in enumerate(rngs) if rng.random() < self.questions]
+        rewords = [
+            Reword(
+                frames=(),
+                form=samples[i].form,
+                question=samples[i].question,
+                reply=samples[i].claim or samples[i].answer,
+            )
+            for i in asked
+        ]
+        told = [i for i, rng in enumerate(rngs) if rng.random() < self.rationales]
+        smooths = [
+            Smooth(
+                frames=(),
+                question=unit.samples[i].question,
+                steps=tuple(b.text for b in unit.samples[i].rationale),
+                reply=unit.samples[i].answer,
+            )
+            for i in told
+        ]
+        replies = tools.ask().ask([*rewords, *smooths], temperature=self.temperature)
+        made = list(unit.samples)
+        for i, reply in zip(asked, replies[: len(asked)], strict=True):
+            text = tidy(reply.read[0].text) if reply.read else ""
+            lost = _lost_question(text, samples[i], unit.samples[i])
+            tools.counts.add("questions kept as they were" if lost else "questions refined")
+            if lost:
+                tools.counts.add(f"refused: {lost}")
+            elif text != made[i].question:
+                made[i] = samples[i].model_copy(
+                    update={"question": text, "wording": "refined", "checked": False}
+                )
+        for i, reply in zip(told, replies[len(asked) :], strict=True):
+            sentences = split_sentences(tidy(reply.read[0].text)) if reply.read else []
+            lost = _lost_rationale(sentences, made[i])
+            tools.counts.add("rationales kept as they were" if lost else "rationales refined")
+            if lost:
+                tools.counts.add(f"refused: {lost}")
+                continue
+            rationale = tuple(
+                b.model_copy(update={"text": text})
+                for b, text in zip(made[i].rationale, sentences, strict=True)
+            )
+            if rationale != made[i].rationale:
+                made[i] = made[i].model_copy(
+                    update={"rationale": rationale, "wording": "refined", "checked": False}
+                )
+        return unit.evolve(samples=tuple(made))
+
+    def _plan(self, unit: t.Qras, path: t.Path, s: t.Sample, rng: random.Random) -> t.Sample:
+        """The sample as a yes-no one where that is drawn; its claim is true, or known to be false.
+
+        A claim that would say a sub-answer is not made.
+
+        False claims are values only: the graph says which one value is true, while an object
+        that the graph does not name could be there all the same (open world).
+        """
+        last = path.steps[-1]
+        if last.edge == "event" or rng.random() >= self.yes_no:
+            return s
+        claim, answer = s.answer, "yes"
+        if finds_value(last) and rng.random() < 0.5:
+            others = sorted(_rivals(unit, last) - {s.answer})
+            if others:
+                claim, answer = rng.choice(others), "no"
+        if any(mentions(claim, b.answer) for b in s.rationale[:-1]):
+            return s
+        return s.model_copy(update={"form": "yes-no", "claim": claim, "answer": answer})
+
+
+def _rivals(unit: t.Qras, step: t.Step) -> set[str]:
+    """Values of the same kind that other objects of the video have."""
+    if step.edge == "motion":
+        return {m.motion for m in unit.motions}
+    kind = next(a.kind for a in unit.attributes if a.id == step.far)
+    return {a.value for a in unit.attributes if a.kind == kind}
+
+
+def tidy(text: str) -> str:
+    """A reply as prose: no space before marks, sentences begin with a capital."""
+    text = re.sub(r"\s+([.,;:?!])", r"\1", " ".join(text.split())).strip().strip('"').strip()
+    return re.sub(r"(^|[.!?]\s+)([a-z])", lambda m: m[1] + m[2].upper(), text)
+
+
+def split_sentences(text: str) -> list[str]:
+    """The sentences of a text."""
+    return [s for s in re.split(r"(?<=[.!?])\s+", text) if s]
+
+
+def _needed(query: t.Query) -> list[str]:
+    """The words of a query: every label, value, predicate and event it names."""
+    words: list[str] = []
+    for op in query:
+        match op:
+            case t.Node():
+                words.append(op.label)
+            case t.Given():
+                words.append(op.value)
+            case t.Follow():
+                words.append(op.word)
+            case t.During():
+                words.append(op.event or "")
+    return [w for w in words if w]
+
+
+def _lost_question(text: str, new: t.Sample, old: t.Sample) -> str:
+    """What a reworded question has lost or let out, or nothing."""
+    if unfinished(text) or not text.endswith("?") or len(split_sentences(text)) != 1:
+        return "not one question"
+    needed = _needed(old.query)
+    if new.form == "yes-no":
+        last = old.query[-2] if len(old.query) > 1 else None
+        last = old.query[-3] if isinstance(last, t.Unique) else last
+        if isinstance(last, t.Follow) and last.edge == "attr" and needed:
+            needed = needed[:-1]
+        needed.append(new.claim)
+        if not re.match(r"(is|are|was|were|does|do|did|has|have|can|while|during)\b", text, re.I):
+            return "not a yes-no question"
+    hidden = [b.answer for b in old.rationale]
+    if new.form == "yes-no":
+        hidden = hidden[:-1]
+        if new.answer == "no":
+            hidden.append(old.answer)
+    if not all(mentions(text, w) for w in needed):
+        return "something asked about is gone"
+    if any(mentions(text, h) for h in hidden):
+        return "it says an answer"
+    return ""
+
+
+def _lost_rationale(sentences: list[str], sample: t.Sample) -> str:
+    """What a smoothed rationale has lost, or nothing."""
+    if unfinished(*sentences) or len(sentences) != len(sample.rationale):
+        return "not one sentence a step"
+    for text, because in zip(sentences, sample.rationale, strict=True):
+        own = [op for op in because.query if not isinstance(op, t.During)]
+        if len(because.query) > len(sample.rationale[0].query) + 2:
+            own = own[-3:]
+        if not all(mentions(text, w) for w in [because.answer, *_needed(tuple(own))]):
+            return "a step is gone"
+    return ""

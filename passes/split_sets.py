@@ -1,0 +1,41 @@
+"""split-sets: train, validation and test by video, never by question.   corpus → corpus"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from stepc.diagnostics import Statistics
+from stepc.pipeline import Corpus, LinkPass
+
+
+class SplitSets(LinkPass):
+    """Puts each video into one set by a hash of seed and content.
+
+    All questions of a video are in its set, copies of a video under other names too, and
+    adding videos moves none.
+    """
+
+    val: float = Field(0.1, ge=0, le=1)
+    """Share of the videos for validation."""
+    test: float = Field(0.1, ge=0, le=1)
+    """Share of the videos for testing."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.val + self.test > 1:
+            raise ValueError("val and test are more than the whole")
+        return self
+
+    def run(self, corpus: Corpus, seed: int, counts: Statistics) -> Corpus:
+        """The corpus with the set of every unit."""
+        sets = []
+        for unit in corpus.units:
+            key = f"{seed}/{unit.video.sha256}".encode()
+            at = int.from_bytes(hashlib.sha256(key).digest()[:8], "big") / 2**64
+            name = "test" if at < self.test else "val" if at < self.test + self.val else "train"
+            counts.add(f"videos in {name}")
+            sets.append((unit.name, name))
+        return corpus.model_copy(update={"sets": tuple(sets)})

@@ -1,0 +1,104 @@
+"""What `stepc explain CODE` says: a page for every diagnostic.
+
+A page of a broken rule of the IR begins with the rule itself (`stepc/ir/verify.py`).
+"""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+
+from stepc.ir.verify import RULES
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a code means, and how to get out of it."""
+
+    title: str
+    text: str
+    wrong: str = ""
+    right: str = ""
+
+    def shown(self, code: str) -> str:
+        """The page as printed."""
+        parts = [f"{code}: {self.title}", textwrap.fill(self.text, 88)]
+        if self.wrong:
+            parts.append("Wrong:\n\n" + textwrap.indent(self.wrong, "    "))
+        if self.right:
+            parts.append("Right:\n\n" + textwrap.indent(self.right, "    "))
+        return "\n\n".join(parts)
+
+
+PAGES: dict[str, Page] = {
+    "B001": Page("the video file is empty", "It has no bytes. A copy was interrupted, or it was never written. Copy it again or remove it."),
+    "B002": Page("a file cannot be decoded as video", "FFmpeg, which reads the file, finds no video in it: it is another kind of file, or its index is missing because it was cut off. Check that it plays, or convert it."),
+    "B003": Page("a file has no video stream", "It holds sound, or pictures of an album, and no video. stepc compiles what can be seen."),
+    "B004": Page("a video has no frames", "There is a video stream and nothing in it that can be shown."),
+    "B005": Page("a video is too small", "Below 16 pixels on a side nothing can be seen in a frame."),
+    "B006": Page("a file cannot be read", "It is not there, or you may not read it. Check the path and its permissions."),
+    "B007": Page("a video is damaged", "Decoding began and then failed. The rest of the corpus is compiled. Copy the file again, or cut off the damaged end."),
+    "B008": Page("a video file is not at hand", "A pass needs pictures of a video, and only its IR was given. Name the file; it is found by its content, not by its name.", "stepc opt kitchen.ir --pipeline keyframes", "stepc opt kitchen.ir --pipeline keyframes --video kitchen.mp4"),
+    "B009": Page("a file's name is not UTF-8", "The name of a video becomes the name of its unit and stands in the dataset, which is UTF-8. Rename the file."),
+    "B010": Page("a folder holds no video", "In a folder stepc takes the files whose extension is that of a video and leaves the rest alone. A file named by itself is always tried."),
+    "B011": Page("two videos have one name", "A unit is called by its file's name without extension, and no two may be called the same. The first in order is compiled. Rename the other."),
+    "B012": Page("memory ran out", "The video was given up; the rest of the corpus is compiled. Fewer workers (--jobs 1) need less memory."),
+    "B013": Page("a worker ended", "The process that compiled the video was ended from outside, most often for want of memory. Try it with --jobs 1."),
+    "B014": Page("a file cannot be written", "The disk is full, or the folder may not be written. What was written before is whole."),
+    "I001": Page("the text of an IR file cannot be read", "A line is not a statement of the IR. `grammar/ir.lark` shows every statement.", "static  c0/table table [3/3 yes]", 'static  c0/table "table" [3/3 yes]'),
+    "I002": Page("an IR file is of another schema version", "It was written by another version of stepc.", 'stsg 2 "kitchen"', 'stsg 1 "kitchen"'),
+    "I003": Page("a statement of an IR file holds a wrong value", "The line has the right form, and a value in it is out of its range, stands in the wrong place, or is missing.", "clip    c0 0.000..2.000\nframe   c1.k0 at 0.500", "clip    c0 0.000..2.000\nframe   c0.k0 at 0.500"),
+    "I004": Page("a statement is not of the file's level", "The header says which level the file is of. Motions begin with tsg, references and events with stsg, paths with paths, samples with qra.", 'fsg 1 "kitchen"\n…\nref     c0/table == c1/table [2/3 yes]', 'stsg 1 "kitchen"\n…\nref     c0/table == c1/table [2/3 yes]'),
+    "M001": Page("a call was never recorded", "A cassette answers only what was asked when it was recorded. The instruction, the keyframes, the number of samples, the temperature or the seed is another now. Record it again.", "", "stepc compile videos -o out --model embedded --record calls.jsonl"),
+    "M002": Page("there is no such cassette", "The file after `replay:` is not there."),
+    "M003": Page("a cassette is damaged", "A line of it is not a recorded call."),
+    "M004": Page("a model cannot be loaded", "The name is neither a folder nor a hub id of an image-text-to-text model, or what the model needs is not installed.", "", "stepc compile videos -o out --model HuggingFaceTB/SmolVLM2-500M-Video-Instruct"),
+    "M005": Page("a set of templates cannot be used", "A set is a folder with one template for each request. Each begins with `{#- answer: json -#}` or `{#- answer: words -#}`; a variable that the request does not have is an error."),
+    "M006": Page("the embedded model recognised nothing", "It is a small model that knows the rendered world (`stepc world render`) and nothing else. For real footage name a Video-LLM: a hub id or a folder of any transformers image-text-to-text model.", "stepc compile holiday.mp4 -o out", "stepc compile holiday.mp4 -o out --model Qwen/Qwen2.5-VL-7B-Instruct"),
+    "P001": Page("a pipeline cannot be read", "Passes are separated by commas; options stand in brackets.", "split keyframes", "split,keyframes(per_clip=3)"),
+    "P002": Page("there is no such pass", "`stepc passes` lists them.", "split,keyfames", "split,keyframes"),
+    "P003": Page("a pass has no such option", "`stepc passes PASS` lists its options.", "keyframes(n=3)", "keyframes(per_clip=3)"),
+    "P004": Page("an option has a wrong value", "`stepc passes PASS` says what an option takes.", "parse(samples=0)", "parse(samples=3)"),
+    "P005": Page("two passes do not meet", "Each pass takes one level of the IR and gives one. Levels are checked before anything runs.", "split,keyframes,merge", "split,keyframes,parse,merge"),
+    "P006": Page("a pass needs a model", "It asks a Video-LLM.", "stepc opt f.fsg --pipeline confirm", "stepc opt f.fsg --pipeline confirm --model embedded"),
+    "P007": Page("a pass needs a spec", "`sample` and `compose` are driven by a .step file."),
+    "P008": Page("a unit breaks the IR's rules", "A pass was given, or gave, a unit that does not verify. The rules it breaks follow. After a pass of stepc this is a mistake of ours: please report it with the input (`--dump-after`)."),
+    "S001": Page("a spec cannot be read", "A word or a mark stands where none of its kind may stand; the help line says what may. Strings stand in double quotes on one line.", "paths { steps 1: 1/2 2: 1/2 }", "paths { steps 1: 1/2, 2: 1/2 }"),
+    "S002": Page("a string has an unknown escape", r'Only \" \\ \n \t and \u with four digits are known.', r'ask "a \q"', r'ask "a \\"'),
+    "S101": Page("there is no such edge kind", "The STSG has five: attr, rel, motion, ref, event.", "start attributes, rel", "start attr, rel"),
+    "S102": Page("the ends of an edge need names of their own", "Both ends and the edge itself are placeholders, so the three must differ.", "edge rel(o -> o) { }", "edge rel(s -> o) { }"),
+    "S103": Page("only an end of the edge can be found", "`find` names one of the two ends in the head of the block.", "edge rel(s -> o) { find x { … } }", "edge rel(s -> o) { find o { … } }"),
+    "S104": Page("an event cannot single out an object", "All objects of a clip are seen while its event happens, so it describes none of them. An event can be asked for, and can give a time range.", "expand attr, event", "expand attr"),
+    "S201": Page("no path has that many steps", "A path has at least one step, and a range goes upwards.", "steps 3..1", "steps 1..3"),
+    "S202": Page("a share is not between nothing and the whole", "Shares are fractions or percentages up to 1.", "during 3/2", "during 2/3"),
+    "S203": Page("a count is below one", "At least one path is sampled.", "count 0 per video", "count 12 per video"),
+    "S204": Page("the shares do not add up", "Either each number of steps has a share and they add up to 1, or none has one.", "steps 1: 1/2, 2: 1/3", "steps 1: 1/2, 2: 1/2"),
+    "S205": Page("a number of steps is there twice", "Ranges may not overlap.", "steps 1..2, 2..3", "steps 1..3"),
+    "S210": Page("no path can be that long", "A node is described by one edge a step. `attr` and `motion` end in a value, which is not described further; only `rel` and `ref` lead on.", "steps 3\n  expand attr", "steps 3\n  expand attr, rel"),
+    "S301": Page("a placeholder means nothing here", "An edge's wordings know its two ends, by the names in the head of the block, and `{rel}` for a relation's predicate.", 'edge rel(s -> o) { find o { ask "What is {x} {rel}?" } }', 'edge rel(s -> o) { find o { ask "What is {s} {rel}?" } }'),
+    "S302": Page("a placeholder has no such part", "Only a value has `.kind` (of an attribute) and only an end of a reference has `.event`.", '"{v.name}"', '"{v.kind}"'),
+    "S303": Page("a brace without its partner", "Placeholders are written {name}; a brace cannot be written otherwise.", '"What is {o?"', '"What is {o}?"'),
+    "S304": Page("a wording is empty", "A question, a name or a sentence needs words.", 'ask ""', 'ask "What is {o} doing?"'),
+    "S305": Page("something is there twice", "Each clause, block and line is written once; alternatives are separated by `|`.", 'ask "A?"\n    ask "B?"', 'ask "A?" | "B?"'),
+    "S306": Page("`before` must say the event and the question", "It is how a question is given its time range.", 'before "Once, {question}"', 'before "While {event}, {question}"'),
+    "S307": Page("a spec needs a `paths` block", "It says what to sample; everything in it has a default.", "spec mine\nedge attr(o -> v) { … }", "spec mine\npaths { }\nedge attr(o -> v) { … }"),
+    "S308": Page("a kind to start from has no wording", "A kind in `start` needs an `edge` block with a `find`.", "start attr, motion\n…\nedge attr(o -> v) { … }", "start attr\n…\nedge attr(o -> v) { … }"),
+    "S309": Page("a kind to expand along has no `name`", "An expanded node is replaced by a description: the `name` of the edge it is expanded along.", 'find s { ask "What is {rel} {o}?" … }', 'find s { ask "What is {rel} {o}?" name "the object {rel} {o}" … }'),
+    "S310": Page("a time range cannot be said", "Some paths get a time range, and there is no `during` block to word it.", "paths { during 1/2 }", 'paths { during 1/2 }\nduring { before "While {event}, {question}" }'),
+    "S311": Page("a question says its answer", "`ask` may not mention the end that is found.", 'find o { ask "Is {s} {rel} {o}?" }', 'find o { ask "What is {s} {rel}?" }'),
+    "S312": Page("a description says what it describes", "`name` stands in a longer question for the found node, whose name is a sub-answer.", 'find s { name "{s}, {rel} {o}" }', 'find s { name "the object {rel} {o}" }'),
+    "S313": Page("a value needs no `name`", "Only objects are expanded; the value of an attribute, a motion and an event only end a path.", 'find v { name "red" }', "find v { }"),
+    "S314": Page("a `find` lacks a line", "`ask` words the step as a question, `because` is its sentence in the rationale; both are needed.", 'find v { ask "What is {o} like?" }', 'find v { ask "What is {o} like?" because "{o} is {v}." }'),
+    "S315": Page("an `edge` block is never used", "Its kind is neither in `start` nor in `expand`.", "start attr\nexpand attr\n…\nedge motion(o -> m) { … }", "start attr, motion\nexpand attr\n…\nedge motion(o -> m) { … }"),
+    "U001": Page("a command cannot be carried out as given", "The words of the command line do not fit together; the message says which."),
+}  # fmt: skip
+
+PAGES |= {
+    rule.code: Page(
+        rule.says,
+        f"A rule of the IR from level {rule.since} on. It is checked after every pass and by "
+        "`stepc opt`. A file written by hand breaks it where the caret stands; the output of "
+        "a pass never should.",
+    )
+    for rule in RULES
+}

@@ -1,0 +1,428 @@
+"""Compiling a corpus: find the videos, compile each alone, link, write the dataset.
+
+A unit that fails becomes a diagnostic and the rest goes on. Files appear whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from stepc import __version__
+from stepc.diagnostics import Diagnostic, Place, Statistics, StepcError, fail, printable
+from stepc.ir import types as t
+from stepc.ir.text import write
+from stepc.model.ask import Asker
+from stepc.pipeline import (
+    Corpus,
+    LinkPass,
+    Options,
+    Pass,
+    Tools,
+    check_levels,
+    parse_pipeline,
+    pipeline_text,
+    run,
+)
+from stepc.spec.read import read_spec
+from stepc.video import Pictures, probe
+
+EXTENSIONS = frozenset(
+    [
+        ".mp4",
+        ".m4v",
+        ".mov",
+        ".mkv",
+        ".webm",
+        ".avi",
+        ".mpg",
+        ".mpeg",
+        ".mts",
+        ".m2ts",
+        ".ts",
+        ".wmv",
+        ".flv",
+        ".ogv",
+        ".3gp",
+        ".gif",
+    ]
+)
+"""What is taken for a video in a folder; a file named by itself is always tried."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """Everything that decides what a compile gives."""
+
+    pipeline: str
+    link: str
+    spec_text: str
+    spec_name: str
+    model: str
+    templates: str | None = None
+    seed: int = 0
+    verify_each: bool = True
+    record: Path | None = None
+
+
+@dataclass
+class Result:
+    """What became of one video."""
+
+    path: Path
+    name: str
+    unit: t.Qras | None = None
+    stsg: str = ""
+    identity: str = ""
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+def find_videos(places: list[Path]) -> tuple[list[Path], list[Diagnostic]]:
+    """The video files in `places` (files or folders), sorted, and what is wrong with the rest."""
+    found: dict[Path, None] = {}
+    wrong: list[Diagnostic] = []
+    for place in places:
+        shown = Place(printable(str(place)))
+        if place.is_dir():
+            inside = sorted(
+                (p for p in place.rglob("*") if p.is_file() and p.suffix.lower() in EXTENSIONS),
+                key=os.fsencode,
+            )
+            if not inside:
+                help = "videos are " + " ".join(sorted(EXTENSIONS))
+                wrong.append(Diagnostic("B010", "there is no video in this folder", shown, help))
+            found |= dict.fromkeys(inside)
+        elif place.exists():
+            found[place] = None
+        else:
+            wrong.append(Diagnostic("B006", "there is no such file or folder", shown))
+    videos: list[Path] = []
+    names: dict[str, Path] = {}
+    seen: set[Path] = set()
+    for path in sorted(found, key=lambda p: (unit_name(p), os.fsencode(p))):
+        shown = Place(printable(str(path)))
+        real = path.resolve()
+        if real in seen:
+            continue
+        seen.add(real)
+        try:
+            str(path).encode("utf-8")
+        except UnicodeEncodeError:
+            message = "the file's name is not UTF-8"
+            wrong.append(Diagnostic("B009", message, shown, "rename the file"))
+            continue
+        name = unit_name(path)
+        if name in names:
+            message = f"another video is already called `{name}`: {printable(str(names[name]))}"
+            wrong.append(Diagnostic("B011", message, shown, "rename one of them"))
+            continue
+        names[name] = path
+        videos.append(path)
+    return videos, wrong
+
+
+def unit_name(path: Path) -> str:
+    """What a video's unit is called: the file's name without its extension."""
+    return printable(path.stem) or "video"
+
+
+def split_pipeline(text: str) -> tuple[list[Pass[Any, Any]], list[LinkPass]]:
+    """Unit passes and link passes of a pipeline. Raises StepcError (P005) if they are mixed."""
+    passes = parse_pipeline(text.strip(","))
+    units = [p for p in passes if isinstance(p, Pass)]
+    links = [p for p in passes if isinstance(p, LinkPass)]
+    ordered: list[Options] = [*units, *links]
+    if ordered != list(passes):
+        late = next(p for p, q in zip(passes, ordered, strict=True) if p is not q)
+        message = f"`{late.name}` joins a corpus, and passes over one video come after it"
+        raise fail("P005", message, Place("--pipeline"), "put it last")
+    return units, links
+
+
+class Compiler:
+    """Compiles one video after another with one model."""
+
+    def __init__(self, order: Order) -> None:
+        self.order = order
+        self.passes, _ = split_pipeline(order.pipeline)
+        self.spec = read_spec(order.spec_text, order.spec_name)
+        self.pictures = Pictures()
+        self._asker: Asker | None = None
+
+    def asker(self) -> Asker:
+        """The model; loaded when it is first needed. Raises StepcError (M002-M005)."""
+        if self._asker is None:
+            from stepc.model.load import load
+
+            o = self.order
+            self._asker = load(
+                o.model, self.pictures, seed=o.seed, templates=o.templates, record=o.record
+            )
+        return self._asker
+
+    def start(self, path: Path) -> t.Clips:
+        """The unit of a video before any pass. Raises StepcError (B001-B006)."""
+        source = probe(path)
+        self.pictures.add(source)
+        try:
+            return t.Clips(name=unit_name(path), video=source.video)
+        except ValidationError as error:
+            raise fail("B002", str(error), Place(printable(str(path)))) from error
+
+    def tools(self) -> Tools:
+        """Fresh tools for one unit."""
+        return Tools(self.pictures, self.asker, self.spec, self.order.seed)
+
+    def compile(self, path: Path) -> Result:
+        """Compile one video; what goes wrong with it is in the result."""
+        result = Result(path, unit_name(path))
+        place = printable(str(path))
+        try:
+            unit: t.Unit = self.start(path)
+            tools = self.tools()
+            result.identity = self.asker().backend.identity
+            for i, done in enumerate(
+                run(self.passes, unit, tools, verify_each=self.order.verify_each)
+            ):
+                unit = done.unit
+                key = f"{i + 1}:{done.name}"
+                result.counts[key] = dict(done.counts)
+                result.seconds[key] = done.seconds
+                if type(unit) is t.Stsg:
+                    result.stsg = write(unit)
+            if isinstance(unit, t.Qras):
+                result.unit = unit
+                result.stsg = write(t.raise_to(t.Stsg, unit))
+        except StepcError as error:
+            result.diagnostics = error.in_file(place).diagnostics
+        except MemoryError:
+            result.diagnostics = (Diagnostic("B012", "memory ran out", Place(place)),)
+        finally:
+            self.pictures.sources.clear()
+        return result
+
+
+_worker: Compiler | None = None
+
+
+def _begin(order: Order) -> None:
+    global _worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _worker = Compiler(order)
+
+
+def _work(path: Path) -> Result:
+    assert _worker is not None
+    return _worker.compile(path)
+
+
+def results(videos: list[Path], order: Order, jobs: int, compiler: Compiler) -> Iterator[Result]:
+    """The results as they are ready, in whatever order; with `jobs` workers."""
+    if jobs <= 1 or len(videos) <= 1 or order.record is not None:
+        for path in videos:
+            yield compiler.compile(path)
+        return
+    import multiprocessing
+
+    pool = ProcessPoolExecutor(
+        min(jobs, len(videos)),
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_begin,
+        initargs=(order,),
+    )
+    try:
+        waiting = {pool.submit(_work, path): path for path in videos}
+        while waiting:
+            ready, _ = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in ready:
+                path = waiting.pop(future)
+                try:
+                    yield future.result()
+                except OSError as error:
+                    yield _lost(path, error)
+                except RuntimeError as error:  # the pool's: a worker was killed
+                    yield _lost(path, error)
+    except (KeyboardInterrupt, GeneratorExit):
+        for process in list(getattr(pool, "_processes", {}).values()):
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _lost(path: Path, error: Exception) -> Result:
+    message = f"the worker that compiled it ended: {error or type(error).__name__}"
+    found = Diagnostic("B013", message, Place(printable(str(path))), "try it with --jobs 1")
+    return Result(path, unit_name(path), diagnostics=(found,))
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that it is there whole or not at all. Raises StepcError (B014)."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        place = Place(printable(str(path)))
+        raise fail("B014", f"cannot be written ({error.strerror})", place) from error
+
+
+@dataclass
+class Summary:
+    """What a compile did."""
+
+    samples: int = 0
+    by_steps: dict[int, int] = field(default_factory=dict)
+    compiled: int = 0
+    failed: int = 0
+    objects: int = 0
+    interrupted: bool = False
+    seconds: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+
+
+def compile_corpus(
+    places: list[Path],
+    out: Path,
+    order: Order,
+    *,
+    jobs: int = 1,
+    say: Callable[[Diagnostic], None],
+    progress: Callable[[int, int, str], None],
+) -> Summary:
+    """Compile all videos in `places` into `out`.
+
+    Writes `units/NAME.stsg` as each is ready, then `qra.jsonl` and `manifest.json`. Raises
+    StepcError for what makes the whole compile impossible; what is wrong with a video is said.
+    """
+    units, links = split_pipeline(order.pipeline + "," + order.link)
+    last = check_levels(units, t.Clips)
+    if last is not t.Qras:
+        message = f"the pipeline ends at level {last.LEVEL}, a dataset is made of qra"
+        help = "end with sample,compose,check; or look at one level with `stepc dump`"
+        raise fail("P005", message, Place("--pipeline"), help)
+    compiler = Compiler(order)
+    videos, wrong = find_videos(places)
+    for diagnostic in wrong:
+        say(diagnostic)
+    summary = Summary(failed=len(wrong))
+    try:
+        (out / "units").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        place = Place(printable(str(out)))
+        raise fail("B014", f"cannot be written ({error.strerror})", place) from error
+    if videos:
+        compiler.asker()  # what is wrong with the model is said before any video
+    done: list[Result] = []
+    skipped: list[Diagnostic] = list(wrong)
+    progress(0, len(videos), "")
+    try:
+        for result in results(videos, order, jobs, compiler):
+            for diagnostic in result.diagnostics:
+                say(diagnostic)
+            if result.diagnostics:
+                summary.failed += 1
+                skipped += result.diagnostics[:1]
+            elif result.unit is not None:
+                write_whole(out / "units" / f"{result.name}.stsg", result.stsg.encode())
+                done.append(result)
+                summary.compiled += 1
+            _add_up(summary, result)
+            progress(len(done) + summary.failed - len(wrong), len(videos), result.name)
+    except KeyboardInterrupt:
+        summary.interrupted = True
+    _link(out, order, links, done, skipped, summary)
+    return summary
+
+
+def _add_up(summary: Summary, result: Result) -> None:
+    for key, seconds in result.seconds.items():
+        summary.seconds[key] = summary.seconds.get(key, 0.0) + seconds
+    for key, counts in result.counts.items():
+        mine = summary.counts.setdefault(key, {})
+        for name, n in counts.items():
+            mine[name] = mine.get(name, 0) + n
+
+
+def _link(
+    out: Path,
+    order: Order,
+    links: list[LinkPass],
+    done: list[Result],
+    skipped: list[Diagnostic],
+    summary: Summary,
+) -> None:
+    from stepc.passes.emit import records
+
+    done.sort(key=lambda r: r.name)
+    corpus = Corpus(units=tuple(r.unit for r in done if r.unit is not None))
+    summary.objects = sum(len(u.objects) for u in corpus.units)
+    for number, link in enumerate(links, 1):
+        counts = Statistics()
+        corpus = link.run(corpus, order.seed, counts)
+        summary.counts[f"link {number}:{link.name}"] = dict(counts)
+    identity = done[0].identity if done else ""
+    lines = list(records(corpus, identity, order.spec_name))
+    write_whole(out / "qra.jsonl", b"".join(lines))
+    for u in corpus.units:
+        for s in u.samples:
+            n = len(s.rationale)
+            summary.by_steps[n] = summary.by_steps.get(n, 0) + 1
+    summary.samples = len(lines)
+    sets = dict(corpus.sets)
+    left = {u.name: len(u.samples) for u in corpus.units}
+    manifest = {
+        "stepc": __version__,
+        "schema": t.SCHEMA,
+        "python": ".".join(map(str, sys.version_info[:2])),
+        "pipeline": pipeline_text([*split_pipeline(order.pipeline)[0], *links]),
+        "seed": order.seed,
+        "model": identity or order.model,
+        "templates": order.templates,
+        "spec": {
+            "name": order.spec_name,
+            "sha256": hashlib.sha256(order.spec_text.encode()).hexdigest(),
+        },
+        "interrupted": summary.interrupted,
+        "samples": summary.samples,
+        "steps": {str(n): c for n, c in sorted(summary.by_steps.items())},
+        "qra": {"sha256": hashlib.sha256(b"".join(lines)).hexdigest()},
+        "counts": {k: dict(sorted(v.items())) for k, v in summary.counts.items()},
+        "videos": [
+            {
+                "name": r.name,
+                "file": r.unit.video.file,
+                "sha256": r.unit.video.sha256,
+                "set": sets.get(r.name),
+                "samples": left.get(r.name, 0),
+                "stsg": {
+                    "file": f"units/{r.name}.stsg",
+                    "sha256": hashlib.sha256(r.stsg.encode()).hexdigest(),
+                },
+            }
+            for r in done
+            if r.unit is not None
+        ],
+        "skipped": [
+            {"file": Path(d.place.file).name if d.place else None, "code": d.code, "why": d.message}
+            for d in sorted(skipped, key=lambda d: (d.place.file if d.place else "", d.code))
+        ],
+    }
+    manifest["counts"] = dict(sorted(manifest["counts"].items()))  # type: ignore[attr-defined]
+    write_whole(
+        out / "manifest.json",
+        orjson.dumps(manifest, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE),
+    )

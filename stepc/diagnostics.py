@@ -1,0 +1,120 @@
+"""Diagnostics: a code, one sentence, the place with a caret, and a way out."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+from rich.cells import cell_len
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in a text: line and column from 1, and how many characters."""
+
+    file: str
+    line: int = 0
+    column: int = 1
+    length: int = 1
+    source: str = ""
+    """The text of the line."""
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """One thing that is wrong (or, as a warning, doubtful)."""
+
+    code: str
+    message: str
+    place: Place | None = None
+    help: str = ""
+    severity: str = "error"
+
+    def text(self) -> str:
+        """The diagnostic as printed: several lines, without colour."""
+        lines = [f"{self.severity}[{self.code}]: {self.message}"]
+        if self.place is not None:
+            p = self.place
+            where = f"{p.file}:{p.line}:{p.column}" if p.line else p.file
+            lines.append(f" --> {where}")
+            if p.line:
+                gutter = " " * len(str(p.line))
+                before = p.source[: p.column - 1]
+                marked = p.source[p.column - 1 : p.column - 1 + p.length]
+                pad = "".join("\t" if c == "\t" else " " * max(0, cell_len(c)) for c in before)
+                lines += [
+                    f"{gutter} |",
+                    f"{p.line} | {p.source}",
+                    f"{gutter} | {pad}{'^' * max(1, cell_len(marked) or p.length)}",
+                ]
+        if self.help:
+            lines.append(f"  = help: {self.help}")
+        return "\n".join(lines)
+
+    def data(self) -> dict[str, object]:
+        """The diagnostic for machines."""
+        p = self.place
+        return {
+            "code": self.code,
+            "severity": self.severity,
+            "message": self.message,
+            "file": p.file if p else None,
+            "line": p.line if p else None,
+            "column": p.column if p else None,
+            "help": self.help or None,
+        }
+
+
+class StepcError(Exception):
+    """Carries diagnostics up to whoever reports them."""
+
+    def __init__(self, *diagnostics: Diagnostic) -> None:
+        super().__init__("\n".join(d.text() for d in diagnostics))
+        self.diagnostics = diagnostics
+
+    def in_file(self, file: str) -> StepcError:
+        """The same with `file` as the place of those that have none."""
+        return StepcError(
+            *(d if d.place else replace(d, place=Place(file)) for d in self.diagnostics)
+        )
+
+
+def fail(code: str, message: str, place: Place | None = None, help: str = "") -> StepcError:
+    """A StepcError of one diagnostic, to be raised."""
+    return StepcError(Diagnostic(code, message, place, help))
+
+
+def printable(text: str) -> str:
+    """`text` with control characters and undecodable bytes made visible."""
+    shown = (c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+    return unicodedata.normalize("NFC", "".join(shown))
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word most like `word`, or None."""
+    import difflib
+
+    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.55)
+    return found[0] if found else None
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A help line: the nearest known word, else all of them."""
+    known = sorted(known)
+    close = nearest(word, known)
+    return f"did you mean `{close}`?" if close else f"one of: {', '.join(known)}"
+
+
+@dataclass
+class Statistics:
+    """Counts of what a pass did, by name, in the order first counted."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def add(self, name: str, n: int = 1) -> None:
+        """Count `n` more of `name`."""
+        self.counts[name] = self.counts.get(name, 0) + n
+
+    def __iter__(self) -> Iterator[tuple[str, int]]:
+        return iter(self.counts.items())

@@ -1,0 +1,1 @@
+"""The typed intermediate representation: levels, text form, JSON form, verifier, graph."""

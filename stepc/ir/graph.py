@@ -1,0 +1,36 @@
+"""A unit's graph as a rustworkx multigraph."""
+
+from __future__ import annotations
+
+import rustworkx as rx
+
+from stepc.ir import types as t
+
+GraphNode = t.Object | t.Attribute | t.Event
+GraphEdge = t.Attribute | t.Relation | t.Motion | t.Reference | t.Event
+
+
+def graph(unit: t.Fsg) -> rx.PyDiGraph[GraphNode, GraphEdge]:
+    """The multigraph of `unit`: objects, attributes and events as nodes, all edges.
+
+    An attribute is joined to its owner, an event to every object of its clip. Parallel edges
+    are kept; the order of nodes and edges is that of the unit.
+    """
+    made: rx.PyDiGraph[GraphNode, GraphEdge] = rx.PyDiGraph(multigraph=True)
+    index = {o.id: made.add_node(o) for o in unit.objects}
+    for a in unit.attributes:
+        made.add_edge(index[a.owner], made.add_node(a), a)
+    for r in unit.relations:
+        made.add_edge(index[r.subject], index[r.object], r)
+    if isinstance(unit, t.Tsg):
+        for m in unit.motions:
+            made.add_edge(index[m.source], index[m.target], m)
+    if isinstance(unit, t.Stsg):
+        for f in unit.references:
+            made.add_edge(index[f.first], index[f.second], f)
+        for e in unit.events:
+            node = made.add_node(e)
+            for o in unit.objects:
+                if t.clip_of(o.id) == e.clip:
+                    made.add_edge(index[o.id], node, e)
+    return made

@@ -1,0 +1,90 @@
+"""When two words mean the same: labels, predicates and motions compared, never edited.
+
+The only knowledge of English and of predicates that the IR has; the predicates are data
+(`grammar/predicates.txt`).
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from importlib.resources import files
+
+_ARTICLE = re.compile(r"^(a|an|the|some|one) ")
+_BE = re.compile(r"^(is|are|was|were|be|being) ")
+
+
+@functools.cache
+def normal(words: str) -> str:
+    """A label as it is compared: case, spaces, leading article and plural ignored."""
+    text = _ARTICLE.sub("", " ".join(words.lower().replace("_", " ").split()).strip(" ."))
+    head, _, last = text.rpartition(" ")
+    return f"{head} {_singular(last)}".strip()
+
+
+def _singular(word: str) -> str:
+    if len(word) <= 3 or word.endswith(("ss", "us", "is", "ous")) or not word.endswith("s"):
+        return word
+    if word.endswith("ies") and len(word) > 4:
+        return word[:-3] + "y"
+    if word.endswith(("ches", "shes", "xes", "sses", "zes")):
+        return word[:-2]
+    return word[:-1]
+
+
+@functools.cache
+def plain(words: str) -> str:
+    """A predicate, motion or value as it is compared: case, spaces, a leading "is" ignored."""
+    return _BE.sub("", " ".join(words.lower().replace("_", " ").split()).strip(" ."))
+
+
+def predicate_form(words: str) -> str:
+    """A model's predicate or motion in the one form that reads after "is"."""
+    return _BE.sub("", " ".join(words.split()).strip(" ."))
+
+
+@functools.cache
+def _inverses() -> dict[str, str]:
+    table: dict[str, str] = {}
+    for line in (files("stepc.grammar") / "predicates.txt").read_text("utf-8").splitlines():
+        if "|" in line:
+            one, _, other = (part.strip() for part in line.partition("|"))
+            table[one], table[other] = other, one
+        elif line.endswith("="):
+            table[line[:-1].strip()] = line[:-1].strip()
+    return table
+
+
+def inverse(predicate: str) -> str | None:
+    """The predicate that holds the other way round, or None if none is known.
+
+    A symmetric predicate is its own inverse.
+    """
+    return _inverses().get(plain(predicate))
+
+
+def same_relation(subject: str, predicate: str, object_: str) -> tuple[str, str, str]:
+    """One canonical triple for a relation and for its inverse said the other way round."""
+    p = plain(predicate)
+    back = inverse(p)
+    if back is not None and (back < p or (back == p and object_ < subject)):
+        return object_, back, subject
+    return subject, p, object_
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """The words of a text, lower case, for finding one text in another."""
+    return tuple(re.findall(r"[^\W_]+(?:['’-][^\W_]+)*", text.lower()))
+
+
+def mentions(text: str, phrase: str) -> bool:
+    """Whether `phrase` stands in `text` as whole words (plural and case ignored)."""
+    whole = [_singular(w) for w in words_of(text)]
+    part = [_singular(w) for w in words_of(_ARTICLE.sub("", phrase.lower()))]
+    n = len(part)
+    return n > 0 and any(whole[i : i + n] == part for i in range(len(whole) - n + 1))
+
+
+def unfinished(*texts: str) -> bool:
+    """Whether a text is empty, or has a brace, as a placeholder that was left has."""
+    return any(not text.strip() or "{" in text or "}" in text for text in texts)

@@ -1,0 +1,455 @@
+"""The text form of every level: what `dump` prints, golden files hold and people diff.
+
+`write` is canonical; `write(read(text).unit) == text` for canonical text, byte for byte, and
+any text that reads normalises to it. The grammar is `grammar/ir.lark`.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any
+
+from lark import Lark, Token, Tree
+from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedInput, UnexpectedToken
+from pydantic import ValidationError
+
+from stepc.diagnostics import Diagnostic, Place, StepcError, did_you_mean
+from stepc.ir import types as t
+
+# --- write -------------------------------------------------------------------------------
+
+
+def quote(text: str) -> str:
+    """A string literal: JSON's escapes, printable Unicode as it is."""
+    body = json.dumps(text, ensure_ascii=False)
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in body)
+
+
+def seconds(millis: int) -> str:
+    """`1.250` for 1250."""
+    return f"{millis // 1000}.{millis % 1000:03d}"
+
+
+def _span(start: int, end: int) -> str:
+    return f"{seconds(start)}..{seconds(end)}"
+
+
+def _believed(e: t.Element) -> str:
+    verdict = "-" if e.trust.verdict == "unasked" else e.trust.verdict
+    text = f" [{e.trust.votes}/{e.trust.asked} {verdict}]"
+    if e.origin.nodes:
+        text += " from " + " ".join(e.origin.nodes)
+    if e.origin.asks:
+        text += " by " + " ".join(e.origin.asks)
+    return text
+
+
+def _plain_frames(*ids: str) -> tuple[str, ...]:
+    """The keyframes that go without saying, from an element's ids."""
+    frames = [f for f in (t.frame_of(i) for i in ids) if f]
+    return tuple(frames[:1])
+
+
+def _at(frames: tuple[str, ...], *ids: str) -> str:
+    return "" if frames == _plain_frames(*ids) or not frames else " at " + " ".join(frames)
+
+
+def statement(e: t.Element) -> str:
+    """The line of one node or edge."""
+    match e:
+        case t.Object():
+            line = f"{e.op:7} {e.id} {quote(e.label)}{_at(e.frames, e.id)}"
+        case t.Attribute():
+            line = f"attr    {e.id} {e.kind} {quote(e.value)}{_at(e.frames, e.id)}"
+        case t.Relation():
+            at = _at(e.frames, e.subject, e.object)
+            line = f"rel     {e.subject} -> {e.object} {quote(e.predicate)}{at}"
+        case t.Motion():
+            span = _span(e.start, e.end)
+            line = f"motion  {e.source} -> {e.target} {quote(e.motion)} {span}"
+        case t.Reference():
+            line = f"ref     {e.first} == {e.second}"
+        case t.Event():
+            line = f"event   {e.clip} {quote(e.event)} {_span(e.start, e.end)}"
+        case _:
+            raise TypeError(f"not a node or edge: {e!r}")
+    return line + _believed(e)
+
+
+def query_text(query: t.Query) -> str:
+    """A query on one line: `during "…" | node "cup" | follow attr => "color" | …`."""
+    return " | ".join(_op(op) for op in query)
+
+
+def _op(op: t.Op) -> str:
+    match op:
+        case t.During():
+            return "anytime" if op.event is None else f"during {quote(op.event)}"
+        case t.Node():
+            return f"node {quote(op.label)}"
+        case t.Given():
+            return f"given {op.edge} {quote(op.kind)} {quote(op.value)}"
+        case t.Follow():
+            return f"follow {op.edge} {op.way} {quote(op.word)}"
+        case t.Get():
+            return f"get {op.what}"
+        case _:
+            return op.op
+
+
+def write(unit: t.Unit) -> str:
+    """The canonical text of `unit`."""
+    return "\n".join(_lines(unit)) + "\n"
+
+
+def _lines(unit: t.Unit) -> Iterator[str]:
+    v = unit.video
+    yield f"{unit.LEVEL} {unit.schema_version} {quote(unit.name)}"
+    yield (
+        f"video   {quote(v.file)} {seconds(v.duration)}s {v.rate}fps "
+        f"{v.width}x{v.height} sha256:{v.sha256}"
+    )
+    groups: dict[str, list[str]] = {}
+    for clip in unit.clips:
+        group = groups.setdefault(clip.id, [])
+        group.append(f"clip    {clip.id} {_span(clip.start, clip.end)}")
+        group += [f"frame   {k.id} at {seconds(k.at)}" for k in clip.keyframes]
+    for name in ("events", "objects", "attributes", "relations", "motions"):
+        for e in getattr(unit, name, ()):
+            groups.setdefault(t.clip_of(e.place), []).append(statement(e))
+    for group in groups.values():
+        yield ""
+        yield from group
+    if isinstance(unit, t.Stsg) and unit.references:
+        yield ""
+        yield from (statement(r) for r in unit.references)
+    for path in unit.paths if isinstance(unit, t.Paths) else ():
+        yield ""
+        during = f" during {path.during}" if path.during else ""
+        yield f"path    {path.id} wanted {path.wanted}{during}"
+        for s in path.steps:
+            yield f"step    {s.edge} {s.near} {s.way} {s.far} {quote(s.word)}"
+        yield f"query   {query_text(path.query)}"
+    for sample in unit.samples if isinstance(unit, t.Qras) else ():
+        yield ""
+        checked = "checked" if sample.checked else "unchecked"
+        yield f"sample  {sample.id} of {sample.path} {sample.form} {sample.wording} {checked}"
+        yield f"question {quote(sample.question)}"
+        yield f"answer  {quote(sample.answer)}"
+        if sample.claim:
+            yield f"claim   {quote(sample.claim)}"
+        yield f"query   {query_text(sample.query)}"
+        for b in sample.rationale:
+            yield f"because {quote(b.question)} {quote(b.answer)} {quote(b.text)}"
+            yield f"query   {query_text(b.query)}"
+
+
+# --- read --------------------------------------------------------------------------------
+
+
+@dataclass
+class Read:
+    """A unit and the line of each of its statements (of nodes, edges, clips, paths, samples)."""
+
+    unit: t.Unit
+    lines: dict[t.Value, int] = field(default_factory=dict)
+
+
+@functools.cache
+def _parser() -> Lark:
+    grammar = (files("stepc.grammar") / "ir.lark").read_text("utf-8")
+    return Lark(grammar, parser="lalr", lexer="contextual", propagate_positions=True)
+
+
+def _string(token: Any) -> str:
+    try:
+        return str(json.loads(token))
+    except json.JSONDecodeError as error:
+        raise _Bad(token, f"not a string: {error.msg}") from error
+
+
+class _Bad(ValueError):
+    """What is wrong with one token."""
+
+    def __init__(self, token: Token | Tree[Token], message: str) -> None:
+        super().__init__(message)
+        self.token = token
+
+
+def _millis(token: str) -> int:
+    whole, _, part = token.rstrip("s").partition(".")
+    return int(whole) * 1000 + int(part)
+
+
+def _span_of(token: Token) -> tuple[int, int]:
+    start, _, end = token.partition("..")
+    return _millis(start), _millis(end)
+
+
+def _believe(trust: Tree[Token], origin: Tree[Token]) -> dict[str, Any]:
+    votes, verdict = trust.children
+    share, asked = str(votes).split("/")
+    ids = [str(c) for c in origin.children]
+    asks = tuple(str(c) for c in origin.children if isinstance(c, Token) and c.type == "ASK")
+    return {
+        "trust": t.Trust.model_validate(
+            {
+                "votes": int(share),
+                "asked": int(asked),
+                "verdict": "unasked" if verdict == "-" else str(verdict),
+            }
+        ),
+        "origin": t.Origin(nodes=tuple(i for i in ids if i not in asks), asks=asks),
+    }
+
+
+def _frames(at: Tree[Token], *ids: str) -> tuple[str, ...]:
+    return tuple(str(c) for c in at.children) or _plain_frames(*ids)
+
+
+def _read_op(tree: Tree[Token]) -> t.Op:
+    c = tree.children
+    match tree.data:
+        case "during":
+            return t.During(event=_string(c[0]))
+        case "anytime":
+            return t.During(event=None)
+        case "node":
+            return t.Node(label=_string(c[0]))
+        case "given":
+            return t.Given.model_validate(
+                {"edge": str(c[0]), "kind": _string(c[1]), "value": _string(c[2])}
+            )
+        case "follow":
+            return t.Follow.model_validate(
+                {"edge": str(c[0]), "way": str(c[1]), "word": _string(c[2])}
+            )
+        case "unique":
+            return t.Unique()
+        case _:
+            return t.Get.model_validate({"what": str(c[0])})
+
+
+class _Builder:
+    """Collects statements into the fields of a unit."""
+
+    def __init__(self) -> None:
+        self.video: t.Video | None = None
+        self.clips: list[dict[str, Any]] = []
+        self.fields: dict[str, list[Any]] = {}
+        self.lines: dict[t.Value, int] = {}
+        self.clip_lines: list[int] = []
+        self.open: dict[str, Any] | None = None
+        self.waiting: tuple[str, int, dict[str, Any]] | None = None
+
+    def add(self, name: str, line: int, value: t.Value) -> None:
+        """A finished statement."""
+        self.fields.setdefault(name, []).append(value)
+        self.lines.setdefault(value, line)
+
+    def close(self) -> None:
+        """Finish the path or sample whose lines have all been read."""
+        if self.waiting is not None:
+            name, line, data = self.waiting
+            self.waiting = None
+            if name == "paths":
+                self.add(name, line, t.Path.model_validate(data))
+            else:
+                data["rationale"] = tuple(t.Because.model_validate(b) for b in data["rationale"])
+                self.add(name, line, t.Sample.model_validate(data))
+
+    def statement(self, tree: Tree[Token]) -> None:
+        """Take one statement."""
+        c: list[Any] = tree.children
+        line = tree.meta.line
+        match tree.data:
+            case "video":
+                if self.video is not None:
+                    raise _Bad(tree, "a second video statement")
+                width, _, height = c[3].partition("x")
+                self.video = t.Video(
+                    file=_string(c[0]),
+                    duration=_millis(c[1]),
+                    rate=str(c[2]).removesuffix("fps"),
+                    width=int(width),
+                    height=int(height),
+                    sha256=str(c[4]).removeprefix("sha256:"),
+                )
+            case "clip":
+                start, end = _span_of(c[1])
+                self.clips.append({"id": str(c[0]), "start": start, "end": end, "keyframes": []})
+                self.clip_lines.append(line)
+            case "frame":
+                if not self.clips or t.clip_of(c[0]) != self.clips[-1]["id"]:
+                    raise _Bad(c[0], f"`{c[0]}` does not stand under its clip")
+                keyframe = t.Keyframe(id=str(c[0]), at=_millis(c[1]))
+                self.clips[-1]["keyframes"].append(keyframe)
+                self.lines.setdefault(keyframe, line)
+            case "object":
+                data: dict[str, Any] = {"op": str(c[0]), "id": str(c[1]), "label": _string(c[2])}
+                data |= {"frames": _frames(c[3], data["id"]), **_believe(c[4], c[5])}
+                self.add("objects", line, t.Object.model_validate(data))
+            case "attr":
+                data = {"id": str(c[0]), "kind": str(c[1]), "value": _string(c[2])}
+                data |= {"frames": _frames(c[3], data["id"]), **_believe(c[4], c[5])}
+                self.add("attributes", line, t.Attribute.model_validate(data))
+            case "rel":
+                data = {"subject": str(c[0]), "object": str(c[1]), "predicate": _string(c[2])}
+                frames = _frames(c[3], data["subject"], data["object"])
+                data |= {"frames": frames, **_believe(c[4], c[5])}
+                self.add("relations", line, t.Relation.model_validate(data))
+            case "motion":
+                data = {"source": str(c[0]), "target": str(c[1]), "motion": _string(c[2])}
+                start, end = _span_of(c[3])
+                data |= {"start": start, "end": end, **_believe(c[4], c[5])}
+                self.add("motions", line, t.Motion.model_validate(data))
+            case "ref":
+                data = {"first": str(c[0]), "second": str(c[1]), **_believe(c[2], c[3])}
+                self.add("references", line, t.Reference.model_validate(data))
+            case "event":
+                start, end = _span_of(c[2])
+                data = {"clip": str(c[0]), "event": _string(c[1]), "start": start, "end": end}
+                self.add("events", line, t.Event.model_validate(data | _believe(c[3], c[4])))
+            case _:
+                self.path_or_sample(tree, line)
+
+    def path_or_sample(self, tree: Tree[Token], line: int) -> None:
+        """Take one line of a path or of a sample."""
+        c: list[Any] = tree.children
+        if tree.data in ("path", "sample"):
+            self.close()
+        if tree.data == "path":
+            data: dict[str, Any] = {"id": str(c[0]), "wanted": int(c[1])}
+            data |= {"steps": (), "query": ()}
+            data["during"] = str(c[2]) if len(c) > 2 else None
+            self.waiting, self.open = ("paths", line, data), data
+            return
+        if tree.data == "sample":
+            data = {"id": str(c[0]), "path": str(c[1]), "form": str(c[2]), "wording": str(c[3])}
+            data |= {"checked": c[4] == "checked", "question": "", "answer": "", "claim": ""}
+            data |= {"query": (), "rationale": []}
+            self.waiting, self.open = ("samples", line, data), data
+            return
+        if self.waiting is None or self.open is None:
+            raise _Bad(tree, f"`{tree.data}` belongs under a path or a sample")
+        name, _, whole = self.waiting
+        if tree.data == "query":
+            self.open["query"] = tuple(_read_op(op) for op in c)
+        elif tree.data == "step" and name == "paths":
+            step = {"edge": str(c[0]), "near": str(c[1]), "way": str(c[2]), "far": str(c[3])}
+            whole["steps"] += (t.Step.model_validate(step | {"word": _string(c[4])}),)
+        elif tree.data == "because" and name == "samples":
+            texts = dict(zip(("question", "answer", "text"), map(_string, c), strict=True))
+            self.open = {**texts, "query": ()}
+            whole["rationale"].append(self.open)
+        elif tree.data in ("question", "answer", "claim") and name == "samples":
+            whole[str(tree.data)] = _string(c[0])
+        else:
+            raise _Bad(tree, f"`{tree.data}` does not belong under a {name[:-1]}")
+
+
+def read(text: str, file: str = "<text>") -> Read:
+    """The unit in `text`. Raises StepcError (I001-I004) with line, column and caret."""
+    rows = text.split("\n")
+
+    def place(at: Any) -> Place:
+        meta = at.meta if isinstance(at, Tree) else at
+        line, column = getattr(meta, "line", 1) or 1, getattr(meta, "column", 1) or 1
+        end = getattr(meta, "end_column", None)
+        length = end - column if end and getattr(meta, "end_line", line) == line else 1
+        source = rows[line - 1] if line <= len(rows) else ""
+        return Place(file, line, column, max(1, length), source)
+
+    try:
+        tree = _parser().parse(text if text.endswith("\n") else text + "\n")
+    except UnexpectedInput as error:
+        raise StepcError(_syntax(error, file, rows)) from None
+    header = tree.children[0]
+    assert isinstance(header, Tree)
+    level, version, name = header.children
+    if int(str(version)) != t.SCHEMA:
+        message = f"schema {version} is not known to this stepc"
+        raise StepcError(
+            Diagnostic("I002", message, place(version), f"this stepc reads schema {t.SCHEMA}")
+        )
+    builder = _Builder()
+    current: Any = header
+    try:
+        title = _string(name)
+        for current in tree.children[1:]:
+            if isinstance(current, Tree):
+                builder.statement(current)
+        builder.close()
+        current = header
+        if builder.video is None:
+            raise _Bad(header, "there is no video statement")
+        clips = tuple(
+            t.Clip.model_validate({**clip, "keyframes": tuple(clip["keyframes"])})
+            for clip in builder.clips
+        )
+        for clip, line in zip(clips, builder.clip_lines, strict=True):
+            builder.lines.setdefault(clip, line)
+        kind = t.LEVELS[str(level)]
+        for foreign in [name for name in builder.fields if name not in kind.model_fields]:
+            at = builder.lines[builder.fields[foreign][0]]
+            what = f"{foreign} are not of level {level}"
+            raise StepcError(
+                Diagnostic("I004", what, Place(file, at, 1, len(rows[at - 1]), rows[at - 1]))
+            )
+        values = {key: tuple(value) for key, value in builder.fields.items()}
+        unit = kind.model_validate(
+            {"name": title, "video": builder.video, "clips": clips, **values}
+        )
+    except _Bad as error:
+        raise StepcError(Diagnostic("I003", str(error), place(error.token))) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(p) for p in first["loc"])
+        message = f"{where}: {first['msg']}" if where else first["msg"]
+        raise StepcError(Diagnostic("I003", message, place(current))) from None
+    return Read(unit, builder.lines)
+
+
+def _syntax(error: UnexpectedInput, file: str, rows: list[str]) -> Diagnostic:
+    line, column = error.line, error.column
+    if isinstance(error, UnexpectedEOF) or line in (-1, None) or line > len(rows):
+        line, column = len(rows), len(rows[-1]) + 1
+    source = rows[line - 1]
+    rest = source[column - 1 :].split()
+    word = rest[0] if rest else "the end of the line"
+    expected: set[str] = set()
+    if isinstance(error, UnexpectedToken):
+        expected = set(error.accepts or error.expected)
+    elif isinstance(error, UnexpectedCharacters):
+        expected = set(error.allowed or ())
+    shown = sorted(_NAMES.get(e, e.lower()) for e in expected)
+    if "kind" in shown:
+        shown = sorted({*shown, "static", "dynamic"} - {"kind"})
+    first = column == 1 or not source[: column - 1].strip()
+    helps = ""
+    if first and word.isalpha():
+        helps = did_you_mean(word, [s for s in shown if s.isalpha()] or ["stsg"])
+    elif shown:
+        helps = "expected " + " or ".join(shown[:6])
+    return Diagnostic(
+        "I001", f"unexpected {word}", Place(file, line, column, len(word), source), helps
+    )
+
+
+_NAMES = {
+    "_NL": "the end of the line",
+    "STRING": 'a "string"',
+    "SPAN": "a time span such as 0.960..4.120",
+    "SECONDS": "seconds such as 0.960",
+    "DURATION": "a duration such as 24.000s",
+    "SIZE": "a size such as 640x360",
+    "DIGEST": "sha256: and 64 hexadecimal digits",
+    "LSQB": "`[`",
+    "INT": "a number",
+    "ID": "an id such as c0.k1/cup",
+    "VOTES": "votes such as 2/3",
+}

@@ -1,0 +1,1 @@
+"""A Video-LLM seen from inside: typed request, instruction, reply, typed answer."""

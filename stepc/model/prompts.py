@@ -1,0 +1,140 @@
+"""Template sets: a request becomes an instruction; a reply becomes a typed answer.
+
+Templates are Jinja in a sandbox where an undefined variable is an error. The first line of
+each is a comment that says which form of reply it asks for: `{#- answer: json -#}`,
+`{#- answer: words -#}`, or `{#- answer: thought -#}`: words behind a thought and a colon.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from pydantic import ValidationError
+
+from stepc.model.requests import REQUESTS, Answer, Request
+
+_FORM = re.compile(r"\A\{#-? *answer: *(json|words|thought) *-?#\}")
+_FENCE = re.compile(r"```[a-zA-Z]*\n?(.*?)```", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Template:
+    """One instruction and the form of reply it asks for."""
+
+    form: str
+    body: jinja2.Template
+
+
+class TemplateError(ValueError):
+    """A template set that cannot be used; `.template` names the file."""
+
+    def __init__(self, template: str, problem: str) -> None:
+        super().__init__(f"{template}: {problem}")
+        self.template, self.problem = template, problem
+
+
+class Templates:
+    """A set of templates, one a request: a built-in name (`default`, `compact`) or a folder."""
+
+    def __init__(self, name: str) -> None:
+        folder = Path(name) if "/" in name else files("stepc.templates") / name
+        environment = ImmutableSandboxedEnvironment(
+            loader=jinja2.FileSystemLoader(str(folder)),
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self.name = Path(name).name
+        self._templates: dict[str, Template] = {}
+        for request in REQUESTS:
+            try:
+                source = (folder / f"{request}.jinja").read_text("utf-8")
+            except OSError as error:
+                raise TemplateError(f"{request}.jinja", f"cannot be read in {name}") from error
+            form = _FORM.match(source)
+            if form is None:
+                raise TemplateError(
+                    f"{request}.jinja", "does not begin with answer: json, words or thought"
+                )
+            try:
+                body = environment.from_string(source)
+            except jinja2.TemplateSyntaxError as error:
+                raise TemplateError(f"{request}.jinja", f"line {error.lineno}: {error}") from error
+            self._templates[request] = Template(form[1], body)
+
+    def form(self, request: Request) -> str:
+        """`json`, `words` or `thought`."""
+        return self._templates[request.name].form
+
+    def render(self, request: Request) -> str:
+        """The instruction for `request`. Raises TemplateError on an undefined variable."""
+        fields = {name: getattr(request, name) for name in type(request).model_fields}
+        try:
+            return self._templates[request.name].body.render(fields).strip()
+        except jinja2.TemplateError as error:
+            raise TemplateError(f"{request.name}.jinja", str(error)) from error
+
+    def read(self, request: Request, reply: str) -> Answer | None:
+        """The typed answer in `reply`, or None if there is none to be found."""
+        try:
+            form = self.form(request)
+            if form == "thought":
+                reply = reply.rpartition(":")[2]
+            data = find_json(reply) if form == "json" else request.words(reply)
+            return request.answer.model_validate(fit(request.answer, data))
+        except (ValueError, ValidationError, RecursionError):  # RecursionError: [[[[…
+            return None
+
+
+def find_json(reply: str) -> Any:
+    """The first JSON object or array in `reply`, within fences or prose.
+
+    Raises ValueError if there is none.
+    """
+    fenced = _FENCE.search(reply)
+    text = fenced[1] if fenced else reply
+    for start in (m.start() for m in re.finditer(r"[\[{]", text)):
+        try:
+            return json.JSONDecoder().raw_decode(text, start)[0]
+        except json.JSONDecodeError:
+            continue
+    word = text.strip().strip(".").lower()
+    if word in ("yes", "no"):
+        return {"yes": word == "yes"}
+    raise ValueError("no JSON in the reply")
+
+
+def fit(answer: type[Answer], data: Any) -> Any:
+    """Bend what models commonly write into the shape of `answer`.
+
+    A bare list or text for a one-field answer; an attribute map for a list of pairs; `"yes"`
+    for true. What does not fit is left for validation to refuse.
+    """
+    fields = list(answer.model_fields)
+    if not isinstance(data, dict) and len(fields) >= 1:
+        data = {fields[0]: data}
+    if isinstance(data, dict) and "attributes" in fields:
+        attributes = data.get("attributes", data if fields == ["attributes"] else ())
+        if isinstance(attributes, dict):
+            attributes = [
+                {"kind": k, "value": v}
+                for k, values in attributes.items()
+                for v in (values if isinstance(values, list) else [values])
+                if isinstance(v, str) and v.strip()
+            ]
+        data = {**data, "attributes": attributes}
+    if isinstance(data, dict) and isinstance(data.get("yes"), str):
+        word = data["yes"].strip().lower()
+        data = {**data, "yes": {"yes": True, "true": True, "no": False, "false": False}.get(word)}
+    for name in ("objects", "predicates"):
+        if isinstance(data, dict) and isinstance(data.get(name), str):
+            word = data[name].strip()
+            data = {**data, name: [] if word.lower() in ("", "none") else [word]}
+    return data

@@ -1,0 +1,91 @@
+"""Cassettes: model calls recorded once and played back, keyed by what was asked."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+
+import orjson
+
+from stepc.diagnostics import Place, fail, printable
+from stepc.model.ask import Backend, Prompt
+from stepc.video import Pictures
+
+
+class Cassette:
+    """A file of JSON lines, one call each, sorted by key."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.identity, self.templates = "", ""
+        self.calls: dict[str, dict[str, object]] = {}
+        if path.exists():
+            self._load()
+
+    def _load(self) -> None:
+        place = Place(printable(str(self.path)))
+        for number, line in enumerate(self.path.read_bytes().splitlines(), 1):
+            try:
+                row = orjson.loads(line)
+                if number == 1:
+                    self.identity, self.templates = row["model"], row["templates"]
+                else:
+                    self.calls[row["key"]] = row
+            except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+                message = f"line {number} is not a recorded call ({error})"
+                raise fail("M003", message, place, "record the cassette again") from None
+
+    def save(self) -> None:
+        """Write the file whole or not at all."""
+        head = {"model": self.identity, "templates": self.templates}
+        rows = [head, *(self.calls[key] for key in sorted(self.calls))]
+        partial = self.path.with_suffix(".partial")
+        partial.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
+        partial.replace(self.path)
+
+
+class Replay:
+    """Plays a cassette; with a backend, records what is missing."""
+
+    def __init__(self, path: Path, backend: Backend | None = None) -> None:
+        if backend is None and not path.exists():
+            help = "record one: --model MODEL --record FILE"
+            raise fail("M002", "there is no such cassette", Place(printable(str(path))), help)
+        self.cassette, self.backend = Cassette(path), backend
+        if backend is not None:
+            self.cassette.identity = backend.identity
+            self.cassette.templates = backend.templates
+        self.identity = self.cassette.identity
+        self.templates = self.cassette.templates
+
+    def generate(self, prompts: Sequence[Prompt], pictures: Pictures) -> list[list[str]]:
+        """The recorded texts. Raises StepcError (M001) for a call that was never recorded."""
+        missing = [p for p in prompts if p.key not in self.cassette.calls]
+        if missing and self.backend is None:
+            raise fail(
+                "M001",
+                f"`{missing[0].request}` was never recorded: {missing[0].text!r}",
+                Place(printable(str(self.cassette.path))),
+                self._nearest(missing[0]),
+            )
+        if missing and self.backend is not None:
+            given = self.backend.generate(missing, pictures)
+            for prompt, texts in zip(missing, given, strict=True):
+                self.cassette.calls[prompt.key] = {
+                    "key": prompt.key,
+                    "request": prompt.request,
+                    "text": prompt.text,
+                    "frames": [[f.video[:12], f.at] for f in prompt.frames],
+                    "replies": texts,
+                }
+            self.cassette.save()
+        return [list(self.cassette.calls[p.key]["replies"]) for p in prompts]  # type: ignore[call-overload]
+
+    def _nearest(self, prompt: Prompt) -> str:
+        texts = [
+            str(c["text"]) for c in self.cassette.calls.values() if c["request"] == prompt.request
+        ]
+        close = difflib.get_close_matches(prompt.text, texts, n=1, cutoff=0)
+        again = "record again with --model MODEL --record FILE"
+        return f"the nearest recorded one is {close[0]!r}; {again}" if close else again

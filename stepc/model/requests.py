@@ -1,0 +1,396 @@
+"""The typed requests that passes send to a Video-LLM, and the type of each answer.
+
+A request says what is asked and about which keyframes; its wording is a template of the
+same name (`templates/SET/NAME.jinja`), and `answer` is the type that a reply becomes. A
+new request is one class here and one template in each set.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
+
+
+class Value(BaseModel):
+    """A frozen, strict value."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class Frame(Value):
+    """One keyframe of a video, as pictures are looked up and cassettes are keyed."""
+
+    video: str
+    """SHA-256 of the video file, hexadecimal."""
+    at: int
+    """Presentation time in milliseconds from the video's first frame."""
+
+
+class Mention(Value):
+    """How a request names an object: its label, its place among equals, what is known of it."""
+
+    label: str
+    number: int = 1
+    """Which one of those with this label, counted in the order the model listed them."""
+    of: int = 1
+    """How many objects of the keyframe carry this label."""
+    attributes: tuple[str, ...] = ()
+
+
+class Answer(BaseModel):
+    """A typed answer; lenient towards the JSON types a model writes, strict towards shape."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Request(Value):
+    """Base of all requests: the keyframes shown to the model, in order."""
+
+    name: ClassVar[str]
+    answer: ClassVar[type[Answer]]
+    frames: tuple[Frame, ...]
+
+    def words(self, text: str) -> Any:
+        """JSON-like data of `answer` from a reply in plain words (form `words`).
+
+        Raises ValueError if the reply cannot be read so.
+        """
+        raise NotImplementedError
+
+
+def _listed(text: str, separator: str = ",") -> list[str]:
+    items = [item.strip(" .\n\t") for item in text.split(separator)]
+    return [item for item in items if item and item.lower() not in ("none", "nothing")]
+
+
+def _yes_no(text: str) -> bool:
+    first = text.strip().lower().replace(".", " ").replace(",", " ").split()
+    if first and first[0] in ("yes", "no"):
+        return first[0] == "yes"
+    raise ValueError("neither yes nor no")
+
+
+def _pairs(text: str) -> list[dict[str, str]]:
+    pairs = [item.split(None, 1) for item in _listed(text)]
+    return [{"kind": p[0], "value": p[1]} for p in pairs if len(p) == 2]
+
+
+class Narrative(Answer):
+    """A scene narrative."""
+
+    narrative: Text
+
+
+class Narrate(Request):
+    """The scene narrative of one keyframe (section 3.1, semantics parsing)."""
+
+    name = "narrate"
+    answer = Narrative
+
+    def words(self, text: str) -> Any:
+        """The whole reply."""
+        return {"narrative": text}
+
+
+class Labels(Answer):
+    """Object labels in the order the model names them; equal labels are different objects."""
+
+    objects: tuple[Word, ...]
+
+
+class ListObjects(Request):
+    """The objects of one keyframe, induced from its narrative."""
+
+    name = "list_objects"
+    answer = Labels
+    narrative: str
+
+    def words(self, text: str) -> Any:
+        """Labels separated by commas; `none` for no object."""
+        return {"objects": _listed(text)}
+
+
+class Kind(Answer):
+    """Whether an object can move by itself or be moved (dynamic), or stays (static)."""
+
+    kind: Literal["static", "dynamic"]
+
+
+class Classify(Request):
+    """Is this object static or dynamic?"""
+
+    name = "classify"
+    answer = Kind
+    target: Mention
+
+    def words(self, text: str) -> Any:
+        """The first of the two words that occurs."""
+        found = [w for w in text.lower().replace(".", " ").split() if w in ("static", "dynamic")]
+        if not found:
+            raise ValueError("neither static nor dynamic")
+        return {"kind": found[0]}
+
+
+class AttributeWords(Answer):
+    """Kind (`color`) and value (`red`) of one attribute."""
+
+    kind: Word
+    value: Word
+
+
+class Description(Answer):
+    """The attributes of one object."""
+
+    attributes: tuple[AttributeWords, ...]
+
+
+class Describe(Request):
+    """The fine-grained attributes of one object of one keyframe."""
+
+    name = "describe"
+    answer = Description
+    target: Mention
+
+    def words(self, text: str) -> Any:
+        """`color red, size large`."""
+        return {"attributes": _pairs(text)}
+
+
+class Predicates(Answer):
+    """Predicates that read after "is": `left of`, `holding`; empty for no relation."""
+
+    predicates: tuple[Word, ...]
+
+
+class Relate(Request):
+    """The relations from one object to another in one keyframe."""
+
+    name = "relate"
+    answer = Predicates
+    subject: Mention
+    object: Mention
+
+    def words(self, text: str) -> Any:
+        """Predicates separated by commas; `none` for none."""
+        return {"predicates": _listed(text)}
+
+
+class Verdict(Answer):
+    """Yes or no."""
+
+    yes: bool
+
+
+class ObjectClaim(Value):
+    """There is such an object."""
+
+    claim: Literal["object"] = "object"
+    target: Mention
+
+
+class AttributeClaim(Value):
+    """An object has an attribute."""
+
+    claim: Literal["attribute"] = "attribute"
+    target: Mention
+    kind: str
+    value: str
+
+
+class RelationClaim(Value):
+    """A relation holds."""
+
+    claim: Literal["relation"] = "relation"
+    subject: Mention
+    predicate: str
+    object: Mention
+
+
+class MotionClaim(Value):
+    """An object moves so between the keyframes."""
+
+    claim: Literal["motion"] = "motion"
+    target: Mention
+    motion: str
+
+
+class EventClaim(Value):
+    """This happens in the keyframes."""
+
+    claim: Literal["event"] = "event"
+    event: str
+
+
+Claim = Annotated[
+    ObjectClaim | AttributeClaim | RelationClaim | MotionClaim | EventClaim,
+    Field(discriminator="claim"),
+]
+
+
+class Confirm(Request):
+    """The second half of dual verification: is this node or edge in the video?"""
+
+    name = "confirm"
+    answer = Verdict
+    claim: Claim
+
+    def words(self, text: str) -> Any:
+        """A reply that begins with yes or no."""
+        return {"yes": _yes_no(text)}
+
+
+class MotionWords(Answer):
+    """A motion that reads after "is": `moving left`, `walking to the window`."""
+
+    motion: Word
+
+
+class Motion(Request):
+    """What a dynamic object does between two keyframes of a clip (dynamic merging)."""
+
+    name = "motion"
+    answer = MotionWords
+    target: Mention
+
+    def words(self, text: str) -> Any:
+        """The whole reply."""
+        return {"motion": text.strip(" .")}
+
+
+class SameObject(Request):
+    """Are these two objects of two keyframes the same one?"""
+
+    name = "same_object"
+    answer = Verdict
+    first: Mention
+    second: Mention
+
+    def words(self, text: str) -> Any:
+        """A reply that begins with yes or no."""
+        return {"yes": _yes_no(text)}
+
+
+class EventWords(Answer):
+    """One clause that reads after "while": `a man is making coffee`."""
+
+    event: Text
+
+
+class Event(Request):
+    """What happens in a clip (cross-clip bridging)."""
+
+    name = "event"
+    answer = EventWords
+
+    def words(self, text: str) -> Any:
+        """The whole reply."""
+        return {"event": text.strip(" .")}
+
+
+class SketchObject(Answer):
+    """An object of a graph given in one piece."""
+
+    label: Word
+    kind: Literal["static", "dynamic"] = "static"
+    attributes: tuple[AttributeWords, ...] = ()
+
+
+class SketchRelation(Answer):
+    """A relation of a graph given in one piece; its ends are labels."""
+
+    subject: Word
+    predicate: Word
+    object: Word
+
+
+class Sketch(Answer):
+    """A whole frame scene graph in one answer (the "w/o parsing" ablation)."""
+
+    objects: tuple[SketchObject, ...]
+    relations: tuple[SketchRelation, ...] = ()
+
+
+class DrawGraph(Request):
+    """One simplified request for the graph of a keyframe (section 4.4, "w/o parsing")."""
+
+    name = "draw_graph"
+    answer = Sketch
+
+    def words(self, text: str) -> Any:
+        """`circle dynamic, color red, size large; … | circle left of square; …`."""
+        objects, _, relations = text.partition("|")
+        graph: dict[str, list[Any]] = {"objects": [], "relations": []}
+        for item in _listed(objects, ";"):
+            head, _, attributes = item.partition(",")
+            label, _, kind = head.strip().rpartition(" ")
+            graph["objects"].append(
+                {"label": label, "kind": kind, "attributes": _pairs(attributes)}
+            )
+        labels = list(dict.fromkeys(o["label"] for o in graph["objects"]))
+        for item in _listed(relations, ";"):
+            for subject in labels:
+                for object_ in labels:
+                    if item.startswith(subject + " ") and item.endswith(" " + object_):
+                        predicate = item[len(subject) : -len(object_)].strip()
+                        graph["relations"].append(
+                            {"subject": subject, "predicate": predicate, "object": object_}
+                        )
+        return graph
+
+
+class Wording(Answer):
+    """A text of the same meaning."""
+
+    text: Text
+
+
+class Reword(Request):
+    """Say a question in another form (appendix A.2: diversify the QA types)."""
+
+    name = "reword"
+    answer = Wording
+    form: Literal["open", "yes-no"]
+    question: str
+    reply: str
+
+    def words(self, text: str) -> Any:
+        """The whole reply."""
+        return {"text": text}
+
+
+class Smooth(Request):
+    """Join the steps of a rationale into running text, a sentence a step (appendix A.2)."""
+
+    name = "smooth"
+    answer = Wording
+    question: str
+    steps: tuple[str, ...]
+    reply: str
+
+    def words(self, text: str) -> Any:
+        """The whole reply."""
+        return {"text": text}
+
+
+REQUESTS: dict[str, type[Request]] = {
+    cls.name: cls
+    for cls in (
+        Narrate,
+        ListObjects,
+        Classify,
+        Describe,
+        Relate,
+        Confirm,
+        Motion,
+        SameObject,
+        Event,
+        DrawGraph,
+        Reword,
+        Smooth,
+    )
+}
+"""Every request by its template's name."""

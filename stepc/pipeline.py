@@ -1,0 +1,312 @@
+"""Passes and pipelines: what a pass is, pipelines as text, and running them.
+
+A pass is a frozen, typed set of options and one pure function from one level to the next. It
+reads nothing but its input, its options and the tools it is handed. The file in `passes/`
+is the registration: `split_uniform.py` holds `split-uniform`.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib
+import inspect
+import pkgutil
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args
+
+from lark import Lark, Token, Tree
+from lark.exceptions import UnexpectedInput
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from stepc.diagnostics import Place, Statistics, StepcError, did_you_mean, fail
+from stepc.ir.types import LEVELS, Qras, Unit, Value
+from stepc.ir.verify import verify
+
+if TYPE_CHECKING:
+    from stepc.model.ask import Asker
+    from stepc.spec.types import Spec
+    from stepc.video import Pictures
+
+In = TypeVar("In", bound=Unit)
+Out = TypeVar("Out", bound=Unit)
+
+DEFAULT = "split,keyframes,parse,confirm,merge,bridge,confirm,sample,compose,check,refine,check"
+"""The paper's method; the last `confirm` asks about the motions and events that came later."""
+LINK = "dedupe,balance,split-sets,emit"
+"""What joins the units of a corpus."""
+
+
+@dataclass
+class Tools:
+    """What a pass may use besides its input and its options."""
+
+    pictures: Pictures
+    model: Callable[[], Asker] | None = None
+    """Gives the model; it is loaded when a pass first asks."""
+    spec: Spec | None = None
+    seed: int = 0
+    counts: Statistics = field(default_factory=Statistics)
+
+    def ask(self) -> Asker:
+        """The model, counting its calls here. Raises StepcError (P006) if there is none."""
+        if self.model is None:
+            raise fail("P006", "this pass asks a model and none is given", help="give --model")
+        asker = self.model()
+        asker.counts = self.counts
+        return asker
+
+    def the_spec(self) -> Spec:
+        """The spec. Raises StepcError (P007) if there is none."""
+        if self.spec is None:
+            raise fail("P007", "this pass needs a .step spec", help="give --spec FILE")
+        return self.spec
+
+    def rng(self, unit: Unit, name: str, index: int = 0) -> random.Random:
+        """A generator that depends on seed, video, pass and index, and on nothing else."""
+        key = f"{self.seed}/{unit.video.sha256}/{name}/{index}"
+        return random.Random(int.from_bytes(hashlib.sha256(key.encode()).digest()[:16], "big"))
+
+
+class Options(BaseModel):
+    """Frozen options of a pass; its fields are its options, their docstrings the help."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    name: ClassVar[str]
+
+    def text(self) -> str:
+        """The pass as written in a pipeline, options that differ from the default named."""
+        given = [
+            f"{key}={_shown(value)}"
+            for key, value in self.model_dump().items()
+            if value != type(self).model_fields[key].default
+        ]
+        return self.name + (f"({','.join(given)})" if given else "")
+
+
+def _shown(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+class Pass(Options, Generic[In, Out]):
+    """A pass over one unit. Its type arguments are the level it takes and the one it gives.
+
+    The unit verifies before and after, not necessarily during.
+    """
+
+    keeps_level: ClassVar[bool] = False
+    """Whether it takes any level from its input's on, and gives the same level."""
+
+    @classmethod
+    def levels(cls) -> tuple[type[Unit], type[Unit]]:
+        """Input and output level."""
+        for base in cls.__mro__:
+            args = getattr(base, "__pydantic_generic_metadata__", {}).get("args", ())
+            if len(args) == 2:
+                return args[0], args[1]
+        raise TypeError(f"{cls.__name__} names no levels")
+
+    def run(self, unit: In, tools: Tools) -> Out:
+        """The unit at the next level."""
+        raise NotImplementedError
+
+
+class Corpus(Value):
+    """All units of a corpus at link time, and the set each video belongs to."""
+
+    units: tuple[Qras, ...]
+    sets: tuple[tuple[str, str], ...] = ()
+    """(unit's name, set's name)."""
+
+
+class LinkPass(Options):
+    """A pass over the whole corpus."""
+
+    def run(self, corpus: Corpus, seed: int, counts: Statistics) -> Corpus:
+        """The corpus after the pass."""
+        raise NotImplementedError
+
+
+# --- finding passes ----------------------------------------------------------------------
+
+
+@functools.cache
+def pass_names() -> tuple[str, ...]:
+    """The names of all passes, from the files in `passes/`."""
+    package = importlib.import_module("stepc.passes")
+    return tuple(sorted(m.name.replace("_", "-") for m in pkgutil.iter_modules(package.__path__)))
+
+
+@functools.cache
+def pass_type(name: str) -> type[Pass[Any, Any]] | type[LinkPass]:
+    """The pass called `name`. Raises KeyError if there is none."""
+    if name not in pass_names():
+        raise KeyError(name)
+    module = importlib.import_module("stepc.passes." + name.replace("-", "_"))
+    for kind in vars(module).values():
+        if (
+            inspect.isclass(kind)
+            and issubclass(kind, (Pass, LinkPass))
+            and kind.__module__ == module.__name__
+            and "[" not in kind.__name__  # pydantic puts Pass[In, Out] into the module too
+        ):
+            kind.name = name
+            return kind
+    raise TypeError(f"{module.__name__} holds no pass")
+
+
+# --- pipelines as text -------------------------------------------------------------------
+
+
+@functools.cache
+def _parser() -> Lark:
+    grammar = (files("stepc.grammar") / "pipeline.lark").read_text("utf-8")
+    return Lark(grammar, parser="earley", propagate_positions=True, maybe_placeholders=False)
+
+
+def _mark(text: str, token: Any) -> Place:
+    column = getattr(token, "column", None) or len(text) + 1
+    return Place("--pipeline", 1, column, max(1, len(str(token))), text)
+
+
+def parse_pipeline(text: str) -> list[Pass[Any, Any] | LinkPass]:
+    """The passes of a pipeline. Raises StepcError (P001-P004) with the place in `text`."""
+    try:
+        tree = _parser().parse(text)
+    except UnexpectedInput as error:
+        column = error.column if error.column and error.column > 0 else len(text) + 1
+        place = Place("--pipeline", 1, column, 1, text)
+        help = "passes are separated by commas: split,keyframes(per_clip=3)"
+        raise fail("P001", "this is not a pipeline", place, help) from None
+    made: list[Pass[Any, Any] | LinkPass] = []
+    for node in tree.children:
+        assert isinstance(node, Tree)
+        name = node.children[0]
+        assert isinstance(name, Token)
+        try:
+            kind = pass_type(str(name))
+        except KeyError:
+            helps = did_you_mean(str(name), pass_names())
+            raise fail("P002", f"there is no pass `{name}`", _mark(text, name), helps) from None
+        options: dict[str, str] = {}
+        for option in node.children[1:]:
+            assert isinstance(option, Tree)
+            key, value = option.children
+            if str(key) not in kind.model_fields:
+                helps = did_you_mean(str(key), kind.model_fields) if kind.model_fields else ""
+                message = f"`{name}` has no option `{key}`"
+                raise fail("P003", message, _mark(text, key), helps)
+            options[str(key)] = str(value).strip('"')
+        try:
+            made.append(kind.model_validate(options))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = str(first["loc"][0]) if first["loc"] else str(name)
+            token = next(
+                (o.children[1] for o in node.children[1:] if str(o.children[0]) == where),  # type: ignore[union-attr]
+                name,
+            )
+            raise fail("P004", f"{name}, {where}: {first['msg']}", _mark(text, token)) from None
+    return made
+
+
+def pipeline_text(passes: list[Pass[Any, Any] | LinkPass]) -> str:
+    """The canonical text of a pipeline."""
+    return ",".join(p.text() for p in passes)
+
+
+def check_levels(passes: list[Pass[Any, Any]], start: type[Unit]) -> type[Unit]:
+    """The level after `passes` from `start`. Raises StepcError (P005) where levels do not meet."""
+    order = list(LEVELS)
+    level = start
+    for p in passes:
+        takes, gives = p.levels()
+        fits = level is takes or (p.keeps_level and issubclass(level, takes))
+        if not fits:
+            between = [
+                n
+                for n in pass_names()
+                if issubclass(kind := pass_type(n), Pass)
+                and not kind.keeps_level
+                and kind.levels()[0] is level
+                and kind.levels()[1] is not level
+            ]
+            late = order.index(level.LEVEL) > order.index(takes.LEVEL)
+            help = (
+                "it comes too late in the pipeline"
+                if late
+                else f"{' or '.join(f'`{n}`' for n in between)} takes {level.LEVEL} further"
+            )
+            message = f"`{p.name}` takes {takes.LEVEL}, and here it would get {level.LEVEL}"
+            raise fail("P005", message, Place("--pipeline"), help)
+        if not p.keeps_level:
+            level = gives
+    return level
+
+
+# --- running -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a pass did: the unit after it, its seconds, and its counts."""
+
+    name: str
+    unit: Unit
+    seconds: float
+    counts: Statistics
+
+
+def run(
+    passes: list[Pass[Any, Any]],
+    unit: Unit,
+    tools: Tools,
+    *,
+    verify_each: bool = True,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Iterator[Done]:
+    """Run `passes` on `unit` one after another, telling of each.
+
+    With `verify_each` the unit is verified before the first and after every pass. Raises
+    StepcError: the diagnostics of the verifier or of the pass.
+    """
+    check_levels(passes, type(unit))
+    before: list[str] = []
+    if verify_each:
+        _verified(unit, "the input")
+    for p in passes:
+        began = clock()
+        tools.counts = Statistics()
+        unit = p.run(unit, tools)
+        if verify_each:
+            after = f"after {', '.join(before)}" if before else "first"
+            _verified(unit, f"the output of `{p.name}` ({after})")
+        before.append(p.name)
+        yield Done(p.name, unit, clock() - began, tools.counts)
+
+
+def _verified(unit: Unit, what: str) -> None:
+    found = verify(unit)
+    if found:
+        head = fail("P008", f"{what} breaks the IR's rules", Place(unit.name)).diagnostics
+        raise StepcError(*head, *found)
+
+
+def option_lines(kind: type[Options]) -> list[tuple[str, str, str, str]]:
+    """Name, type, default and help of each option of a pass."""
+    rows = []
+    for name, info in kind.model_fields.items():
+        wanted = info.annotation
+        choices = get_args(wanted)
+        shown = (
+            " | ".join(str(c) for c in choices)
+            if choices and not hasattr(choices[0], "__name__")
+            else getattr(wanted, "__name__", str(wanted))
+        )
+        help = " ".join((info.description or "").split())
+        rows.append((name, shown, _shown(info.default), help))
+    return rows

@@ -1,0 +1,1 @@
+"""The `.step` language: what to sample and how to say it."""

@@ -1,0 +1,1 @@
+"""The rendered world: small films whose true scene graph is known."""

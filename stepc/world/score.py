@@ -1,0 +1,112 @@
+"""An induced STSG against the true one: precision and recall of everything in it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from stepc.ir import types as t
+from stepc.ir.meaning import normal, plain, same_relation
+from stepc.ir.verify import entities
+
+KINDS = ("objects", "kinds", "attributes", "relations", "motions", "references", "events")
+Fact = tuple[object, ...]
+
+
+@dataclass
+class Score:
+    """For each kind of fact: how many are right, induced, and true."""
+
+    right: Counter[str] = field(default_factory=Counter)
+    induced: Counter[str] = field(default_factory=Counter)
+    true: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: Score) -> None:
+        """Add another film's counts."""
+        self.right += other.right
+        self.induced += other.induced
+        self.true += other.true
+
+    def precision(self, kind: str) -> float:
+        """Share of the induced facts that are true; 1 where none was induced."""
+        return self.right[kind] / self.induced[kind] if self.induced[kind] else 1.0
+
+    def recall(self, kind: str) -> float:
+        """Share of the true facts that were induced; 1 where there is none."""
+        return self.right[kind] / self.true[kind] if self.true[kind] else 1.0
+
+    def table(self) -> str:
+        """A table for people."""
+        lines = [f"{'':12}{'precision':>10}{'recall':>10}{'true':>8}{'induced':>9}"]
+        for kind in KINDS:
+            lines.append(
+                f"{kind:12}{self.precision(kind):10.3f}{self.recall(kind):10.3f}"
+                f"{self.true[kind]:8d}{self.induced[kind]:9d}"
+            )
+        return "\n".join(lines)
+
+
+def compare(induced: t.Stsg, true: t.Stsg) -> Score:
+    """Facts of `induced` counted against those of `true`.
+
+    Clips are matched by overlap, keyframes by nearness in time to the true first and last one;
+    objects by label; a relation counts once whichever way round it is said.
+    """
+    clips = {c.id: _most_overlap(c, true) for c in induced.clips}
+    phases = _phases(induced, true, clips)
+    own = {c.id: c.id for c in true.clips}
+    ours = _facts(induced, clips, phases)
+    theirs = _facts(true, own, _phases(true, true, own))
+    score = Score()
+    for kind in KINDS:
+        score.induced[kind] = len(ours[kind])
+        score.true[kind] = len(theirs[kind])
+        score.right[kind] = len(ours[kind] & theirs[kind])
+    return score
+
+
+def _most_overlap(clip: t.Clip, true: t.Stsg) -> str:
+    def overlap(other: t.Clip) -> int:
+        return min(clip.end, other.end) - max(clip.start, other.start)
+
+    best = max(true.clips, key=overlap)
+    return best.id if overlap(best) * 2 > clip.end - clip.start else f"none-{clip.id}"
+
+
+def _phases(unit: t.Stsg, true: t.Stsg, clips: dict[str, str]) -> dict[str, int]:
+    """For each keyframe which keyframe of the true clip is nearest in time."""
+    times = {c.id: [k.at for k in c.keyframes] for c in true.clips}
+    phases = {}
+    for k in unit.keyframes.values():
+        there = times.get(clips[t.clip_of(k.id)], [0])
+        phases[k.id] = min(range(len(there)), key=lambda i: abs(there[i] - k.at))
+    return phases
+
+
+def _facts(unit: t.Stsg, clips: dict[str, str], phases: dict[str, int]) -> dict[str, set[Fact]]:
+    labels = {o.id: normal(o.label) for o in unit.objects}
+
+    def where(node: str) -> str:
+        return clips[t.clip_of(node)]
+
+    made: dict[str, set[Fact]] = {kind: set() for kind in KINDS}
+    for o in unit.objects:
+        made["objects"].add((where(o.id), labels[o.id]))
+        made["kinds"].add((where(o.id), labels[o.id], o.op))
+    for a in unit.attributes:
+        made["attributes"].add((where(a.id), labels[a.owner], plain(a.kind), plain(a.value)))
+    for r in unit.relations:
+        triple = same_relation(labels[r.subject], r.predicate, labels[r.object])
+        made["relations"] |= {(where(r.subject), phases[f], *triple) for f in r.frames}
+    for m in unit.motions:
+        made["motions"].add((where(m.source), labels[m.source], plain(m.motion)))
+    entity = entities(unit)
+    first: dict[int, str] = {}
+    for o in unit.objects:
+        first.setdefault(entity[o.id], o.id)
+    for f in unit.references:
+        one, two = first[entity[f.first]], first[entity[f.second]]
+        made["references"].add((where(one), labels[one], where(two), labels[two]))
+    for e in unit.events:
+        made["events"].add((clips[e.clip], plain(e.event)))
+    return made

@@ -1,0 +1,136 @@
+"""The true STSG of a film of the world, as IR."""
+
+from __future__ import annotations
+
+from stepc.ir import types as t
+from stepc.world.scene import (
+    FPS,
+    PREDICATES,
+    SIDE,
+    Actor,
+    Film,
+    Shot,
+    predicates,
+    reading_order,
+)
+
+SURE = t.Trust(votes=1, asked=1, verdict="yes")
+
+
+def _millis(frame: int) -> int:
+    return round(frame * 1000 / FPS)
+
+
+def truth(film: Film, name: str, file: str, sha256: str) -> t.Stsg:
+    """What is true in `film`: a keyframe in the first and in the last rest of every shot."""
+    clips: list[t.Clip] = []
+    objects: list[t.Object] = []
+    attributes: list[t.Attribute] = []
+    relations: list[t.Relation] = []
+    motions: list[t.Motion] = []
+    events: list[t.Event] = []
+    at = 0
+    for number, shot in enumerate(film.shots):
+        c = f"c{number}"
+        start, end = _millis(at), _millis(at + shot.frames)
+        frames = (f"{c}.k0", f"{c}.k1")
+        times = (_millis(at + shot.rest // 2), _millis(at + shot.frames - 1 - shot.rest // 2))
+        keyframes = tuple(t.Keyframe(id=f, at=m) for f, m in zip(frames, times, strict=True))
+        clips.append(t.Clip(id=c, start=start, end=end, keyframes=keyframes))
+        nodes = {a: _nodes(a, c, frames) for a in shot.actors}
+        for a in sorted(shot.actors, key=lambda a: reading_order(a.start)):
+            objects += nodes[a]
+            attributes += [x for o in nodes[a] for x in _attributes(a, o)]
+            if a.thing.dynamic:
+                motions.append(
+                    t.Motion(
+                        source=nodes[a][0].id,
+                        target=nodes[a][1].id,
+                        motion=a.motion,
+                        start=times[0],
+                        end=times[1],
+                        trust=SURE,
+                    )
+                )
+        relations += _relations(shot, nodes, frames)
+        events.append(t.Event(clip=c, event=shot.event(), start=start, end=end, trust=SURE))
+        at += shot.frames
+    video = t.Video(
+        file=file,
+        sha256=sha256,
+        duration=_millis(at),
+        rate=str(FPS),
+        width=SIDE,
+        height=SIDE,
+    )
+    return t.Stsg(
+        name=name,
+        video=video,
+        clips=tuple(clips),
+        objects=tuple(objects),
+        attributes=tuple(attributes),
+        relations=tuple(relations),
+        motions=tuple(motions),
+        references=tuple(_references(film)),
+        events=tuple(events),
+    )
+
+
+def _nodes(a: Actor, clip: str, frames: tuple[str, str]) -> list[t.Object]:
+    shape = a.thing.shape
+    if a.thing.dynamic:
+        return [
+            t.Object(op="dynamic", id=f"{f}/{shape}", label=shape, frames=(f,), trust=SURE)
+            for f in frames
+        ]
+    return [t.Object(op="static", id=f"{clip}/{shape}", label=shape, frames=frames, trust=SURE)]
+
+
+def _attributes(a: Actor, o: t.Object) -> list[t.Attribute]:
+    return [
+        t.Attribute(id=f"{o.id}/{value}", kind=kind, value=value, frames=o.frames, trust=SURE)
+        for kind, value in a.thing.attributes
+    ]
+
+
+def _relations(
+    shot: Shot, nodes: dict[Actor, list[t.Object]], frames: tuple[str, str]
+) -> list[t.Relation]:
+    """Each pair once, in reading order; what holds in both keyframes of static things is one."""
+    held: dict[tuple[str, str, str], list[str]] = {}
+    for i, frame in enumerate(frames):
+        actors = sorted(shot.actors, key=lambda a: reading_order(a.at(float(i))))
+        for n, a in enumerate(actors):
+            for b in actors[n + 1 :]:
+                for p in predicates(a.at(float(i)), b.at(float(i))):
+                    one, two = (nodes[x][i if x.thing.dynamic else 0].id for x in (a, b))
+                    held.setdefault((one, p, two), []).append(frame)
+    return [
+        t.Relation(subject=s, predicate=p, object=o, frames=tuple(fs), trust=SURE)
+        for (s, p, o), fs in held.items()
+        if p in PREDICATES
+    ]
+
+
+def _references(film: Film) -> list[t.Reference]:
+    made = []
+    first: list[dict[int, str]] = []
+    for number, shot in enumerate(film.shots):
+        first.append(
+            {
+                a.thing.identity: (
+                    f"c{number}.k0/{a.thing.shape}"
+                    if a.thing.dynamic
+                    else f"c{number}/{a.thing.shape}"
+                )
+                for a in shot.actors
+            }
+        )
+    for i, earlier in enumerate(first):
+        for later in first[i + 1 :]:
+            made += [
+                t.Reference(first=node, second=later[who], trust=SURE)
+                for who, node in earlier.items()
+                if who in later
+            ]
+    return made

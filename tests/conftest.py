@@ -1,0 +1,28 @@
+"""Options of the test run, and what several tests stand on."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+import torch
+
+from stepc.world.render import write
+from stepc.world.scene import make_film
+
+torch.set_num_threads(1)  # as many workers as cores; threads beyond them only wait
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--bless` rewrites expected files; `--record` also the cassettes, from the embedded model."""
+    parser.addoption("--bless", action="store_true", help="rewrite golden/*/*/expected.*")
+    parser.addoption("--record", action="store_true", help="record cassettes anew (with --bless)")
+
+
+@pytest.fixture(scope="session")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A rendered film of two clips."""
+    path = tmp_path_factory.mktemp("films") / "film.mp4"
+    write(make_film(random.Random("tests"), 2), path)
+    return path

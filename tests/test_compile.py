@@ -1,0 +1,246 @@
+"""Whole corpora: the same bytes however they are compiled, and nothing lost to bad files."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import recipes
+from test_golden import HERE
+
+import stepc.compile
+from stepc.compile import Compiler, Order, Result, compile_corpus, results
+from stepc.diagnostics import Diagnostic
+from stepc.pipeline import DEFAULT, LINK
+from stepc.spec.read import builtin
+from stepc.world.render import write
+from stepc.world.scene import make_film
+
+
+def _order(model: str = "embedded", **more: Any) -> Order:
+    return Order(DEFAULT, LINK, builtin("step"), "step.step", model, **more)
+
+
+def _compile(places: list[Path], out: Path, order: Order, jobs: int = 1) -> list[Diagnostic]:
+    said: list[Diagnostic] = []
+    compile_corpus(places, out, order, jobs=jobs, say=said.append, progress=lambda *_: None)
+    return said
+
+
+def _tree(folder: Path) -> dict[str, bytes]:
+    return {
+        p.relative_to(folder).as_posix(): p.read_bytes()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file()
+    }
+
+
+@pytest.fixture(scope="session")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three films of two clips, and things that are no videos."""
+    folder = tmp_path_factory.mktemp("corpus")
+    for i in range(3):
+        write(make_film(random.Random(f"corpus/{i}"), 2), folder / f"film-{i}.mp4")
+    (folder / "notes.txt").write_text("not a video")
+    (folder / ".hidden").mkdir()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def recorded(films: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The dataset of the films and the cassette of its model calls."""
+    folder = tmp_path_factory.mktemp("recorded")
+    said = _compile([films], folder / "out", _order(record=folder / "calls.jsonl"))
+    assert said == []
+    return folder / "out", folder / "calls.jsonl"
+
+
+def test_a_dataset_has_all_it_should(recorded: tuple[Path, Path]) -> None:
+    out, _ = recorded
+    rows = [json.loads(line) for line in (out / "qra.jsonl").read_bytes().splitlines()]
+    manifest = json.loads((out / "manifest.json").read_bytes())
+    assert manifest["samples"] == len(rows) > 20
+    assert {v["name"] for v in manifest["videos"]} == {"film-0", "film-1", "film-2"}
+    assert manifest["skipped"] == [] and manifest["seed"] == 0
+    assert manifest["model"].startswith("embedded@sha256:")
+    assert {r["steps"] for r in rows} == {1, 2, 3}
+    assert len({r["id"] for r in rows}) == len(rows)
+    for row in rows:
+        assert len(row["rationale"]) == row["steps"]
+        for because in row["rationale"]:
+            assert because["question"] and because["answer"] and because["text"]
+        assert row["question"] and row["answer"] and row["query"] and row["type"]
+        assert row["video"].endswith(".mp4") and row["set"] in ("train", "val", "test")
+        assert row["origin"]["asks"] and row["origin"]["model"] == manifest["model"]
+        for e in row["evidence"]:
+            assert 0 <= e["start"] <= e["end"] and e["keyframes"] and e["nodes"]
+    for video in manifest["videos"]:
+        assert (out / video["stsg"]["file"]).read_text("utf-8").startswith("stsg 1 ")
+    assert not list(out.rglob("*.partial"))
+
+
+def test_workers_and_order_change_no_byte(
+    films: Path, recorded: tuple[Path, Path], tmp_path: Path
+) -> None:
+    out, cassette = recorded
+    videos = sorted(films.glob("*.mp4"), reverse=True)
+    _compile(videos, tmp_path / "two", _order(), jobs=2)
+    assert _tree(tmp_path / "two") == _tree(out)
+    _compile([*videos, films], tmp_path / "played", _order(f"replay:{cassette}"), jobs=1)
+    assert _tree(tmp_path / "played") == _tree(out)
+
+
+def test_bad_files_cost_only_themselves(
+    films: Path, recorded: tuple[Path, Path], tmp_path: Path
+) -> None:
+    out, cassette = recorded
+    corpus = tmp_path / "corpus"
+    shutil.copytree(films, corpus)
+    for name, recipe in {
+        "empty.mp4": "empty",
+        "noise.mkv": "noise",
+        "sound.avi": "sound",
+        "cut.mp4": "cut-off",
+        "none.avi": "no-frames",
+        "more/film-1.mkv": "film:x/1",
+    }.items():
+        recipes.make(recipe, corpus / name)
+    said = _compile([corpus], tmp_path / "out", _order(f"replay:{cassette}"))
+    assert sorted(d.code for d in said) == ["B001", "B002", "B002", "B003", "B004", "B011"]
+    assert (tmp_path / "out" / "qra.jsonl").read_bytes() == (out / "qra.jsonl").read_bytes()
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_bytes())
+    assert {s["file"] for s in manifest["skipped"]} >= {"empty.mp4", "noise.mkv", "none.avi"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names of any bytes are Linux's")
+def test_a_name_that_is_not_utf8(films: Path, recorded: tuple[Path, Path], tmp_path: Path) -> None:
+    _, cassette = recorded
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    shutil.copy(films / "film-0.mp4", corpus / "film-0.mp4")
+    odd = os.fsencode(corpus) + b"/caf\xe9.mp4"
+    Path(os.fsdecode(odd)).write_bytes((films / "film-1.mp4").read_bytes())
+    done = _stepc("compile", str(corpus), "-o", "out", "-m", f"replay:{cassette}", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "[B009]" in done.stderr and "1 compiled, 1 failed" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def _stepc(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "stepc", *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(HERE), "COLUMNS": "100", "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def test_memory_that_runs_out_is_one_videos_trouble(
+    films: Path, recorded: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = Compiler.start
+
+    def starved(self: Compiler, path: Path) -> Any:
+        if path.stem == "film-1":
+            raise MemoryError
+        return start(self, path)
+
+    monkeypatch.setattr(Compiler, "start", starved)
+    said = _compile([films], tmp_path / "out", _order(f"replay:{recorded[1]}"))
+    assert [d.code for d in said] == ["B012"]
+    units = {p.name for p in (tmp_path / "out" / "units").iterdir()}
+    assert units == {"film-0.stsg", "film-2.stsg"}
+
+
+def _die(path: Path) -> Result:
+    """What a worker does whose process is killed by the system."""
+    if path.stem == "film-1":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return Result(path, path.stem)
+
+
+def test_a_worker_that_is_killed_is_named(films: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stepc.compile, "_work", _die)
+    videos = sorted(films.glob("*.mp4"))
+    done = list(results(videos, _order(), 2, Compiler(_order())))
+    lost = {r.name: r.diagnostics[0].code for r in done if r.diagnostics}
+    assert lost["film-1"] == "B013"
+    assert {r.name for r in done} == {"film-0", "film-1", "film-2"}
+
+
+def test_stopped_in_the_middle(films: Path, tmp_path: Path) -> None:
+    """Ctrl-C: what is done is in the dataset, nothing is half-written, no traceback."""
+    many = tmp_path / "many"
+    many.mkdir()
+    for i in range(12):
+        os.link(films / f"film-{i % 3}.mp4", many / f"film-{i}.mp4")
+    for i in range(12):  # different files, so that none is taken for another
+        path = many / f"film-{i}.mp4"
+        data = path.read_bytes()
+        path.unlink()
+        path.write_bytes(data + bytes([i]))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stepc", "compile", "many", "-o", "out", "--jobs", "2"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(HERE)},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    units = tmp_path / "out" / "units"
+    end = time.monotonic() + 240
+    while time.monotonic() < end and not (units.exists() and list(units.glob("*.stsg"))):
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130, told
+    assert "Traceback" not in told and "stopped" in told
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_bytes())
+    assert manifest["interrupted"] is True
+    assert 1 <= len(manifest["videos"]) < 12
+    assert {p.stem for p in units.iterdir()} == {v["name"] for v in manifest["videos"]}
+    rows = (tmp_path / "out" / "qra.jsonl").read_bytes().splitlines()
+    assert len([json.loads(r) for r in rows]) == manifest["samples"] > 0
+
+
+ABLATIONS = {
+    "w/o splitting": DEFAULT.replace("split,keyframes", "split-uniform,keyframes-uniform"),
+    "w/o parsing": DEFAULT.replace("parse,", "parse-oneshot,"),
+    "w/o merging": DEFAULT.replace("merge", "lift"),
+    "w/o bridging": DEFAULT.replace("bridge", "bridge-none"),
+}
+
+
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_every_ablation_runs(name: str, film: Path, tmp_path: Path) -> None:
+    order = Order(ABLATIONS[name], LINK, builtin("step"), "step.step", "embedded")
+    assert _compile([film], tmp_path, order) == []
+    rows = [json.loads(line) for line in (tmp_path / "qra.jsonl").read_bytes().splitlines()]
+    assert rows
+    types = {t for r in rows for t in r["type"].split(",")} if rows else set()
+    assert types
+
+
+def _interrupted(*_: Any) -> Iterator[Result]:
+    raise KeyboardInterrupt
+    yield
+
+
+def test_stopped_before_anything(films: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(stepc.compile, "results", _interrupted)
+    assert _compile([films], tmp_path, _order()) == []
+    assert (tmp_path / "qra.jsonl").read_bytes() == b""
+    assert json.loads((tmp_path / "manifest.json").read_bytes())["interrupted"] is True

@@ -1,0 +1,134 @@
+"""The IR: both forms of every level, the verifier on true graphs, and the graph itself."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from generated import units
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from stepc.diagnostics import StepcError
+from stepc.ir import types as t
+from stepc.ir.graph import graph
+from stepc.ir.text import read, write
+from stepc.ir.types import from_json
+from stepc.ir.verify import RULES, verify
+from stepc.world.scene import make_film
+from stepc.world.truth import truth
+
+SETTINGS = settings(
+    max_examples=120, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+)
+
+
+@pytest.mark.parametrize("level", t.LEVELS)
+def test_text_form_round_trips(level: str) -> None:
+    @SETTINGS
+    @given(units(level))
+    def check(unit: t.Unit) -> None:
+        text = write(unit)
+        again = read(text).unit
+        assert again == unit
+        assert write(again) == text
+
+    check()
+
+
+@pytest.mark.parametrize("level", t.LEVELS)
+def test_json_form_round_trips(level: str) -> None:
+    @SETTINGS
+    @given(units(level))
+    def check(unit: t.Unit) -> None:
+        data = unit.to_json()
+        again = from_json(data)
+        assert again == unit
+        assert again.to_json() == data
+
+    check()
+
+
+@SETTINGS
+@given(st.text(max_size=200))
+@example('stsg 1 "x"\nvideo "x" 1.000s 25fps 1x1 sha256:' + "0" * 64 + "\n\x0c")
+@example('clips 1 "\\ud800"\n')
+@example('clips 1 "x"\n' * 2)
+def test_any_text_reads_or_is_diagnosed(text: str) -> None:
+    try:
+        unit = read(text).unit
+    except StepcError as error:
+        assert all(d.code.startswith("I0") for d in error.diagnostics)
+    else:
+        assert write(read(write(unit)).unit) == write(unit)
+
+
+@SETTINGS
+@given(st.data())
+def test_a_damaged_dump_is_diagnosed_at_its_line(data: st.DataObject) -> None:
+    text = write(_truth(5))
+    at = data.draw(st.integers(0, len(text) - 1))
+    damaged = (
+        text[:at] + data.draw(st.sampled_from(['"', "\\", "@", "\n", " -> "])) + text[at + 1 :]
+    )
+    try:
+        again = read(damaged).unit
+    except StepcError as error:
+        place = error.diagnostics[0].place
+        assert place is not None
+        assert 1 <= place.line <= damaged.count("\n") + 1
+        assert abs(place.line - 1 - text[:at].count("\n")) <= 1
+    else:
+        assert write(read(write(again)).unit) == write(again)
+
+
+def _truth(seed: int) -> t.Stsg:
+    film = make_film(random.Random(seed))
+    return truth(film, f"film-{seed}", "film.mp4", f"{seed:064x}")
+
+
+def test_thousands_of_nodes_round_trip() -> None:
+    trust = t.Trust(votes=1, asked=1)
+    unit = _truth(1)
+    frame = unit.clips[0].keyframes[0].id
+    objects = tuple(
+        t.Object(op="dynamic", id=f"{frame}/o{i}", label=f'"{i}\\\n', frames=(frame,), trust=trust)
+        for i in range(5000)
+    )
+    big = unit.evolve(objects=(*unit.objects, *objects))
+    text = write(big)
+    assert write(read(text).unit) == text
+    assert from_json(big.to_json()) == big
+    assert not verify(big)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_true_graphs_verify_and_are_multigraphs(seed: int) -> None:
+    unit = _truth(seed)
+    assert verify(unit) == []
+    made = graph(unit)
+    assert made.multigraph
+    assert made.num_nodes() == len(unit.objects) + len(unit.attributes) + len(unit.events)
+    edges = made.edges()
+    for kind in ("attributes", "relations", "motions", "references"):
+        assert (
+            [e for e in edges if type(e) is type(getattr(unit, kind)[0])]
+            == list(getattr(unit, kind))
+            if getattr(unit, kind)
+            else True
+        )
+    for a, b, e in made.weighted_edge_list():
+        if isinstance(e, t.Relation):
+            assert (made[a].id, made[b].id) == (e.subject, e.object)
+
+
+@SETTINGS
+@given(units("qra"))
+def test_the_verifier_takes_whatever_the_types_allow(unit: t.Unit) -> None:
+    codes = {rule.code for rule in RULES}
+    assert {d.code for d in verify(unit)} <= codes
+
+
+def test_unknown_level_in_json() -> None:
+    with pytest.raises(ValueError, match="no such level"):
+        from_json(b'{"level": "dsg"}')

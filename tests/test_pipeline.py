@@ -1,0 +1,201 @@
+"""Pipelines: text, levels, verification after each pass, and what passes may use."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stepc.compile import split_pipeline
+from stepc.diagnostics import StepcError
+from stepc.ir import types as t
+from stepc.ir.text import read, write
+from stepc.model.ask import Asker, Prompt
+from stepc.model.prompts import Templates
+from stepc.pipeline import (
+    DEFAULT,
+    LINK,
+    Pass,
+    Tools,
+    check_levels,
+    option_lines,
+    parse_pipeline,
+    pass_names,
+    pass_type,
+    pipeline_text,
+    run,
+)
+from stepc.spec.read import builtin, read_spec
+from stepc.video import Pictures
+from stepc.world.scene import make_film
+from stepc.world.truth import truth
+
+SPEC = read_spec(builtin("step"))
+
+
+def _tools(**more: Any) -> Tools:
+    return Tools(Pictures(), spec=SPEC, seed=3, **more)
+
+
+def _truth(seed: int = 0) -> t.Stsg:
+    return truth(make_film(random.Random(seed)), "film", "film.mp4", f"{seed:064x}")
+
+
+def _code(error: pytest.ExceptionInfo[StepcError]) -> str:
+    return error.value.diagnostics[0].code
+
+
+def test_pipeline_text_is_canonical() -> None:
+    text = "split( detector = hash ),keyframes(per_clip=3, every=2.0), lift , bridge-none,emit"
+    made = parse_pipeline(text)
+    shown = pipeline_text(made)
+    assert shown == "split(detector=hash),keyframes(per_clip=3),lift,bridge-none,emit"
+    assert pipeline_text(parse_pipeline(shown)) == shown
+    assert parse_pipeline(shown) == made
+
+
+def test_the_default_pipeline_ends_at_qra() -> None:
+    units, links = split_pipeline(f"{DEFAULT},{LINK}")
+    assert check_levels(units, t.Clips) is t.Qras
+    assert [p.name for p in links] == LINK.split(",")
+
+
+@pytest.mark.parametrize("name", pass_names())
+def test_every_option_is_documented(name: str) -> None:
+    kind = pass_type(name)
+    assert kind.__doc__
+    assert kind().text() == name
+    for option, wanted, default, help in option_lines(kind):
+        assert help.endswith("."), f"{option} has no help"
+        assert wanted and default
+
+
+def test_a_pass_without_its_model_or_spec_is_told() -> None:
+    unit = _truth()
+    with pytest.raises(StepcError) as error:
+        list(run(split_pipeline("confirm")[0], _unasked(unit), _tools()))
+    assert _code(error) == "P006"
+    with pytest.raises(StepcError) as error:
+        list(run(split_pipeline("sample")[0], unit, Tools(Pictures())))
+    assert _code(error) == "P007"
+
+
+def _unasked(unit: t.Stsg) -> t.Stsg:
+    open_ = t.Trust(votes=1, asked=1)
+    return unit.evolve(objects=tuple(o.model_copy(update={"trust": open_}) for o in unit.objects))
+
+
+class _Breaks(Pass[t.Stsg, t.Stsg]):
+    """Loses its objects and keeps what hangs on them."""
+
+    name = "breaks"
+
+    def run(self, unit: t.Stsg, tools: Tools) -> t.Stsg:
+        return unit.evolve(objects=())
+
+
+def test_a_pass_that_breaks_a_rule_is_named() -> None:
+    with pytest.raises(StepcError) as error:
+        list(run([_Breaks()], _truth(), _tools()))
+    codes = [d.code for d in error.value.diagnostics]
+    assert codes[0] == "P008" and {"V021", "V022"} <= set(codes)
+    assert "breaks" in error.value.diagnostics[0].message
+    assert [d.unit for d in run([_Breaks()], _truth(), _tools(), verify_each=False)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_starting_from_a_dump_is_the_same_as_going_on(seed: int) -> None:
+    passes = split_pipeline("sample,compose,check")[0]
+    whole = [d.unit for d in run(passes, _truth(seed), _tools())]
+    for i, unit in enumerate(whole[:-1]):
+        again = read(write(unit)).unit
+        rest = [d.unit for d in run(passes[i + 1 :], again, _tools())]
+        assert write(rest[-1]) == write(whole[-1])
+
+
+def test_what_is_drawn_depends_on_seed_and_video_alone() -> None:
+    def drawn(unit: t.Stsg, seed: int) -> str:
+        tools = Tools(Pictures(), spec=SPEC, seed=seed)
+        return write(list(run(split_pipeline("sample")[0], unit, tools))[-1].unit)
+
+    unit = _truth()
+    renamed = unit.evolve(name="other")
+    assert drawn(unit, 1) == drawn(unit, 1)
+    assert drawn(unit, 1) != drawn(unit, 2)
+    assert drawn(renamed, 1).replace('"other"', '"film"', 1) == drawn(unit, 1)
+
+
+def test_every_sampled_question_of_true_graphs_is_proved() -> None:
+    """The sampler and the solver share no code and agree."""
+    asked = proved = 0
+    steps: set[int] = set()
+    for seed in range(12):
+        done = list(run(split_pipeline("sample,compose,check")[0], _truth(seed), _tools()))
+        unit = done[-1].unit
+        assert isinstance(unit, t.Qras)
+        asked += len(unit.paths)
+        proved += len(unit.samples)
+        steps |= {len(s.rationale) for s in unit.samples}
+    assert proved == asked > 150
+    assert steps == {1, 2, 3}
+
+
+def test_passes_are_found_by_their_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A new pass is one new file."""
+    import stepc.passes
+
+    (tmp_path / "rename_unit.py").write_text(
+        '"""rename-unit: another name.   stsg → stsg"""\n'
+        "from stepc.ir import types as t\n"
+        "from stepc.pipeline import Pass, Tools\n\n\n"
+        "class RenameUnit(Pass[t.Stsg, t.Stsg]):\n"
+        '    """Another name."""\n\n'
+        '    to: str = "renamed"\n'
+        '    """The name."""\n\n'
+        "    def run(self, unit: t.Stsg, tools: Tools) -> t.Stsg:\n"
+        '        """Renamed."""\n'
+        "        return unit.evolve(name=self.to)\n"
+    )
+    monkeypatch.setattr(stepc.passes, "__path__", [*stepc.passes.__path__, str(tmp_path)])
+    pass_names.cache_clear()
+    try:
+        done = list(run(split_pipeline("rename-unit(to=x)")[0], _truth(), _tools()))
+        assert done[-1].unit.name == "x"
+    finally:
+        pass_names.cache_clear()
+
+
+class _Babble:
+    """A model that answers every request with a random mixture of what it was told."""
+
+    identity = "babble@1"
+    templates = "default"
+
+    def __init__(self, seed: int) -> None:
+        self.rng = random.Random(seed)
+
+    def generate(self, prompts: Sequence[Prompt], pictures: Pictures) -> list[list[str]]:
+        return [[self._say(p.text) for _ in p.seeds] for p in prompts]
+
+    def _say(self, told: str) -> str:
+        lines = [line.strip(" -*\"'") for line in told.splitlines() if line.strip()]
+        said = self.rng.sample(lines, self.rng.randint(1, min(4, len(lines))))
+        text = " ".join(said)
+        if self.rng.random() < 0.4:
+            text = "Is it true that " + text.rstrip(".?") + "?"
+        return json.dumps({"text": text}) if self.rng.random() < 0.9 else text
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_the_model_says_refining_keeps_the_rules(seed: int) -> None:
+    asker = Asker(_Babble(seed), Templates("default"), Pictures(), seed)
+    passes = split_pipeline("sample,compose,check,refine(yes_no=0.5),check")[0]
+    done = list(run(passes, _truth(seed), _tools(model=lambda: asker)))
+    before, after = done[2].unit, done[4].unit
+    assert isinstance(before, t.Qras) and isinstance(after, t.Qras)
+    assert len(after.samples) == len(before.samples)
+    assert all(s.checked for s in after.samples)

@@ -1,0 +1,170 @@
+"""Reading video: variable frame rates, rotation, aspect, late first frames, bounded memory."""
+
+from __future__ import annotations
+
+import tracemalloc
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from recipes import encode
+from test_golden import footage
+
+from stepc.compile import Compiler, Order, split_pipeline
+from stepc.ir import types as t
+from stepc.model.requests import Frame
+from stepc.pipeline import run
+from stepc.spec.read import builtin
+from stepc.video import Pictures, frames, probe
+
+
+def _numbered(count: int, height: int = 64, width: int = 96) -> list[np.ndarray]:
+    """Pictures told apart by their brightness, with a red left half."""
+    made = []
+    for i in range(count):
+        picture = np.full((height, width, 3), 20 + i * 200 // count, np.uint8)
+        picture[:, : width // 2, 0] = 255
+        made.append(picture)
+    return made
+
+
+def _compiled(path: Path, pipeline: str) -> t.Clips:
+    compiler = Compiler(Order(pipeline, "", builtin("step"), "step.step", "replay:none"))
+    unit: t.Unit = compiler.start(path)
+    for done in run(split_pipeline(pipeline)[0], unit, compiler.tools()):
+        unit = done.unit
+    assert isinstance(unit, t.Clips)
+    return unit
+
+
+def test_variable_frame_rate(tmp_path: Path) -> None:
+    times = [0, 40, 80, 500, 520, 1700, 1740, 3000]
+    path = tmp_path / "vfr.mp4"
+    encode(path, _numbered(len(times)), times)
+    source = probe(path)
+    seen = list(frames(source))
+    assert [at for at, _ in seen] == times
+    assert source.video.duration >= times[-1]
+    pictures = Pictures()
+    pictures.add(source)
+    for at, picture in seen:
+        found = pictures.at(Frame(video=source.video.sha256, at=at))
+        assert np.abs(found.astype(int) - picture).mean() < 1
+
+
+def test_a_first_frame_that_is_not_at_zero(tmp_path: Path) -> None:
+    path = tmp_path / "late.mkv"
+    encode(path, _numbered(10), [5000 + i * 100 for i in range(10)])
+    with av.open(str(path)) as container:
+        assert next(container.decode(video=0)).time == pytest.approx(5.0)
+    source = probe(path)
+    assert [at for at, _ in frames(source)] == [i * 100 for i in range(10)]
+    assert 900 <= source.video.duration <= 1000
+    unit = _compiled(path, "split,keyframes")
+    assert unit.clips[0].start == 0 and unit.clips[0].keyframes[0].at < 900
+
+
+@pytest.mark.parametrize("turn", [90, 180, 270])
+def test_rotation_flags(tmp_path: Path, turn: int) -> None:
+    plain, turned = tmp_path / "plain.mp4", tmp_path / "turned.mp4"
+    encode(plain, _numbered(5))
+    with av.open(str(plain)) as source, av.open(str(turned), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(source.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    _turn(turned, turn)
+    with av.open(str(turned)) as container:
+        rotation = next(container.decode(video=0)).rotation % 360
+    assert rotation in (90, 180, 270)
+    video = probe(turned).video
+    assert (video.width, video.height) == ((96, 64) if turn == 180 else (64, 96))
+    before = next(frames(probe(plain)))[1]
+    after = next(frames(probe(turned)))[1]
+    assert after.shape == (video.height, video.width, 3)
+    assert np.abs(np.rot90(before, rotation // 90).astype(int) - after).mean() < 4
+
+
+def _turn(path: Path, turn: int) -> None:
+    """Set the rotation in the track header's matrix of an MP4."""
+    data = bytearray(path.read_bytes())
+    at = data.index(b"tkhd") + 4
+    matrix = at + 4 + 36
+    cos, sin = {90: (0, 1), 180: (-1, 0), 270: (0, -1)}[turn]
+    for i, value in enumerate((cos, sin, 0, -sin, cos)):
+        scaled = (value << 16) & 0xFFFFFFFF
+        offset = matrix + [0, 4, 8, 12, 16][i]
+        data[offset : offset + 4] = scaled.to_bytes(4, "big")
+    path.write_bytes(bytes(data))
+
+
+def test_odd_sizes_and_pixel_aspect(tmp_path: Path) -> None:
+    path = tmp_path / "wide.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 90, 70, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(2, 1)
+        for picture in _numbered(5, 70, 90):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    source = probe(path)
+    assert (source.video.width, source.video.height) == (180, 70)
+    assert next(frames(source))[1].shape == (70, 180, 3)
+    assert next(frames(source, 60))[1].shape == (23, 60, 3)
+
+    odd = tmp_path / "odd.mkv"
+    with av.open(str(odd), "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 321, 137, "yuv444p"
+        for picture in _numbered(3, 137, 321):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    assert next(frames(probe(odd)))[1].shape == (137, 321, 3)
+    unit = _compiled(odd, "split,keyframes")
+    assert unit.clips[0].keyframes
+
+
+def test_one_frame(tmp_path: Path) -> None:
+    path = tmp_path / "one.mp4"
+    encode(path, _numbered(1))
+    unit = _compiled(path, "split,keyframes")
+    assert [k.at for c in unit.clips for k in c.keyframes] == [0]
+    assert _compiled(path, "split-uniform,keyframes-uniform").clips[0].keyframes
+
+
+def test_frames_are_never_all_held() -> None:
+    """Memory while all frames go by stays that of a few, however many there are."""
+    source = probe(footage("bigbuckbunny.mp4"))
+    one = source.video.width * source.video.height * 3
+    tracemalloc.start()
+    try:
+        for _ in islice(frames(source), 60):
+            pass
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * one
+
+    tracemalloc.start()
+    try:
+        _compiled(footage("bigbuckbunny.mp4"), "split,keyframes")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 40 * one  # 132 frames of 1280x720 would be 132
+
+
+def test_cuts_of_a_film_are_exact(film: Path) -> None:
+    import random
+
+    from stepc.world.scene import make_film
+    from stepc.world.truth import truth
+
+    true = truth(make_film(random.Random("tests"), 2), "film", "film.mp4", "0" * 64)
+    unit = _compiled(film, "split,keyframes")
+    assert [c.start for c in unit.clips] == [c.start for c in true.clips]
+    assert all(len(c.keyframes) == 2 for c in unit.clips)

@@ -1,0 +1,98 @@
+"""The rendered world: the same from a seed, true as told, and known by the embedded model."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from stepc.compile import Compiler, Order, split_pipeline
+from stepc.ir import types as t
+from stepc.ir.verify import verify
+from stepc.pipeline import DEFAULT, run
+from stepc.spec.read import builtin
+from stepc.video import digest, frames, probe
+from stepc.world.render import draw, write
+from stepc.world.scene import STILL, make_film, predicates
+from stepc.world.score import KINDS, compare
+from stepc.world.truth import truth
+
+
+def test_a_film_is_the_same_every_time(tmp_path: Path) -> None:
+    for name in ("one.mp4", "two.mp4"):
+        write(make_film(random.Random(4), 1), tmp_path / name)
+    assert digest(tmp_path / "one.mp4") == digest(tmp_path / "two.mp4")
+
+
+def test_a_film_shows_what_was_drawn(tmp_path: Path) -> None:
+    film = make_film(random.Random(4), 2)
+    write(film, tmp_path / "film.mp4")
+    source = probe(tmp_path / "film.mp4")
+    assert (source.video.width, source.video.height, source.video.rate) == (256, 256, "24")
+    seen = [picture for _, picture in frames(source)]
+    drawn = [draw(s, s.progress(i)) for s in film.shots for i in range(s.frames)]
+    assert len(seen) == len(drawn) == film.frames
+    errors = [abs(a.astype(int) - b).mean() for a, b in zip(seen, drawn, strict=True)]
+    assert max(errors) < 6
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_films_have_what_the_world_promises(seed: int) -> None:
+    film = make_film(random.Random(seed))
+    assert 2 <= len(film.shots) <= 4
+    shown: list[set[int]] = []
+    for shot in film.shots:
+        things = [a.thing for a in shot.actors]
+        assert 3 <= len(things) <= 6
+        assert {t.dynamic for t in things} == {True, False}
+        assert any(a.motion != STILL for a in shot.actors) and shot.event()
+        assert all(not a.motion or a.thing.dynamic or a.motion == STILL for a in shot.actors)
+        shown.append({t.identity for t in things})
+    unit = truth(film, "film", "film.mp4", "0" * 64)
+    assert verify(unit) == []
+    back = sum(bool(a & b) for i, a in enumerate(shown) for b in shown[i + 1 :])
+    assert bool(unit.references) == bool(back)
+
+
+def test_relations_read_the_same_both_ways() -> None:
+    rng = random.Random(0)
+    for _ in range(200):
+        a, b = ((rng.uniform(0, 256), rng.uniform(0, 256)) for _ in range(2))
+        back = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
+        assert {back[p] for p in predicates(a, b)} == set(predicates(b, a))
+
+
+def test_the_score_of_the_truth_is_one_and_of_nothing_is_none() -> None:
+    true = truth(make_film(random.Random(8)), "film", "film.mp4", "0" * 64)
+    whole = compare(true, true)
+    assert all(whole.precision(k) == whole.recall(k) == 1 for k in KINDS)
+    nothing = true.evolve(
+        objects=(), attributes=(), relations=(), motions=(), references=(), events=()
+    )
+    assert all(compare(nothing, true).recall(k) == 0 for k in KINDS if whole.true[k])
+    liar = true.evolve(
+        attributes=tuple(
+            a.model_copy(update={"value": "pink"}) if a.kind == "color" else a
+            for a in true.attributes
+        )
+    )
+    score = compare(liar, true)
+    assert score.recall("attributes") == pytest.approx(2 / 3)
+    assert score.recall("objects") == 1
+
+
+def test_the_embedded_model_knows_its_world(tmp_path: Path) -> None:
+    """An unseen film is induced nearly as it is; real numbers are in docs/world.md."""
+    film = make_film(random.Random("unseen"), 2)
+    write(film, tmp_path / "film.mp4")
+    pipeline = DEFAULT.split(",sample")[0]
+    compiler = Compiler(Order(pipeline, "", builtin("step"), "step.step", "embedded"))
+    unit: t.Unit = compiler.start(tmp_path / "film.mp4")
+    for done in run(split_pipeline(pipeline)[0], unit, compiler.tools()):
+        unit = done.unit
+    assert isinstance(unit, t.Stsg)
+    score = compare(unit, truth(film, "film", "film.mp4", digest(tmp_path / "film.mp4")))
+    for kind in ("objects", "attributes", "relations", "motions"):
+        assert score.precision(kind) >= 0.8, (kind, score.table())
+        assert score.recall(kind) >= 0.8, (kind, score.table())
