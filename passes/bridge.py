@@ -12,7 +12,7 @@ from stepc.ir import types as t
 from stepc.ir.meaning import plain
 from stepc.ir.verify import entities
 from stepc.model.ask import name_objects, vote
-from stepc.model.requests import Event, Frame, SameObject
+from stepc.model.requests import Event, SameObject
 from stepc.pipeline import Pass, Tools
 
 
@@ -74,7 +74,7 @@ class Bridge(Pass[t.Tsg, t.Stsg]):
         at = {o.id: times[o.frames[0]].at for o in unit.objects}
         requests = [
             SameObject(
-                frames=tuple(Frame(video=unit.video.sha256, at=at[x]) for x in pair),
+                frames=tuple(t.Frame(video=unit.video.sha256, at=at[x]) for x in pair),
                 first=named[pair[0]],
                 second=named[pair[1]],
             )
@@ -138,7 +138,7 @@ class Bridge(Pass[t.Tsg, t.Stsg]):
             n = min(self.frames, len(times))
             shown = [times[round(i * (len(times) - 1) / max(1, n - 1))] for i in range(n)]
             requests.append(
-                Event(frames=tuple(Frame(video=unit.video.sha256, at=at) for at in shown))
+                Event(frames=tuple(t.Frame(video=unit.video.sha256, at=at) for at in shown))
             )
         replies = tools.ask().ask(requests, samples=self.samples, temperature=self.temperature)
         made = []

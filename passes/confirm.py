@@ -14,7 +14,6 @@ from stepc.model.requests import (
     Claim,
     Confirm,
     EventClaim,
-    Frame,
     Mention,
     MotionClaim,
     ObjectClaim,
@@ -90,7 +89,7 @@ class ConfirmAll(Pass[t.Fsg, t.Fsg]):
             verdicts[id(e)] = changed if yes else None
         return [verdicts.get(id(e), e) for e in elements]
 
-    def _shown(self, unit: t.Fsg, e: Any) -> tuple[Frame, ...]:
+    def _shown(self, unit: t.Fsg, e: Any) -> tuple[t.Frame, ...]:
         times = unit.keyframes
         if isinstance(e, t.Motion):
             chosen = [e.start, e.end]
@@ -101,7 +100,7 @@ class ConfirmAll(Pass[t.Fsg, t.Fsg]):
             chosen = [chosen[round(i * last / max(1, n - 1))] for i in range(n)]
         else:
             chosen = [times[e.frames[0]].at]
-        return tuple(Frame(video=unit.video.sha256, at=at) for at in chosen)
+        return tuple(t.Frame(video=unit.video.sha256, at=at) for at in chosen)
 
 
 def _claim(unit: t.Fsg, e: Any, named: dict[str, Mention]) -> Claim:

@@ -13,7 +13,7 @@ from stepc.identity import Groups, looks, pair_up
 from stepc.ir import types as t
 from stepc.ir.meaning import plain, predicate_form
 from stepc.model.ask import name_objects, vote
-from stepc.model.requests import Frame, Motion, SameObject
+from stepc.model.requests import Motion, SameObject
 from stepc.pipeline import Pass, Tools
 
 
@@ -85,7 +85,8 @@ class Merge(Pass[t.Fsg, t.Tsg]):
         requests = [
             SameObject(
                 frames=tuple(
-                    Frame(video=unit.video.sha256, at=times[t.frame_of(x) or ""].at) for x in (a, b)
+                    t.Frame(video=unit.video.sha256, at=times[t.frame_of(x) or ""].at)
+                    for x in (a, b)
                 ),
                 first=named[a],
                 second=named[b],
@@ -189,7 +190,7 @@ class Merge(Pass[t.Fsg, t.Tsg]):
         spans = [tuple(times[t.frame_of(x) or ""].at for x in pair) for pair in pairs]
         requests = [
             Motion(
-                frames=tuple(Frame(video=tsg.video.sha256, at=at) for at in span),
+                frames=tuple(t.Frame(video=tsg.video.sha256, at=at) for at in span),
                 target=named[pair[0]],
             )
             for pair, span in zip(pairs, spans, strict=True)

@@ -10,15 +10,7 @@ from pydantic import Field
 from stepc.ir import types as t
 from stepc.ir.meaning import inverse, normal, plain, predicate_form
 from stepc.model.ask import Vote, name_objects, vote
-from stepc.model.requests import (
-    Classify,
-    Describe,
-    Frame,
-    ListObjects,
-    Narrate,
-    Relate,
-    Request,
-)
+from stepc.model.requests import Classify, Describe, ListObjects, Narrate, Relate, Request
 from stepc.pipeline import Pass, Tools
 
 
@@ -49,7 +41,7 @@ class Parse(Pass[t.Clips, t.Fsg]):
         return tools.ask().ask(requests, samples=n, temperature=self.temperature)
 
     def _objects(self, unit: t.Clips, tools: Tools) -> t.Fsg:
-        frames = {k.id: Frame(video=unit.video.sha256, at=k.at) for k in unit.keyframes.values()}
+        frames = {k.id: t.Frame(video=unit.video.sha256, at=k.at) for k in unit.keyframes.values()}
         told = self._ask(tools, [Narrate(frames=(f,)) for f in frames.values()])
         lists: list[Request] = []
         whose: list[str] = []
@@ -88,7 +80,7 @@ class Parse(Pass[t.Clips, t.Fsg]):
         fsg = t.raise_to(t.Fsg, unit, objects=tuple(nodes))
         return fsg.evolve(objects=tuple(self._kinds(fsg, frames, tools)))
 
-    def _kinds(self, fsg: t.Fsg, frames: dict[str, Frame], tools: Tools) -> list[t.Object]:
+    def _kinds(self, fsg: t.Fsg, frames: dict[str, t.Frame], tools: Tools) -> list[t.Object]:
         named = name_objects(fsg)
         requests: list[Request] = [
             Classify(frames=(frames[o.frames[0]],), target=named[o.id]) for o in fsg.objects
@@ -107,7 +99,7 @@ class Parse(Pass[t.Clips, t.Fsg]):
         named, times = name_objects(fsg), fsg.keyframes
         requests: list[Request] = [
             Describe(
-                frames=(Frame(video=fsg.video.sha256, at=times[o.frames[0]].at),),
+                frames=(t.Frame(video=fsg.video.sha256, at=times[o.frames[0]].at),),
                 target=named[o.id],
             )
             for o in fsg.objects
@@ -145,7 +137,7 @@ class Parse(Pass[t.Clips, t.Fsg]):
         ]
         requests: list[Request] = [
             Relate(
-                frames=(Frame(video=fsg.video.sha256, at=times[a.frames[0]].at),),
+                frames=(t.Frame(video=fsg.video.sha256, at=times[a.frames[0]].at),),
                 subject=named[a.id],
                 object=named[b.id],
             )

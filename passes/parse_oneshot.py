@@ -8,7 +8,7 @@ from pydantic import Field
 
 from stepc.ir import types as t
 from stepc.ir.meaning import normal, plain, predicate_form
-from stepc.model.requests import DrawGraph, Frame, Sketch
+from stepc.model.requests import DrawGraph, Sketch
 from stepc.pipeline import Pass, Tools
 
 
@@ -21,7 +21,9 @@ class ParseOneshot(Pass[t.Clips, t.Fsg]):
     def run(self, unit: t.Clips, tools: Tools) -> t.Fsg:
         """The frame scene graphs, each from a single answer."""
         keyframes = list(unit.keyframes.values())
-        requests = [DrawGraph(frames=(Frame(video=unit.video.sha256, at=k.at),)) for k in keyframes]
+        requests = [
+            DrawGraph(frames=(t.Frame(video=unit.video.sha256, at=k.at),)) for k in keyframes
+        ]
         objects: list[t.Object] = []
         attributes: list[t.Attribute] = []
         relations: list[t.Relation] = []

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
 from stepc.ir import types as t
 from stepc.ir.graph import GraphEdge, graph
@@ -72,6 +73,39 @@ def _shares(numbers: list[int], weights: list[float], count: int, rng: random.Ra
     return drawn
 
 
+@dataclass
+class Census:
+    """How many different paths there are: by steps, kind of the last edge, and why not kept."""
+
+    counts: Counter[tuple[int, str, str]] = field(default_factory=Counter)
+    """(steps, kind, rule that drops it or nothing) → how many."""
+    whole: bool = True
+    """Whether all were counted."""
+
+
+def census(unit: t.Stsg, spec: Spec, most: int) -> Census:
+    """Count the different paths that `spec` allows on `unit`, `most` at most.
+
+    Paths are the same if their queries are; each is counted with an event's time range and
+    without, as far as the spec draws such.
+    """
+    walk = _Walk(unit, spec)
+    found = Census()
+    during = spec.sampling.during
+    for wanted in sorted({n for n, _ in spec.sampling.steps}):
+        known: set[t.Query] = set()
+        for timed in [t_ for t_, there in ((True, during > 0), (False, during < 1)) if there]:
+            for path in walk.every(wanted, timed):
+                if path.query in known:
+                    continue
+                if sum(found.counts.values()) >= most:
+                    found.whole = False
+                    return found
+                known.add(path.query)
+                found.counts[wanted, path.steps[-1].edge, walk.judge(path, timed)] += 1
+    return found
+
+
 class _Walk:
     """The graph as the sampler walks it, and what it knows of times and identities."""
 
@@ -136,13 +170,44 @@ class _Walk:
             steps.append(step)
         if not steps:
             return None
-        steps.reverse()
+        return self._path(steps[::-1], timed, wanted, name)
+
+    def _path(self, steps: list[t.Step], timed: bool, wanted: int, name: str) -> t.Path:
+        """The path of `steps` in reasoning order; timed where that does not say an answer."""
         for during, scope in self._contexts(steps, timed):
             query = build(steps, scope, self.unit)
             path = t.Path(id=name, wanted=wanted, during=during, steps=tuple(steps), query=query)
             if not self.leaks(path):
                 break
         return path
+
+    def every(self, wanted: int, timed: bool) -> Iterator[t.Path]:
+        """All paths of `wanted` steps that the spec's kinds allow, whatever they say."""
+
+        def grow(steps: list[t.Step], visited: set[object]) -> Iterator[t.Path]:
+            if len(steps) == wanted:
+                yield self._path(steps[::-1], timed, wanted, "p0")
+            elif not knows_value(steps[-1]):
+                for kind, more in self.into[steps[-1].known].items():
+                    if len(steps) + 1 < wanted and kind not in ("rel", "ref"):
+                        continue
+                    for step in more:
+                        known = self._known(step)
+                        if known not in visited:
+                            yield from grow([*steps, step], {*visited, known})
+
+        for start in [s for kind in self.spec.sampling.start for s in self.starts[kind]]:
+            yield from grow([start], {self._found(start), self._known(start)})
+
+    def judge(self, path: t.Path, timed: bool) -> str:
+        """Why the sampler would not keep `path`, or nothing."""
+        if self.leaks(path):
+            return "says its answer"
+        if not self.spec.sampling.unique:
+            return ""
+        if not all(self._alone(step, timed) for step in path.steps):
+            return "a step has more than one answer"
+        return "" if self.unique(path) else "more than one answer"
 
     def _pick(
         self, rng: random.Random, steps: list[t.Step], timed: bool, visited: set[object]

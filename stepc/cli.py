@@ -380,6 +380,96 @@ def check(
         raise typer.Exit(1)
 
 
+@app.command(epilog="Example: stepc fmt --check specs/step.step")
+def fmt(
+    files: Annotated[list[Path], typer.Argument(help="Spec files (.step).")],
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; 1 if one would.")] = False,
+) -> None:
+    """Write specs in their canonical layout; tokens and comments survive."""
+    from stepc.compile import write_whole
+    from stepc.spec.format import format_spec
+
+    found: list[Diagnostic] = []
+    changed = 0
+    for file in files:
+        try:
+            text, _ = _spec(file)
+            made = format_spec(text, printable(str(file)))
+            if made != text:
+                changed += 1
+                print(printable(str(file)))
+                if not check:
+                    write_whole(file, made.encode())
+        except StepcError as error:
+            found += error.diagnostics
+    for diagnostic in found:
+        say(diagnostic)
+    errors.print(f"{_count(changed, 'file')} {'would change' if check else 'changed'}")
+    if found or (check and changed):
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: stepc ask specs/step.step out/units/film-7-000.stsg -n 3")
+def ask(
+    spec: Annotated[Path, typer.Argument(help="A .step file.")],
+    unit: Annotated[Path, typer.Argument(help="A graph: an IR file of level stsg.")],
+    number: Annotated[int, typer.Option("--number", "-n", min=1, help="How many to show.")] = 5,
+    seed: Seed = 0,
+) -> None:
+    """Try a spec on one graph: show questions, steps and answers."""
+    from stepc.compile import Compiler
+    from stepc.ir.types import Qras
+
+    order = _order("sample,compose,check", spec, EMBEDDED, seed)
+    compiler = Compiler(order)
+    made = _run_passes(
+        compiler,
+        _read_unit(unit),
+        order.pipeline,
+        stop_after=None,
+        dump_after=None,
+        verify_each=True,
+        stats=False,
+    )
+    assert isinstance(made, Qras)
+    for sample in made.samples[:number]:
+        print(f"{_count(len(sample.rationale), 'step')}\n  Q: {sample.question}")
+        for because in sample.rationale:
+            print(f"     {because.text}")
+        print(f"  A: {sample.answer}\n")
+    errors.print(f"{_count(len(made.samples), 'question')}, each with one answer on the graph")
+
+
+@app.command(epilog="Example: stepc paths specs/step.step out/units/film-7-000.stsg")
+def paths(
+    spec: Annotated[Path, typer.Argument(help="A .step file.")],
+    unit: Annotated[Path, typer.Argument(help="A graph: an IR file of level stsg.")],
+    most: Annotated[int, typer.Option(min=1, help="Stop counting here.")] = 100_000,
+) -> None:
+    """Count the different paths a graph has for a spec, and what drops the others."""
+    from stepc.ir.types import Stsg
+    from stepc.passes.sample import census
+    from stepc.spec.read import read_spec
+
+    text, name = _spec(spec)
+    graph = _read_unit(unit)
+    if not isinstance(graph, Stsg):
+        help = "`stepc opt FILE --pipeline …` takes it further"
+        message = f"paths are drawn on a stsg, and this is {graph.LEVEL}"
+        raise fail("P005", message, Place(printable(str(unit))), help)
+    found = census(graph, read_spec(text, name), most)
+    total = 0
+    for wanted in sorted({n for n, _, _ in found.counts}):
+        mine = {k: c for k, c in found.counts.items() if k[0] == wanted}
+        kept = {kind: c for (_, kind, why), c in sorted(mine.items()) if not why}
+        total += sum(kept.values())
+        kinds = ", ".join(f"{kind} {c}" for kind, c in kept.items())
+        print(f"{_count(wanted, 'step')}: {sum(kept.values())}{f' ({kinds})' if kinds else ''}")
+        for why in sorted({w for _, _, w in mine if w}):
+            print(f"    {sum(c for (_, _, w), c in mine.items() if w == why)} dropped: {why}")
+    print(f"{total} different paths" + ("" if found.whole else f" among the first {most}"))
+
+
 @app.command(epilog="Example: stepc passes keyframes")
 def passes(
     name: Annotated[str | None, typer.Argument(help="A pass; without, all of them.")] = None,

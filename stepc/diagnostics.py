@@ -33,23 +33,14 @@ class Diagnostic:
 
     def text(self) -> str:
         """The diagnostic as printed: several lines, without colour."""
-        lines = [f"{self.severity}[{self.code}]: {self.message}"]
+        lines = [f"{self.severity}[{self.code}]: {_visible(self.message)}"]
         if self.place is not None:
             p = self.place
             where = f"{p.file}:{p.line}:{p.column}" if p.line else p.file
             lines.append(f" --> {where}")
             if p.line:
-                gutter = " " * len(str(p.line))
-                before = p.source[: p.column - 1]
-                marked = p.source[p.column - 1 : p.column - 1 + p.length]
-                pad = "".join("\t" if c == "\t" else " " * max(0, cell_len(c)) for c in before)
-                lines += [
-                    f"{gutter} |",
-                    f"{p.line} | {p.source}",
-                    f"{gutter} | {pad}{'^' * max(1, cell_len(marked) or p.length)}",
-                ]
-        if self.help:
-            lines.append(f"  = help: {self.help}")
+                lines += _marked(p)
+        lines.append(f"  = help: {_visible(self.help) or f'`stepc explain {self.code}`'}")
         return "\n".join(lines)
 
     def data(self) -> dict[str, object]:
@@ -66,12 +57,40 @@ class Diagnostic:
         }
 
 
+WIDEST = 160
+"""Characters of a source line that are shown; of a longer one, those around the caret."""
+
+
+def _visible(text: str) -> str:
+    """`text` without what would move a terminal's cursor; as many characters as before."""
+    return "".join(c if c.isprintable() or c in "\t\n" else "\ufffd" for c in text)
+
+
+def _marked(p: Place) -> list[str]:
+    """The line of a place, and a caret under it."""
+    gutter = " " * len(str(p.line))
+    first = max(0, p.column - 1 - WIDEST // 3) if len(p.source) > WIDEST else 0
+    shown = _visible(p.source[first : first + WIDEST])
+    column = p.column - 1 - first
+    before, marked = shown[:column], shown[column : column + p.length]
+    pad = "".join("\t" if c == "\t" else " " * max(0, cell_len(c)) for c in before)
+    head, tail = "…" if first else "", "…" if first + WIDEST < len(p.source) else ""
+    return [
+        f"{gutter} |",
+        f"{p.line} | {head}{shown}{tail}",
+        f"{gutter} | {' ' * len(head)}{pad}{'^' * max(1, cell_len(marked))}",
+    ]
+
+
 class StepcError(Exception):
     """Carries diagnostics up to whoever reports them."""
 
     def __init__(self, *diagnostics: Diagnostic) -> None:
-        super().__init__("\n".join(d.text() for d in diagnostics))
+        super().__init__(*diagnostics)
         self.diagnostics = diagnostics
+
+    def __str__(self) -> str:
+        return "\n".join(d.text() for d in self.diagnostics)
 
     def in_file(self, file: str) -> StepcError:
         """The same with `file` as the place of those that have none."""
@@ -89,6 +108,11 @@ def printable(text: str) -> str:
     """`text` with control characters and undecodable bytes made visible."""
     shown = (c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
     return unicodedata.normalize("NFC", "".join(shown))
+
+
+def brief(word: str) -> str:
+    """`word`, or its beginning where it is long."""
+    return word if len(word) <= 40 else word[:40] + "…"
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

@@ -20,8 +20,7 @@ from av.error import FFmpegError
 from numpy.typing import NDArray
 
 from stepc.diagnostics import Place, StepcError, fail, printable
-from stepc.ir.types import Video
-from stepc.model.requests import Frame
+from stepc.ir.types import Frame, Video
 
 Picture = NDArray[np.uint8]
 """An RGB image, shape (height, width, 3)."""

@@ -8,6 +8,7 @@ import pytest
 from generated import units
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from test_golden import GOLDEN
 
 from stepc.diagnostics import StepcError
 from stepc.ir import types as t
@@ -132,3 +133,27 @@ def test_the_verifier_takes_whatever_the_types_allow(unit: t.Unit) -> None:
 def test_unknown_level_in_json() -> None:
     with pytest.raises(ValueError, match="no such level"):
         from_json(b'{"level": "dsg"}')
+
+
+@pytest.mark.parametrize(
+    "old, new",
+    [
+        ("24.000s", "9" * 5000 + ".000s"),
+        ("[3/3", f"[{'9' * 5000}/3"),
+        ("stsg 1", "stsg " + "9" * 5000),
+        ("640x360", "9" * 5000 + "x360"),
+        ("640x360", "0x0"),
+        ("25fps", "0fps"),
+        ("25fps", "25/0fps"),
+        ("c0.k0", f"c{'9' * 5000}.k0"),
+        ('"kitchen.mp4"', '"\\ud800"'),
+        ('"behind"', '"\\ud800"'),
+    ],
+)
+def test_numbers_and_texts_out_of_all_bounds(old: str, new: str) -> None:
+    text = (GOLDEN / "sample" / "kitchen" / "input.stsg").read_text("utf-8")
+    assert old in text
+    with pytest.raises(StepcError) as error:
+        read(text.replace(old, new, 1))
+    assert error.value.diagnostics[0].code in ("I001", "I003")
+    assert all(len(line) < 400 for line in str(error.value).splitlines())

@@ -13,6 +13,7 @@ import torch
 from test_golden import HERE, footage
 
 from stepc.diagnostics import StepcError
+from stepc.ir.types import Frame
 from stepc.model.ask import Asker, Prompt, vote
 from stepc.model.load import load
 from stepc.model.prompts import TemplateError, Templates
@@ -26,7 +27,6 @@ from stepc.model.requests import (
     DrawGraph,
     Event,
     EventClaim,
-    Frame,
     ListObjects,
     Mention,
     Motion,

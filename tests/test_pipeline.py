@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from test_golden import GOLDEN
 
 from stepc.compile import split_pipeline
 from stepc.diagnostics import StepcError
@@ -16,6 +17,7 @@ from stepc.ir import types as t
 from stepc.ir.text import read, write
 from stepc.model.ask import Asker, Prompt
 from stepc.model.prompts import Templates
+from stepc.passes.sample import census
 from stepc.pipeline import (
     DEFAULT,
     LINK,
@@ -199,3 +201,23 @@ def test_whatever_the_model_says_refining_keeps_the_rules(seed: int) -> None:
     assert isinstance(before, t.Qras) and isinstance(after, t.Qras)
     assert len(after.samples) == len(before.samples)
     assert all(s.checked for s in after.samples)
+
+
+def test_the_census_counts_what_sampling_can_draw() -> None:
+    """With as many draws as anyone wants, sampling finds what is counted and nothing else."""
+    unit = read((GOLDEN / "sample" / "kitchen" / "input.stsg").read_text("utf-8")).unit
+    assert isinstance(unit, t.Stsg)
+    found = census(unit, SPEC, 100_000)
+    assert found.whole
+    kept = {
+        n: sum(c for (m, _, why), c in found.counts.items() if m == n and not why)
+        for n in (1, 2, 3)
+    }
+    every = SPEC.sampling.model_copy(update={"count": 3000, "tries": 60})
+    spec = SPEC.model_copy(update={"sampling": every})
+    done = next(run(split_pipeline("sample")[0], unit, Tools(Pictures(), spec=spec, seed=1)))
+    assert isinstance(done.unit, t.Paths)
+    drawn = {n: sum(len(p.steps) == n for p in done.unit.paths) for n in (1, 2, 3)}
+    assert drawn == kept
+    few = census(unit, SPEC, 5)
+    assert not few.whole and sum(few.counts.values()) == 5

@@ -15,7 +15,7 @@ from test_golden import footage
 
 from stepc.compile import Compiler, Order, split_pipeline
 from stepc.ir import types as t
-from stepc.model.requests import Frame
+from stepc.ir.types import Frame
 from stepc.pipeline import run
 from stepc.spec.read import builtin
 from stepc.video import Pictures, frames, probe

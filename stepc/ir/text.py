@@ -17,7 +17,7 @@ from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedInput, UnexpectedToken
 from pydantic import ValidationError
 
-from stepc.diagnostics import Diagnostic, Place, StepcError, did_you_mean
+from stepc.diagnostics import Diagnostic, Place, StepcError, brief, did_you_mean
 from stepc.ir import types as t
 
 # --- write -------------------------------------------------------------------------------
@@ -167,9 +167,13 @@ def _parser() -> Lark:
 
 def _string(token: Any) -> str:
     try:
-        return str(json.loads(token))
+        text = str(json.loads(token))
+        text.encode()
+        return text
     except json.JSONDecodeError as error:
         raise _Bad(token, f"not a string: {error.msg}") from error
+    except UnicodeEncodeError as error:
+        raise _Bad(token, "not a string: half of a character") from error
 
 
 class _Bad(ValueError):
@@ -436,7 +440,7 @@ def _syntax(error: UnexpectedInput, file: str, rows: list[str]) -> Diagnostic:
     elif shown:
         helps = "expected " + " or ".join(shown[:6])
     return Diagnostic(
-        "I001", f"unexpected {word}", Place(file, line, column, len(word), source), helps
+        "I001", f"unexpected {brief(word)}", Place(file, line, column, len(word), source), helps
     )
 
 

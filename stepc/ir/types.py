@@ -192,6 +192,14 @@ class Keyframe(Value):
     """Presentation time."""
 
 
+class Frame(Value):
+    """A picture by where it is: how pictures are looked up, and cassettes keyed."""
+
+    video: str
+    """SHA-256 of the video file, hexadecimal."""
+    at: Millis
+
+
 class Clip(Value):
     """A scene between two cuts, [start, end)."""
 
@@ -208,7 +216,7 @@ class Video(Value):
     """Its name, without folders."""
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
     duration: Millis
-    rate: Annotated[str, StringConstraints(pattern=r"^\d+(/\d+)?$")]
+    rate: Annotated[str, StringConstraints(pattern=r"^[1-9]\d*(/[1-9]\d*)?$")]
     """Average frames a second, as a fraction."""
     width: Annotated[int, Field(gt=0)]
     """Pixels, as displayed (after rotation)."""

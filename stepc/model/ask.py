@@ -16,9 +16,9 @@ import orjson
 
 from stepc.diagnostics import Statistics
 from stepc.ir.meaning import normal
-from stepc.ir.types import Fsg, Origin, Trust
+from stepc.ir.types import Frame, Fsg, Origin, Trust
 from stepc.model.prompts import Templates
-from stepc.model.requests import Answer, Frame, Mention, Request
+from stepc.model.requests import Answer, Mention, Request
 from stepc.video import Pictures
 
 

@@ -11,23 +11,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from stepc.ir.types import Frame, Value
+
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
-
-
-class Value(BaseModel):
-    """A frozen, strict value."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-
-class Frame(Value):
-    """One keyframe of a video, as pictures are looked up and cassettes are keyed."""
-
-    video: str
-    """SHA-256 of the video file, hexadecimal."""
-    at: int
-    """Presentation time in milliseconds from the video's first frame."""
 
 
 class Mention(Value):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import re
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any, get_args
@@ -12,7 +13,7 @@ from typing import Any, get_args
 from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
-from stepc.diagnostics import Diagnostic, Place, StepcError, did_you_mean
+from stepc.diagnostics import Diagnostic, Place, StepcError, brief, did_you_mean
 from stepc.ir.types import EdgeKind
 from stepc.spec.types import EdgeRule, End, Find, Hole, Sampling, Spec, Wording
 
@@ -32,6 +33,10 @@ FIELDS = {
     ("ref", "far"): ("", "event"),
 }
 """The fields of each end of each kind of edge; the empty one is the end itself."""
+_BLOCK = re.compile(r"^(?:paths|edge|during)\b", re.MULTILINE)
+MOST = 20
+"""Blocks that do not parse before the reader gives up."""
+SHARES = "shares are 1/3, 50% or 1"
 _HOLE = re.compile(r"\{([^{}]*)\}")
 
 
@@ -62,19 +67,24 @@ class _Reader:
         """Note one mistake and go on."""
         self.found.append(Diagnostic(code, message, at, help))
 
+    def string(self, token: Token) -> str:
+        """What a string literal says."""
+        try:
+            text = str(json.loads(token, strict=False))
+            text.encode()  # half of a character written as \\u… is no text
+            return text
+        except (json.JSONDecodeError, UnicodeEncodeError):
+            message = "this string has an unknown escape"
+            self.say("S002", message, self.place(token), r"use \" or \\")
+            return "?"
+
     def wordings(self, tokens: list[Token], allowed: dict[tuple[str, str], str]) -> list[Wording]:
         """Wordings whose holes are all in `allowed` ((name, field) to what it is)."""
         return [self.wording(token, allowed) for token in tokens]
 
     def wording(self, token: Token, allowed: dict[tuple[str, str], str]) -> Wording:
         """One string with its holes."""
-        try:
-            text = json.loads(token)
-        except json.JSONDecodeError:
-            self.say(
-                "S002", "this string has an unknown escape", self.place(token), r"use \" or \\"
-            )
-            return Wording(parts=("",))
+        text = self.string(token)
         parts: list[str | Hole] = []
         end = 0
         for m in _HOLE.finditer(text):
@@ -91,7 +101,7 @@ class _Reader:
                 self.say("S302", f"`{name}` has no `{part}`", at, help)
             elif allowed[name, part]:
                 code, _, message = allowed[name, part].partition(" ")
-                self.say(code, message, at)
+                self.say(code, message, at, "say it by the other end and the edge")
             parts.append(Hole(name=name, field=part))
         parts.append(text[end:])
         rest = "".join(p for p in parts if isinstance(p, str))
@@ -99,18 +109,15 @@ class _Reader:
             at = self.place(token)
             self.say("S303", "a brace without its partner", at, "placeholders are written {name}")
         if not text.strip():
-            self.say("S304", "an empty wording", self.place(token))
+            self.say("S304", "an empty wording", self.place(token), "say something, or remove it")
         return Wording(parts=tuple(p for p in parts if p != ""))
 
 
 def read_spec(text: str, file: str = "<spec>") -> Spec:
     """The spec in `text`. Raises StepcError with all mistakes found (S001-S320)."""
-    rows = text.split("\n")
-    reader = _Reader(file, rows)
-    try:
-        tree = _parser().parse(text)
-    except UnexpectedInput as error:
-        raise StepcError(_syntax(error, file, rows)) from None
+    reader = _Reader(file, text.split("\n"))
+    tree = _parse(text, reader)
+    broken = bool(reader.found)
     name, title = tree.children[0], tree.children[1]
     sampling = Sampling()
     clauses: dict[str, Tree[Token]] = {}
@@ -125,13 +132,17 @@ def read_spec(text: str, file: str = "<spec>") -> Spec:
             rule = _edge(item, reader)
             if rule is not None:
                 if rule.kind in edges:
-                    reader.say("S305", f"`edge {rule.kind}` is there twice", wheres[rule.kind])
+                    help = "put all its `find` blocks into one"
+                    reader.say(
+                        "S305", f"`edge {rule.kind}` is there twice", wheres[rule.kind], help
+                    )
                 edges[rule.kind] = rule
                 wheres[rule.kind] = reader.place(item.children[0])
             continue
         blocks[data] = blocks.get(data, 0) + 1
         if blocks[data] > 1:
-            reader.say("S305", f"`{data}` is there twice", reader.place(item, length=len(data)))
+            where = reader.place(item, length=len(data))
+            reader.say("S305", f"`{data}` is there twice", where, "make them one block")
         if data == "paths":
             sampling, clauses = _paths(item, reader)
         else:
@@ -141,17 +152,43 @@ def read_spec(text: str, file: str = "<spec>") -> Spec:
                 holes = {p.name for p in wording.parts if isinstance(p, Hole)}
                 for missing in [n for n in ("event", "question") if n not in holes]:
                     at = reader.place(token)
-                    reader.say("S306", f"`before` does not say {{{missing}}}", at)
-    _whole(reader, sampling, clauses, edges, before, tree)
+                    help = "such as: While {event}, {question}"
+                    reader.say("S306", f"`before` does not say {{{missing}}}", at, help)
+    if not broken:
+        _whole(reader, sampling, clauses, edges, before, tree)
+    headline = reader.string(title) if isinstance(title, Token) else ""
     if reader.found:
         raise StepcError(*sorted(reader.found, key=lambda d: (d.place.line, d.place.column)))  # type: ignore[union-attr]
     return Spec(
         name=str(name),
-        title=json.loads(title) if isinstance(title, Token) else "",
+        title=headline,
         sampling=sampling,
         edges=tuple(edges.values()),
         before=tuple(before),
     )
+
+
+def _parse(text: str, reader: _Reader) -> Tree[Token]:
+    """The tree of `text` without the blocks that do not parse, each with one mistake noted.
+
+    Raises StepcError (S001) where nothing is left to go on with.
+    """
+    starts = [m.start() for m in _BLOCK.finditer(text)]
+    while True:
+        try:
+            return _parser().parse(text)
+        except UnexpectedInput as error:
+            found = syntax_error(error, reader.file, reader.rows)
+            reader.found.append(found)
+            assert found.place is not None
+            at = sum(len(row) + 1 for row in reader.rows[: found.place.line - 1])
+            at += found.place.column - 1
+            n = bisect_right(starts, at) - 1
+            if n < 0 or len(reader.found) >= MOST:
+                raise StepcError(*reader.found) from None
+            end = starts[n + 1] if n + 1 < len(starts) else len(text)
+            blank = re.sub(r"[^\n]", " ", text[starts.pop(n) : end])
+            text = text[: end - len(blank)] + blank + text[end:]
 
 
 def _ratio(tree: Tree[Token], reader: _Reader) -> float:
@@ -162,11 +199,12 @@ def _ratio(tree: Tree[Token], reader: _Reader) -> float:
     else:
         above, _, below = text.partition("/")
         if below == "0":
-            reader.say("S202", "a share divided by nothing", reader.place(token))
+            reader.say("S202", "a share divided by nothing", reader.place(token), SHARES)
             return 1.0
         share = int(above) / int(below or 1)
     if share > 1:
-        reader.say("S202", f"a share of {text} is more than the whole", reader.place(token))
+        message = f"a share of {text} is more than the whole"
+        reader.say("S202", message, reader.place(token), SHARES)
     return share
 
 
@@ -180,13 +218,15 @@ def _paths(block: Tree[Token], reader: _Reader) -> tuple[Sampling, dict[str, Tre
         )
         name = "unique" if name == "ambiguous" else name
         if name in clauses:
-            reader.say("S305", f"`{name}` is there twice", reader.place(clause))
+            reader.say("S305", f"`{name}` is there twice", reader.place(clause), "keep one of them")
         clauses[name] = clause
         match str(clause.data):
             case "count" | "tries":
                 fields[name] = int(str(clause.children[0]))
                 if fields[name] < 1:
-                    reader.say("S203", f"`{name}` must be at least 1", reader.place(clause))
+                    help = "a spec that samples nothing is not a spec"
+                    message = f"`{name}` must be at least 1"
+                    reader.say("S203", message, reader.place(clause), help)
             case "steps":
                 fields["steps"] = _steps(clause, reader)
             case "start_kinds" | "expand_kinds":
@@ -208,19 +248,24 @@ def _steps(clause: Tree[Token], reader: _Reader) -> tuple[tuple[int, float], ...
         first, last, ratio = share.children
         low, high = int(str(first)), int(str(last if last is not None else first))
         if low < 1 or high < low:
-            reader.say("S201", f"no path has {low}..{high} steps", reader.place(share))
+            help = "the least number first, from 1 on: 1..3"
+            reader.say("S201", f"no path has {low}..{high} steps", reader.place(share), help)
             continue
         weighed.add(ratio is not None)
         weight = _ratio(ratio, reader) if isinstance(ratio, Tree) else 1.0
         for n in range(low, min(high, low + 63) + 1):
             if n in weights:
-                reader.say("S205", f"{n} steps are there twice", reader.place(share))
+                help = "each number of steps once"
+                reader.say("S205", f"{n} steps are there twice", reader.place(share), help)
             weights[n] = weight / (high - low + 1)
     total = sum(weights.values())
     if weighed == {True} and abs(total - 1) > 0.005:
-        reader.say("S204", f"the shares add up to {total:.2f}, not to 1", reader.place(clause))
+        message = f"the shares add up to {total:.2f}, not to 1"
+        help = "steps 1: 1/3, 2: 1/3, 3: 1/3"
+        reader.say("S204", message, reader.place(clause), help)
     elif len(weighed) == 2:
-        reader.say("S204", "either every number of steps has a share or none", reader.place(clause))
+        message = "either every number of steps has a share or none"
+        reader.say("S204", message, reader.place(clause), "steps 1..3, or 1: 1/2, 2..3: 1/2")
     return tuple(sorted(weights.items()))
 
 
@@ -250,7 +295,7 @@ def _edge(block: Tree[Token], reader: _Reader) -> EdgeRule | None:
         return None
     if str(near) == str(far) or str(kind) in (str(near), str(far)):
         message = "the two ends and the edge need three different names"
-        reader.say("S102", message, reader.place(far))
+        reader.say("S102", message, reader.place(far), f"such as: edge {kind}(a -> b)")
         return None
     ends: dict[str, End] = {str(near): "near", str(far): "far"}
     finds: dict[str, Find] = {}
@@ -271,7 +316,8 @@ def _edge(block: Tree[Token], reader: _Reader) -> EdgeRule | None:
             )
             continue
         if end in finds:
-            reader.say("S305", f"`find {token}` is there twice", reader.place(token))
+            help = "wordings of one end stand in one block, with | between them"
+            reader.say("S305", f"`find {token}` is there twice", reader.place(token), help)
         finds[end] = _find(part, str(kind), ends, end, reader)
     known = next(k for k in KINDS if k == str(kind))
     return EdgeRule(kind=known, near=str(near), far=str(far), finds=tuple(finds.values()))
@@ -283,7 +329,8 @@ def _find(part: Tree[Token], kind: str, ends: dict[str, End], found: End, reader
         assert isinstance(line, Tree)
         word = str(line.children[0])
         if word in said:
-            reader.say("S305", f"`{word}` is there twice", reader.place(line.children[0]))
+            where = reader.place(line.children[0])
+            reader.say("S305", f"`{word}` is there twice", where, "put | between two wordings")
         allowed: dict[tuple[str, str], str] = {}
         for name, end in ends.items():
             for f in FIELDS[kind, end]:
@@ -351,7 +398,8 @@ def _whole(
             "add `rel` to `expand`, or ask for at most 2 steps",
         )
     if longest > 1 and not sampling.expand and "expand" not in clauses:
-        reader.say("S210", f"no path can have {longest} steps: nothing expands", at("steps"))
+        message = f"no path can have {longest} steps: nothing expands"
+        reader.say("S210", message, at("steps"), "add: expand rel")
     if sampling.during > 0 and not before:
         help = 'add: during { before "While {event}, {question}" }'
         reader.say(
@@ -369,7 +417,7 @@ def _whole(
             reader.say("S315", message, place, "use it or remove it")
 
 
-def _syntax(error: UnexpectedInput, file: str, rows: list[str]) -> Diagnostic:
+def syntax_error(error: UnexpectedInput, file: str, rows: list[str]) -> Diagnostic:
     line, column = error.line or -1, error.column or -1
     if line < 1 or line > len(rows):
         line = len(rows)
@@ -387,7 +435,7 @@ def _syntax(error: UnexpectedInput, file: str, rows: list[str]) -> Diagnostic:
     close = did_you_mean(word, names) if word.isalpha() and names else ""
     help = close if close.startswith("did you") else "expected " + " or ".join(shown)
     return Diagnostic(
-        "S001", f"unexpected {word}", Place(file, line, column, len(word), source), help
+        "S001", f"unexpected {brief(word)}", Place(file, line, column, len(word), source), help
     )
 
 

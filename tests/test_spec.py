@@ -1,0 +1,212 @@
+"""Specs: whatever is written, it is a spec or it is diagnosed, at once and at its place."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_golden import HERE
+
+from stepc.codes import PAGES
+from stepc.compile import split_pipeline
+from stepc.diagnostics import Diagnostic, Place, StepcError
+from stepc.ir import types as t
+from stepc.pipeline import Tools, run
+from stepc.spec.format import _tokens, format_spec
+from stepc.spec.read import KINDS, builtin, read_spec
+from stepc.spec.types import Sampling
+from stepc.video import Pictures
+from stepc.world.scene import make_film
+from stepc.world.truth import truth
+
+SETTINGS = settings(
+    max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+)
+STEP = builtin("step")
+DOCS = (HERE / "docs" / "step.md").read_text("utf-8")
+PIECES = [
+    "spec x", "paths {", "}", "{", "count 3 per video", "steps 1..3", "start attr", "unique",
+    "edge rel(s -> o) {", "find o {", 'ask "What is {s} {rel}?"', 'name "{o}"', "|", '"', "#",
+    "during {", 'before "{event}"', "1/0", "200%", '"\\q"', '"\\ud800"', "expand rel, rel",
+    "\n", "\t", "茶", "\x1b[2J",
+]  # fmt: skip
+
+
+def _diagnosed(text: str) -> None:
+    try:
+        read_spec(text, "x.step")
+    except StepcError as error:
+        rows = text.split("\n")
+        for d in error.diagnostics:
+            assert d.code in PAGES
+            assert d.place is not None and 1 <= d.place.line <= len(rows)
+            assert 1 <= d.place.column <= len(rows[d.place.line - 1]) + 1
+        assert "\x1b" not in str(error)
+
+
+@SETTINGS
+@given(st.lists(st.sampled_from(PIECES), max_size=30).map(" ".join) | st.text(max_size=200))
+def test_any_text(text: str) -> None:
+    _diagnosed(text)
+
+
+@SETTINGS
+@given(st.integers(0, len(STEP) - 1), st.integers(0, 30), st.sampled_from(["", *PIECES]))
+def test_the_built_in_spec_damaged_anywhere(at: int, cut: int, put: str) -> None:
+    _diagnosed(STEP[:at] + put + STEP[at + cut :])
+
+
+def test_blocks_that_do_not_parse_hide_no_mistake_in_others() -> None:
+    broken = STEP.replace("  count   18", "  cuont   18").replace("find v {", "find w {", 1)
+    broken = broken.replace("find e {\n    ask", "find e {\n    aks").replace('"step', '"\\q', 1)
+    with pytest.raises(StepcError) as error:
+        read_spec(broken.replace('spec step "one', 'spec step "\\q'), "x.step")
+    found = [(d.code, d.place.line) for d in error.value.diagnostics if d.place]
+    rows = broken.split("\n")
+    at = {w: next(i for i, r in enumerate(rows, 1) if w in r) for w in ("cuont", "find w", "aks")}
+    header = next(i for i, r in enumerate(rows, 1) if r.startswith("spec"))
+    assert found == [
+        ("S002", header), ("S001", at["cuont"]), ("S103", at["find w"]), ("S001", at["aks"])
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "spec x\n" + "paths { x }\n" * 20_000,
+        "{" * 50_000,
+        '"' * 50_000,
+        "spec x " + "paths {} " * 20_000,
+        "spec x\n" + "edge rel(a -> b) {\n" * 10_000,
+        "spec x paths { start " + "attr, " * 20_000 + "attr }",
+        'spec x during { before "' + "{a}" * 20_000 + '" }',
+        STEP.replace("18", "9" * 10_000, 1),
+        STEP.replace("What", "\\ud800"),
+        STEP.replace('"one', '"\\ud800'),
+    ],
+    ids=range(10),
+)
+def test_hostile_texts_take_no_time(text: str) -> None:
+    began = time.process_time()
+    _diagnosed(text)
+    assert time.process_time() - began < 20  # linear ones take about 1 s; squares, minutes
+
+
+def test_the_caret_stands_under_the_word() -> None:
+    row = '\task "飲み物 {nobody}?"'
+    column = row.index("{") + 1
+    shown = Diagnostic("S301", "x", Place("f", 3, column, 8, row)).text().splitlines()
+    assert shown[3] == f"3 | {row}"
+    assert shown[4] == "  | \t" + " " * (len('ask "') + 6 + 1) + "^" * 8
+    long = Diagnostic("S301", "x", Place("f", 3, 5001, 4, "a" * 5000 + "here" + "b" * 5000)).text()
+    above, below = long.splitlines()[3:5]
+    assert above[below.index("^") :].startswith("here") and len(above) < 200
+
+
+# --- layout ------------------------------------------------------------------------------
+
+
+def _words(text: str) -> list[str]:
+    return [str(token) for token in _tokens(text, "x.step")[0]]
+
+
+def _remarks(text: str) -> list[str]:
+    return sorted(str(token).rstrip() for token in _tokens(text, "x.step")[1])
+
+
+def _formatted(text: str) -> str:
+    """The canonical layout of `text`, with all that must hold of it."""
+    made = format_spec(text)
+    assert format_spec(made) == made
+    assert _words(made) == _words(text)
+    assert _remarks(made) == _remarks(text)
+    assert "\n\n\n" not in made and made.endswith("\n")
+    return made
+
+
+@pytest.mark.parametrize("name", ["step", "reworded"])
+def test_the_built_in_specs_are_in_canonical_layout(name: str) -> None:
+    text = builtin(name)
+    assert _formatted(text) == text
+    assert read_spec(_formatted(" ".join(_words(text)))) == read_spec(text)
+
+
+@SETTINGS
+@given(st.data())
+def test_layout_keeps_tokens_and_comments_and_settles(data: st.DataObject) -> None:
+    """The built-in spec with its white space drawn anew and comments put anywhere."""
+    space = st.sampled_from(
+        [" ", "\n", "\n\n\n", "\t", "  # why not\n", '\n# \u00fcber {x} "\n', " #\n"]
+    )
+    words = _words(STEP)
+    at = data.draw(st.integers(0, len(words) - 40))
+    parts = [w + (data.draw(space) if at <= i < at + 40 else " ") for i, w in enumerate(words)]
+    text = "".join(parts)
+    made = _formatted(text)
+    assert read_spec(made) == read_spec(text)
+
+
+def test_comments_stay_with_their_clauses() -> None:
+    text = """# first
+spec x "t" # title
+paths{count 3 # how many
+ per video
+# above
+unique}#end
+edge rel(s->o){find o{ask "a"|"b" # two
+because "x"}
+# last
+}
+# after
+"""
+    assert (
+        format_spec(text)
+        == """# first
+spec x "t"  # title
+
+paths {
+  # how many
+  count   3 per video
+  # above
+  unique
+}  #end
+
+edge rel(s -> o) {
+  find o {
+    ask     "a" | "b"  # two
+    because "x"
+  }
+  # last
+}
+# after
+"""
+    )
+
+
+@pytest.mark.parametrize("example", re.findall(r"```step\n(.*?)```", DOCS, re.DOTALL))
+def test_the_examples_of_the_documentation(example: str) -> None:
+    """They are specs, in canonical layout, and give proved questions on true graphs."""
+    spec = read_spec(example)
+    assert format_spec(example) == example
+    proved = 0
+    for seed in range(6):
+        unit = truth(make_film(random.Random(seed)), "film", "film.mp4", f"{seed:064x}")
+        tools = Tools(Pictures(), spec=spec, seed=seed)
+        done = list(run(split_pipeline("sample,compose,check")[0], unit, tools))[-1].unit
+        assert isinstance(done, t.Qras)
+        proved += len(done.samples)
+    assert proved > 6
+
+
+def test_the_documentation_names_every_clause_and_kind() -> None:
+    for word in [
+        *KINDS,
+        *(f for f in Sampling.model_fields if f != "unique"),
+        "unique",
+        "ambiguous",
+    ]:
+        assert f"`{word}" in DOCS
