@@ -174,9 +174,7 @@ def _lost_rationale(sentences: list[str], sample: t.Sample) -> str:
     if unfinished(*sentences) or len(sentences) != len(sample.rationale):
         return "not one sentence a step"
     for text, because in zip(sentences, sample.rationale, strict=True):
-        own = [op for op in because.query if not isinstance(op, t.During)]
-        if len(because.query) > len(sample.rationale[0].query) + 2:
-            own = own[-3:]
-        if not all(mentions(text, w) for w in [because.answer, *_needed(tuple(own))]):
+        mattered = [because.answer, *_needed(because.query)]
+        if not all(mentions(text, w) for w in mattered if mentions(because.text, w)):
             return "a step is gone"
     return ""

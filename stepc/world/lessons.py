@@ -129,7 +129,7 @@ def still(shot: Shot, progress: float, rng: random.Random) -> list[Lesson]:
         if rng.random() < 0.5:
             labels = " , ".join(a.thing.shape for a in actors)
             lessons.append((ListObjects(frames=(), narrative=told), labels))
-        if rng.random() < 0.25:
+        if rng.random() < 0.6:
             lessons.append((DrawGraph(frames=()), _graph(actors, progress)))
     for actor in actors:
         lessons.append((Describe(frames=(), target=_mention(actor)), _attributes(actor)))

@@ -313,7 +313,7 @@ class _MakeBatch:
     def __call__(self, seed: int) -> Batch:
         """A pack's lessons are drawn until it is long enough."""
         rng = random.Random(seed)
-        made = packs(seed, stills=13, pairs=6, couples=3, foreigners=1)
+        made = packs(seed, stills=12, pairs=8, couples=3, foreigners=1)
         made += self.phrasing(rng, count=4, lessons=3)
         return self.packer([self._shortened(pack, rng) for pack in made])
 

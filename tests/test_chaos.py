@@ -1,0 +1,94 @@
+"""A model that says anything: the compile goes on, and what comes out is proved all the same."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stepc.compile import Compiler, Order, split_pipeline
+from stepc.ir import types as t
+from stepc.ir.text import read, write
+from stepc.model.ask import Asker, Prompt
+from stepc.model.prompts import Templates
+from stepc.pipeline import DEFAULT, Tools, run
+from stepc.spec.read import builtin
+from stepc.video import Pictures
+
+WORDS = [
+    "cup", "Cups", "the cup", "a red cup", "CUP", "man", "men", "person", "table", "!!!", "…",
+    '"quoted"', "back\\slash", "two\nlines", "tab\there", "naïve café", "茶碗", "🍵", "{brace}",
+    "x" * 199, "a", "the", "is", "no", "None", "<script>", "c0.k0/cup", "; rel", "left of", "on",
+    "holding", "being held", "moving", "moving left", "red", "color", "state", "it rains",
+    "cup on table", " cup ", "cup.", "cup's",
+]  # fmt: skip
+
+
+class Chaos:
+    """Answers of the right shape with strange words, of the wrong shape, and none at all."""
+
+    identity = "chaos@1"
+    templates = "default"
+
+    def generate(self, prompts: Sequence[Prompt], pictures: Pictures) -> list[list[str]]:
+        return [[self._reply(p, random.Random(f"{p.key}/{s}")) for s in p.seeds] for p in prompts]
+
+    def _reply(self, p: Prompt, rng: random.Random) -> str:
+        if rng.random() < 0.05:
+            return rng.choice(
+                ["", "I cannot.", "[" * 2000, '{"objects": 7}', "null", "```json\n```"]
+            )
+
+        def word() -> str:
+            return rng.choice(WORDS)
+
+        def words(most: int) -> list[str]:
+            return [word() for _ in range(rng.randint(0, most))]
+
+        def pairs() -> list[dict[str, str]]:
+            return [{"kind": word(), "value": word()} for _ in range(rng.randint(0, 3))]
+
+        shapes: dict[str, Any] = {
+            "narrate": lambda: {"narrative": " ".join(words(9)) or "x"},
+            "list_objects": lambda: {"objects": words(6)},
+            "classify": lambda: {"kind": rng.choice(["static", "dynamic"])},
+            "describe": lambda: {"attributes": pairs()},
+            "relate": lambda: {"predicates": words(2)},
+            "confirm": lambda: {"yes": rng.random() < 0.9},
+            "same_object": lambda: {"yes": rng.random() < 0.5},
+            "motion": lambda: {"motion": word()},
+            "event": lambda: {"event": word()},
+            "draw_graph": lambda: {
+                "objects": [
+                    {"label": w, "kind": rng.choice(["static", "dynamic"]), "attributes": pairs()}
+                    for w in words(5)
+                ],
+                "relations": [
+                    {"subject": word(), "predicate": word(), "object": word()} for _ in range(5)
+                ],
+            },
+            "reword": lambda: {"text": "Is " + " ".join(words(6)) + "?"},
+            "smooth": lambda: {"text": ". ".join(words(4)) + "."},
+        }
+        return json.dumps(shapes[p.request]())
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("parse", ["parse(keep=0.3)", "parse-oneshot"])
+@pytest.mark.parametrize("merge", ["merge", "lift"])
+def test_whatever_a_model_says(seed: int, parse: str, merge: str, film: Path) -> None:
+    text = DEFAULT.replace("parse", parse).replace("merge", merge)
+    text = text.replace("split,keyframes", "split-uniform(seconds=1),keyframes-uniform(per_clip=2)")
+    compiler = Compiler(Order(text, "", builtin("step"), "step.step", "none", seed=seed))
+    unit: t.Unit = compiler.start(film)
+    asker = Asker(Chaos(), Templates("default"), compiler.pictures, seed)
+    tools = Tools(compiler.pictures, lambda: asker, compiler.spec, seed)
+    for done in run(split_pipeline(text)[0], unit, tools):
+        unit = done.unit
+        assert write(read(write(unit)).unit) == write(unit)
+    assert isinstance(unit, t.Qras)
+    assert all(s.checked for s in unit.samples)
