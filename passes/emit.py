@@ -64,7 +64,11 @@ def _record(unit: t.Qras, path: t.Path, s: t.Sample) -> dict[str, Any]:
         "asks_for": path.steps[-1].edge,
         "during": _during(unit, path),
         "query": query_text(s.query),
-        "evidence": [_evidence(unit, step) for step in path.steps],
+        "evidence": [
+            {"step": number, **seen}
+            for number, step in enumerate(path.steps, 1)
+            for seen in _evidence(unit, step)
+        ],
     }
 
 
@@ -96,28 +100,35 @@ def _edge(unit: t.Qras, step: t.Step) -> t.Element:
     return found[0]
 
 
-def _evidence(unit: t.Qras, step: t.Step) -> dict[str, Any]:
-    """Where one step is seen: clip, time in seconds, keyframes and nodes."""
-    frames = unit.keyframes
+def _evidence(unit: t.Qras, step: t.Step) -> Iterator[dict[str, Any]]:
+    """Where one step is seen: clip, time in seconds, keyframes and nodes; a reference in two clips."""
     objects = {o.id: o for o in unit.objects}
     edge = _edge(unit, step)
-    ends = [i for i in (step.near, step.far) if i in objects]
-    held = list(getattr(edge, "frames", ()))
-    if not held:
+    ends = [i for i in (step.near, step.far) if "/" in i]
+    if isinstance(edge, t.Reference):
+        for end in ends if step.way == "=>" else ends[::-1]:
+            yield _seen(unit, list(objects[end].frames), [end])
+    elif isinstance(edge, t.Event):
+        held = [f for f in unit.keyframes if t.clip_of(f) == edge.clip]
+        yield _seen(unit, held, ends, (edge.start, edge.end))
+    elif isinstance(edge, t.Motion):
         held = [f for i in ends for f in objects[i].frames]
-    if isinstance(edge, t.Event):
-        held = [f for f in frames if t.clip_of(f) == edge.clip]
-    times = [frames[f].at for f in held]
-    clip = t.clip_of(step.near if step.way == "<=" or step.edge != "ref" else step.far)
-    span = (min(times), max(times))
-    if isinstance(edge, t.Motion | t.Event):
-        span = (edge.start, edge.end)
-    nodes = list(dict.fromkeys(i for i in (step.near, step.far) if "/" in i))
+        yield _seen(unit, held, ends, (edge.start, edge.end))
+    elif isinstance(edge, t.Attribute | t.Relation):
+        yield _seen(unit, list(edge.frames), ends)
+
+
+def _seen(
+    unit: t.Qras, frames: list[str], nodes: list[str], span: tuple[int, int] | None = None
+) -> dict[str, Any]:
+    """One piece of evidence; without a span from the first of its keyframes to the last."""
+    times = {f: unit.keyframes[f].at for f in frames}
+    start, end = span or (min(times.values()), max(times.values()))
     return {
-        "clip": clip,
-        "start": span[0] / 1000,
-        "end": span[1] / 1000,
-        "keyframes": [{"id": f, "at": frames[f].at / 1000} for f in dict.fromkeys(held)],
+        "clip": t.clip_of(frames[0]),
+        "start": start / 1000,
+        "end": end / 1000,
+        "keyframes": [{"id": f, "at": at / 1000} for f, at in times.items()],
         "nodes": nodes,
     }
 

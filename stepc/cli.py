@@ -219,19 +219,20 @@ def _run_passes(
 ) -> Any:
     from stepc.compile import split_pipeline
     from stepc.ir.text import write
-    from stepc.pipeline import run
+    from stepc.pipeline import run, run_alone
 
-    passes, _ = split_pipeline(text) if text else ([], [])
+    passes, links = split_pipeline(text) if text else ([], [])
+    names = [p.name for p in (*passes, *links)]
     for option, name in (("--after", stop_after), ("--dump-after", dump_after)):
-        if name not in (None, "all", *(p.name for p in passes)):
-            help = did_you_mean(str(name), [p.name for p in passes])
+        if name not in (None, "all", *names):
+            help = did_you_mean(str(name), names)
             raise fail("P002", f"`{name}` is not in the pipeline", Place(option), help)
     if stop_after is not None:
-        last = max(i for i, p in enumerate(passes) if p.name == stop_after)
-        passes = passes[: last + 1]
-    tools = compiler.tools()
+        last = max(i for i, name in enumerate(names) if name == stop_after) + 1
+        passes, links = passes[:last], links[: max(0, last - len(passes))]
     counts, seconds = {}, {}
-    for i, done in enumerate(run(passes, unit, tools, verify_each=verify_each), 1):
+    steps = run(passes, unit, compiler.tools(), verify_each=verify_each)
+    for i, done in enumerate(run_alone(steps, unit, links, compiler.order.seed), 1):
         unit = done.unit
         counts[f"{i}:{done.name}"], seconds[f"{i}:{done.name}"] = dict(done.counts), done.seconds
         if dump_after in (done.name, "all"):

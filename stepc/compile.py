@@ -97,7 +97,7 @@ def find_videos(places: list[Path]) -> tuple[list[Path], list[Diagnostic]]:
         shown = Place(printable(str(place)))
         if place.is_dir():
             inside = sorted(
-                (p for p in place.rglob("*") if p.is_file() and p.suffix.lower() in EXTENSIONS),
+                (p for p in place.rglob("*") if _is_video(p, place)),
                 key=os.fsencode,
             )
             if not inside:
@@ -131,6 +131,12 @@ def find_videos(places: list[Path]) -> tuple[list[Path], list[Diagnostic]]:
         names[name] = path
         videos.append(path)
     return videos, wrong
+
+
+def _is_video(path: Path, folder: Path) -> bool:
+    """Whether `path` in `folder` is taken for a video: by its extension; hidden ones are not."""
+    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+    return not hidden and path.suffix.lower() in EXTENSIONS and path.is_file()
 
 
 def unit_name(path: Path) -> str:

@@ -289,6 +289,30 @@ def run(
         yield Done(p.name, unit, clock() - began, tools.counts)
 
 
+def run_alone(
+    done: Iterator[Done],
+    unit: Unit,
+    links: list[LinkPass],
+    seed: int,
+    *,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Iterator[Done]:
+    """Go on from `done` with link passes over a corpus of this one unit.
+
+    Raises StepcError (P005) if it is not at level qra by then.
+    """
+    for each in done:
+        unit = each.unit
+        yield each
+    for link in links:
+        if not isinstance(unit, Qras):
+            message = f"`{link.name}` joins units of level qra, and this one is {unit.LEVEL}"
+            raise fail("P005", message, Place("--pipeline"), "compose it first")
+        began, counts = clock(), Statistics()
+        unit = link.run(Corpus(units=(unit,)), seed, counts).units[0]
+        yield Done(link.name, unit, clock() - began, counts)
+
+
 def _verified(unit: Unit, what: str) -> None:
     found = verify(unit)
     if found:

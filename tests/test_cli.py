@@ -107,6 +107,10 @@ def test_dumps_between_passes_and_stop_after(tmp_path: Path) -> None:
     assert stopped.stdout.startswith("paths 1 ")
     rest = _run(["opt", "-", "-p", "compose,check"], tmp_path, stdin=stopped.stdout)
     assert rest.stdout == every.stdout
+    linked = _run([*chosen[:2], "-p", "sample,compose,check,dedupe,emit", "--stats"], tmp_path)
+    assert linked.stdout == every.stdout and ":emit" in linked.stderr
+    early = _run([*chosen[:2], "-p", "sample,emit"], tmp_path)
+    assert early.returncode == 1 and "[P005]" in early.stderr
     wrong = _run([*chosen, "--stop-after", "merge"], tmp_path)
     assert wrong.returncode == 1 and "[P002]" in wrong.stderr
 

@@ -53,6 +53,8 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write(make_film(random.Random(f"corpus/{i}"), 2), folder / f"film-{i}.mp4")
     (folder / "notes.txt").write_text("not a video")
     (folder / ".hidden").mkdir()
+    (folder / ".hidden" / "film-9.mp4").write_text("not a video")
+    (folder / "._film-0.mp4").write_text("what some systems leave beside a file")
     return folder
 
 
@@ -84,6 +86,9 @@ def test_a_dataset_has_all_it_should(recorded: tuple[Path, Path]) -> None:
         assert row["origin"]["asks"] and row["origin"]["model"] == manifest["model"]
         for e in row["evidence"]:
             assert 0 <= e["start"] <= e["end"] and e["keyframes"] and e["nodes"]
+            assert {k["id"].split(".")[0] for k in e["keyframes"]} == {e["clip"]}
+            assert all(n.startswith(e["clip"]) for n in e["nodes"])
+        assert {e["step"] for e in row["evidence"]} == set(range(1, row["steps"] + 1))
     for video in manifest["videos"]:
         assert (out / video["stsg"]["file"]).read_text("utf-8").startswith("stsg 1 ")
     assert not list(out.rglob("*.partial"))
@@ -93,7 +98,7 @@ def test_workers_and_order_change_no_byte(
     films: Path, recorded: tuple[Path, Path], tmp_path: Path
 ) -> None:
     out, cassette = recorded
-    videos = sorted(films.glob("*.mp4"), reverse=True)
+    videos = sorted(films.glob("film-*.mp4"), reverse=True)
     _compile(videos, tmp_path / "two", _order(), jobs=2)
     assert _tree(tmp_path / "two") == _tree(out)
     _compile([*videos, films], tmp_path / "played", _order(f"replay:{cassette}"), jobs=1)
@@ -174,7 +179,7 @@ def _die(path: Path) -> Result:
 
 def test_a_worker_that_is_killed_is_named(films: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stepc.compile, "_work", _die)
-    videos = sorted(films.glob("*.mp4"))
+    videos = sorted(films.glob("film-*.mp4"))
     done = list(results(videos, _order(), 2, Compiler(_order())))
     lost = {r.name: r.diagnostics[0].code for r in done if r.diagnostics}
     assert lost["film-1"] == "B013"
