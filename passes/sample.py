@@ -13,7 +13,7 @@ from stepc.ir.meaning import inverse, mentions, normal, plain
 from stepc.ir.verify import entities, identities
 from stepc.pipeline import Pass, Tools
 from stepc.query import answer_of, build, finds_value, knows_value
-from stepc.spec.types import Spec
+from stepc.spec.types import Filter, Spec
 
 Times = frozenset[str]
 
@@ -117,15 +117,27 @@ class _Walk:
         self.labels = {o.id: o.label for o in unit.objects}
         self.frames = {o.id: frozenset(o.frames) for o in unit.objects}
         self.events = {e.clip: e.event for e in unit.events}
+        self.timing = {
+            e.clip
+            for e in unit.events
+            if e.trust.confidence >= spec.sampling.confidence
+            and all(f.keep == _says(e, f) for f in spec.sampling.filters if f.what == "event")
+        }
+        """Clips whose event may be named."""
         self.attributes = {a.id: a for a in unit.attributes}
-        steps = [s for e in self.graph.edges() for s in _both_ways(e)]
+        self.ops = {o.id: o.op for o in unit.objects}
+        self.trust = {o.id: o.trust.confidence for o in unit.objects}
+        least = spec.sampling.confidence
+        steps = [
+            s for e in self.graph.edges() if e.trust.confidence >= least for s in _both_ways(e)
+        ]
         steps += [
             t.Step(edge="event", near=o.id, far=c, word=e, way="=>")
             for o in unit.objects
             for c, e in self.events.items()
-            if t.clip_of(o.id) == c
+            if t.clip_of(o.id) == c and c in self.timing
         ]
-        steps = [s for s in steps if self._worded(s)]
+        steps = [s for s in steps if self._worded(s) and self._wanted(s)]
         self.alone: dict[tuple[t.Step, bool], bool] = {}
         self.starts: dict[str, list[t.Step]] = defaultdict(list)
         self.into: dict[str, dict[str, list[t.Step]]] = defaultdict(lambda: defaultdict(list))
@@ -141,7 +153,33 @@ class _Walk:
         rule = self.spec.rule(s.edge)
         if rule is None or rule.find("far" if s.way == "=>" else "near") is None:
             return False
-        return s.edge != "ref" or {t.clip_of(s.near), t.clip_of(s.far)} <= self.events.keys()
+        return s.edge != "ref" or {t.clip_of(s.near), t.clip_of(s.far)} <= self.timing
+
+    def _wanted(self, s: t.Step) -> bool:
+        """Whether the spec's filters let paths use a step."""
+        ends = [end for end in (s.near, s.far) if end in self.labels]
+        if any(self.trust[end] < self.spec.sampling.confidence for end in ends):
+            return False
+        for f in self.spec.sampling.filters:
+            words = {plain(w) for w in f.words}
+            labels = {normal(w) for w in f.words}
+            fits: list[bool] = []
+            match f.what:
+                case "label":
+                    fits = [normal(self.labels[end]) in labels for end in ends]
+                case "static" | "dynamic":
+                    fits = [self.ops[end] == f.what for end in ends]
+                case "predicate" if s.edge == "rel":
+                    fits = [plain(s.word) in words]
+                case "kind" if s.edge == "attr":
+                    fits = [plain(self.attributes[s.far].kind) in words]
+                case "value" if s.edge == "attr":
+                    fits = [plain(s.word) in words]
+                case "motion" if s.edge == "motion":
+                    fits = [plain(s.word) in words]
+            if (f.keep and not all(fits)) or (not f.keep and any(fits)):
+                return False
+        return True
 
     def draw(self, rng: random.Random, wanted: int, name: str) -> t.Path | None:
         """One path of `wanted` steps, or None at a dead end. Steps are found answer first."""
@@ -249,7 +287,7 @@ class _Walk:
         if any(s.edge == "ref" for s in steps):
             return [(last, self.events[first])]
         whole: list[tuple[str | None, str | None]] = [(None, None)]
-        if timed and steps[-1].edge != "event" and last in self.events:
+        if timed and steps[-1].edge != "event" and last in self.timing:
             return [(last, self.events[last]), *whole]
         return whole
 
@@ -378,6 +416,11 @@ class _Walk:
             for k in self.unit.keyframes.values()
             if t.clip_of(k.id) == clip and m.start <= k.at <= m.end
         )
+
+
+def _says(e: t.Event, f: Filter) -> bool:
+    """Whether an event's words are among those of a filter."""
+    return plain(e.event) in {plain(w) for w in f.words}
 
 
 def _both_ways(e: GraphEdge) -> list[t.Step]:

@@ -69,6 +69,8 @@ PAGES: dict[str, Page] = {
     "S102": Page("the ends of an edge need names of their own", "Both ends and the edge itself are placeholders, so the three must differ.", "edge rel(o -> o) { }", "edge rel(s -> o) { }"),
     "S103": Page("only an end of the edge can be found", "`find` names one of the two ends in the head of the block.", "edge rel(s -> o) { find x { … } }", "edge rel(s -> o) { find o { … } }"),
     "S104": Page("an event cannot single out an object", "All objects of a clip are seen while its event happens, so it describes none of them. An event can be asked for, and can give a time range.", "expand attr, event", "expand attr"),
+    "S105": Page("there is no such filter", "`only` and `forbid` know label, predicate, motion, kind (of an attribute), value (of an attribute), event, static and dynamic; `require` knows confidence.", 'forbid name "thing"', 'forbid label "thing"'),
+    "S106": Page("a filter with the wrong words", "`static` and `dynamic` stand alone; every other filter names what it keeps or forbids.", "forbid label", 'forbid label "thing", "object"'),
     "S201": Page("no path has that many steps", "A path has at least one step, and a range goes upwards.", "steps 3..1", "steps 1..3"),
     "S202": Page("a share is not between nothing and the whole", "Shares are fractions or percentages up to 1.", "during 3/2", "during 2/3"),
     "S203": Page("a count is below one", "At least one path is sampled.", "count 0 per video", "count 12 per video"),

@@ -124,10 +124,12 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A help line: the nearest known word, else all of them."""
+    """A help line: the nearest known word, else the known ones, or the first of many."""
     known = sorted(known)
     close = nearest(word, known)
-    return f"did you mean `{close}`?" if close else f"one of: {', '.join(known)}"
+    if close:
+        return f"did you mean `{close}`?"
+    return f"one of: {', '.join(known[:24])}" + (", …" if len(known) > 24 else "")
 
 
 @dataclass

@@ -32,6 +32,7 @@ from stepc.pipeline import (
     run,
 )
 from stepc.spec.read import builtin, read_spec
+from stepc.spec.types import Filter
 from stepc.video import Pictures
 from stepc.world.scene import make_film
 from stepc.world.truth import truth
@@ -221,3 +222,72 @@ def test_the_census_counts_what_sampling_can_draw() -> None:
     assert drawn == kept
     few = census(unit, SPEC, 5)
     assert not few.whole and sum(few.counts.values()) == 5
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_filtered_paths_use_only_what_they_may(seed: int) -> None:
+    unit = _truth(seed)
+    sure, unsure = t.Trust(votes=3, asked=3, verdict="yes"), t.Trust(votes=1, asked=3)
+    rng = random.Random(seed)
+    unit = unit.evolve(
+        **{
+            name: tuple(
+                e.model_copy(update={"trust": rng.choice([sure, sure, sure, unsure])})
+                for e in getattr(unit, name)
+            )
+            for name in ("objects", "attributes", "relations", "motions", "references", "events")
+        }
+    )
+    event = unit.events[0].event
+    filters = (
+        Filter(keep=False, what="label", words=("Circle", "squares")),
+        Filter(keep=True, what="predicate", words=("left of", "above")),
+        Filter(keep=False, what="value", words=("red",)),
+        Filter(keep=True, what="kind", words=("color", "size")),
+        Filter(keep=False, what="motion", words=("staying still",)),
+        Filter(keep=False, what="event", words=(event,)),
+    )
+    changes = {"filters": filters, "confidence": 0.5, "count": 40}
+    spec = SPEC.model_copy(update={"sampling": SPEC.sampling.model_copy(update=changes)})
+    done = next(run(split_pipeline("sample")[0], unit, Tools(Pictures(), spec=spec, seed=seed)))
+    assert isinstance(done.unit, t.Paths) and done.unit.paths
+    objects = {o.id: o for o in unit.objects}
+    elements = [*unit.attributes, *unit.relations, *unit.motions, *unit.references, *unit.events]
+    named = {e.clip: e for e in unit.events}
+    for path in done.unit.paths:
+        assert path.during is None or named[path.during].trust == sure
+        assert not any(getattr(op, "event", None) == event for op in path.query)
+        for step in path.steps:
+            for end in (step.near, step.far):
+                if end in objects:
+                    assert objects[end].label not in ("circle", "square")
+                    assert objects[end].trust == sure
+            edges = [e for e in elements if _is(e, step)]
+            assert edges and all(e.trust == sure for e in edges)
+            assert step.edge != "rel" or step.word in ("left of", "above")
+            assert step.word not in ("red", "staying still")
+            assert all(e.kind in ("color", "size") for e in edges if isinstance(e, t.Attribute))
+
+
+def _is(e: t.Element, s: t.Step) -> bool:
+    match e:
+        case t.Attribute():
+            return s.edge == "attr" and e.id == s.far
+        case t.Relation():
+            mine = (e.subject, e.object, e.predicate)
+            return s.edge == "rel" and mine == (s.near, s.far, s.word)
+        case t.Motion():
+            return s.edge == "motion" and (e.source, e.target) == (s.near, s.far)
+        case t.Reference():
+            return s.edge == "ref" and (e.first, e.second) == (s.near, s.far)
+        case t.Event():
+            return s.edge == "event" and e.clip == s.far
+    return False
+
+
+@pytest.mark.parametrize("what, moving", [("static", False), ("dynamic", True)])
+def test_only_static_leaves_no_motion(what: str, moving: bool) -> None:
+    only = Filter.model_validate({"keep": True, "what": what})
+    sampling = SPEC.sampling.model_copy(update={"filters": (only,)})
+    found = census(_truth(2), SPEC.model_copy(update={"sampling": sampling}), 100_000)
+    assert any(kind == "motion" for _, kind, _ in found.counts) is moving

@@ -17,7 +17,7 @@ from stepc.diagnostics import Diagnostic, Place, StepcError
 from stepc.ir import types as t
 from stepc.pipeline import Tools, run
 from stepc.spec.format import _tokens, format_spec
-from stepc.spec.read import KINDS, builtin, read_spec
+from stepc.spec.read import FILTERS, KINDS, builtin, read_spec
 from stepc.spec.types import Sampling
 from stepc.video import Pictures
 from stepc.world.scene import make_film
@@ -32,6 +32,7 @@ PIECES = [
     "spec x", "paths {", "}", "{", "count 3 per video", "steps 1..3", "start attr", "unique",
     "edge rel(s -> o) {", "find o {", 'ask "What is {s} {rel}?"', 'name "{o}"', "|", '"', "#",
     "during {", 'before "{event}"', "1/0", "200%", '"\\q"', '"\\ud800"', "expand rel, rel",
+    "require confidence >= 1/2", "only label", "forbid static", "forbid", ">=",
     "\n", "\t", "茶", "\x1b[2J",
 ]  # fmt: skip
 
@@ -203,10 +204,6 @@ def test_the_examples_of_the_documentation(example: str) -> None:
 
 
 def test_the_documentation_names_every_clause_and_kind() -> None:
-    for word in [
-        *KINDS,
-        *(f for f in Sampling.model_fields if f != "unique"),
-        "unique",
-        "ambiguous",
-    ]:
+    fields = [f for f in Sampling.model_fields if f not in ("filters", "confidence")]
+    for word in [*KINDS, *FILTERS, *fields, "ambiguous", "require confidence", "only", "forbid"]:
         assert f"`{word}" in DOCS

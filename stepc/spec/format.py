@@ -18,7 +18,8 @@ from stepc.spec.read import syntax_error
 WIDTH = 100
 """Columns; a line with more alternatives than fit has one on each line."""
 CLAUSES = ["COUNT", "STEPS", "START", "EXPAND", "DURING", "TRIES", "UNIQUE", "AMBIGUOUS"]
-BEGINS = frozenset(["SPEC", "PATHS", "EDGE", "FIND", "WORDING", "BEFORE", *CLAUSES])
+FILTERS = ["REQUIRE", "ONLY", "FORBID"]
+BEGINS = frozenset(["SPEC", "PATHS", "EDGE", "FIND", "WORDING", "BEFORE", *CLAUSES, *FILTERS])
 """Tokens that begin a line."""
 BLOCKS = frozenset(["SPEC", "PATHS", "EDGE", "FIND"])
 """Those behind which words are not aligned."""

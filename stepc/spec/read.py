@@ -15,7 +15,7 @@ from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedTok
 
 from stepc.diagnostics import Diagnostic, Place, StepcError, brief, did_you_mean
 from stepc.ir.types import EdgeKind
-from stepc.spec.types import EdgeRule, End, Find, Hole, Sampling, Spec, Wording
+from stepc.spec.types import EdgeRule, End, Filter, Find, Hole, Sampling, Spec, Wording
 
 KINDS: tuple[EdgeKind, ...] = get_args(EdgeKind)
 VALUES = {"attr": "far", "motion": "far", "event": "far"}
@@ -37,6 +37,7 @@ _BLOCK = re.compile(r"^(?:paths|edge|during)\b", re.MULTILINE)
 MOST = 20
 """Blocks that do not parse before the reader gives up."""
 SHARES = "shares are 1/3, 50% or 1"
+FILTERS: tuple[str, ...] = get_args(Filter.model_fields["what"].annotation)
 _HOLE = re.compile(r"\{([^{}]*)\}")
 
 
@@ -211,12 +212,15 @@ def _ratio(tree: Tree[Token], reader: _Reader) -> float:
 def _paths(block: Tree[Token], reader: _Reader) -> tuple[Sampling, dict[str, Tree[Token]]]:
     fields: dict[str, Any] = {}
     clauses: dict[str, Tree[Token]] = {}
+    filters: list[Filter] = []
     for clause in block.children:
         assert isinstance(clause, Tree)
         name = {"start_kinds": "start", "expand_kinds": "expand", "during_share": "during"}.get(
             str(clause.data), str(clause.data)
         )
         name = "unique" if name == "ambiguous" else name
+        if name in ("only", "forbid", "require"):
+            name += f" {clause.children[0]}"
         if name in clauses:
             reader.say("S305", f"`{name}` is there twice", reader.place(clause), "keep one of them")
         clauses[name] = clause
@@ -233,11 +237,36 @@ def _paths(block: Tree[Token], reader: _Reader) -> tuple[Sampling, dict[str, Tre
                 fields[name] = _kinds(clause, reader, name)
             case "during_share":
                 fields["during"] = _ratio(clause.children[0], reader)  # type: ignore[arg-type]
+            case "require":
+                if str(clause.children[0]) != "confidence":
+                    where = reader.place(clause.children[0])
+                    message = f"`{clause.children[0]}` cannot be required"
+                    reader.say("S105", message, where, "write: require confidence >= 2/3")
+                fields["confidence"] = _ratio(clause.children[1], reader)  # type: ignore[arg-type]
+            case "only" | "forbid":
+                filters += _filter(clause, reader)
             case "unique":
                 fields["unique"] = True
             case _:
                 fields["unique"] = False
+    fields["filters"] = tuple(filters)
     return Sampling.model_construct(**{**Sampling().__dict__, **fields}), clauses
+
+
+def _filter(clause: Tree[Token], reader: _Reader) -> list[Filter]:
+    what, *strings = (c for c in clause.children if isinstance(c, Token))
+    if str(what) not in FILTERS:
+        message = f"there is no filter `{what}`"
+        reader.say("S105", message, reader.place(what), did_you_mean(str(what), FILTERS))
+        return []
+    if bool(strings) == (str(what) in ("static", "dynamic")):
+        message = f"`{what}` takes no words" if strings else f"`{what}` needs words"
+        help = f"write: {clause.data} {what}" + ("" if strings else ' "…"')
+        reader.say("S106", message, reader.place(what), help)
+        return []
+    words = tuple(reader.string(s) for s in strings)
+    data = {"keep": clause.data == "only", "what": str(what), "words": words}
+    return [Filter.model_validate(data)]
 
 
 def _steps(clause: Tree[Token], reader: _Reader) -> tuple[tuple[int, float], ...]:

@@ -52,6 +52,16 @@ class EdgeRule(Value):
         return next((f for f in self.finds if f.end == end), None)
 
 
+class Filter(Value):
+    """Which edges paths may use: only those that fit, or only those that do not."""
+
+    keep: bool
+    """`only` keeps what fits, `forbid` drops it."""
+    what: Literal["label", "predicate", "motion", "kind", "value", "event", "static", "dynamic"]
+    words: tuple[str, ...] = ()
+    """Compared as the solver compares; empty for `static` and `dynamic`."""
+
+
 class Sampling(Value):
     """What paths are sampled (section 3.2)."""
 
@@ -67,6 +77,10 @@ class Sampling(Value):
     """Share of the paths that are given an event's time range."""
     unique: bool = True
     """Whether every step must have exactly one answer."""
+    confidence: float = 0.0
+    """The lowest confidence of an edge that a path uses, and of the objects it joins."""
+    filters: tuple[Filter, ...] = ()
+    """What paths may use; whether an answer is unique is judged on the whole graph all the same."""
     tries: int = 60
     """How often a path is drawn anew before it is given up."""
 
