@@ -471,6 +471,14 @@ def paths(
     print(f"{total} different paths" + ("" if found.whole else f" among the first {most}"))
 
 
+@app.command(epilog="Example: stepc lsp --help")
+def lsp() -> None:
+    """Serve an editor: a language server for .step files over standard input and output."""
+    from stepc.spec.server import serve
+
+    serve()
+
+
 @app.command(epilog="Example: stepc passes keyframes")
 def passes(
     name: Annotated[str | None, typer.Argument(help="A pass; without, all of them.")] = None,

@@ -21,6 +21,7 @@ COMMANDS = [
     ["fmt"],
     ["ask"],
     ["paths"],
+    ["lsp"],
     ["passes"],
     ["explain"],
     ["world"],

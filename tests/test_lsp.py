@@ -1,0 +1,212 @@
+"""A session of an editor with `stepc lsp`, over standard input and output."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from lsprotocol import types as lsp
+from pygls.lsp.client import LanguageClient
+from test_golden import HERE
+
+from stepc.spec.format import format_spec
+from stepc.spec.outline import here, outline, uses
+from stepc.spec.read import KINDS, builtin
+
+URI = "file:///mine.step"
+STEP = builtin("step")
+DOCUMENT = lsp.TextDocumentIdentifier(URI)
+
+
+class Editor(LanguageClient):
+    """A client that keeps what the server publishes."""
+
+    def __init__(self) -> None:
+        super().__init__("editor", "1")
+        self.published: asyncio.Queue[lsp.PublishDiagnosticsParams] = asyncio.Queue()
+        self.version = 0
+
+        @self.feature(lsp.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS)
+        def keep(params: lsp.PublishDiagnosticsParams) -> None:
+            self.published.put_nowait(params)
+
+    async def type(self, text: str) -> list[lsp.Diagnostic]:
+        """Set the whole text; what the server says of it."""
+        self.version += 1
+        if self.version == 1:
+            item = lsp.TextDocumentItem(URI, "step", self.version, text)
+            self.text_document_did_open(lsp.DidOpenTextDocumentParams(item))
+        else:
+            change = lsp.TextDocumentContentChangeWholeDocument(text)
+            where = lsp.VersionedTextDocumentIdentifier(self.version, URI)
+            self.text_document_did_change(lsp.DidChangeTextDocumentParams(where, [change]))
+        while True:
+            params = await asyncio.wait_for(self.published.get(), 30)
+            if params.version == self.version:
+                return list(params.diagnostics)
+
+
+def session(what: Callable[[Editor], Awaitable[None]]) -> None:
+    """Start the server, do `what` in an editor, and end both."""
+
+    async def run() -> None:
+        editor = Editor()
+        env = {**os.environ, "PYTHONPATH": str(HERE)}
+        await editor.start_io(sys.executable, "-m", "stepc", "lsp", env=env)
+        capabilities = lsp.ClientCapabilities()
+        answer = await editor.initialize_async(lsp.InitializeParams(capabilities))
+        assert answer.server_info is not None and answer.server_info.name == "stepc"
+        editor.initialized(lsp.InitializedParams())
+        await what(editor)
+        await editor.shutdown_async(None)
+        editor.exit(None)
+        await asyncio.wait_for(editor.stop(), 30)
+
+    asyncio.run(run())
+
+
+def _place(text: str, mark: str, nth: int = 0) -> lsp.Position:
+    """The place right behind the `nth` occurrence of `mark` (in UTF-16 units)."""
+    at = -1
+    for _ in range(nth + 1):
+        at = text.index(mark, at + 1)
+    at += len(mark)
+    line = text.count("\n", 0, at)
+    column = len(text[text.rfind("\n", 0, at) + 1 : at].encode("utf-16-le")) // 2
+    return lsp.Position(line, column)
+
+
+def test_mistakes_are_shown_as_one_types() -> None:
+    async def what(editor: Editor) -> None:
+        assert await editor.type(STEP) == []
+        wrong = STEP.replace("What is {o} doing?", "飲み物🍵 {nobody}?")
+        (found,) = await editor.type(wrong)
+        assert found.code == "S301"
+        assert found.range.start.line == wrong[: wrong.index("{nobody}")].count("\n")
+        row = wrong.split("\n")[found.range.start.line]
+        units = row[: row.index("{nobody}")].encode("utf-16-le")
+        assert found.range.start.character == len(units) // 2
+        assert found.range.end.character == len(units) // 2 + len("{nobody}")
+        both = await editor.type(wrong.replace("count ", "cuont "))
+        assert [d.code for d in both] == ["S001", "S301"]
+        assert await editor.type(STEP) == []
+
+    session(what)
+
+
+async def _complete(editor: Editor, text: str, mark: str, nth: int = 0) -> list[str]:
+    await editor.type(text)
+    params = lsp.CompletionParams(DOCUMENT, _place(text, mark, nth))
+    answer: Any = await editor.text_document_completion_async(params)
+    return [item.label for item in answer or []]
+
+
+def test_completion() -> None:
+    broken = STEP.replace("  unique", "  only \n  st", 1)
+
+    async def what(editor: Editor) -> None:
+        assert await _complete(editor, STEP, "start   attr, ") == ["rel", "motion", "ref", "event"]
+        assert "event" not in await _complete(editor, STEP, "expand  attr, ")
+        assert "label" in await _complete(editor, broken, "  only ")
+        assert "steps" in await _complete(editor, broken, "\n  st", 2)
+        assert await _complete(editor, STEP, 'ask     "What is {s} {') == ["rel", "s"]
+        assert await _complete(editor, STEP, 'because "The {') == ["o", "v", "v.kind"]
+        assert await _complete(editor, STEP, 'before  "While {') == ["event", "question"]
+        assert await _complete(editor, STEP, 'before  "While') == []
+        assert await _complete(editor, STEP + "\nedge ", "\n\nedge ", 4) == list(KINDS)
+        assert await _complete(editor, "", "") == ["spec", "paths", "edge", "during"]
+        one = 'spec x\n\nedge rel(a -> b) {\n  find a {\n    ask "x"\n  }\n  find \n}\n'
+        assert await _complete(editor, one, "  }\n  find ") == ["b"]
+        assert await _complete(editor, one, "find a {\n    ") == ["ask", "name", "because"]
+
+    session(what)
+
+
+def test_hover_definition_rename_symbols_and_layout() -> None:
+    async def what(editor: Editor) -> None:
+        await editor.type(STEP)
+        told = await editor.text_document_hover_async(
+            lsp.HoverParams(DOCUMENT, _place(STEP, "expan"))
+        )
+        assert told is not None and "describe an object" in str(told.contents)
+        told = await editor.text_document_hover_async(
+            lsp.HoverParams(DOCUMENT, _place(STEP, 'ask     "What is {s'))
+        )
+        assert told is not None and "near end of `edge rel`" in str(told.contents)
+        nothing = lsp.HoverParams(DOCUMENT, _place(STEP, 'ask     "Wha'))
+        assert await editor.text_document_hover_async(nothing) is None
+
+        where: Any = await editor.text_document_definition_async(
+            lsp.DefinitionParams(DOCUMENT, _place(STEP, 'ask     "What is {s'))
+        )
+        assert where.range.start == lsp.Position(
+            _place(STEP, "edge rel(").line, _place(STEP, "edge rel(").character
+        )
+
+        at = _place(STEP, 'ask     "What is {s')
+        edit = await editor.text_document_rename_async(lsp.RenameParams(DOCUMENT, at, "subject"))
+        assert edit is not None and edit.changes is not None
+        rows = STEP.split("\n")
+        for change in sorted(
+            edit.changes[URI], key=lambda e: (e.range.start.line, -e.range.start.character)
+        ):
+            row = rows[change.range.start.line]
+            first, last = change.range.start.character, change.range.end.character
+            rows[change.range.start.line] = row[:first] + change.new_text + row[last:]
+        renamed = "\n".join(rows)
+        assert "edge rel(subject -> o)" in renamed and "{subject} is {rel} {o}." in renamed
+        assert "find subject {" in renamed and "{s}" not in renamed
+        assert "{a} seen while" in renamed
+        assert await editor.type(renamed) == []
+
+        shown: Any = await editor.text_document_document_symbol_async(
+            lsp.DocumentSymbolParams(DOCUMENT)
+        )
+        names = [s.name for s in shown]
+        assert names[:3] == ["paths", "edge attr", "edge rel"] and names[-1] == "during"
+        assert [c.name for c in shown[2].children] == ["find o", "find subject"]
+
+        ugly = STEP.replace("\n  ", "\n").replace("  ", " ")
+        await editor.type(ugly)
+        options = lsp.FormattingOptions(tab_size=2, insert_spaces=True)
+        edits = await editor.text_document_formatting_async(
+            lsp.DocumentFormattingParams(DOCUMENT, options)
+        )
+        assert edits is not None and [e.new_text for e in edits] == [format_spec(ugly)]
+        await editor.type("spec {")
+        edits = await editor.text_document_formatting_async(
+            lsp.DocumentFormattingParams(DOCUMENT, options)
+        )
+        assert not edits
+
+    session(what)
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+)
+@given(st.integers(0, len(STEP)), st.integers(0, 200), st.text(max_size=20), st.integers(0, 2000))
+def test_the_outline_of_any_text(at: int, cut: int, put: str, place: int) -> None:
+    text = STEP[:at] + put + STEP[at + cut :]
+    found = here(text, min(place, len(text)))
+    assert found.blocks[0].start == 0
+    for block in outline(text).blocks:
+        assert 0 <= block.start <= block.end <= len(text)
+        for end in block.ends:
+            assert all(text[u.start : u.end] == end.text for u in uses(block, end.text))
+
+
+@pytest.mark.parametrize("size", [20_000])
+def test_a_long_text_takes_no_time(size: int) -> None:
+    import time
+
+    began = time.process_time()
+    here("edge rel(a -> b) {\n" * size, size)
+    here('"' * size, size)
+    assert time.process_time() - began < 10
