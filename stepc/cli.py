@@ -581,10 +581,10 @@ def score(
     print(total.table())
 
 
-@world.command(epilog="Example: stepc world train -o model --minutes 75")
+@world.command(epilog="Example: stepc world train -o model --minutes 150")
 def train(
     out: Annotated[Path, typer.Option("--out", "-o", help="The model's folder.")],
-    minutes: Annotated[float, typer.Option(min=0.01, help="How long to train.")] = 75.0,
+    minutes: Annotated[float, typer.Option(min=0.01, help="How long to train.")] = 150.0,
     seed: Seed = 0,
     start: Annotated[
         Path | None, typer.Option(help="Teach the weights of this folder further.")

@@ -234,12 +234,19 @@ def hover(ls: LanguageServer, params: lsp.HoverParams) -> lsp.Hover | None:
     return lsp.Hover(content, _range(document, word.start, word.end))
 
 
+def _named(
+    ls: LanguageServer, params: lsp.DefinitionParams | lsp.RenameParams
+) -> tuple[TextDocument, tuple[Block, str] | None]:
+    """The document, and the edge block and end that a request points at."""
+    document = ls.workspace.get_text_document(params.text_document.uri)
+    at = _at(document, params.position)
+    return document, _end_at(here(document.source, at), document.source, at)
+
+
 @server.feature(lsp.TEXT_DOCUMENT_DEFINITION)
 def definition(ls: LanguageServer, params: lsp.DefinitionParams) -> lsp.Location | None:
     """Where an end's name is declared."""
-    document = ls.workspace.get_text_document(params.text_document.uri)
-    at = _at(document, params.position)
-    found = _end_at(here(document.source, at), document.source, at)
+    document, found = _named(ls, params)
     if found is None:
         return None
     edge, name = found
@@ -252,9 +259,7 @@ def definition(ls: LanguageServer, params: lsp.DefinitionParams) -> lsp.Location
 @server.feature(lsp.TEXT_DOCUMENT_RENAME)
 def rename(ls: LanguageServer, params: lsp.RenameParams) -> lsp.WorkspaceEdit | None:
     """Another name for an end, everywhere in its block."""
-    document = ls.workspace.get_text_document(params.text_document.uri)
-    at = _at(document, params.position)
-    found = _end_at(here(document.source, at), document.source, at)
+    document, found = _named(ls, params)
     if found is None:
         return None
     edge, name = found
