@@ -85,9 +85,8 @@ def outline(text: str) -> Block:
 
 def here(text: str, at: int) -> Here:
     """What stands around the character `at`."""
-    whole, clause, string = _scan(text, at)
-    whole = outline(text)
-    blocks = [whole]
+    _, clause, string = _scan(text, at)
+    blocks = [outline(text)]
     while True:
         inner = next((b for b in blocks[-1].blocks if b.start < at <= b.end), None)
         if inner is None:
