@@ -21,6 +21,10 @@ class Balance(LinkPass):
 
     steps: float = Field(2.0, ge=0)
     """The most samples of one number of steps, in times the fewest; 0 leaves the mix alone."""
+    mix: str = Field("", pattern=r"^(\d+:\d+(\.\d+)?(;\d+:\d+(\.\d+)?)*)?$")
+    """The target mix of numbers of steps instead: `1:0.5;2:0.5`; what has none of it goes."""
+    most: int = Field(0, ge=0)
+    """The most samples of one video; 0 leaves it alone."""
     answer: float = Field(0.5, ge=0, le=1)
     """The largest share of one answer among questions of one kind; 1 leaves answers alone."""
     least: int = Field(100, ge=0)
@@ -31,7 +35,8 @@ class Balance(LinkPass):
         everything = [(u, s) for u in corpus.units for s in u.samples]
         ranked = sorted(everything, key=lambda us: _rank(seed, us[0], us[1]))
         kept = self._answers(ranked, counts)
-        kept = self._steps(kept, counts)
+        kept = self._mix(kept, counts) if self.mix else self._steps(kept, counts)
+        kept = self._most(kept, counts) if self.most else kept
         chosen = {(u.name, s.id) for u, s in kept}
         units = tuple(
             u.evolve(samples=tuple(s for s in u.samples if (u.name, s.id) in chosen))
@@ -54,6 +59,38 @@ class Balance(LinkPass):
                 kept.append((u, s))
             else:
                 counts.add(f"dropped: too many of {len(s.rationale)} steps")
+        return kept
+
+    def _mix(
+        self, ranked: list[tuple[t.Qras, t.Sample]], counts: Statistics
+    ) -> list[tuple[t.Qras, t.Sample]]:
+        """As many as there are in the target's proportions, however few the corpus has."""
+        parts = (part.split(":") for part in self.mix.split(";"))
+        wanted = {int(n): float(share) for n, share in parts}
+        count = Counter(len(s.rationale) for _, s in ranked)
+        whole = min((count[n] / share for n, share in wanted.items() if share > 0), default=0.0)
+        seen: Counter[int] = Counter()
+        kept = []
+        for u, s in ranked:
+            n = len(s.rationale)
+            seen[n] += 1
+            if seen[n] <= round(whole * wanted.get(n, 0.0)):
+                kept.append((u, s))
+            else:
+                counts.add(f"dropped: too many of {n} steps")
+        return kept
+
+    def _most(
+        self, ranked: list[tuple[t.Qras, t.Sample]], counts: Statistics
+    ) -> list[tuple[t.Qras, t.Sample]]:
+        seen: Counter[str] = Counter()
+        kept = []
+        for u, s in ranked:
+            seen[u.name] += 1
+            if seen[u.name] <= self.most:
+                kept.append((u, s))
+            else:
+                counts.add("dropped: too many of one video")
         return kept
 
     def _answers(

@@ -1,4 +1,4 @@
-"""check: derive every answer and every sub-answer again; drop what has not exactly one.   qra → qra"""
+"""check: derive every answer and every sub-answer again; drop what is not so.   qra → qra"""
 
 from __future__ import annotations
 
@@ -6,44 +6,58 @@ from stepc.ir import types as t
 from stepc.ir.meaning import normal, plain
 from stepc.pipeline import Pass, Tools
 from stepc.query import query_leaks
-from stepc.solver import Facts, NoAnswer, facts, solve
+from stepc.solver import Facts, NoAnswer, answers, facts, solve
 
 
 class Check(Pass[t.Qras, t.Qras]):
     """Proof of every question by a solver that shares no code with the sampler.
 
-    A sample survives only if its query has exactly one answer on the STSG, that answer is the
-    one recorded, the same holds for the query of every step of its rationale, and no question
+    A sample survives only if its query has exactly one answer on the STSG (or, drawn as
+    `ambiguous`, just the answers recorded), that answer is the one recorded, of its options just
+    one is right, the same holds for the query of every step of its rationale, and no question
     says its answer. (The paper does not guard this; AGQA and STAR do.)
     """
 
     def run(self, unit: t.Qras, tools: Tools) -> t.Qras:
         """The unit with the samples that were proved, each marked as checked."""
         known = facts(unit)
+        unique = {p.id: p.unique for p in unit.paths}
         kept = []
         for sample in unit.samples:
-            wrong = _wrong(sample, known)
+            wrong = wrong_with(sample, known, unique.get(sample.path, True))
             tools.counts.add(f"dropped: {wrong}" if wrong else "proved")
             if not wrong:
                 kept.append(sample.model_copy(update={"checked": True}))
         return unit.evolve(samples=tuple(kept))
 
 
-def _wrong(sample: t.Sample, known: Facts) -> str:
+def wrong_with(sample: t.Sample, known: Facts, unique: bool) -> str:
     """Why a sample is not proved, or nothing."""
     try:
-        found = solve(sample.query, known)
+        found = answers(sample.query, known)
     except NoAnswer as error:
         return "the question has more than one answer" if error.found else "it has no answer"
-    if sample.form == "open" and plain(found) != plain(sample.answer):
-        return "the answer is another"
+    if not found:
+        return "it has no answer"
+    if unique and len(found) > 1:
+        return "the question has more than one answer"
+    right = {plain(x) for x in found} | {normal(x) for x in found}
     if sample.form == "yes-no":
-        same = normal(found) == normal(sample.claim) or plain(found) == plain(sample.claim)
-        if same != (sample.answer.lower() == "yes"):
+        if (plain(sample.claim) in right or normal(sample.claim) in right) != (
+            sample.answer == "yes"
+        ):
             return "the answer is another"
-    for because in sample.rationale:
+    elif {plain(sample.answer), *map(plain, sample.also)} != {plain(x) for x in found}:
+        return "the answer is another"
+    if sample.form == "choice":
+        ticked = [x for x in sample.options if plain(x) in right or normal(x) in right]
+        if ticked != [sample.answer]:
+            return f"{len(ticked)} of its options are right"
+    for i, because in enumerate(sample.rationale, 1):
+        many = not unique and i == len(sample.rationale)
         try:
-            if plain(solve(because.query, known)) != plain(because.answer):
+            got = answers(because.query, known) if many else (solve(because.query, known),)
+            if plain(because.answer) not in map(plain, got):
                 return "a sub-answer is another"
         except NoAnswer as error:
             return "a step has more than one answer" if error.found else "a step has no answer"

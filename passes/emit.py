@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from string import ascii_uppercase
 from typing import Any
 
 import orjson
@@ -14,7 +15,7 @@ from stepc.pipeline import Corpus, LinkPass
 
 
 class Emit(LinkPass):
-    """Lets through only samples that were checked, in the order of the units' names."""
+    """Lets through only samples that were checked and are whole, in the order of the units' names."""
 
     unchecked: bool = False
     """Also emit samples that `check` has not proved."""
@@ -23,34 +24,81 @@ class Emit(LinkPass):
         """The corpus as it is written."""
         units = []
         for unit in sorted(corpus.units, key=lambda u: u.name):
-            kept = tuple(s for s in unit.samples if s.checked or self.unchecked)
-            counts.add("dropped: not proved", len(unit.samples) - len(kept))
+            kept = tuple(s for s in unit.samples if (s.checked or self.unchecked) and not s.room)
+            unproved = sum(not (s.checked or self.unchecked) for s in unit.samples)
+            counts.add("dropped: not proved", unproved)
+            counts.add("dropped: too few options", len(unit.samples) - len(kept) - unproved)
             counts.add("samples", len(kept))
             units.append(unit.evolve(samples=kept))
-        return corpus.model_copy(update={"units": tuple(units)})
+        return corpus.model_copy(update={"units": units})
 
 
 def records(corpus: Corpus, model: str, spec: str) -> Iterator[bytes]:
-    """One JSON line a sample."""
+    """One JSON line a sample: the format `jsonl`."""
     sets = dict(corpus.sets)
     for unit in corpus.units:
         paths = {p.id: p for p in unit.paths}
+        seen = _Evidence(unit)
         for s in unit.samples:
-            row = _record(unit, paths[s.path], s)
+            row = _record(unit, paths[s.path], s, seen)
             row["set"] = sets.get(unit.name, "train")
             row["origin"] = {
                 "unit": unit.name,
                 "path": s.path,
+                "block": paths[s.path].block,
                 "wording": s.wording,
                 "spec": spec,
                 "model": model,
-                "asks": _asks(unit, paths[s.path]),
+                "asks": seen.asks(paths[s.path]),
             }
             yield orjson.dumps(row) + b"\n"
 
 
-def _record(unit: t.Qras, path: t.Path, s: t.Sample) -> dict[str, Any]:
-    return {
+def chats(corpus: Corpus, model: str, spec: str) -> Iterator[bytes]:
+    """Two conversations a sample, one for the answer and one for the rationale: the format `chat`.
+
+    Messages are as `transformers` chat templates take them.
+    """
+    sets = dict(corpus.sets)
+    for unit in corpus.units:
+        for s in unit.samples:
+            asked = "\n".join([s.question, *(f"{a}. {x}" for a, x in _lettered(s))])
+            answer = next((f"{a}. {x}" for a, x in _lettered(s) if x == s.answer), s.answer)
+            told = " ".join(b.text for b in s.rationale)
+            for task, reply in (("answer", answer), ("rationale", told)):
+                yield (
+                    orjson.dumps(
+                        {
+                            "id": f"{unit.name}/{s.id}/{task}",
+                            "task": task,
+                            "set": sets.get(unit.name, "train"),
+                            "messages": [
+                                {
+                                    "role": "user",
+                                    "content": [
+                                        {"type": "video", "video": unit.video.file},
+                                        {"type": "text", "text": asked},
+                                    ],
+                                },
+                                {"role": "assistant", "content": [{"type": "text", "text": reply}]},
+                            ],
+                        }
+                    )
+                    + b"\n"
+                )
+
+
+FORMATS = {"jsonl": ("qra.jsonl", records), "chat": ("chat.jsonl", chats)}
+"""What a spec's `formats` may name: the file, and what writes it."""
+
+
+def _lettered(s: t.Sample) -> list[tuple[str, str]]:
+    """The options of a multiple choice with their letters."""
+    return list(zip(ascii_uppercase, s.options, strict=False)) if s.form == "choice" else []
+
+
+def _record(unit: t.Qras, path: t.Path, s: t.Sample, seen: _Evidence) -> dict[str, Any]:
+    row: dict[str, Any] = {
         "id": f"{unit.name}/{s.id}",
         "video": unit.video.file,
         "sha256": unit.video.sha256,
@@ -61,78 +109,97 @@ def _record(unit: t.Qras, path: t.Path, s: t.Sample) -> dict[str, Any]:
         ],
         "steps": len(s.rationale),
         "type": s.form,
+        "form": path.form,
         "asks_for": path.steps[-1].edge,
-        "during": _during(unit, path),
+        "time": _time(unit, path),
         "query": query_text(s.query),
         "evidence": [
-            {"step": number, **seen}
-            for number, step in enumerate(path.steps, 1)
-            for seen in _evidence(unit, step)
+            {"step": number, **where}
+            for number, step in [
+                *enumerate(path.steps, 1),
+                *((len(path.steps), other) for other in path.also),
+            ]
+            for where in seen.of(step)
         ],
     }
+    if s.options:
+        row["options"] = list(s.options)
+    if not path.unique:
+        row["ambiguous"] = True
+        row["answers"] = [s.answer, *s.also]
+    return row
 
 
-def _during(unit: t.Qras, path: t.Path) -> dict[str, Any] | None:
-    event = next((e for e in unit.events if e.clip == path.during), None)
-    if event is None:
+def _time(unit: t.Qras, path: t.Path) -> dict[str, Any] | None:
+    """The time range that a question is given: how, by which event, and in seconds."""
+    if path.time is None:
         return None
-    return {"event": event.event, "start": event.start / 1000, "end": event.end / 1000}
+    event = next((e for e in unit.events if e.clip == path.clip), None)
+    clip = next(c for c in unit.clips if c.id == path.clip)
+    span = (
+        (clip.start, clip.end) if event is None or path.time == "span" else (event.start, event.end)
+    )
+    row: dict[str, Any] = {"how": path.time, "start": span[0] / 1000, "end": span[1] / 1000}
+    return {**row, "event": event.event} if event and path.time != "span" else row
 
 
-def _edge(unit: t.Qras, step: t.Step) -> t.Element:
-    """The edge of a step."""
-    found: list[t.Element] = []
-    match step.edge:
-        case "attr":
-            found = [a for a in unit.attributes if a.id == step.far]
-        case "rel":
-            found = [
-                r
-                for r in unit.relations
-                if (r.subject, r.object, r.predicate) == (step.near, step.far, step.word)
-            ]
-        case "motion":
-            found = [m for m in unit.motions if (m.source, m.target) == (step.near, step.far)]
-        case "ref":
-            found = [r for r in unit.references if (r.first, r.second) == (step.near, step.far)]
-        case "event":
-            found = [e for e in unit.events if e.clip == step.far]
-    return found[0]
+class _Evidence:
+    """Where the steps of a unit's paths are seen."""
 
+    def __init__(self, unit: t.Qras) -> None:
+        self.frames = unit.keyframes
+        self.objects = {o.id: o for o in unit.objects}
+        self.events = {e.clip: e for e in unit.events}
+        self.held: dict[str, list[str]] = {c.id: [k.id for k in c.keyframes] for c in unit.clips}
+        self.edges: dict[tuple[str, ...], t.Element] = {}
+        for a in unit.attributes:
+            self.edges["attr", a.owner, a.id] = a
+        for r in unit.relations:
+            self.edges["rel", r.subject, r.object, r.predicate] = r
+        for m in unit.motions:
+            self.edges["motion", m.source, m.target] = m
+        for f in unit.references:
+            self.edges["ref", f.first, f.second] = f
 
-def _evidence(unit: t.Qras, step: t.Step) -> Iterator[dict[str, Any]]:
-    """Where one step is seen: clip, time in seconds, keyframes and nodes; a reference in two clips."""
-    objects = {o.id: o for o in unit.objects}
-    edge = _edge(unit, step)
-    ends = [i for i in (step.near, step.far) if "/" in i]
-    if isinstance(edge, t.Reference):
-        for end in ends if step.way == "=>" else ends[::-1]:
-            yield _seen(unit, list(objects[end].frames), [end])
-    elif isinstance(edge, t.Event):
-        held = [f for f in unit.keyframes if t.clip_of(f) == edge.clip]
-        yield _seen(unit, held, ends, (edge.start, edge.end))
-    elif isinstance(edge, t.Motion):
-        held = [f for i in ends for f in objects[i].frames]
-        yield _seen(unit, held, ends, (edge.start, edge.end))
-    elif isinstance(edge, t.Attribute | t.Relation):
-        yield _seen(unit, list(edge.frames), ends)
+    def edge(self, step: t.Step) -> list[t.Element]:
+        """The edges of a step: both events of one between events."""
+        if step.edge in ("event", "next"):
+            clips = dict.fromkeys(t.clip_of(i) for i in (step.near, step.far))
+            return [self.events[c] for c in clips]
+        key: tuple[str, ...] = (step.edge, step.near, step.far)
+        return [self.edges[(*key, step.word) if step.edge == "rel" else key]]
 
+    def of(self, step: t.Step) -> Iterator[dict[str, Any]]:
+        """Clip, time in seconds, keyframes and nodes of one step; a reference in two clips."""
+        ends = [i for i in (step.near, step.far) if "/" in i]
+        for edge in self.edge(step):
+            if isinstance(edge, t.Reference):
+                for end in ends if step.way == "=>" else ends[::-1]:
+                    yield self._seen(list(self.objects[end].frames), [end])
+            elif isinstance(edge, t.Event):
+                yield self._seen(self.held[edge.clip], ends, (edge.start, edge.end))
+            elif isinstance(edge, t.Motion):
+                frames = [f for i in ends for f in self.objects[i].frames]
+                yield self._seen(frames, ends, (edge.start, edge.end))
+            elif isinstance(edge, t.Attribute | t.Relation):
+                yield self._seen(list(edge.frames), ends)
 
-def _seen(
-    unit: t.Qras, frames: list[str], nodes: list[str], span: tuple[int, int] | None = None
-) -> dict[str, Any]:
-    """One piece of evidence; without a span from the first of its keyframes to the last."""
-    times = {f: unit.keyframes[f].at for f in frames}
-    start, end = span or (min(times.values()), max(times.values()))
-    return {
-        "clip": t.clip_of(frames[0]),
-        "start": start / 1000,
-        "end": end / 1000,
-        "keyframes": [{"id": f, "at": at / 1000} for f, at in times.items()],
-        "nodes": nodes,
-    }
+    def _seen(
+        self, frames: list[str], nodes: list[str], span: tuple[int, int] | None = None
+    ) -> dict[str, Any]:
+        """One piece of evidence; without a span from the first of its keyframes to the last."""
+        times = {f: self.frames[f].at for f in frames}
+        start, end = span or (min(times.values()), max(times.values()))
+        return {
+            "clip": t.clip_of(frames[0]),
+            "start": start / 1000,
+            "end": end / 1000,
+            "keyframes": [{"id": f, "at": at / 1000} for f, at in times.items()],
+            "nodes": nodes,
+        }
 
-
-def _asks(unit: t.Qras, path: t.Path) -> list[str]:
-    """Keys of the model calls that gave the path's edges."""
-    return list(dict.fromkeys(k for s in path.steps for k in _edge(unit, s).origin.asks))
+    def asks(self, path: t.Path) -> list[str]:
+        """Keys of the model calls that gave the path's edges."""
+        steps = (*path.steps, *path.also)
+        keys = (k for s in steps for e in self.edge(s) for k in e.origin.asks)
+        return list(dict.fromkeys(keys))

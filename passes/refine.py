@@ -17,6 +17,7 @@ from stepc.query import finds_value
 class Refine(Pass[t.Qras, t.Qras]):
     """Diversified question types and smoothed rationales (section 3.2, appendix A.2).
 
+    Plain questions only: what is chosen, counted, timed or compared stays in the spec's words.
     A refined text is kept only if every entity, relation and answer that mattered is still
     there and no answer was let out; else the original stays, and a statistic counts it. A
     refined sample is unchecked until `check` has proved it again.
@@ -35,21 +36,32 @@ class Refine(Pass[t.Qras, t.Qras]):
         """The unit with refined texts."""
         rngs = [tools.rng(unit, "refine", i) for i in range(len(unit.samples))]
         paths = {p.id: p for p in unit.paths}
+        plain_forms = {s.id for s in unit.samples if paths[s.path].form in ("ask", "claim")}
         samples = [
-            s if s.form != "open" else self._plan(unit, paths[s.path], s, rng)
+            self._plan(unit, paths[s.path], s, rng)
+            if s.form == "open" and s.id in plain_forms and paths[s.path].unique
+            else s
             for s, rng in zip(unit.samples, rngs, strict=True)
         ]
-        asked = [i for i, rng in enumerate(rngs) if rng.random() < self.questions]
+        asked = [
+            i
+            for i, rng in enumerate(rngs)
+            if rng.random() < self.questions and samples[i].id in plain_forms
+        ]
         rewords = [
             Reword(
                 frames=(),
-                form=samples[i].form,
+                form="yes-no" if samples[i].form == "yes-no" else "open",
                 question=samples[i].question,
                 reply=samples[i].claim or samples[i].answer,
             )
             for i in asked
         ]
-        told = [i for i, rng in enumerate(rngs) if rng.random() < self.rationales]
+        told = [
+            i
+            for i, rng in enumerate(rngs)
+            if rng.random() < self.rationales and samples[i].id in plain_forms
+        ]
         smooths = [
             Smooth(
                 frames=(),
@@ -97,7 +109,7 @@ class Refine(Pass[t.Qras, t.Qras]):
         that the graph does not name could be there all the same (open world).
         """
         last = path.steps[-1]
-        if last.edge == "event" or rng.random() >= self.yes_no:
+        if last.edge in ("event", "next") or last.way == "--" or rng.random() >= self.yes_no:
             return s
         claim, answer = s.answer, "yes"
         if finds_value(last) and rng.random() < 0.5:
@@ -133,14 +145,16 @@ def _needed(query: t.Query) -> list[str]:
     words: list[str] = []
     for op in query:
         match op:
-            case t.Node():
+            case t.Node() | t.To():
                 words.append(op.label)
-            case t.Given():
+            case t.Given() | t.Where():
                 words.append(op.value)
             case t.Follow():
                 words.append(op.word)
-            case t.During():
+            case t.During() | t.Beyond() | t.Happens():
                 words.append(op.event or "")
+            case t.Between():
+                words += [f"{op.start / 1000:.1f}", f"{op.end / 1000:.1f}"]
     return [w for w in words if w]
 
 

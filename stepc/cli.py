@@ -102,14 +102,14 @@ def _root(
     pass
 
 
-def _spec(path: Path | None) -> tuple[str, str]:
-    """Text and name of a spec file or of the built-in one."""
-    from stepc.spec.read import builtin
+def _spec(path: Path | None) -> tuple[str, str, Path | None]:
+    """Text, name and folder of a spec file or of the built-in one."""
+    from stepc.spec.parse import builtin
 
     if path is None:
-        return builtin("step"), "step.step"
+        return builtin("step"), "step.step", None
     try:
-        return path.read_text("utf-8"), path.name
+        return path.read_text("utf-8"), path.name, path.parent
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise fail("B006", f"cannot be read ({reason})", Place(printable(str(path)))) from None
@@ -117,12 +117,10 @@ def _spec(path: Path | None) -> tuple[str, str]:
 
 def _order(pipeline: str | None, spec: Path | None, model: str, seed: int, **more: Any) -> Any:
     from stepc.compile import Order
-    from stepc.pipeline import DEFAULT, LINK, LinkPass, parse_pipeline
+    from stepc.pipeline import DEFAULT
 
-    text, name = _spec(spec)
-    pipeline = pipeline or DEFAULT
-    links = [p for p in parse_pipeline(pipeline) if isinstance(p, LinkPass)]
-    return Order(pipeline, "" if links else LINK, text, name, model, seed=seed, **more)
+    text, name, folder = _spec(spec)
+    return Order(pipeline or DEFAULT, "", text, name, model, folder, seed=seed, **more)
 
 
 @app.command(epilog="Example: stepc compile films -o out --seed 1 --jobs 2")
@@ -175,7 +173,7 @@ def compile(
     errors.print(
         f"{summary.compiled} compiled, {summary.failed} failed: {summary.samples} samples"
         + (f" ({steps})" if steps else "")
-        + f" in {printable(str(out / 'qra.jsonl'))}"
+        + f" in {' and '.join(printable(str(out / f)) for f in summary.files)}"
     )
     if summary.interrupted:
         errors.print("stopped; what was compiled is in the dataset")
@@ -364,8 +362,8 @@ def check(
     for file in files:
         try:
             if file.suffix == ".step":
-                text, _ = _spec(file)
-                read_spec(text, printable(str(file)))
+                text, _, folder = _spec(file)
+                read_spec(text, printable(str(file)), folder)
             else:
                 _read_unit(file)
         except StepcError as error:
@@ -394,7 +392,7 @@ def fmt(
     changed = 0
     for file in files:
         try:
-            text, _ = _spec(file)
+            text, *_ = _spec(file)
             made = format_spec(text, printable(str(file)))
             if made != text:
                 changed += 1
@@ -433,12 +431,25 @@ def ask(
         stats=False,
     )
     assert isinstance(made, Qras)
-    for sample in made.samples[:number]:
-        print(f"{_count(len(sample.rationale), 'step')}\n  Q: {sample.question}")
+    blocks = {p.id: p.block for p in made.paths}
+    shown = sorted(made.samples, key=lambda s: _turn(s, made.samples, blocks))
+    for sample in shown[:number]:
+        block = blocks[sample.path]
+        of = f" of {block}" if block != "paths" else ""
+        print(f"{_count(len(sample.rationale), 'step')}{of}\n  Q: {sample.question}")
+        if sample.form == "choice":
+            print("     " + "  ".join(f"({o})" for o in sample.options))
         for because in sample.rationale:
             print(f"     {because.text}")
-        print(f"  A: {sample.answer}\n")
+        print(f"  A: {' or '.join([sample.answer, *sample.also])}\n")
     errors.print(f"{_count(len(made.samples), 'question')}, each with one answer on the graph")
+
+
+def _turn(sample: Any, samples: Any, blocks: dict[str, str]) -> tuple[int, int]:
+    """The place of a sample where every block has its turn."""
+    block = blocks[sample.path]
+    before = [s for s in samples if blocks[s.path] == block]
+    return before.index(sample), list(dict.fromkeys(blocks.values())).index(block)
 
 
 @app.command(epilog="Example: stepc paths specs/step.step out/units/film-7-000.stsg")
@@ -452,22 +463,23 @@ def paths(
     from stepc.passes.sample import census
     from stepc.spec.read import read_spec
 
-    text, name = _spec(spec)
+    text, name, folder = _spec(spec)
     graph = _read_unit(unit)
     if not isinstance(graph, Stsg):
         help = "`stepc opt FILE --pipeline …` takes it further"
         message = f"paths are drawn on a stsg, and this is {graph.LEVEL}"
         raise fail("P005", message, Place(printable(str(unit))), help)
-    found = census(graph, read_spec(text, name), most)
+    found = census(graph, read_spec(text, name, folder), most)
     total = 0
-    for wanted in sorted({n for n, _, _ in found.counts}):
-        mine = {k: c for k, c in found.counts.items() if k[0] == wanted}
-        kept = {kind: c for (_, kind, why), c in sorted(mine.items()) if not why}
+    for block, wanted in sorted({(b, n) for b, n, _, _ in found.counts}):
+        mine = {k: c for k, c in found.counts.items() if k[:2] == (block, wanted)}
+        kept = {kind: c for (_, _, kind, why), c in sorted(mine.items()) if not why}
         total += sum(kept.values())
         kinds = ", ".join(f"{kind} {c}" for kind, c in kept.items())
-        print(f"{_count(wanted, 'step')}: {sum(kept.values())}{f' ({kinds})' if kinds else ''}")
-        for why in sorted({w for _, _, w in mine if w}):
-            print(f"    {sum(c for (_, _, w), c in mine.items() if w == why)} dropped: {why}")
+        of = f"{block}, " if block != "paths" else ""
+        print(f"{of}{_count(wanted, 'step')}: {sum(kept.values())}{f' ({kinds})' if kinds else ''}")
+        for why in sorted({k[3] for k in mine if k[3]}):
+            print(f"    {sum(c for k, c in mine.items() if k[3] == why)} dropped: {why}")
     print(f"{total} different paths" + ("" if found.whole else f" among the first {most}"))
 
 

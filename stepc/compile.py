@@ -35,6 +35,7 @@ from stepc.pipeline import (
     run,
 )
 from stepc.spec.read import read_spec
+from stepc.spec.types import Spec
 from stepc.video import Pictures, probe
 
 EXTENSIONS = frozenset(
@@ -66,9 +67,12 @@ class Order:
 
     pipeline: str
     link: str
+    """Link passes; empty: those of the pipeline, or of the spec's `dataset` block."""
     spec_text: str
     spec_name: str
     model: str
+    spec_folder: Path | None = None
+    """Where the spec imports from."""
     templates: str | None = None
     seed: int = 0
     verify_each: bool = True
@@ -144,6 +148,27 @@ def unit_name(path: Path) -> str:
     return printable(path.stem) or "video"
 
 
+def links_of(spec: Spec) -> str:
+    """The link passes that a spec's `dataset` block asks for, with their options."""
+    wish = spec.dataset
+    options = []
+    if wish.steps:
+        options.append('mix="' + ";".join(f"{n}:{w:.4f}" for n, w in wish.steps) + '"')
+    if wish.answers is not None:
+        options.append(f"answer={wish.answers:.4f}")
+    if wish.most is not None:
+        options.append(f"most={wish.most}")
+    balance = f"balance({','.join(options)})" if options else "balance"
+    sets = "split-sets"
+    if wish.sets:
+        shares = dict(wish.sets)
+        total = sum(shares.values())
+        held = (f"{name}={shares.get(name, 0) / total:.4f}" for name in ("val", "test"))
+        sets = f"split-sets({','.join(held)})"
+    corpus = any("corpus" in b.sources for b in spec.blocks)
+    return f"{'distract,' if corpus else ''}dedupe,{balance},{sets},emit"
+
+
 def split_pipeline(text: str) -> tuple[list[Pass[Any, Any]], list[LinkPass]]:
     """Unit passes and link passes of a pipeline. Raises StepcError (P005) if they are mixed."""
     passes = parse_pipeline(text.strip(","))
@@ -163,7 +188,7 @@ class Compiler:
     def __init__(self, order: Order) -> None:
         self.order = order
         self.passes, _ = split_pipeline(order.pipeline)
-        self.spec = read_spec(order.spec_text, order.spec_name)
+        self.spec = read_spec(order.spec_text, order.spec_name, order.spec_folder)
         self.pictures = Pictures()
         self._asker: Asker | None = None
 
@@ -295,6 +320,7 @@ class Summary:
     compiled: int = 0
     failed: int = 0
     objects: int = 0
+    files: list[str] = field(default_factory=list)
     interrupted: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -311,16 +337,19 @@ def compile_corpus(
 ) -> Summary:
     """Compile all videos in `places` into `out`.
 
-    Writes `units/NAME.stsg` as each is ready, then `qra.jsonl` and `manifest.json`. Raises
+    Writes `units/NAME.stsg` as each is ready, then the dataset (`qra.jsonl`, or what the spec's
+    `formats` name) and `manifest.json`. Link passes that the order does not name are those of
+    the spec's `dataset` block. Raises
     StepcError for what makes the whole compile impossible; what is wrong with a video is said.
     """
-    units, links = split_pipeline(order.pipeline + "," + order.link)
+    compiler = Compiler(order)
+    link = order.link or ("" if split_pipeline(order.pipeline)[1] else links_of(compiler.spec))
+    units, links = split_pipeline(order.pipeline + "," + link)
     last = check_levels(units, t.Clips)
     if last is not t.Qras:
         message = f"the pipeline ends at level {last.LEVEL}, a dataset is made of qra"
         help = "end with sample,compose,check; or look at one level with `stepc dump`"
         raise fail("P005", message, Place("--pipeline"), help)
-    compiler = Compiler(order)
     videos, wrong = find_videos(places)
     for diagnostic in wrong:
         say(diagnostic)
@@ -350,7 +379,7 @@ def compile_corpus(
             progress(len(done) + summary.failed - len(wrong), len(videos), result.name)
     except KeyboardInterrupt:
         summary.interrupted = True
-    _link(out, order, links, done, skipped, summary)
+    _link(out, order, compiler.spec, links, done, skipped, summary)
     return summary
 
 
@@ -366,12 +395,13 @@ def _add_up(summary: Summary, result: Result) -> None:
 def _link(
     out: Path,
     order: Order,
+    spec: Spec,
     links: list[LinkPass],
     done: list[Result],
     skipped: list[Diagnostic],
     summary: Summary,
 ) -> None:
-    from stepc.passes.emit import records
+    from stepc.passes.emit import FORMATS
 
     done.sort(key=lambda r: r.name)
     corpus = Corpus(units=tuple(r.unit for r in done if r.unit is not None))
@@ -381,13 +411,17 @@ def _link(
         corpus = link.run(corpus, order.seed, counts)
         summary.counts[f"link {number}:{link.name}"] = dict(counts)
     identity = done[0].identity if done else ""
-    lines = list(records(corpus, identity, order.spec_name))
-    write_whole(out / "qra.jsonl", b"".join(lines))
+    written = {}
+    for name in spec.dataset.formats or ("jsonl",):
+        file, records = FORMATS[name]
+        written[file] = b"".join(records(corpus, identity, order.spec_name))
+        write_whole(out / file, written[file])
     for u in corpus.units:
         for s in u.samples:
             n = len(s.rationale)
             summary.by_steps[n] = summary.by_steps.get(n, 0) + 1
-    summary.samples = len(lines)
+    summary.samples = sum(summary.by_steps.values())
+    summary.files = list(written)
     sets = dict(corpus.sets)
     left = {u.name: len(u.samples) for u in corpus.units}
     manifest = {
@@ -400,12 +434,12 @@ def _link(
         "templates": order.templates,
         "spec": {
             "name": order.spec_name,
-            "sha256": hashlib.sha256(order.spec_text.encode()).hexdigest(),
+            "sha256": spec.digest,
         },
         "interrupted": summary.interrupted,
         "samples": summary.samples,
         "steps": {str(n): c for n, c in sorted(summary.by_steps.items())},
-        "qra": {"sha256": hashlib.sha256(b"".join(lines)).hexdigest()},
+        "files": {n: {"sha256": hashlib.sha256(d).hexdigest()} for n, d in written.items()},
         "counts": {k: dict(sorted(v.items())) for k, v in summary.counts.items()},
         "videos": [
             {

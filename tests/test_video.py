@@ -17,7 +17,7 @@ from stepc.compile import Compiler, Order, split_pipeline
 from stepc.ir import types as t
 from stepc.ir.types import Frame
 from stepc.pipeline import run
-from stepc.spec.read import builtin
+from stepc.spec.parse import builtin
 from stepc.video import Pictures, frames, probe
 
 

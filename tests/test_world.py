@@ -11,7 +11,7 @@ from stepc.compile import Compiler, Order, split_pipeline
 from stepc.ir import types as t
 from stepc.ir.verify import verify
 from stepc.pipeline import DEFAULT, run
-from stepc.spec.read import builtin
+from stepc.spec.parse import builtin
 from stepc.video import digest, frames, probe
 from stepc.world.render import draw, write
 from stepc.world.scene import STILL, make_film, predicates

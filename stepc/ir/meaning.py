@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterable
 from importlib.resources import files
 
 _ARTICLE = re.compile(r"^(a|an|the|some|one) ")
@@ -88,3 +89,24 @@ def mentions(text: str, phrase: str) -> bool:
 def unfinished(*texts: str) -> bool:
     """Whether a text is empty, or has a brace, as a placeholder that was left has."""
     return any(not text.strip() or "{" in text or "}" in text for text in texts)
+
+
+def span_text(start: int, end: int) -> str:
+    """A time range as an answer says it: `1.2 to 3.4 seconds`, from milliseconds."""
+    return f"{start / 1000:.1f} to {end / 1000:.1f} seconds"
+
+
+def duration_text(start: int, end: int) -> str:
+    """A length of time as an answer says it: `2.2 seconds`, from milliseconds."""
+    return f"{(end - start) / 1000:.1f} seconds"
+
+
+def joined_spans(spans: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """Time ranges in order; those that touch are one."""
+    made: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if made and start <= made[-1][1]:
+            made[-1] = (made[-1][0], max(made[-1][1], end))
+        else:
+            made.append((start, end))
+    return tuple(made)

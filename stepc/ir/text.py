@@ -89,8 +89,22 @@ def _op(op: t.Op) -> str:
     match op:
         case t.During():
             return "anytime" if op.event is None else f"during {quote(op.event)}"
+        case t.Beyond():
+            return f"{op.op} {quote(op.event)}"
+        case t.Between():
+            return f"between {_span(op.start, op.end)}"
         case t.Node():
             return f"node {quote(op.label)}"
+        case t.Happens():
+            return f"happens {quote(op.event)}"
+        case t.To():
+            return f"to {quote(op.label)}"
+        case t.Where():
+            return f"where {quote(op.value)}"
+        case t.Pick():
+            return f"pick {op.which}"
+        case t.Compare():
+            return f"compare {op.how} {quote(op.one)} {quote(op.other)}"
         case t.Given():
             return f"given {op.edge} {quote(op.kind)} {quote(op.value)}"
         case t.Follow():
@@ -129,10 +143,14 @@ def _lines(unit: t.Unit) -> Iterator[str]:
         yield from (statement(r) for r in unit.references)
     for path in unit.paths if isinstance(unit, t.Paths) else ():
         yield ""
-        during = f" during {path.during}" if path.during else ""
-        yield f"path    {path.id} wanted {path.wanted}{during}"
-        for s in path.steps:
-            yield f"step    {s.edge} {s.near} {s.way} {s.far} {quote(s.word)}"
+        block = f" of {path.block}" if path.block != "paths" else ""
+        form = f" as {path.form}" if path.form != "ask" else ""
+        time = f" {path.time} {path.clip}" if path.time else ""
+        alone = "" if path.unique else " ambiguous"
+        yield f"path    {path.id} wanted {path.wanted}{block}{form}{time}{alone}"
+        for word, steps in (("step", path.steps), ("also", path.also)):
+            for s in steps:
+                yield f"{word}    {s.edge} {s.near} {s.way} {s.far} {quote(s.word)}"
         yield f"query   {query_text(path.query)}"
     for sample in unit.samples if isinstance(unit, t.Qras) else ():
         yield ""
@@ -142,6 +160,10 @@ def _lines(unit: t.Unit) -> Iterator[str]:
         yield f"answer  {quote(sample.answer)}"
         if sample.claim:
             yield f"claim   {quote(sample.claim)}"
+        yield from (f"option  {quote(option)}" for option in sample.options)
+        if sample.room:
+            yield f"room    {sample.room}"
+        yield from (f"or      {quote(answer)}" for answer in sample.also)
         yield f"query   {query_text(sample.query)}"
         for b in sample.rationale:
             yield f"because {quote(b.question)} {quote(b.answer)} {quote(b.text)}"
@@ -222,8 +244,26 @@ def _read_op(tree: Tree[Token]) -> t.Op:
             return t.During(event=_string(c[0]))
         case "anytime":
             return t.During(event=None)
+        case "beyond":
+            return t.Beyond.model_validate({"op": str(c[0]), "event": _string(c[1])})
+        case "between":
+            start, end = _span_of(c[0])  # type: ignore[arg-type]
+            return t.Between(start=start, end=end)
         case "node":
             return t.Node(label=_string(c[0]))
+        case "happens":
+            return t.Happens(event=_string(c[0]))
+        case "to":
+            return t.To(label=_string(c[0]))
+        case "where":
+            return t.Where(value=_string(c[0]))
+        case "count":
+            return t.Count()
+        case "pick":
+            return t.Pick.model_validate({"which": str(c[0])})
+        case "compare":
+            data = {"how": str(c[0]), "one": _string(c[1]), "other": _string(c[2])}
+            return t.Compare.model_validate(data)
         case "given":
             return t.Given.model_validate(
                 {"edge": str(c[0]), "kind": _string(c[1]), "value": _string(c[2])}
@@ -236,6 +276,10 @@ def _read_op(tree: Tree[Token]) -> t.Op:
             return t.Unique()
         case _:
             return t.Get.model_validate({"what": str(c[0])})
+
+
+_PARTS = {"block": ["block"], "form": ["form"], "time": ["time", "clip"], "ambiguous": []}
+"""The fields that each part of a path's head gives."""
 
 
 class _Builder:
@@ -328,14 +372,16 @@ class _Builder:
             self.close()
         if tree.data == "path":
             data: dict[str, Any] = {"id": str(c[0]), "wanted": int(c[1])}
-            data |= {"steps": (), "query": ()}
-            data["during"] = str(c[2]) if len(c) > 2 else None
+            data |= {"steps": (), "also": (), "query": ()}
+            for more in c[2:]:
+                data |= dict(zip(_PARTS[more.data], map(str, more.children), strict=True))
+                data |= {"unique": False} if more.data == "ambiguous" else {}
             self.waiting, self.open = ("paths", line, data), data
             return
         if tree.data == "sample":
             data = {"id": str(c[0]), "path": str(c[1]), "form": str(c[2]), "wording": str(c[3])}
             data |= {"checked": c[4] == "checked", "question": "", "answer": "", "claim": ""}
-            data |= {"query": (), "rationale": []}
+            data |= {"options": (), "also": (), "query": (), "rationale": []}
             self.waiting, self.open = ("samples", line, data), data
             return
         if self.waiting is None or self.open is None:
@@ -343,9 +389,14 @@ class _Builder:
         name, _, whole = self.waiting
         if tree.data == "query":
             self.open["query"] = tuple(_read_op(op) for op in c)
-        elif tree.data == "step" and name == "paths":
+        elif tree.data in ("step", "also") and name == "paths":
             step = {"edge": str(c[0]), "near": str(c[1]), "way": str(c[2]), "far": str(c[3])}
-            whole["steps"] += (t.Step.model_validate(step | {"word": _string(c[4])}),)
+            made = (t.Step.model_validate(step | {"word": _string(c[4])}),)
+            whole["steps" if tree.data == "step" else "also"] += made
+        elif tree.data == "room" and name == "samples":
+            whole["room"] = int(str(c[0]))
+        elif tree.data in ("option", "or") and name == "samples":
+            whole["options" if tree.data == "option" else "also"] += (_string(c[0]),)
         elif tree.data == "because" and name == "samples":
             texts = dict(zip(("question", "answer", "text"), map(_string, c), strict=True))
             self.open = {**texts, "query": ()}

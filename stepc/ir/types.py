@@ -27,9 +27,10 @@ FrameId = Annotated[str, StringConstraints(pattern=r"^c\d+\.k\d+$")]
 ObjectId = Annotated[str, StringConstraints(pattern=r'^c\d+(\.k\d+)?/[^\s/";]+$')]
 AttributeId = Annotated[str, StringConstraints(pattern=r'^c\d+(\.k\d+)?/[^\s/";]+/[^\s/";]+$')]
 NodeId = Annotated[str, StringConstraints(pattern=r'^c\d+(\.k\d+)?(/[^\s/";]+){1,2}$')]
+PlaceId = Annotated[str, StringConstraints(pattern=r'^c\d+((\.k\d+)?(/[^\s/";]+){1,2})?$')]
 AskKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}$")]
 Frames = Annotated[tuple[FrameId, ...], Field(min_length=1)]
-EdgeKind = Literal["attr", "rel", "motion", "ref", "event"]
+EdgeKind = Literal["attr", "rel", "motion", "ref", "event", "next"]
 
 
 class Value(BaseModel):
@@ -223,29 +224,55 @@ class Video(Value):
     height: Annotated[int, Field(gt=0)]
 
 
-Way = Literal["=>", "<="]
+Way = Literal["=>", "<=", "--"]
+When = Literal["during", "before", "after", "span"]
+"""How a question is given its time: while, before or after an event, or a range in seconds."""
+Form = Literal[
+    "ask",
+    "claim",
+    "choice",
+    "count",
+    "first",
+    "last",
+    "longest",
+    "shortest",
+    "when",
+    "how-long",
+    "which-first",
+    "which-last",
+    "which-longer",
+    "which-shorter",
+    "same",
+]
+"""How a path is asked; each but `choice` is named like the line of a spec that words it."""
+PICKS: tuple[Form, ...] = ("first", "last", "longest", "shortest")
+"""Forms that pick one of several answers by its time."""
+PAIRS: tuple[Form, ...] = ("which-first", "which-last", "which-longer", "which-shorter", "same")
+"""Forms that compare two edges."""
 
 
 class Step(Value):
     """One edge of a reasoning path and which end of it is found (section 3.2).
 
     `=>` finds the far end: an attribute's value, a motion's word, an event, a relation's
-    object, the later object of a reference. `<=` finds the near end.
+    object, the later object of a reference, the later event. `<=` finds the near end. `--`
+    knows both ends and finds the edge itself: its predicate, or its time.
     """
 
     edge: EdgeKind
-    near: NodeId
-    """attr, motion, event: the object; rel: the subject; ref: the earlier object."""
+    near: PlaceId
+    """attr, motion, event: the object; rel: the subject; ref: the earlier object; next: the
+    earlier clip. An event that is known itself (`--`) has its clip at both ends."""
     far: Annotated[str, StringConstraints(min_length=1)]
-    """attr: the attribute; motion: the object later; event: the clip; rel, ref: the object."""
+    """attr: the attribute; motion: the object later; event, next: the clip; rel, ref: the object."""
     word: str
-    """The predicate, motion, event or value; empty for a reference."""
+    """The predicate, motion, event or value; empty for a reference and between events."""
     way: Way
 
     @property
     def known(self) -> str:
-        """The id of the known end."""
-        return self.near if self.way == "=>" else self.far
+        """The id of the known end; the near one where both are known."""
+        return self.far if self.way == "<=" else self.near
 
     @property
     def found(self) -> str:
@@ -258,6 +285,21 @@ class During(Value):
 
     op: Literal["during"] = "during"
     event: str | None
+
+
+class Beyond(Value):
+    """Query op: from here on, only the clips that end before, or begin after, an event."""
+
+    op: Literal["before", "after"]
+    event: str
+
+
+class Between(Value):
+    """Query op: from here on, only the clips that meet the range [start, end)."""
+
+    op: Literal["between"] = "between"
+    start: Millis
+    end: Millis
 
 
 class Node(Value):
@@ -277,6 +319,13 @@ class Given(Value):
     value: str
 
 
+class Happens(Value):
+    """Query op: the event so worded, to start from."""
+
+    op: Literal["happens"] = "happens"
+    event: str
+
+
 class Follow(Value):
     """Query op: along all edges of a kind (and word, and attribute kind)."""
 
@@ -287,6 +336,33 @@ class Follow(Value):
     """The predicate (rel) or the attribute's kind (attr); empty where any will do."""
 
 
+class To(Value):
+    """Query op: the predicates of all relations from here to the one object of a label."""
+
+    op: Literal["to"] = "to"
+    label: str
+
+
+class Where(Value):
+    """Query op: only what reads like this value."""
+
+    op: Literal["where"] = "where"
+    value: str
+
+
+class Count(Value):
+    """Query op: how many different things there are, as a number."""
+
+    op: Literal["count"] = "count"
+
+
+class Pick(Value):
+    """Query op: the one that is first, last, longest or shortest in time."""
+
+    op: Literal["pick"] = "pick"
+    which: Literal["first", "last", "longest", "shortest"]
+
+
 class Unique(Value):
     """Query op: there must be exactly one; the answer is undefined otherwise."""
 
@@ -294,13 +370,44 @@ class Unique(Value):
 
 
 class Get(Value):
-    """Query op: the answer as text, an object's label or the value reached."""
+    """Query op: the answer as text: a label, the value reached, when it was, or how long.
+
+    A start op after it begins a second answer, for `Compare`.
+    """
 
     op: Literal["get"] = "get"
-    what: Literal["label", "value"]
+    what: Literal["label", "value", "span", "duration"]
 
 
-Op = Annotated[During | Node | Given | Follow | Unique | Get, Field(discriminator="op")]
+class Compare(Value):
+    """Query op: which of the two answers got so far is first, last, longer or shorter in time.
+
+    The answer is `one` or `other`; for `same`, `one` if they are alike and else `other`.
+    """
+
+    op: Literal["compare"] = "compare"
+    how: Literal["first", "last", "longer", "shorter", "same"]
+    one: str
+    other: str
+
+
+Op = Annotated[
+    During
+    | Beyond
+    | Between
+    | Node
+    | Given
+    | Happens
+    | Follow
+    | To
+    | Where
+    | Unique
+    | Count
+    | Pick
+    | Get
+    | Compare,
+    Field(discriminator="op"),
+]
 Query = tuple[Op, ...]
 
 
@@ -313,9 +420,19 @@ class Path(Value):
     id: Annotated[str, StringConstraints(pattern=r"^p\d+$")]
     wanted: Annotated[int, Field(gt=0)]
     """Steps asked for; a path that could not be expanded further has fewer."""
-    during: ClipId | None
-    """Temporal contextualisation: the clip whose event edge gives the time range."""
+    block: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$")] = "paths"
+    """The spec's sampling block that drew it."""
+    form: Form = "ask"
+    """How it is asked. A form of `PAIRS` has two steps side by side, every other one a chain."""
+    time: When | None = None
+    """Temporal contextualisation: how `clip` gives the time range."""
+    clip: ClipId | None = None
+    """The clip whose event edge, or span, gives the time range."""
     steps: tuple[Step, ...]
+    also: tuple[Step, ...] = ()
+    """What else the last step finds: what is counted or picked from, or other right answers."""
+    unique: bool = True
+    """Whether it was drawn to have exactly one answer."""
     query: Query
 
 
@@ -333,7 +450,7 @@ class Sample(Value):
 
     id: Annotated[str, StringConstraints(pattern=r"^q\d+$")]
     path: Annotated[str, StringConstraints(pattern=r"^p\d+$")]
-    form: Literal["open", "yes-no"]
+    form: Literal["open", "yes-no", "choice", "count", "time", "compare"]
     wording: Literal["template", "refined"]
     checked: bool
     """Whether `check` has derived the answer and all sub-answers again."""
@@ -341,6 +458,12 @@ class Sample(Value):
     answer: str
     claim: str
     """What the question claims the query gives (yes-no), else empty."""
+    options: tuple[str, ...] = ()
+    """What is chosen from (choice, compare), in the order shown; else empty."""
+    room: int = Field(0, ge=0)
+    """How many more options are to come from the rest of the corpus."""
+    also: tuple[str, ...] = ()
+    """Other right answers of a path drawn as `ambiguous`."""
     query: Query
     rationale: tuple[Because, ...]
 

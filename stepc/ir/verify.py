@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from stepc.diagnostics import Diagnostic, Place
@@ -274,11 +275,15 @@ def _steps(u: t.Paths) -> Iterator[Finding]:
     edges |= {("motion", m.source, m.target, m.motion) for m in u.motions}
     edges |= {("ref", r.first, r.second, "") for r in u.references}
     events = {e.clip: e.event for e in u.events}
+    told = [c.id for c in u.clips if c.id in events]
+    following = set(pairwise(told))
     for p in u.paths:
-        for s in p.steps:
+        for s in (*p.steps, *p.also):
             fits = (s.edge, s.near, s.far, s.word) in edges
             if s.edge == "event":
                 fits = events.get(s.far) == s.word and t.clip_of(s.near) == s.far
+            elif s.edge == "next":
+                fits = (s.near, s.far) in following
             if not fits:
                 yield f"{p.id}: there is no edge {s.edge} {s.near} {s.far}", p
 
@@ -288,24 +293,37 @@ def _chain(u: t.Paths) -> Iterator[Finding]:
     for p in u.paths:
         if not 1 <= len(p.steps) <= p.wanted:
             yield f"{len(p.steps)} steps where {p.wanted} were wanted", p
-        found = [s.found for s in p.steps]
-        if len({p.steps[0].known, *found} if p.steps else ()) <= len(found) - 1:
+        if p.form in t.PAIRS and len(p.steps) != 2:
+            yield f"it compares {len(p.steps)} edges", p
+        told = ("motion", "=>")  # finds a word, whose far end is the object later
+        found = [s.word if (s.edge, s.way) == told else s.found for s in p.steps if s.way != "--"]
+        if p.form not in t.PAIRS and len(set(found)) < len(found):
             yield "a node is found twice", p
 
 
-@_rule("V063", "a path's time range is a clip with an event that the path visits", "paths")
+@_rule("V063", "a path's time range is that of a clip, by its event or in seconds", "paths")
 def _during(u: t.Paths) -> Iterator[Finding]:
-    events = {e.clip for e in u.events}
+    events, clips = {e.clip for e in u.events}, {c.id for c in u.clips}
     for p in u.paths:
         visited = {t.clip_of(i) for s in p.steps for i in (s.near, s.far) if i.startswith("c")}
-        if p.during is not None and (p.during not in events or p.during not in visited):
-            yield f"{p.during} has no event or is not visited", p
+        if (p.time is None) != (p.clip is None):
+            yield "a way to give the time without a clip, or a clip without one", p
+        elif p.time == "during" and (p.clip not in events or p.clip not in visited):
+            yield f"{p.clip} has no event or is not visited", p
+        elif p.time in ("before", "after") and p.clip not in events:
+            yield f"{p.clip} has no event", p
+        elif p.time == "span" and p.clip not in clips:
+            yield f"`{p.clip}` is not in the unit", p
+
+
+_SCOPES = ("during", "before", "after", "between")
+_ENDS = ("get", "count", "compare")
 
 
 @_rule("V064", "a query begins with a scope and ends with what it gets", "paths")
 def _queries(u: t.Paths) -> Iterator[Finding]:
     for p in u.paths:
-        if len(p.query) < 3 or p.query[0].op != "during" or p.query[-1].op != "get":
+        if len(p.query) < 3 or p.query[0].op not in _SCOPES or p.query[-1].op not in _ENDS:
             yield f"{p.id}: its query is no query", p
 
 
@@ -320,13 +338,18 @@ def _aligned(u: t.Qras) -> Iterator[Finding]:
             yield f"{len(s.rationale)} sentences for {len(path.steps)} steps", s
 
 
+def hidden(s: t.Sample) -> tuple[str, ...]:
+    """What a sample's question may not say: its answers, and those of its steps."""
+    steps = tuple(b.answer for b in s.rationale)
+    if s.form == "yes-no":
+        return steps[:-1]
+    return steps if s.form == "compare" else (s.answer, *s.also, *steps)
+
+
 @_rule("V072", "no question contains its answer or a sub-answer", "qra")
 def _leaks(u: t.Qras) -> Iterator[Finding]:
     for s in u.samples:
-        answers = [b.answer for b in s.rationale[:-1] if s.form == "yes-no"]
-        if s.form == "open":
-            answers = [s.answer, *(b.answer for b in s.rationale)]
-        for answer in answers:
+        for answer in hidden(s):
             if mentions(s.question, answer):
                 yield f"`{answer}` is in the question", s
                 break
@@ -335,14 +358,26 @@ def _leaks(u: t.Qras) -> Iterator[Finding]:
 @_rule("V073", "no text is empty or holds a placeholder", "qra")
 def _texts(u: t.Qras) -> Iterator[Finding]:
     for s in u.samples:
-        texts = [s.question, s.answer, *(x for b in s.rationale for x in (b.question, b.text))]
+        texts = [
+            s.question,
+            s.answer,
+            *s.options,
+            *(x for b in s.rationale for x in (b.question, b.text)),
+        ]
         if unfinished(*texts):
             yield f"{s.id} has an unfinished text", s
 
 
-@_rule("V074", "a yes-no sample says what it claims, and its answer is yes or no", "qra")
+@_rule("V074", "a sample has what its form needs: a claim, or options with its answer", "qra")
 def _forms(u: t.Qras) -> Iterator[Finding]:
     for s in u.samples:
+        few = len(s.options) + s.room < 2
+        if s.form == "choice" and (few or s.answer not in s.options):
+            yield f"{s.id} chooses from {', '.join(s.options) or 'nothing'}", s
+        elif s.options and s.form not in ("choice", "compare"):
+            yield f"{s.id} is {s.form} and has options", s
+        elif len(set(s.options)) < len(s.options):
+            yield f"{s.id} has an option twice", s
         if (s.form == "yes-no") != bool(s.claim):
             yield f"{s.id} claims {s.claim!r}", s
         elif s.form == "yes-no" and s.answer.lower() not in ("yes", "no"):

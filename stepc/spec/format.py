@@ -13,15 +13,28 @@ from lark import Lark, Token
 from lark.exceptions import UnexpectedInput
 
 from stepc.diagnostics import StepcError
-from stepc.spec.read import syntax_error
+from stepc.spec.parse import syntax_error
 
 WIDTH = 100
 """Columns; a line with more alternatives than fit has one on each line."""
-CLAUSES = ["COUNT", "STEPS", "START", "EXPAND", "DURING", "TRIES", "UNIQUE", "AMBIGUOUS"]
-FILTERS = ["REQUIRE", "ONLY", "FORBID"]
-BEGINS = frozenset(["SPEC", "PATHS", "EDGE", "FIND", "WORDING", "BEFORE", *CLAUSES, *FILTERS])
-"""Tokens that begin a line."""
-BLOCKS = frozenset(["SPEC", "PATHS", "EDGE", "FIND"])
+DECLARATIONS = [
+    "SPEC",
+    "IMPORT",
+    "LET",
+    "PHRASE",
+    "PATHS",
+    "EDGE",
+    "PATH",
+    "TIME",
+    "PAIR",
+    "DATASET",
+]
+CLAUSES = ["COUNT", "STEPS", "START", "EXPAND", "FORM", "OPTIONS", "WHEN", "REQUIRE", "ONLY",
+           "FORBID", "NO_REVISIT", "UNIQUE", "AMBIGUOUS", "ENUMERATE", "SEED", "TRIES",
+           "ANSWERS", "MOST", "SETS", "FORMATS"]  # fmt: skip
+BEGINS = frozenset([*DECLARATIONS, *CLAUSES, "FIND", "LINE", "OVERRIDE"])
+"""Tokens that begin a line, without the underscore of their names."""
+BLOCKS = frozenset([*DECLARATIONS, "FIND", "OVERRIDE"])
 """Those behind which words are not aligned."""
 TIGHT_BEFORE = frozenset([",", ":", ")", "(", ".."])
 TIGHT_AFTER = frozenset(["(", ".."])
@@ -35,25 +48,44 @@ class _Line:
     tokens: list[Token]
     above: list[Token] = field(default_factory=list)
     behind: str = ""
+    width: int = 7
+    """Columns of its first word."""
+
+    @property
+    def aligned(self) -> bool:
+        """Whether what follows its first word stands under that of its neighbours."""
+        return (
+            len(self.tokens) > 1 and _type(self.tokens[0]) not in BLOCKS and self.tokens[-1] != "{"
+        )
 
     def rows(self) -> list[str]:
         """What is written, without comments: one row, or one an alternative."""
-        pad, first = "  " * self.depth, self.tokens[0]
-        words = [str(token) for token in self.tokens]
-        block = first.type in BLOCKS or words[-1] == "{"
-        head = pad + (words[0] if block or len(words) == 1 else f"{words[0]:7}")
-        row = head
-        for before, word in pairwise(words):
-            row += word if word in TIGHT_BEFORE or before in TIGHT_AFTER else " " + word
-        if len(row) <= WIDTH or "|" not in words:
+        pad, first = "  " * self.depth, str(self.tokens[0])
+        head = pad + (f"{first:{self.width}}" if self.aligned else first)
+        row = _spaced(head, self.tokens)
+        alternatives: list[list[Token]] = [[self.tokens[0]]]
+        for token in self.tokens[1:]:
+            if token == "|":
+                alternatives.append([token])
+            else:
+                alternatives[-1].append(token)
+        if len(row) <= WIDTH or len(alternatives) == 1:
             return [row]
-        texts = [word for word in words[1:] if word != "|"]
-        return [f"{head} {texts[0]}", *(f"{pad}{'|':>7} {text}" for text in texts[1:])]
+        bar = " " * (len(head) - 1) + "|"
+        return [_spaced(head, alternatives[0]), *(_spaced(bar, each) for each in alternatives[1:])]
 
     @property
     def first(self) -> Token:
         """What comes first in the source."""
         return (self.above or self.tokens)[0]
+
+
+def _spaced(head: str, tokens: list[Token]) -> str:
+    """`head`, which stands for the first of `tokens`, and the others behind it."""
+    row = head
+    for before, word in pairwise(map(str, tokens)):
+        row += word if word in TIGHT_BEFORE or before in TIGHT_AFTER else " " + word
+    return row
 
 
 @functools.cache
@@ -81,6 +113,18 @@ def _tokens(text: str, file: str) -> tuple[list[Token], list[Token]]:
     return found, list(comments)
 
 
+def _type(token: Token) -> str:
+    return token.type.lstrip("_")
+
+
+def _begins(token: Token, lines: list[_Line]) -> bool:
+    """Whether a token begins a line: a declaration behind `override` and `from` behind none do not."""
+    if token == "}":
+        return True
+    after = [_type(t) for t in lines[-1].tokens] if lines else []
+    return _type(token) in BEGINS and after != ["OVERRIDE"]
+
+
 def format_spec(text: str, file: str = "<spec>") -> str:
     """`text` in canonical layout. Raises StepcError (S001) if it does not parse.
 
@@ -92,11 +136,12 @@ def format_spec(text: str, file: str = "<spec>") -> str:
     depth = 0
     for token in tokens:
         depth -= token == "}"
-        if token.type in BEGINS or token == "}":
+        if _begins(token, lines):
             lines.append(_Line(depth, [token]))
         else:
             lines[-1].tokens.append(token)
         depth += token == "{"
+    _widths(lines)
     rest = _placed(lines, comments)
     rows: list[tuple[str, str]] = []
     last = None
@@ -113,6 +158,21 @@ def format_spec(text: str, file: str = "<spec>") -> str:
         last = line.tokens[-1]
     rows += [(str(token).rstrip(), "") for token in rest]
     return "\n".join(_aligned(rows)) + "\n"
+
+
+def _widths(lines: list[_Line]) -> None:
+    """Align the lines of each block: behind the longest of their first words."""
+    blocks: list[list[_Line]] = [[]]
+    for line in lines:
+        if line.tokens[0] == "}" and len(blocks) > 1:
+            block = blocks.pop()
+            width = max([7, *(len(each.tokens[0]) for each in block)])
+            for each in block:
+                each.width = width
+        elif line.aligned and len(blocks) > 1:
+            blocks[-1].append(line)
+        if line.tokens[-1] == "{":
+            blocks.append([])
 
 
 def _placed(lines: list[_Line], comments: list[Token]) -> list[Token]:

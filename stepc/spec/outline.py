@@ -5,28 +5,42 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from stepc.spec.parse import BLOCKS
+from stepc.spec.schema import FIND_LINES, PAIR_LINES, TIME_LINES, WHENS
+
 _TOKEN = re.compile(
     r'(?P<comment>#[^\n]*)|(?P<string>"(?:\\.|[^"\\\n])*"?)|(?P<word>[A-Za-z][\w-]*)|(?P<mark>[{}()]|->)'
 )
 _HOLE = re.compile(r"\{([a-z][a-z0-9-]*)")
 STARTERS = {
-    "": ("spec", "paths", "edge", "during"),
+    "": ("spec", *BLOCKS, "override"),
     "paths": (
         "count",
         "steps",
         "start",
         "expand",
+        "form",
+        "options",
         "during",
+        "before",
+        "after",
+        "span",
         "require",
         "only",
         "forbid",
+        "no-revisit",
         "unique",
         "ambiguous",
+        "enumerate",
+        "seed",
         "tries",
     ),
-    "edge": ("find",),
-    "find": ("ask", "name", "because"),
-    "during": ("before",),
+    "edge": ("find", "time"),
+    "find": FIND_LINES,
+    "path": ("ask",),
+    "time": (*WHENS, *TIME_LINES),
+    "pair": PAIR_LINES,
+    "dataset": ("steps", "answers", "most", "sets", "formats"),
 }
 """Words that begin a clause or block, by the block they stand in."""
 
@@ -51,14 +65,21 @@ class Block:
     blocks: list[Block] = field(default_factory=list)
 
     @property
+    def words(self) -> list[Span]:
+        """The head without `override`."""
+        return self.head[1:] if self.head and self.head[0].text == "override" else self.head
+
+    @property
     def kind(self) -> str:
-        """`paths`, `edge`, `find`, `during`; empty for the whole text."""
-        return self.head[0].text if self.head else ""
+        """`paths`, `edge`, `find`, `time` …; empty for the whole text."""
+        return self.words[0].text if self.words else ""
 
     @property
     def ends(self) -> list[Span]:
-        """The names of an edge's two ends, where they are declared."""
-        return self.head[2:4] if self.kind == "edge" else []
+        """The names of an edge's two ends, or of a path's nodes, where they are declared."""
+        if self.kind == "edge":
+            return self.words[2:4]
+        return self.words[1::2] if self.kind == "path" else []
 
 
 @dataclass
@@ -74,8 +95,8 @@ class Here:
 
     @property
     def edge(self) -> Block | None:
-        """The edge block it is in."""
-        return next((b for b in self.blocks if b.kind == "edge"), None)
+        """The edge or path block it is in."""
+        return next((b for b in self.blocks if b.kind in ("edge", "path")), None)
 
 
 def outline(text: str) -> Block:
@@ -110,7 +131,11 @@ def _scan(text: str, at: int) -> tuple[Block, list[Span], Span | None]:
                 block.strings.append(span)
         elif m["word"]:
             new = span.text in STARTERS.get(stack[-1].kind, ())
-            named = clause and clause[-1].text in ("spec", "find", "edge") and len(clause) == 1
+            names = ("spec", "find", "edge", "import", "let", "phrase", "paths", "path")
+            named = clause and (
+                (clause[-1].text in names and len(clause) in (1, 2))
+                or clause[-1].text in ("override", "from", "only", "forbid")
+            )
             if (new and not named and not _open_head(clause, text, span)) or not clause:
                 clause = []
             clause.append(span)
@@ -128,7 +153,10 @@ def _scan(text: str, at: int) -> tuple[Block, list[Span], Span | None]:
 
 def _open_head(clause: list[Span], text: str, span: Span) -> bool:
     """Whether `span` stands between the parentheses of an edge's head."""
-    if not clause or clause[0].text != "edge":
+    heads = [w.text for w in clause[:2]]
+    if "path" in heads:
+        return True
+    if "edge" not in heads:
         return False
     between = text[clause[0].start : span.start]
     return "(" in between and ")" not in between
@@ -143,8 +171,52 @@ def holes(string: Span) -> list[Span]:
 
 
 def uses(edge: Block, name: str) -> list[Span]:
-    """Everywhere an edge block names one of its ends: head, `find`s and placeholders."""
+    """Everywhere an edge or path names one of its ends: head, `find`s and placeholders."""
     found = [end for end in edge.ends if end.text == name]
-    found += [b.head[1] for b in edge.blocks if len(b.head) > 1 and b.head[1].text == name]
+    found += [b.words[1] for b in edge.blocks if len(b.words) > 1 and b.words[1].text == name]
     found += [hole for s in edge.strings for hole in holes(s) if hole.text == name]
     return sorted(found, key=lambda s: s.start)
+
+
+@dataclass
+class Name:
+    """What a spec names for itself: a `let`, a `phrase`, a `paths` block; and where it is used."""
+
+    kind: str
+    declared: Span
+    uses: list[Span] = field(default_factory=list)
+
+
+def names(text: str) -> dict[str, Name]:
+    """The names that a text declares for all of it, with all their uses, the declaration first."""
+    made: dict[str, Name] = {}
+    words: list[tuple[str, Span]] = []
+    strings: list[Span] = []
+    before, depth = "", 0
+    for m in _TOKEN.finditer(text):
+        if m["string"]:
+            strings.append(Span(m.start(), m.end(), m[0]))
+        elif m["word"]:
+            span = Span(m.start(), m.end(), m[0])
+            if before in ("let", "phrase", "paths") and depth == 0:
+                made.setdefault(span.text, Name(before, span))
+            words.append((before, span))
+        elif m["mark"] in ("{", "}"):
+            depth += 1 if m["mark"] == "{" else -1
+        before = m["word"] or "" if not m["comment"] else before
+    for before, span in words:
+        name = made.get(span.text)
+        if name is None:
+            continue
+        fits = {
+            "paths": before in ("paths", "from"),
+            "phrase": before == "phrase",
+            "let": before not in ("phrase", "paths", "from", "edge", "find", "spec", "import"),
+        }[name.kind]
+        if fits:
+            name.uses.append(span)
+    for string in strings:
+        for hole in holes(string):
+            if hole.text in made and made[hole.text].kind != "paths":
+                made[hole.text].uses.append(hole)
+    return made

@@ -40,7 +40,8 @@ from stepc.model.requests import (
 from stepc.passes.compose import Compose
 from stepc.passes.sample import Sample
 from stepc.pipeline import Tools
-from stepc.spec.read import builtin, read_spec
+from stepc.spec.parse import builtin
+from stepc.spec.read import read_spec
 from stepc.spec.types import Hole, Spec, Wording
 from stepc.video import Pictures
 from stepc.world.render import Picture, draw
@@ -368,18 +369,18 @@ def _asserting(spec: Spec) -> Spec:
     for rule in spec.edges:
         finds = []
         for find in rule.finds:
-            own = rule.far if find.end == "far" else rule.near
             asks = []
-            for wording in find.because:
+            for wording in find.line("because"):
                 parts = [
-                    CLAIM if isinstance(p, Hole) and p.name == own and not p.field else p
+                    CLAIM if isinstance(p, Hole) and p.name == find.end and not p.field else p
                     for p in wording.parts
                 ]
                 first, last = parts[0], str(parts[-1])
                 head = first[:1].lower() + first[1:] if isinstance(first, str) else first
                 parts = ["Is it true that ", head, *parts[1:-1], last.rstrip(".") + "?"]
                 asks.append(Wording(parts=tuple(parts)))
-            finds.append(find.model_copy(update={"ask": tuple(asks)}))
+            lines = [(w, tuple(asks) if w == "ask" else told) for w, told in find.lines]
+            finds.append(find.model_copy(update={"lines": tuple(lines)}))
         edges.append(rule.model_copy(update={"finds": tuple(finds)}))
     return spec.model_copy(update={"edges": tuple(edges)})
 

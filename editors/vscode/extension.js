@@ -1,0 +1,35 @@
+// Starts `stepc lsp` for .step files. Highlighting needs none of this.
+const path = require("path");
+const vscode = require("vscode");
+
+let client;
+
+/** The command of the setting; a relative one lies in the first folder of the workspace. */
+function command() {
+  const [first, ...rest] = vscode.workspace.getConfiguration("stepc").get("command");
+  const folder = vscode.workspace.workspaceFolders?.[0]?.uri.fsPath;
+  const relative = first.includes("/") && !path.isAbsolute(first) && folder;
+  return { command: relative ? path.join(folder, first) : first, args: rest };
+}
+
+async function activate() {
+  let LanguageClient;
+  try {
+    ({ LanguageClient } = require("vscode-languageclient/node"));
+  } catch {
+    vscode.window.showWarningMessage(
+      "stepc: run `npm install` in the extension's folder for diagnostics and completion."
+    );
+    return;
+  }
+  client = new LanguageClient("stepc", "stepc", command(), {
+    documentSelector: [{ language: "step" }],
+  });
+  await client.start();
+}
+
+function deactivate() {
+  return client?.stop();
+}
+
+module.exports = { activate, deactivate };
