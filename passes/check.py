@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from stepc.ir import types as t
-from stepc.ir.meaning import normal, plain
+from stepc.ir.meaning import mentions, normal, plain
 from stepc.pipeline import Pass, Tools
-from stepc.query import query_leaks
-from stepc.solver import Facts, NoAnswer, answers, facts, solve
+from stepc.query import says_answer
+from stepc.solver import Facts, NoAnswer, answers, facts
 
 
 class Check(Pass[t.Qras, t.Qras]):
@@ -41,24 +41,44 @@ def wrong_with(sample: t.Sample, known: Facts, unique: bool) -> str:
         return "it has no answer"
     if unique and len(found) > 1:
         return "the question has more than one answer"
-    right = {plain(x) for x in found} | {normal(x) for x in found}
+    right = {plain(x) for x in found}
+    if sample.form in ("yes-no", "choice"):
+        right |= {normal(x) for x in found}
     if sample.form == "yes-no":
         if (plain(sample.claim) in right or normal(sample.claim) in right) != (
             sample.answer == "yes"
         ):
             return "the answer is another"
-    elif {plain(sample.answer), *map(plain, sample.also)} != {plain(x) for x in found}:
+    elif {plain(sample.answer), *map(plain, sample.also)} != set(map(plain, found)):
         return "the answer is another"
     if sample.form == "choice":
         ticked = [x for x in sample.options if plain(x) in right or normal(x) in right]
         if ticked != [sample.answer]:
             return f"{len(ticked)} of its options are right"
     for i, because in enumerate(sample.rationale, 1):
-        many = not unique and i == len(sample.rationale)
+        _, wrong, got = _proved(because, known)
+        if wrong:
+            return wrong
+        if len(got) > 1 and (unique or i < len(sample.rationale)):
+            return "a step has more than one answer"
+    return "the question says an answer" if says_answer(sample) else ""
+
+
+def _proved(because: t.Because, known: Facts) -> tuple[t.Because, str, tuple[str, ...]]:
+    """What is wrong with a sentence, or nothing, and its query's answers."""
+    found = known.proved.get(id(because))
+    if found is None:
+        wrong = ""
+        got: tuple[str, ...] = ()
         try:
-            got = answers(because.query, known) if many else (solve(because.query, known),)
-            if plain(because.answer) not in map(plain, got):
-                return "a sub-answer is another"
+            got = answers(because.query, known)
+            if not got:
+                wrong = "a step has no answer"
+            elif plain(because.answer) not in map(plain, got):
+                wrong = "a sub-answer is another"
+            elif mentions(because.question, because.answer):
+                wrong = "a step's question says its answer"
         except NoAnswer as error:
-            return "a step has more than one answer" if error.found else "a step has no answer"
-    return query_leaks(sample)
+            wrong = "a step has more than one answer" if error.found else "a step has no answer"
+        found = known.proved[id(because)] = because, wrong, got
+    return found

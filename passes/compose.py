@@ -11,6 +11,7 @@ from stepc.pipeline import Pass, Tools
 from stepc.query import WHOLE, Said, finds_value, knows_value, query_leaks
 from stepc.rivals import Rivals, apart
 from stepc.spec.english import cap, listed, low, the
+from stepc.spec.schema import FORMS
 from stepc.spec.types import PathRule, Spec, Wording, draw
 
 Texts = dict[tuple[str, str], str]
@@ -31,7 +32,7 @@ class Compose(Pass[t.Paths, t.Qras]):
     def run(self, unit: t.Paths, tools: Tools) -> t.Qras:
         """The unit with a sample for each path."""
         spec = tools.the_spec()
-        writer = _Writer(unit, spec)
+        writer = Writer(unit, spec)
         made: list[t.Sample] = []
         for index, path in enumerate(unit.paths):
             sample = writer.sample(path, tools.rng(unit, "compose", index), f"q{len(made)}")
@@ -50,7 +51,7 @@ class Compose(Pass[t.Paths, t.Qras]):
         return t.raise_to(t.Qras, unit, samples=tuple(made))
 
 
-class _Writer:
+class Writer:
     """Words for the paths of a unit."""
 
     def __init__(self, unit: t.Paths, spec: Spec) -> None:
@@ -58,6 +59,10 @@ class _Writer:
         self.said = Said(unit)
         self.rivals = Rivals(unit, self.said)
         self.whole: dict[tuple[tuple[str, str], ...], PathRule] = {p.hops: p for p in spec.paths}
+        self.lines: dict[tuple[str, str, str], tuple[Wording, ...]] = {}
+        """Wordings by kind of edge, way and word of their line, of the forms too."""
+        self.told: dict[tuple[object, ...], tuple[t.Step, t.Because]] = {}
+        """Sentences of steps by themselves: many paths share a step, and it is said once."""
 
     def sample(self, path: t.Path, rng: random.Random, name: str) -> t.Sample | str:
         """The finished sample, or why there is none."""
@@ -70,7 +75,7 @@ class _Writer:
 class _One:
     """Words for one path."""
 
-    def __init__(self, writer: _Writer, path: t.Path, rng: random.Random) -> None:
+    def __init__(self, writer: Writer, path: t.Path, rng: random.Random) -> None:
         self.writer, self.path, self.rng = writer, path, rng
         self.spec, self.said = writer.spec, writer.said
         self.crosses = any(s.edge == "ref" for s in path.steps)
@@ -83,33 +88,34 @@ class _One:
             named.append(self.fill(self.line(step, "name"), self.texts(step, named[-1])))
         last = steps[-1]
         answer = self.answer(last, form)
+        others = [] if self.path.unique else [self.answer(x, "ask") for x in self.path.also]
         claim, room = "", 0
         options: tuple[str, ...] = ()
         texts = self.texts(last, named[-1])
         if form == "claim":
             claim = answer
             if self.rng.random() < 0.5:
-                wrong = self.writer.rivals.false(last, self.rng)
+                wrong = self.writer.rivals.false(last, others, self.rng)
                 claim = wrong if wrong is not None else claim
             answer = "yes" if claim == answer else "no"
             texts[_hole(last), ""] = claim if finds_value(last) else the(claim)
         elif form in ("when", "how-long") and last.edge != "event":
             texts["far", ""] = last.word
-        question = self.whole() or self.fill(self.spec.words(form, last.edge, last.way), texts)
+        question = self.whole() or self.fill(self.line(last, form), texts)
         if self.path.time is not None and last.edge != "ref":
             question = self.timed(question, self.path.time, self.path.clip or "")
         question = _sentence(question)
         if form == "choice":
             block = self.spec.block(self.path.block)
             wrong_ones = self.writer.rivals.options(
-                last, answer, question, block.options - 1, block.sources, self.rng
+                last, [answer, *others], question, block.options - 1, block.sources, self.rng
             )
             room = block.options - 1 - len(wrong_ones)
             if room and "corpus" not in block.sources:
                 return "too few options"
             options = tuple(self.rng.sample([answer, *wrong_ones], len(wrong_ones) + 1))
-        also = tuple(self.answer(x, "ask") for x in self.path.also) if form == "ask" else ()
-        return t.Sample(
+        also = others if form == "ask" else []
+        return t.Sample.model_construct(
             id=name,
             path=self.path.id,
             form=SAMPLE_FORM.get(form, "open"),  # type: ignore[arg-type]
@@ -120,7 +126,7 @@ class _One:
             claim=claim,
             options=options,
             room=room,
-            also=() if self.path.unique else tuple(dict.fromkeys(x for x in also if x != answer)),
+            also=tuple(dict.fromkeys(x for x in also if x != answer)),
             query=self.path.query,
             rationale=tuple(self.because(i, steps, named) for i in range(len(steps))),
         )
@@ -140,19 +146,30 @@ class _One:
         if mentions(known, answer) and i > 0:
             known, own = named[i], tuple(steps[: i + 1])
             scope = self.path.query[0]
+        ask = draw(self.line(step, form), self.rng)
+        before = draw(self.spec.time.line(time), self.rng) if time and step.edge != "ref" else None
+        key: tuple[object, ...] | None = None
+        if own == (step,) and not self.path.also and form == "ask":
+            said = draw(self.line(step, "because"), self.rng)
+            unique = self.path.unique or not last
+            key = (id(step), time, clip, id(ask), id(before), id(said), unique)
+            if key in self.writer.told and not self.spec.phrased:
+                return self.writer.told[key][1]
         texts = self.texts(step, known)
         if form in ("when", "how-long") and step.edge != "event":
             texts["far", ""] = step.word
-        question = self.fill(self.spec.words(form, step.edge, step.way), texts)
-        if time is not None and step.edge != "ref":
-            question = self.timed(question, time, clip or "")
-        unique = self.path.unique or not last
-        return t.Because(
+        question = ask.fill(texts, self.rng)
+        if before is not None:
+            question = before.fill(self.times(question, time, clip or ""), self.rng)
+        made = t.Because.model_construct(
             question=_sentence(question),
             answer=answer,
-            text=self.sentences(step, form),
-            query=self.said.build(own, scope, form, unique),
+            text=self.true(step, said) if key else self.sentences(step, form),
+            query=self.said.build(own, scope, form, self.path.unique or not last),
         )
+        if key:
+            self.writer.told[key] = step, made
+        return made
 
     def sentences(self, step: t.Step, form: t.Form) -> str:
         """What a step says in the rationale."""
@@ -172,11 +189,12 @@ class _One:
             return " ".join(self.fact(x, "because") for x in steps)
         return " ".join(self.true(x) for x in steps)
 
-    def true(self, step: t.Step) -> str:
-        """The sentence of a step, which says both ends."""
+    def true(self, step: t.Step, wording: Wording | None = None) -> str:
+        """The sentence of a step, which says both ends; in these words, or in drawn ones."""
         texts = self.texts(step, self.known(step))
         texts[_hole(step), ""] = self.found(step)
-        return _sentence(self.fill(self.line(step, "because"), texts))
+        wording = wording or draw(self.line(step, "because"), self.rng)
+        return _sentence(wording.fill(texts, self.rng))
 
     def fact(self, step: t.Step, word: str) -> str:
         """A line of `time` about a step: as a fact, or as a sentence with its times."""
@@ -276,24 +294,29 @@ class _One:
 
     def timed(self, question: str, time: t.When, clip: str) -> str:
         """A question with its time range."""
+        return self.fill(self.spec.time.line(time), self.times(question, time, clip))
+
+    def times(self, question: str, time: t.When | None, clip: str) -> Texts:
+        """What the holes of a line of `time` hold."""
         texts = {("question", ""): low(question)}
         if time == "span":
             start, end = self.said.ranges[clip]
             texts["start", ""], texts["end", ""] = f"{start / 1000:.1f}", f"{end / 1000:.1f}"
         else:
             texts["event", ""] = self.said.events.get(clip, "")
-        wordings = self.spec.time.line(time)
-        if not wordings:
-            raise ValueError(f"the spec has no wording for `{time}`")
-        return self.fill(wordings, texts)
+        return texts
 
     def line(self, step: t.Step, word: str) -> tuple[Wording, ...]:
-        """The wordings of one line for what a step finds."""
-        rule = self.spec.rule(step.edge)
-        find = rule.find(step.way) if rule else None
-        if find is None:
-            raise ValueError(f"the spec has no wording for {step.edge} {step.way}")
-        return find.line(word)
+        """The wordings of one line for what a step finds, or of a form."""
+        key = (step.edge, step.way, word)
+        if key not in self.writer.lines:
+            rule = self.spec.rule(step.edge)
+            if rule is None:
+                raise ValueError(f"the spec has no wording for {step.edge}")
+            find = rule.find(step.way)
+            made = rule.words(word, step.way) if word in FORMS else ()
+            self.writer.lines[key] = made or (find.line(word) if find else ())
+        return self.writer.lines[key]
 
     def fill(self, wordings: Sequence[Wording], texts: Texts) -> str:
         """One of the wordings, filled."""

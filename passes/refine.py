@@ -11,7 +11,7 @@ from stepc.ir import types as t
 from stepc.ir.meaning import mentions, unfinished
 from stepc.model.requests import Reword, Smooth
 from stepc.pipeline import Pass, Tools
-from stepc.query import finds_value
+from stepc.query import finds_value, words_of_op
 
 
 class Refine(Pass[t.Qras, t.Qras]):
@@ -142,19 +142,10 @@ def split_sentences(text: str) -> list[str]:
 
 def _needed(query: t.Query) -> list[str]:
     """The words of a query: every label, value, predicate and event it names."""
-    words: list[str] = []
+    words = [words_of_op(op) for op in query]
     for op in query:
-        match op:
-            case t.Node() | t.To():
-                words.append(op.label)
-            case t.Given() | t.Where():
-                words.append(op.value)
-            case t.Follow():
-                words.append(op.word)
-            case t.During() | t.Beyond() | t.Happens():
-                words.append(op.event or "")
-            case t.Between():
-                words += [f"{op.start / 1000:.1f}", f"{op.end / 1000:.1f}"]
+        if isinstance(op, t.Between):
+            words += [f"{op.start / 1000:.1f}", f"{op.end / 1000:.1f}"]
     return [w for w in words if w]
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from stepc.diagnostics import Place, fail
 from stepc.ir import types as t
 from stepc.pipeline import Pass, Tools
 from stepc.spec.types import Spec
 from stepc.steps import Steps
-from stepc.walk import Asked, Walk
+from stepc.walk import Asked, TooMany, Walk
 
 
 class Sample(Pass[t.Stsg, t.Paths]):
@@ -36,8 +38,13 @@ class Sample(Pass[t.Stsg, t.Paths]):
             walk = Walk(steps, spec, block)
             rng = tools.rng(unit, f"sample {block.name}", block.seed)
             drawn = walk.listed(rng, known) if block.enumerate else walk.drawn(rng, known)
-            for path in drawn:
-                made.append(path.model_copy(update={"id": f"p{len(made)}"}))
+            try:
+                for path in drawn:
+                    made.append(path.model_copy(update={"id": f"p{len(made)}"}))
+            except TooMany:
+                message = f"`{block.name}` has too many paths on this graph to enumerate"
+                help = "leave `enumerate` out, or filter what paths may use"
+                raise fail("P009", message, Place(unit.name), help) from None
             for what, n in walk.counts.items():
                 tools.counts.add(what, n)
         return t.raise_to(t.Paths, unit, paths=tuple(made))
@@ -59,20 +66,25 @@ def census(unit: t.Stsg, spec: Spec, most: int) -> Census:
     Paths are the same if their queries and forms are; each is counted with every way to give
     it a time that its block draws, and without.
     """
-    steps = Steps(unit)
     found = Census()
+    try:
+        for key in _listed(Steps(unit), spec):
+            if sum(found.counts.values()) >= most:
+                raise TooMany
+            found.counts[key] += 1
+    except TooMany:
+        found.whole = False
+    return found
+
+
+def _listed(steps: Steps, spec: Spec) -> Iterator[tuple[str, int, str, str]]:
+    """Block, steps, kind of the last edge, and why not kept, of all different paths."""
     for block in spec.blocks:
         walk = Walk(steps, spec, block)
         known: Asked = set()
         for kind in walk.kinds():
             for rows in walk.every(kind):
                 for path, key, why in walk.finished(kind, rows):
-                    if key in known:
-                        continue
-                    if sum(found.counts.values()) >= most:
-                        found.whole = False
-                        return found
-                    known.add(key)
-                    last = path.steps[-1].edge
-                    found.counts[block.name, len(path.steps), last, why] += 1
-    return found
+                    if key not in known:
+                        known.add(key)
+                        yield block.name, len(path.steps), path.steps[-1].edge, why

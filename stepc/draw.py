@@ -2,53 +2,60 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from stepc.ir import types as t
-from stepc.steps import KIND, NONE, Bools, Ints
+from stepc.steps import KIND, NONE, Bools, Ints, Steps
 
-if TYPE_CHECKING:
-    from stepc.walk import Kind, Walk
+Judge = Callable[[list[int]], bool]
+"""Says of the rows of a path, or of a pair, whether they may be drawn."""
 
 
 class Batches:
-    """Random paths of one kind, from the rows `pool` that they may end with, by kind of edge.
+    """Random paths of so many steps, from the rows `pool` that they may end with, by kind of edge.
 
     As in the paper each kind of edge is as likely as any other that is there, and within it each
-    edge.
+    edge. `expanding` are the rows that a node may be described by, by number of kind.
     """
 
-    def __init__(self, walk: Walk, kind: Kind, pool: list[Ints], seed: int) -> None:
-        self.walk, self.kind, self.pool = walk, kind, pool
+    def __init__(
+        self,
+        steps: Steps,
+        length: int,
+        pool: Sequence[Ints],
+        expanding: Sequence[tuple[int, Ints]],
+        seed: int,
+        judge: Judge | None = None,
+    ) -> None:
+        self.steps, self.length, self.pool, self.judge = steps, length, pool, judge
         self.rng = np.random.Generator(np.random.PCG64(seed))
-        s, one = walk.steps, walk.one(kind.time)
         self.last: list[tuple[Ints, Ints]] = []
         """For each kind that expands: rows by the object they find, and where each object's begin."""
         self.inner: list[tuple[Ints, Ints]] = []
         """The same of those that lead on to another object."""
-        entities = np.arange(len(s.entity_label) + 1)
-        for number, fits in walk.expanding if kind.steps > 1 and kind.form not in t.PAIRS else ():
-            rows = np.flatnonzero(fits & one)
-            rows = rows[np.argsort(s.found[rows], kind="stable")]
-            self.last.append((rows, np.searchsorted(s.found[rows], entities)))
+        entities = np.arange(len(steps.entity_label) + 1)
+        for number, rows in expanding if length > 1 else ():
+            rows = rows[np.argsort(steps.found[rows], kind="stable")]
+            self.last.append((rows, np.searchsorted(steps.found[rows], entities)))
             if number in (KIND["rel"], KIND["ref"]):
-                on = rows[s.known[rows] != NONE]
-                self.inner.append((on, np.searchsorted(s.found[on], entities)))
+                on = rows[steps.known[rows] != NONE]
+                self.inner.append((on, np.searchsorted(steps.found[on], entities)))
 
     def chains(self, n: int) -> Ints:
         """`n` draws; those that came to their length (found, steps), in reasoning order."""
         at = self._ends(n)
-        for step in range(1, self.kind.steps):
-            at = self._expanded(at, self.last if step + 1 == self.kind.steps else self.inner)
+        for step in range(1, self.length):
+            at = self._expanded(at, self.last if step + 1 == self.length else self.inner)
             at = at[self._new(at)]
         at = at[:, ::-1]
-        at = at[self.walk.steps.meet(at)]
-        if self.walk.picky:
-            fits = [self.walk.visits_once(rows[::-1]) for rows in at.tolist()]
-            at = at[np.array(fits, bool)]
-        return at
+        return self._judged(at[self.steps.meet(at)])
+
+    def _judged(self, at: Ints) -> Ints:
+        if self.judge is None:
+            return at
+        made: Ints = at[np.array([self.judge(rows) for rows in at.tolist()], bool)]
+        return made
 
     def _ends(self, n: int) -> Ints:
         """`n` last steps, as a column."""
@@ -61,7 +68,7 @@ class Batches:
 
     def _expanded(self, at: Ints, tables: list[tuple[Ints, Ints]]) -> Ints:
         """Paths with one more step; those whose open node has one."""
-        known = self.walk.steps.known[at[:, -1]]
+        known = self.steps.known[at[:, -1]]
         if not tables:
             return np.empty((0, at.shape[1] + 1), np.int64)
         counts = np.stack([starts[known + 1] - starts[known] for _, starts in tables])
@@ -78,7 +85,7 @@ class Batches:
 
     def _new(self, at: Ints) -> Bools:
         """Whether the node that each path now knows is none of those it has."""
-        s = self.walk.steps
+        s = self.steps
         first, row = at[:, 0], at[:, -1]
         known = s.known[row]
         same = np.where(
@@ -92,9 +99,6 @@ class Batches:
         return fresh
 
     def pairs(self, n: int) -> Ints:
-        """`n` draws of two rows; those that can be compared."""
+        """`n` draws of two rows; those that may be compared."""
         rows = np.concatenate(self.pool)
-        at = rows[self.rng.integers(len(rows), size=(n, 2))]
-        fits = [a != b and self.walk.comparable(self.kind, a, b) for a, b in at.tolist()]
-        made: Ints = at[np.array(fits, bool)]
-        return made
+        return self._judged(rows[self.rng.integers(len(rows), size=(n, 2))])

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property, lru_cache
 
 from stepc.ir import types as t
-from stepc.ir.meaning import duration_text, joined_spans, mentions, plain, span_text
+from stepc.ir.meaning import any_mentions, duration_text, joined_spans, mentions, plain, span_text
 from stepc.ir.verify import entities, hidden
 
 WHOLE = t.During(event=None)
@@ -99,9 +99,8 @@ class Said:
         unique: bool = True,
     ) -> t.Query:
         """The query of a chain of `steps` in reasoning order."""
-        ops: list[t.Op] = [scope, self.start(steps[0])]
-        if isinstance(ops[-1], t.Node):
-            ops.append(_UNIQUE)
+        begins = self.start(steps[0])
+        ops = [scope, begins, _UNIQUE] if begins.op == "node" else [scope, begins]
         last = len(steps) - 1
         for i, step in enumerate(steps):
             ops += self.follow(step)
@@ -183,9 +182,34 @@ def finds_value(step: t.Step) -> bool:
     )
 
 
+_SAYS = {
+    "node": "label",
+    "to": "label",
+    "given": "value",
+    "where": "value",
+    "follow": "word",
+    "during": "event",
+    "before": "event",
+    "after": "event",
+    "happens": "event",
+}
+"""The field of each op that holds words of the graph."""
+
+
+def words_of_op(op: t.Op) -> str:
+    """The words of the graph that an op says: a label, value, predicate or event; or nothing."""
+    name = _SAYS.get(op.op)
+    return (getattr(op, name) or "") if name else ""
+
+
+def says_answer(sample: t.Sample) -> bool:
+    """Whether the question of `sample` contains its answer or a sub-answer."""
+    return any_mentions((sample.question,), hidden(sample))
+
+
 def query_leaks(sample: t.Sample) -> str:
     """Says so if a question of `sample` contains its answer or a sub-answer, else nothing."""
-    if any(mentions(sample.question, answer) for answer in hidden(sample)):
+    if says_answer(sample):
         return "the question says an answer"
     if any(mentions(b.question, b.answer) for b in sample.rationale):
         return "a step's question says its answer"

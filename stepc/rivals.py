@@ -69,7 +69,7 @@ class Rivals:
     def options(
         self,
         step: t.Step,
-        answer: str,
+        right: Sequence[str],
         question: str,
         count: int,
         sources: Sequence[str],
@@ -77,7 +77,7 @@ class Rivals:
     ) -> list[str]:
         """Up to `count` wrong options from the clip or the graph; no two alike.
 
-        None holds the answer or is held by it, and none stands in the question.
+        None holds what is right or is held by it, and none stands in the question.
         """
         kind, made = category(step, self.said), list[str]()
         clip = t.clip_of(step.near)
@@ -88,21 +88,21 @@ class Rivals:
             for word in rng.sample(pool, len(pool)) if len(pool) < 200 else _some(pool, rng):
                 if len(made) == count:
                     return made
-                if apart(word, [answer, *made]) and not mentions(question, word):
+                if apart(word, [*right, *made]) and not mentions(question, word):
                     made.append(word)
         return made
 
-    def false(self, step: t.Step, rng: random.Random) -> str | None:
+    def false(self, step: t.Step, others: Sequence[str], rng: random.Random) -> str | None:
         """Something that the graph says is not what a step finds, or None.
 
         Of a value: another value of its kind, since the step has but one. Of an object: one
-        that the graph describes in the same respect, and otherwise.
+        that the graph describes in the same respect, and otherwise. `others` are right too.
         """
-        right = self.said.answer(step)
+        right = [self.said.answer(step), *others]
         if finds_value(step):
             kind, clip = category(step, self.said), t.clip_of(step.near)
             near, far = self.pool(kind, clip), self.pool(kind)
-            wrong = [w for w in near if apart(w, [right])] or [w for w in far if apart(w, [right])]
+            wrong = [w for w in near if apart(w, right)] or [w for w in far if apart(w, right)]
             if step.edge == "rel":
                 wrong = [w for w in wrong if self._contradicts(step, w)]
             return rng.choice(wrong) if wrong else None
@@ -111,17 +111,17 @@ class Rivals:
         entity = self.said.entity
         if step.edge in ("attr", "motion"):
             kind_ = self.said.kinds[step.far] if step.edge == "attr" else ""
-            others = self._held.get((step.edge, kind_, t.clip_of(step.near)), [])
+            held = self._held.get((step.edge, kind_, t.clip_of(step.near)), [])
             word = plain(step.word)
-            yes = {n for n, w in others if w == word}
-            wrong_ids = {n for n, w in others if w != word} - yes
+            yes = {n for n, w in held if w == word}
+            wrong_ids = {n for n, w in held if w != word} - yes
         else:
             known, way = entity[step.known], step.way
             pairs = self._related.get(known, ())
             yes = {n for n, w, there in pairs if w == plain(step.word) and there == way}
             wrong_ids = {n for n, w, there in pairs} - yes
         labels = sorted({self._labels[n] for n in wrong_ids})
-        labels = [x for x in labels if apart(x, [right, *(self._labels[n] for n in yes)])]
+        labels = [x for x in labels if apart(x, [*right, *(self._labels[n] for n in yes)])]
         return rng.choice(labels) if labels else None
 
     def _contradicts(self, step: t.Step, word: str) -> bool:

@@ -14,14 +14,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TypeVar
+from typing import Any, NamedTuple
 
 from stepc.ir import types as t
 from stepc.ir.meaning import duration_text, inverse, joined_spans, normal, plain, span_text
 
 Span = tuple[int, int]
 Frames = frozenset[str]
-_T = TypeVar("_T")
 
 
 class NoAnswer(ValueError):
@@ -33,8 +32,7 @@ class NoAnswer(ValueError):
         self.found = found
 
 
-@dataclass(frozen=True)
-class _Here:
+class _Here(NamedTuple):
     """A place in the walk: a thing (by number) or a value (by text), and when it holds."""
 
     thing: int | None
@@ -88,13 +86,16 @@ class Facts:
     following: dict[str, str] = field(default_factory=dict)
     """clip with an event → the next one"""
     preceding: dict[str, str] = field(default_factory=dict)
-    clips: tuple[str, ...] = ()
+    everywhere: frozenset[str] = frozenset()
+    """All clips."""
     ranges: dict[str, Span] = field(default_factory=dict)
     """The time range of each clip."""
     at: dict[str, int] = field(default_factory=dict)
     """The time of each keyframe."""
     scopes: dict[t.Op, frozenset[str]] = field(default_factory=dict)
     """Clips in scope, of the scopes asked for so far."""
+    proved: dict[int, tuple[t.Because, str, tuple[str, ...]]] = field(default_factory=dict)
+    """What `check` found of rationale sentences, by identity: those that samples share, once."""
 
 
 class _Groups:
@@ -152,23 +153,36 @@ def facts(unit: t.Stsg) -> Facts:
             made.related[one, predicate, "=>"].append((two, when))
             made.related[two, predicate, "<="].append((one, when))
             made.between[one].append((two, predicate, when))
+    whole = _whole_motions(unit, thing)
     for m in unit.motions:
-        n, span = thing[m.source], (m.start, m.end)
+        n, span = thing[m.source], whole[m]
         held = (k.id for k in frames_of[t.clip_of(m.source)] if m.start <= k.at <= m.end)
         when = frozenset(held)
         made.does[n].append((m.motion, when, span))
         made.doing[plain(m.motion)].append((n, when, span))
     made.events = {e.clip: e.event for e in unit.events}
     made.times = {e.clip: (e.start, e.end) for e in unit.events}
-    made.clips = tuple(c.id for c in unit.clips)
+    made.everywhere = frozenset(c.id for c in unit.clips)
     made.ranges = {c.id: (c.start, c.end) for c in unit.clips}
     happening: dict[str, set[str]] = defaultdict(set)
     for clip, event in made.events.items():
         happening[plain(event)].add(clip)
     made.happening = {e: frozenset(clips) for e, clips in happening.items()}
-    told = [c for c in made.clips if c in made.events]
+    told = [c.id for c in unit.clips if c.id in made.events]
     made.following = dict(pairwise(told))
     made.preceding = {b: a for a, b in pairwise(told)}
+    return made
+
+
+def _whole_motions(unit: t.Stsg, thing: dict[str, int]) -> dict[t.Motion, Span]:
+    """For each motion its time range together with those of the same thing that go on from it."""
+    ranges: dict[tuple[int, str], list[Span]] = defaultdict(list)
+    for m in unit.motions:
+        ranges[thing[m.source], plain(m.motion)].append((m.start, m.end))
+    made = {}
+    for m in unit.motions:
+        joined = joined_spans(ranges[thing[m.source], plain(m.motion)])
+        made[m] = next(s for s in joined if s[0] <= m.start <= s[1])
     return made
 
 
@@ -182,50 +196,95 @@ def solve(query: t.Query, known: Facts) -> str:
 
 def answers(query: t.Query, known: Facts) -> tuple[str, ...]:
     """All answers of `query`. Raises NoAnswer where one of its `unique`s does not hold."""
-    scope = frozenset(known.clips)
-    here: list[_Here] = []
-    got: list[tuple[str, Span]] = []
-    found: tuple[str, ...] = ()
+    run = _Run(known)
     for op in query:
-        match op:
-            case t.During() | t.Beyond() | t.Between():
-                scope = _scope(op, known)
-            case t.Node():
-                here = _labelled(op.label, scope, known)
-            case t.Given():
-                here = [_Here(None, op.value, op.kind, frozenset())]
-            case t.Happens():
-                clips = sorted(known.happening.get(plain(op.event), frozenset()) & scope)
-                here = [_Here(None, op.event, c, frozenset(), (known.times[c],)) for c in clips]
-                if len(here) != 1:
-                    raise NoAnswer(tuple(op.event for _ in here))
-            case t.Follow():
-                if op.edge == "ref":
-                    scope = known.happening.get(plain(op.word), frozenset())
-                here = _joined(_step(op, here, scope, known))
-            case t.To():
-                here = _joined(_to(op, here, scope, known))
-            case t.Where():
-                here = [h for h in here if plain(_name(h, known)) == plain(op.value)]
-            case t.Pick():
-                here = _pick(op, here, known)
-            case t.Unique():
-                names = _names(here, known)
-                if len(names) != 1:
-                    raise NoAnswer(names)
-            case t.Count():
-                found = (str(len(_names(here, known))),)
-            case t.Get():
-                found = _get(op, here, known)
-                spans = joined_spans(s for h in here for s in h.spans)
-                got.append((found[0] if len(found) == 1 else "", (spans or ((0, 0),))[0]))
-            case t.Compare():
-                found = (_compared(op, got),)
-    return found
+        _DO[op.op](run, op)
+    return run.found
+
+
+class _Run:
+    """Where a query has come to."""
+
+    def __init__(self, known: Facts) -> None:
+        self.known = known
+        self.scope = known.everywhere
+        self.here: list[_Here] = []
+        self.got: list[tuple[str, Span]] = []
+        self.found: tuple[str, ...] = ()
+
+    def narrow(self, op: t.During | t.Beyond | t.Between) -> None:
+        self.scope = _scope(op, self.known)
+
+    def node(self, op: t.Node) -> None:
+        self.here = _labelled(op.label, self.scope, self.known)
+
+    def given(self, op: t.Given) -> None:
+        self.here = [_Here(None, op.value, op.kind, frozenset())]
+
+    def happens(self, op: t.Happens) -> None:
+        known = self.known
+        clips = sorted(known.happening.get(plain(op.event), frozenset()) & self.scope)
+        self.here = [_Here(None, op.event, c, frozenset(), (known.times[c],)) for c in clips]
+        if len(clips) != 1:
+            raise NoAnswer(tuple(op.event for _ in clips))
+
+    def follow(self, op: t.Follow) -> None:
+        if op.edge == "ref":
+            self.scope = self.known.happening.get(plain(op.word), frozenset())
+        self.here = _joined(list(_step(op, self.here, self.scope, self.known)))
+
+    def to(self, op: t.To) -> None:
+        self.here = _joined(list(_to(op, self.here, self.scope, self.known)))
+
+    def where(self, op: t.Where) -> None:
+        wanted = plain(op.value)
+        self.here = [h for h in self.here if plain(_name(h, self.known)) == wanted]
+
+    def pick(self, op: t.Pick) -> None:
+        self.here = _pick(op, self.here, self.known)
+
+    def unique(self, op: t.Op) -> None:
+        if len(self.here) != 1:
+            names = _names(self.here, self.known)
+            if len(names) != 1:
+                raise NoAnswer(names)
+
+    def count(self, op: t.Count) -> None:
+        self.found = (str(len(_names(self.here, self.known))),)
+
+    def get(self, op: t.Get) -> None:
+        self.found = found = _get(op, self.here, self.known)
+        text = found[0] if len(found) == 1 else ""
+        spans = joined_spans(s for h in self.here for s in h.spans) if op.what == "span" else ()
+        self.got.append((text, spans[0] if spans else (0, 0)))
+
+    def compare(self, op: t.Compare) -> None:
+        self.found = (_compared(op, self.got),)
+
+
+_DO: dict[str, Callable[[_Run, Any], None]] = {
+    "during": _Run.narrow,
+    "before": _Run.narrow,
+    "after": _Run.narrow,
+    "between": _Run.narrow,
+    "node": _Run.node,
+    "given": _Run.given,
+    "happens": _Run.happens,
+    "follow": _Run.follow,
+    "to": _Run.to,
+    "where": _Run.where,
+    "pick": _Run.pick,
+    "unique": _Run.unique,
+    "count": _Run.count,
+    "get": _Run.get,
+    "compare": _Run.compare,
+}
 
 
 def _scope(op: t.During | t.Beyond | t.Between, known: Facts) -> frozenset[str]:
     """The clips that a question's time range leaves in sight."""
+    if isinstance(op, t.During) and op.event is None:
+        return known.everywhere
     if op not in known.scopes:
         known.scopes[op] = _clips(op, known)
     return known.scopes[op]
@@ -234,9 +293,7 @@ def _scope(op: t.During | t.Beyond | t.Between, known: Facts) -> frozenset[str]:
 def _clips(op: t.During | t.Beyond | t.Between, known: Facts) -> frozenset[str]:
     if isinstance(op, t.Between):
         return frozenset(c for c, (a, b) in known.ranges.items() if a < op.end and op.start < b)
-    if op.event is None:
-        return frozenset(known.clips)
-    clips = known.happening.get(plain(op.event), frozenset())
+    clips = known.happening.get(plain(op.event or ""), frozenset())
     if isinstance(op, t.During) or not clips:
         return clips
     starts = min(known.ranges[c][0] for c in clips)
@@ -255,8 +312,10 @@ def _name(h: _Here, known: Facts) -> str:
     return h.value if h.thing is None else known.label[h.thing]
 
 
-def _names(here: Iterable[_Here], known: Facts) -> tuple[str, ...]:
+def _names(here: list[_Here], known: Facts) -> tuple[str, ...]:
     """The different things or values in `here`, as a viewer tells them apart."""
+    if len(here) == 1:
+        return (_name(here[0], known),)
     names: dict[object, str] = {}
     for h in here:
         key = plain(h.value) if h.thing is None else known.same[h.thing]
@@ -291,8 +350,10 @@ def _compared(op: t.Compare, got: list[tuple[str, Span]]) -> str:
     return op.one if more > 0 else op.other
 
 
-def _joined(here: Iterable[_Here]) -> list[_Here]:
+def _joined(here: list[_Here]) -> list[_Here]:
     """Places reached in more than one way hold at the times of all of them."""
+    if len(here) < 2:
+        return here
     when: dict[tuple[int | None, str, str], tuple[Frames, list[Span]]] = {}
     for h in here:
         key = (h.thing, plain(h.value), h.kind)

@@ -160,11 +160,13 @@ class Steps:
         name: int,
         clip: int,
         far_label: int = NONE,
+        far_thing: int = NONE,
         drawn: bool = True,
     ) -> None:
         label = int(self.entity_label[known]) if known != NONE else NONE
         said = self.words(word)
-        reading = self.readings((kind, way, known, said, found if found != NONE else name))
+        to = found if found != NONE else (name, far_thing)
+        reading = self.readings((kind, way, known, said, to))
         if reading == len(self.reading_mask):
             self.reading_mask.append(0)
         self.reading_mask[reading] |= mask
@@ -212,7 +214,7 @@ class Steps:
         self._row("rel", "<=", word, near, far, at, mask, known=two, found=one, clip=clip,
                   group=(labels[1], word), name=int(self.identity[one]), drawn=drawn)  # fmt: skip
         self._row("rel", "--", word, near, far, at, mask, known=one, clip=clip, group=labels,
-                  name=self._value(word), far_label=labels[1], drawn=drawn)  # fmt: skip
+                  name=self._value(word), far_label=labels[1], far_thing=two, drawn=drawn)  # fmt: skip
 
     def _motion(self, edge: t.Motion, at: int) -> None:
         e, word = self.entity[edge.source], plain(edge.motion)
@@ -285,8 +287,15 @@ class Steps:
         return self.begins(rows, low, high) & self.one_group(self.group[rows], low, high)
 
     def begins(self, rows: Ints, low: Ints, high: Ints) -> Bools:
-        """Whether the labels that each row's question says are those of one object each."""
+        """Whether the labels that each row's question says are those of one object each.
+
+        An event that it says is one clip's alone.
+        """
         made = np.ones(len(rows), bool)
+        events = (self.kind[rows] == KIND["next"]) | (
+            (self.kind[rows] == KIND["event"]) & (self.known[rows] == NONE)
+        )
+        made[events] = self.one_group(self.group[rows[events]], low[events], high[events])
         for labels in (self.label[rows], self.far_label[rows]):
             told = labels != NONE
             made[told] &= self.one_label(labels[told], low[told], high[told])
@@ -330,6 +339,7 @@ class Steps:
     def _step(self, row: int) -> t.Step:
         edge = self.edges[self.edge[row]]
         way: t.Way = WAYS[self.way[row]]
+        data: tuple[t.EdgeKind, str, str, str]
         match edge:
             case t.Attribute():
                 data = ("attr", edge.owner, edge.id, edge.value)
@@ -347,9 +357,7 @@ class Steps:
             case _:
                 data = ("next", *edge, "")
         kind, one, two, word = data
-        return t.Step.model_validate(
-            {"edge": kind, "near": one, "far": two, "word": word, "way": way}
-        )
+        return t.Step.model_construct(edge=kind, near=one, far=two, word=word, way=way)
 
     def alike(self, row: int, low: int, high: int, most: int) -> list[int] | None:
         """The rows that read like this one in clips [low, high); None if they are too many."""

@@ -6,7 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import combinations
 from typing import Any, TypeVar
 
@@ -14,19 +14,22 @@ import numpy as np
 
 from stepc.draw import Batches
 from stepc.ir import types as t
-from stepc.ir.meaning import mentions, normal, plain
-from stepc.query import WHOLE, Said
+from stepc.ir.meaning import any_mentions, mentions, normal, plain
+from stepc.query import WHOLE, Said, words_of_op
 from stepc.spec.types import Block, Filter, Spec
 from stepc.steps import KIND, NONE, WAY, Bools, Ints, Steps
 
 _T = TypeVar("_T")
 BATCH = 1 << 14
 """Paths proposed at once, at most."""
+MOST = 2_000_000
+"""Walks, whole or not, that are looked at where all paths are listed."""
+ENOUGH = 1 << 11
+"""A batch of more draws without a new path is the last."""
 MANY = 20
 """The most things that a question counts or picks from."""
 CLEAR = 0.1
 """How much longer, as a share of the longer one, one of two times must be to be told longer."""
-_mentions = lru_cache(1 << 16)(mentions)
 Asked = set[object]
 """What was asked already: keys of questions."""
 
@@ -39,6 +42,11 @@ class Kind:
     form: t.Form
     time: t.When | None
 
+    @classmethod
+    def of(cls, steps: int, form: t.Form, time: t.When | None) -> Kind:
+        """What a draw is; a comparison is of two edges in the whole video."""
+        return cls(2, form, None) if form in t.PAIRS else cls(steps, form, time)
+
 
 def plan(block: Block, rng: random.Random) -> Counter[Kind]:
     """How many paths of each kind a block draws, its shares met as whole numbers allow."""
@@ -50,7 +58,7 @@ def plan(block: Block, rng: random.Random) -> Counter[Kind]:
     )
     made: Counter[Kind] = Counter()
     for n, form, time in zip(*columns, strict=True):
-        made[Kind(2 if form in t.PAIRS else n, form, time)] += 1
+        made[Kind.of(n, form, time)] += 1
     return made
 
 
@@ -69,6 +77,10 @@ def _shares(weights: Sequence[tuple[_T, float]], count: int, rng: random.Random)
 
 Time = tuple[t.When | None, str | None, tuple[int, int]]
 """How a path is given its time: how, by which clip, and the range of clips left in scope."""
+
+
+class TooMany(Exception):
+    """A block has more paths than can be listed."""
 
 
 class Walk:
@@ -199,6 +211,8 @@ class Walk:
 
     def _many(self, kind: Kind) -> bool:
         """Whether the last step of a path of a kind may find several things."""
+        if kind.form in t.PAIRS:
+            return False
         return kind.form == "count" or kind.form in t.PICKS or not self.block.unique
 
     def _begins(self, time: t.When | None) -> Bools:
@@ -229,11 +243,15 @@ class Walk:
     # --- drawing -------------------------------------------------------------------------
 
     def drawn(self, rng: random.Random, known: Asked) -> Iterator[t.Path]:
-        """The block's paths, drawn at random; those not known yet."""
+        """The block's paths, drawn at random; those not known yet.
+
+        Where a whole large batch holds no new one, few are left, and the rest is given up.
+        """
         for kind, wanted in plan(self.block, rng).items():
             made = 0
-            for rows in self.proposed(kind, wanted * self.block.tries, rng):
-                for path, key, why in self.finished(kind, rows, rng):
+            for size, batch in self.proposed(kind, wanted * self.block.tries, rng):
+                before = made
+                for path, key, why in (x for rows in batch for x in self.finished(kind, rows, rng)):
                     if not why and key in known:
                         why = "the same question"
                     if why:
@@ -242,22 +260,36 @@ class Walk:
                     known.add(key)
                     made += 1
                     yield path
-                if made >= wanted:
+                    if made >= wanted:
+                        break
+                if made >= wanted or (made == before and size > ENOUGH):
                     break
             self._told(kind, made, wanted)
 
-    def proposed(self, kind: Kind, tries: int, rng: random.Random) -> Iterator[list[int]]:
-        """Random rows of paths in reasoning order, `tries` at most; dead ends are counted."""
-        pool = self.pool(kind)
-        if not pool:
+    def proposed(
+        self, kind: Kind, tries: int, rng: random.Random
+    ) -> Iterator[tuple[int, list[list[int]]]]:
+        """Batches of draws, `tries` at most: how many, and the paths' rows in reasoning order."""
+        draw, size = self.batches(kind, rng.getrandbits(64)), 64
+        if not draw.pool:
             return
-        draw, size = Batches(self, kind, pool, rng.getrandbits(64)), 64
         while tries > 0:
             n = min(size, tries, BATCH)
             tries, size = tries - n, size * 4
             made = draw.pairs(n) if kind.form in t.PAIRS else draw.chains(n)
             self.counts["drawn anew: dead end"] += n - len(made)
-            yield from made.tolist()
+            yield n, made.tolist()
+
+    def batches(self, kind: Kind, seed: int) -> Batches:
+        """What draws many paths of a kind at once."""
+        one = self.one(kind.time)
+        if kind.form in t.PAIRS:
+            return Batches(
+                self.steps, 1, self.pool(kind), (), seed, lambda rows: self.comparable(kind, *rows)
+            )
+        expanding = [(number, np.flatnonzero(fits & one)) for number, fits in self.expanding]
+        judge = (lambda rows: self.visits_once(rows[::-1])) if self.picky else None
+        return Batches(self.steps, kind.steps, self.pool(kind), expanding, seed, judge)
 
     def listed(self, rng: random.Random, known: Asked) -> Iterator[t.Path]:
         """The block's paths, drawn without repetition from all there are (a reservoir)."""
@@ -290,7 +322,7 @@ class Walk:
         if sum(share for _, share in self.block.time) < 1:
             times.append(None)
         made = [
-            Kind(2 if form in t.PAIRS else n, form, time)
+            Kind.of(n, form, time)
             for n, weight in self.block.steps
             for form, share in self.block.form
             for time in times
@@ -299,10 +331,16 @@ class Walk:
         return list(dict.fromkeys(made))
 
     def every(self, kind: Kind) -> Iterator[list[int]]:
-        """The rows of all paths of a kind, in reasoning order, whatever they say."""
+        """The rows of all paths of a kind, in reasoning order, whatever they say.
+
+        Raises TooMany after `MOST` walks.
+        """
+        looked = 0
         starts = [int(r) for rows in self.pool(kind) for r in rows]
         if kind.form in t.PAIRS:
-            for pair in combinations(starts, 2):
+            for looked, pair in enumerate(combinations(starts, 2)):
+                if looked > MOST:
+                    raise TooMany
                 if self.comparable(kind, *pair):
                     yield list(pair)
             return
@@ -313,6 +351,10 @@ class Walk:
                 into.setdefault(int(s.found[row]), []).append(row)
 
         def grow(rows: list[int]) -> Iterator[list[int]]:
+            nonlocal looked
+            looked += 1
+            if looked > MOST:
+                raise TooMany
             if len(rows) == kind.steps:
                 if self.visits_once(rows) and s.meet(np.array([rows[::-1]]))[0]:
                     yield rows[::-1]
@@ -357,6 +399,8 @@ class Walk:
     def comparable(self, kind: Kind, one: int, other: int) -> bool:
         """Whether two rows can be compared, and the answer is clear."""
         s = self.steps
+        if one == other:
+            return False
         if kind.form == "same":
             kinds = [s.edges[s.edge[r]].kind for r in (one, other)]
             named = [int(s.identity[s.known[r]]) for r in (one, other)]
@@ -372,10 +416,10 @@ class Walk:
     def _overlap(self, one: t.Step, other: t.Step) -> bool:
         """Whether one of two facts says the other: an event, what somebody in it does."""
         if one.edge == other.edge:
-            return _mentions(one.word, other.word) and one.edge == "event"
+            return mentions(one.word, other.word) and one.edge == "event"
         event, motion = (one, other) if one.edge == "event" else (other, one)
         words = (motion.word, self.said.labels[motion.near])
-        return all(_mentions(event.word, w) for w in words)
+        return all(mentions(event.word, w) for w in words)
 
     # --- finishing -----------------------------------------------------------------------
 
@@ -453,6 +497,8 @@ class Walk:
                 rows = [*rows[:-1], best if best is not None else rows[-1]]
             also = tuple(s.step(r) for r in found or () if s.name[r] != s.name[rows[-1]])
         steps = tuple([s.step(r) for r in rows])
+        if also and not self._worded(kind, steps[-1], also):
+            why = why or "not all of it can be said"
         if kind.form in t.PAIRS:
             one, other = steps
             says = ("yes", "no") if kind.form == "same" else (self._fact(one), self._fact(other))
@@ -481,6 +527,15 @@ class Walk:
                 groups.sort()
             key = (kind.form, how, clip, *groups)
         return path, key, why or ("says its answer" if self.leaks(path) else "")
+
+    def _worded(self, kind: Kind, last: t.Step, also: tuple[t.Step, ...]) -> bool:
+        """Whether the spec has words for all that a last step finds, some by the inverse."""
+        rule = self.spec.rule(last.edge)
+        return (
+            rule is not None
+            and bool(rule.words(kind.form, last.way))
+            and all(rule.find(x.way) is not None for x in also)
+        )
 
     def _fact(self, step: t.Step) -> str:
         """A step as a fact in plain words, by which an answer is told from the other."""
@@ -576,17 +631,7 @@ class Walk:
         """Whether what the question will say contains an answer or a sub-answer."""
         if path.form in t.PAIRS:
             return False
-        said: list[str] = []
-        for op in path.query:
-            match op:
-                case t.Node() | t.To():
-                    said.append(op.label)
-                case t.Given() | t.Where():
-                    said.append(op.value)
-                case t.Follow():
-                    said.append(op.word)
-                case t.During() | t.Beyond() | t.Happens():
-                    said.append(op.event or "")
+        said = [text for op in path.query if (text := words_of_op(op))]
         if path.time == "during" and path.clip is not None:
             said.append(self.said.events[path.clip])
         answers = [self.said.answer(x) for x in path.steps[:-1]]
@@ -594,7 +639,7 @@ class Walk:
             answers += [self.said.answer(x) for x in (path.steps[-1], *path.also)]
         elif path.form == "count" or path.form == "claim":
             answers += [self.said.answer(path.steps[-1])]
-        return any(_mentions(text, answer) for text in said if text for answer in answers)
+        return any_mentions(said, answers)
 
 
 def _in_any(values: Ints, ranges: Iterable[tuple[int, int]]) -> Bools:

@@ -166,6 +166,7 @@ ELSEWHERE = {
     "P006": "test_pipeline: tools",
     "P007": "test_pipeline: tools",
     "P008": "test_pipeline: a pass that breaks a rule",
+    "P009": "test_pipeline: too many to enumerate",
     "B012": "test_compile: memory",
     "B013": "test_compile: a worker is killed",
 }

@@ -224,6 +224,11 @@ path s rel => o {
 
     async def what(editor: Editor) -> None:
         assert await editor.type(text) == []
+        (found,) = await editor.type(text + "\npaths c from a { steps 0 }")
+        assert found.code == "S201"
+        (found,) = await editor.type('spec x\n\nimport "gone.step"\n' + text[11:])
+        assert found.code == "S401" and found.range.start.line == 2
+        assert await editor.type(text) == []
         for mark, nth, uses_ in (
             ("count fe", 0, 2),
             ("{wel", 0, 2),

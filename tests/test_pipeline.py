@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import drawn
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from test_golden import GOLDEN
 
 from stepc.compile import split_pipeline
 from stepc.diagnostics import StepcError
 from stepc.ir import types as t
 from stepc.ir.text import read, write
+from stepc.ir.verify import verify
 from stepc.model.ask import Asker, Prompt
 from stepc.model.prompts import Templates
 from stepc.passes.sample import census
@@ -31,6 +36,7 @@ from stepc.pipeline import (
     pipeline_text,
     run,
 )
+from stepc.solver import answers, facts
 from stepc.spec.parse import builtin
 from stepc.spec.read import read_spec
 from stepc.spec.types import Filter, Spec
@@ -203,6 +209,49 @@ def test_whatever_the_model_says_refining_keeps_the_rules(seed: int) -> None:
     assert isinstance(before, t.Qras) and isinstance(after, t.Qras)
     assert len(after.samples) == len(before.samples)
     assert all(s.checked for s in after.samples)
+
+
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+)
+@given(st.integers(0, 1 << 32))
+def test_whatever_the_graph_and_the_spec_every_question_is_sound(seed: int) -> None:
+    """The sampler draws nothing that the solver does not prove; no question is asked twice."""
+    rng = random.Random(seed)
+    unit, spec = drawn.graph(rng), drawn.spec(rng)
+    assert verify(unit) == []
+    passes = split_pipeline("sample,compose,check")[0]
+    _, asked, proved = (d.unit for d in run(passes, unit, Tools(Pictures(), spec=spec, seed=seed)))
+    assert isinstance(asked, t.Qras) and isinstance(proved, t.Qras)
+    assert [s.id for s in proved.samples] == [s.id for s in asked.samples]
+    known, by_path = facts(unit), {p.id: p for p in asked.paths}
+    for s in proved.samples:
+        right = set(answers(s.query, known))
+        if s.form == "choice":
+            assert [o for o in s.options if o in right] == [s.answer]
+            assert len(s.options) == spec.block(by_path[s.path].block).options
+        if by_path[s.path].unique:
+            assert len(right) == 1
+    forms = [(by_path[s.path].form, s.query, s.claim) for s in proved.samples]
+    assert len(set(forms)) == len(forms)
+    assert read(write(proved)).unit == proved
+
+
+def test_what_cannot_be_listed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stepc.walk.MOST", 50)
+    tools = Tools(Pictures(), spec=_with(enumerate=True))
+    with pytest.raises(StepcError) as error:
+        list(run(split_pipeline("sample")[0], _truth(), tools))
+    assert _code(error) == "P009"
+    assert not census(_truth(), SPEC, 100_000).whole
+
+
+def test_a_block_that_asks_for_more_than_there_is_ends() -> None:
+    began = time.process_time()
+    tools = Tools(Pictures(), spec=_with(count=10**6, steps=((1, 1.0), (2, 1.0))))
+    made = list(run(split_pipeline("sample")[0], _truth(), tools))[-1].unit
+    assert isinstance(made, t.Paths) and made.paths
+    assert time.process_time() - began < 60
 
 
 def _with(**changes: Any) -> Spec:

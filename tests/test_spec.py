@@ -71,9 +71,16 @@ def test_any_text(text: str) -> None:
 
 
 @SETTINGS
-@given(st.integers(0, len(STEP) - 1), st.integers(0, 30), st.sampled_from(["", *PIECES]))
-def test_the_built_in_spec_damaged_anywhere(at: int, cut: int, put: str) -> None:
-    _diagnosed(STEP[:at] + put + STEP[at + cut :])
+@given(
+    st.sampled_from(shipped()),
+    st.integers(0, 10_000),
+    st.integers(0, 30),
+    st.sampled_from(["", *PIECES]),
+)
+def test_a_shipped_spec_damaged_anywhere(name: str, at: int, cut: int, put: str) -> None:
+    text = builtin(name)
+    at %= len(text)
+    _diagnosed(text[:at] + put + text[at + cut :])
 
 
 def test_blocks_that_do_not_parse_hide_no_mistake_in_others() -> None:
@@ -163,11 +170,12 @@ def test_the_built_in_specs_are_in_canonical_layout(name: str) -> None:
 @SETTINGS
 @given(st.data())
 def test_layout_keeps_tokens_and_comments_and_settles(data: st.DataObject) -> None:
-    """The built-in spec with its white space drawn anew and comments put anywhere."""
+    """A shipped spec with its white space drawn anew and comments put anywhere."""
+    original = builtin(data.draw(st.sampled_from(shipped())))
     space = st.sampled_from(
         [" ", "\n", "\n\n\n", "\t", "  # why not\n", '\n# \u00fcber {x} "\n', " #\n"]
     )
-    words = _words(STEP)
+    words = _words(original)
     at = data.draw(st.integers(0, len(words) - 40))
     parts = [w + (data.draw(space) if at <= i < at + 40 else " ") for i, w in enumerate(words)]
     text = "".join(parts)
@@ -250,6 +258,19 @@ def test_the_page_of_the_shipped_specs_shows_what_they_print(
     assert got == text
     for name in shipped():
         assert f"## {name}\n" in text and f"stepc ask specs/{name}.step" in text
+
+
+def test_the_documentation_holds_the_grammar_and_all_codes(request: pytest.FixtureRequest) -> None:
+    page = HERE / "docs" / "step.md"
+    text = page.read_text("utf-8")
+    grammar = (HERE / "grammar" / "step.lark").read_text("utf-8")
+    rows = [f"| `{code}` | {p.title} |" for code, p in sorted(PAGES.items()) if code[0] == "S"]
+    got = re.sub(r"```lark\n.*?```", lambda _: f"```lark\n{grammar}```", text, flags=re.DOTALL)
+    table = "| code | what is wrong |\n| ---- | ------------- |\n" + "\n".join(rows) + "\n"
+    got = re.sub(r"\| code \|.*?\n\n", lambda _: table + "\n", got, flags=re.DOTALL)
+    if request.config.getoption("--bless"):
+        page.write_text(got, "utf-8")
+    assert got == text
 
 
 def test_the_documentation_names_every_clause_and_kind() -> None:

@@ -23,6 +23,7 @@ def normal(words: str) -> str:
     return f"{head} {_singular(last)}".strip()
 
 
+@functools.lru_cache(1 << 14)
 def _singular(word: str) -> str:
     if len(word) <= 3 or word.endswith(("ss", "us", "is", "ous")) or not word.endswith("s"):
         return word
@@ -80,10 +81,31 @@ def words_of(text: str) -> tuple[str, ...]:
 
 def mentions(text: str, phrase: str) -> bool:
     """Whether `phrase` stands in `text` as whole words (plural and case ignored)."""
-    whole = [_singular(w) for w in words_of(text)]
-    part = [_singular(w) for w in words_of(_ARTICLE.sub("", phrase.lower()))]
-    n = len(part)
-    return n > 0 and any(whole[i : i + n] == part for i in range(len(whole) - n + 1))
+    part = needle(phrase)
+    return bool(part) and part in row(text)
+
+
+def any_mentions(texts: Iterable[str], phrases: Iterable[str]) -> bool:
+    """Whether one of `phrases` stands in one of `texts` as whole words."""
+    rows = "".join(map(row, texts))  # no words in two of them, for two spaces stand between
+    for phrase in phrases:
+        part = needle(phrase)
+        if part and part in rows:
+            return True
+    return False
+
+
+@functools.lru_cache(1 << 15)
+def needle(phrase: str) -> str:
+    """What `row` of a text holds if the text mentions `phrase`; empty for no words."""
+    made = row(_ARTICLE.sub("", phrase.lower()))
+    return made if len(made) > 2 else ""
+
+
+@functools.lru_cache(1 << 15)
+def row(text: str) -> str:
+    """The words of a text in the singular, a space around each."""
+    return f" {' '.join(map(_singular, words_of(text)))} "
 
 
 def unfinished(*texts: str) -> bool:

@@ -25,6 +25,9 @@ from stepc.spec.schema import (
 from stepc.spec.types import Block, EdgeRule, Filter, Kind
 from stepc.spec.values import Env, Values
 
+LARGEST = 1_000_000
+"""The most paths a video, and tries a path."""
+
 
 @dataclass(frozen=True)
 class Made:
@@ -145,9 +148,10 @@ class Blocks:
         match word.split()[0]:
             case "count" | "tries" | "seed":
                 number = self.values.num(trees(tree, "num")[0], env, source)
-                if number is not None and number < 1 and word != "seed":
+                if number is not None and not 1 <= number <= LARGEST and word != "seed":
                     help = "a spec that samples nothing is not a spec"
-                    source.say("S203", f"`{word}` must be at least 1", tree, help)
+                    help = help if number < 1 else "draw from more videos"
+                    source.say("S203", f"`{word}` must be from 1 to {LARGEST}", tree, help)
                 elif number is not None:
                     fields[word] = number
             case "steps":

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from lark import Token, Tree
 
 from stepc.diagnostics import Place, did_you_mean
-from stepc.spec.parse import Source, builtin, shipped
+from stepc.spec.parse import BLOCKS, Source, builtin, shipped
 from stepc.spec.schema import (
     ALL_LINES,
     KINDS,
@@ -72,11 +72,12 @@ def collect(source: Source, made: Declared, within: tuple[str, ...]) -> Node:
     """Take the declarations of a file and of what it imports, in their order."""
     made.texts[source.file] = source.text
     tree = source.tree()
-    for item in tree.children[2:]:
-        assert isinstance(item, Tree)
+    items = trees(tree, *BLOCKS)
+    for item in items:  # wherever they stand, so that a file's own declarations come after
         if item.data == "import":
             _import(source, item, made, (*within, source.file))
-        else:
+    for item in items:
+        if item.data != "import":
             _declare(Part(source, item), made)
     return tree
 

@@ -75,6 +75,7 @@ class _Reader:
             time=time,
             pair=pair,
             dataset=self.dataset(),
+            phrased=bool(made.phrases),
             digest=hashlib.sha256(
                 b"\0".join(made.texts[n].encode() for n in sorted(made.texts))
             ).hexdigest(),

@@ -6,7 +6,8 @@ the Language Server Protocol 3.17, by pygls.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lsprotocol import types as lsp
@@ -14,7 +15,7 @@ from pygls.lsp.server import LanguageServer
 from pygls.workspace import ServerTextPosition, ServerTextRange, TextDocument
 
 from stepc import __version__
-from stepc.diagnostics import Diagnostic, StepcError
+from stepc.diagnostics import Diagnostic, Place, StepcError
 from stepc.spec.english import FILTERS as WORD_FILTERS
 from stepc.spec.format import format_spec
 from stepc.spec.outline import STARTERS, Block, Here, Span, here, holes, names, outline, uses
@@ -123,6 +124,22 @@ def _shown(document: TextDocument, d: Diagnostic) -> lsp.Diagnostic:
     )
 
 
+def _at_home(d: Diagnostic, text: str) -> Diagnostic:
+    """A mistake in an imported file, shown where this one imports it (or imports at all)."""
+    if d.place is None or not d.place.file:
+        return d
+    rows = text.split("\n")
+    imports = [i for i, row in enumerate(rows) if row.startswith("import")] or [0]
+    name = d.place.file.removesuffix(".step")
+    row = next(
+        (i for i in imports if re.search(rf"[\s\"]{re.escape(name)}\b", rows[i])), imports[0]
+    )
+    message = f"{d.place.file}:{d.place.line}: {d.message}"
+    return replace(
+        d, message=message, place=Place("", row + 1, 1, max(1, len(rows[row])), rows[row])
+    )
+
+
 @server.feature(lsp.TEXT_DOCUMENT_DID_OPEN)
 @server.feature(lsp.TEXT_DOCUMENT_DID_CHANGE)
 def diagnose(
@@ -135,7 +152,7 @@ def diagnose(
     try:
         read_spec(document.source, "", path.parent if path else None)
     except StepcError as error:
-        found = tuple(d for d in error.diagnostics if d.place is not None and not d.place.file)
+        found = tuple(_at_home(d, document.source) for d in error.diagnostics)
     ls.text_document_publish_diagnostics(
         lsp.PublishDiagnosticsParams(
             uri=document.uri,

@@ -224,6 +224,8 @@ class Spec(Value):
     dataset: Dataset = Dataset()
     digest: str = ""
     """SHA-256 of all files it was read from."""
+    phrased: bool = False
+    """Whether a wording draws phrases, so that it reads otherwise each time."""
 
     def rule(self, kind: str) -> EdgeRule | None:
         """The rule of a kind of edge, or None."""
