@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
 from stepc.ir import types as t
-from stepc.ir.meaning import inverse, mentions, normal, plain
+from stepc.ir.meaning import inverse, mentions, normal, plain, unfinished
 from stepc.query import Said, finds_value
 
 Category = tuple[str, ...]
@@ -25,6 +25,12 @@ def category(step: t.Step, said: Said) -> Category:
 
 def words(unit: t.Stsg) -> Iterator[tuple[Category, str, str]]:
     """All words of a graph that can be answers: category, clip, word."""
+    for kind, clip, word in _words(unit):
+        if not unfinished(word):
+            yield kind, clip, word
+
+
+def _words(unit: t.Stsg) -> Iterator[tuple[Category, str, str]]:
     for o in unit.objects:
         yield ("label",), t.clip_of(o.id), o.label
     for a in unit.attributes:

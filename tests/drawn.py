@@ -14,7 +14,7 @@ from stepc.spec.types import Spec
 
 EVERYTHING = Path(__file__).with_name("everything.step").read_text("utf-8")
 """A spec's wordings of everything that can be asked; it has no block to draw from."""
-LABELS = ["cup", "Cups", "man", "old table", "dog", "scissors", "cup holder"]
+LABELS = ["cup", "Cups", "man", "old table", "dog", "scissors", "cup holder", "a {thing}", "ねこ"]
 PREDICATES = ["left of", "right of", "on", "near", "holding", "Left of"]
 VALUES = {"color": ["red", "blue", "dark red"], "size": ["large", "small"]}
 MOTIONS = ["walking", "sitting down", "walking to the cup", "is running"]
