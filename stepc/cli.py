@@ -31,11 +31,18 @@ world = typer.Typer(
     epilog="Example: stepc world render -o films -n 2 --seed 7",
 )
 app.add_typer(world, name="world")
+model_app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="What a model understands.",
+    epilog="Example: stepc model check embedded -n 2",
+)
+app.add_typer(model_app, name="model")
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 MODEL_HELP = (
     "`embedded` (knows the rendered world and nothing else), a hub id or folder of a "
-    "transformers image-text-to-text model, or replay:CASSETTE."
+    "transformers image-text-to-text model, openai:MODEL behind a server, or replay:CASSETTE."
 )
 Model = Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP)]
 SpecFile = Annotated[
@@ -48,6 +55,18 @@ TemplateSet = Annotated[
 ]
 Record = Annotated[
     Path | None, typer.Option("--record", help="Keep all model calls in this cassette.")
+]
+Url = Annotated[
+    str | None,
+    typer.Option("--base-url", help="The OpenAI-compatible server of openai:MODEL, up to /v1."),
+]
+Sent = Annotated[str, typer.Option("--pictures", help="How a server gets them: jpeg or png.")]
+AtOnce = Annotated[int, typer.Option(min=1, help="Calls that wait for a server at one time.")]
+MaxRequests = Annotated[int | None, typer.Option(min=0, help="Stop before more requests.")]
+MaxTokens = Annotated[int | None, typer.Option(min=0, help="Stop at so many tokens.")]
+MaxCost = Annotated[float | None, typer.Option(min=0, help="Stop at this cost; see --price.")]
+Price = Annotated[
+    str, typer.Option(help="Of a million tokens sent and received, such as 0.15/0.60.")
 ]
 Verify = Annotated[
     bool, typer.Option("--verify-each/--no-verify-each", help="Verify after each pass.")
@@ -141,15 +160,47 @@ def compile(
     ] = 0,
     templates: TemplateSet = None,
     record: Record = None,
+    base_url: Url = None,
+    at_once: AtOnce = 16,
+    pictures: Sent = "jpeg",
+    max_requests: MaxRequests = None,
+    max_tokens: MaxTokens = None,
+    max_cost: MaxCost = None,
+    price: Price = "0/0",
     verify_each: Verify = True,
     stats: Times = False,
 ) -> None:
     """Compile videos into a dataset: OUT/qra.jsonl, OUT/units/NAME.stsg, OUT/manifest.json."""
     from stepc.compile import compile_corpus
+    from stepc.model.server import Server
 
-    order = _order(
-        pipeline, spec, model, seed, templates=templates, record=record, verify_each=verify_each
+    price_in, price_out = _prices(price)
+    if pictures not in ("jpeg", "png"):
+        raise fail(
+            "U001", f"pictures are not sent as `{pictures}`", Place("--pictures"), "jpeg, png"
+        )
+    server = Server(
+        base_url,
+        at_once,
+        pictures=pictures,
+        max_requests=max_requests,
+        max_tokens=max_tokens,
+        max_cost=max_cost,
+        price_in=price_in,
+        price_out=price_out,
     )
+    order = _order(
+        pipeline,
+        spec,
+        model,
+        seed,
+        templates=templates,
+        record=record,
+        verify_each=verify_each,
+        server=server,
+    )
+    if model.startswith("openai:"):  # many calls at once already, and one budget
+        jobs = 1
     if jobs == 0:
         jobs = (os.cpu_count() or 1) if model == EMBEDDED else 1
     columns = (
@@ -177,9 +228,19 @@ def compile(
     )
     if summary.interrupted:
         errors.print("stopped; what was compiled is in the dataset")
-        raise typer.Exit(130)
+        raise typer.Exit(1 if summary.stopped else 130)
     if summary.failed:
         raise typer.Exit(1)
+
+
+def _prices(text: str) -> tuple[float, float]:
+    """Two prices with a slash between them. Raises StepcError (U001)."""
+    try:
+        one, other = (float(part) for part in text.split("/"))
+    except ValueError:
+        help = "such as --price 0.15/0.60"
+        raise fail("U001", f"`{text}` is not two prices", Place("--price"), help) from None
+    return one, other
 
 
 def _count(n: int, what: str) -> str:
@@ -235,9 +296,60 @@ def _run_passes(
         counts[f"{i}:{done.name}"], seconds[f"{i}:{done.name}"] = dict(done.counts), done.seconds
         if dump_after in (done.name, "all"):
             errors.print(Text(f"; after {done.name}\n{write(unit)}"))
+    compiler.close()
     if stats:
         _stats(seconds, counts)
     return unit
+
+
+@app.command(epilog="Example: stepc plan films --price 0.15/0.60 --rate 20")
+def plan(
+    videos: Annotated[list[Path], typer.Argument(help="Video files, or folders of them.")],
+    spec: SpecFile = None,
+    pipeline: Annotated[str | None, typer.Option("--pipeline", "-p", help="Passes.")] = None,
+    objects: Annotated[float, typer.Option(min=0, help="Assumed: objects a keyframe.")] = 5.0,
+    attributes: Annotated[float, typer.Option(min=0, help="Assumed: attributes an object.")] = 3.0,
+    relations: Annotated[float, typer.Option(min=0, help="Assumed: relations a pair.")] = 1.5,
+    moving: Annotated[float, typer.Option(min=0, max=1, help="Assumed: share that moves.")] = 0.5,
+    back: Annotated[
+        float, typer.Option(min=0, help="Assumed: share of labels that another clip has too.")
+    ] = 0.5,
+    price: Price = "0/0",
+    rate: Annotated[float, typer.Option(min=0, help="Calls a second that the model does.")] = 0.0,
+) -> None:
+    """Say what a compile would ask a model, without asking: calls, pictures, tokens, cost, time."""
+    from stepc.compile import Compiler, find_videos, split_pipeline
+    from stepc.model.plan import Assumed, shown
+    from stepc.model.plan import plan as planned
+    from stepc.pipeline import run
+
+    order = _order(pipeline, spec, EMBEDDED, 0)
+    passes, _ = split_pipeline(order.pipeline)
+    look = [p for p in passes if p.levels()[0].LEVEL == p.levels()[1].LEVEL == "clips"]
+    compiler = Compiler(order)
+    found, wrong = find_videos(videos)
+    assume = Assumed(objects, attributes, relations, moving, back)
+    paths = sum(b.count for b in compiler.spec.blocks)
+    plans, clips, keyframes = [], 0, 0
+    for path in found:
+        try:
+            unit = compiler.start(path)
+            for done in run(look, unit, compiler.tools()):
+                unit = done.unit  # type: ignore[assignment]
+        except StepcError as error:
+            wrong += error.in_file(printable(str(path))).diagnostics
+            continue
+        clips, keyframes = clips + len(unit.clips), keyframes + len(unit.keyframes)
+        plans.append(planned(unit.clips, passes, paths, assume))
+    for diagnostic in wrong:
+        say(diagnostic)
+    print(
+        f"{_count(len(plans), 'video')}, {_count(clips, 'clip')}, {_count(keyframes, 'keyframe')}"
+    )
+    for row in shown(plans, _prices(price), rate):
+        print(row)
+    if wrong:
+        raise typer.Exit(1)
 
 
 @app.command(epilog="Example: stepc dump films/film-7-000.mp4 --after merge")
@@ -251,6 +363,7 @@ def dump(
     templates: TemplateSet = None,
     record: Record = None,
     json: Annotated[bool, typer.Option("--json", help="The JSON form.")] = False,
+    base_url: Url = None,
     dump_after: DumpAfter = None,
     verify_each: Verify = True,
     stats: Times = False,
@@ -258,8 +371,10 @@ def dump(
     """Print the IR of a video after a pass."""
     from stepc.compile import Compiler
     from stepc.ir.text import write
+    from stepc.model.server import Server
 
-    order = _order(pipeline, spec, model, seed, templates=templates, record=record)
+    server = Server(base_url)
+    order = _order(pipeline, spec, model, seed, templates=templates, record=record, server=server)
     compiler = Compiler(order)
     unit = _run_passes(
         compiler,
@@ -290,6 +405,7 @@ def opt(
     templates: TemplateSet = None,
     record: Record = None,
     json: Annotated[bool, typer.Option("--json", help="Print the JSON form.")] = False,
+    base_url: Url = None,
     stop_after: Annotated[str | None, typer.Option(help="The last pass to run.")] = None,
     dump_after: DumpAfter = None,
     verify_each: Verify = True,
@@ -298,10 +414,12 @@ def opt(
     """Read an IR file, verify it, run passes on it and print the result."""
     from stepc.compile import Compiler
     from stepc.ir.text import write
+    from stepc.model.server import Server
     from stepc.video import probe
 
     unit = _read_unit(file)
-    order = _order(pipeline or "split", spec, model, seed, templates=templates, record=record)
+    more = {"templates": templates, "record": record, "server": Server(base_url)}
+    order = _order(pipeline or "split", spec, model, seed, **more)
     compiler = Compiler(order)
     for path in video or []:
         compiler.pictures.add(probe(path))
@@ -535,6 +653,38 @@ def explain(code: Annotated[str, typer.Argument(help="The code of a diagnostic."
     if page is None:
         raise fail("U001", f"there is no code `{code}`", None, did_you_mean(code.upper(), PAGES))
     print(page.shown(code.upper()))
+
+
+@model_app.command(name="check", epilog="Example: stepc model check embedded -n 2")
+def model_check(
+    model: Annotated[str, typer.Argument(help=MODEL_HELP)],
+    number: Annotated[
+        int, typer.Option("--number", "-n", min=1, help="How often each kind of request is asked.")
+    ] = 10,
+    seed: Seed = 0,
+    templates: TemplateSet = None,
+    base_url: Url = None,
+    pictures: Sent = "jpeg",
+) -> None:
+    """Ask a model every kind of request about pictures whose truth is known.
+
+    The pictures are of the rendered world: coloured shapes, left of and above each other.
+    """
+    from stepc.model.load import load
+    from stepc.model.server import Server
+    from stepc.world.exam import Exam
+
+    exam = Exam(number, seed)
+    server = Server(base_url, pictures=pictures)
+    asker = load(model, exam.pictures, seed=seed, templates=templates, server=server)
+    print(f"{'request':14} {'asked':>6} {'read':>6} {'right':>6} {'calls/s':>8}")
+    for name, mark in exam.ask(asker):
+        rate = mark.asked / mark.seconds if mark.seconds else 0.0
+        print(
+            f"{name:14} {mark.asked:6} {mark.read / mark.asked:6.2f}"
+            f" {mark.right / mark.asked:6.2f} {rate:8.1f}",
+            flush=True,
+        )
 
 
 @world.command(epilog="Example: stepc world render -o films -n 2 --seed 7")

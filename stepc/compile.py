@@ -23,6 +23,8 @@ from stepc.diagnostics import Diagnostic, Place, Statistics, StepcError, fail, p
 from stepc.ir import types as t
 from stepc.ir.text import write
 from stepc.model.ask import Asker
+from stepc.model.replay import Replay
+from stepc.model.server import Server
 from stepc.pipeline import (
     Corpus,
     LinkPass,
@@ -61,6 +63,10 @@ EXTENSIONS = frozenset(
 """What is taken for a video in a folder; a file named by itself is always tried."""
 
 
+STOPS = ("M008", "M009")
+"""What is wrong with the model for every video: no server, no budget left."""
+
+
 @dataclass(frozen=True)
 class Order:
     """Everything that decides what a compile gives."""
@@ -77,6 +83,7 @@ class Order:
     seed: int = 0
     verify_each: bool = True
     record: Path | None = None
+    server: Server = field(default_factory=Server)
 
 
 @dataclass
@@ -199,9 +206,19 @@ class Compiler:
 
             o = self.order
             self._asker = load(
-                o.model, self.pictures, seed=o.seed, templates=o.templates, record=o.record
+                o.model,
+                self.pictures,
+                seed=o.seed,
+                templates=o.templates,
+                record=o.record,
+                server=o.server,
             )
         return self._asker
+
+    def close(self) -> None:
+        """End a recording."""
+        if self._asker is not None and isinstance(self._asker.backend, Replay):
+            self._asker.backend.close()
 
     def start(self, path: Path) -> t.Clips:
         """The unit of a video before any pass. Raises StepcError (B001-B006)."""
@@ -322,6 +339,8 @@ class Summary:
     objects: int = 0
     files: list[str] = field(default_factory=list)
     interrupted: bool = False
+    stopped: bool = False
+    """Whether what is wrong with the model ended the run."""
     seconds: dict[str, float] = field(default_factory=dict)
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
 
@@ -368,6 +387,10 @@ def compile_corpus(
         for result in results(videos, order, jobs, compiler):
             for diagnostic in result.diagnostics:
                 say(diagnostic)
+            if any(d.code in STOPS for d in result.diagnostics):
+                summary.interrupted = summary.stopped = True
+                skipped += result.diagnostics[:1]
+                break
             if result.diagnostics:
                 summary.failed += 1
                 skipped += result.diagnostics[:1]
@@ -379,6 +402,8 @@ def compile_corpus(
             progress(len(done) + summary.failed - len(wrong), len(videos), result.name)
     except KeyboardInterrupt:
         summary.interrupted = True
+    finally:
+        compiler.close()
     _link(out, order, compiler.spec, links, done, skipped, summary)
     return summary
 

@@ -21,7 +21,8 @@ from test_golden import HERE
 import stepc.compile
 from stepc.compile import Compiler, Order, Result, compile_corpus, results
 from stepc.diagnostics import Diagnostic
-from stepc.pipeline import DEFAULT, LINK
+from stepc.model.plan import Assumed, Plan, plan
+from stepc.pipeline import DEFAULT, LINK, run
 from stepc.spec.parse import builtin
 from stepc.world.render import write
 from stepc.world.scene import make_film
@@ -249,3 +250,34 @@ def test_stopped_before_anything(films: Path, tmp_path: Path, monkeypatch: Any) 
     assert _compile([films], tmp_path, _order()) == []
     assert (tmp_path / "qra.jsonl").read_bytes() == b""
     assert json.loads((tmp_path / "manifest.json").read_bytes())["interrupted"] is True
+
+
+def test_a_plan_says_what_a_compile_then_asks(tmp_path: Path) -> None:
+    """Within a tenth, where what is assumed of keyframes is so."""
+    for seed in range(3):
+        write(make_film(random.Random(f"plan/{seed}"), 3), tmp_path / f"film{seed}.mp4")
+    asked = 0
+    plans: list[Plan] = []
+    for path in sorted(tmp_path.glob("*.mp4")):
+        compiler = Compiler(_order())
+        looked: Any = None
+        counts: dict[str, Any] = {}
+        for done in run(compiler.passes, compiler.start(path), compiler.tools()):
+            looked = done.unit if done.name == "keyframes" else looked
+            counts[done.name] = done.unit
+            asked += dict(done.counts).get("model calls", 0)
+        fsg, stsg = counts["parse"], counts["bridge"]
+        frames = len(looked.keyframes)
+        n = len(fsg.objects) / frames
+        back = len(stsg.references) / max(1, n * 3)
+        assume = Assumed(
+            objects=n,
+            attributes=len(fsg.attributes) / len(fsg.objects),
+            relations=len(fsg.relations) / (frames * n * (n - 1) / 2),
+            moving=len(stsg.motions) / (n * (frames - len(looked.clips))),
+            back=back,
+        )
+        plans.append(plan(looked.clips, compiler.passes, len(counts["sample"].paths), assume))
+    planned = sum(sum(p.calls.values()) for p in plans)
+    assert 0.9 < planned / asked < 1.1
+    assert all(p.naive > sum(p.calls.values()) for p in plans)

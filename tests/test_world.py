@@ -10,9 +10,12 @@ import pytest
 from stepc.compile import Compiler, Order, split_pipeline
 from stepc.ir import types as t
 from stepc.ir.verify import verify
+from stepc.model.load import load
+from stepc.model.requests import REQUESTS, EventWords, Labels, Verdict
 from stepc.pipeline import DEFAULT, run
 from stepc.spec.parse import builtin
 from stepc.video import digest, frames, probe
+from stepc.world.exam import Exam, alike
 from stepc.world.render import draw, write
 from stepc.world.scene import STILL, make_film, predicates
 from stepc.world.score import KINDS, compare
@@ -96,3 +99,19 @@ def test_the_embedded_model_knows_its_world(tmp_path: Path) -> None:
     for kind in ("objects", "attributes", "relations", "motions"):
         assert score.precision(kind) >= 0.8, (kind, score.table())
         assert score.recall(kind) >= 0.8, (kind, score.table())
+
+
+def test_the_embedded_model_passes_its_exam() -> None:
+    exam = Exam(3)
+    marks = dict(exam.ask(load("embedded", exam.pictures)))
+    assert set(marks) == set(REQUESTS)
+    assert all(m.asked == m.read == 3 and m.right > 2.5 for m in marks.values())
+
+
+def test_an_exam_tells_how_right_an_answer_is() -> None:
+    assert alike(Labels(objects=("cup", "cup", "man")), Labels(objects=("man", "Cups"))) == 0.8
+    assert alike(Verdict(yes=True), Verdict(yes=False)) == 0
+    assert (
+        alike(EventWords(event="a dog is running"), EventWords(event="a dog is sleeping")) == 2 / 3
+    )
+    assert alike(Labels(objects=()), Labels(objects=())) == 1

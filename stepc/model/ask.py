@@ -34,6 +34,8 @@ class Prompt:
     temperature: float
     """0 takes the likeliest token."""
     seeds: tuple[int, ...]
+    schema: dict[str, Any] | None = None
+    """The JSON schema of a reply, where the template asks for JSON."""
 
 
 class Backend(Protocol):
@@ -108,7 +110,8 @@ class Asker:
             int(hashlib.sha256(f"{whole}/{i}".encode()).hexdigest()[:15], 16)
             for i in range(samples)
         )
-        return Prompt(whole[:12], request.name, text, request.frames, temperature, seeds)
+        schema = self.templates.schema(request)
+        return Prompt(whole[:12], request.name, text, request.frames, temperature, seeds, schema)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ each is a comment that says which form of reply it asks for: `{#- answer: json -
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from dataclasses import dataclass
@@ -73,6 +74,10 @@ class Templates:
         """`json`, `words` or `thought`."""
         return self._templates[request.name].form
 
+    def schema(self, request: Request) -> dict[str, Any] | None:
+        """The JSON schema of the request's answer, if its template asks for JSON."""
+        return _schema(request.answer) if self.form(request) == "json" else None
+
     def render(self, request: Request) -> str:
         """The instruction for `request`. Raises TemplateError on an undefined variable."""
         fields = {name: getattr(request, name) for name in type(request).model_fields}
@@ -91,6 +96,16 @@ class Templates:
             return request.answer.model_validate(fit(request.answer, data))
         except (ValueError, ValidationError, RecursionError):  # RecursionError: [[[[…
             return None
+
+
+@functools.cache
+def _schema(answer: type[Answer]) -> dict[str, Any]:
+    """The schema of an answer's type, closed: nothing besides its fields."""
+    schema = answer.model_json_schema()
+    for part in (schema, *schema.get("$defs", {}).values()):
+        if part.get("type") == "object":
+            part["additionalProperties"] = False
+    return schema
 
 
 def find_json(reply: str) -> Any:

@@ -16,8 +16,10 @@ from stepc.video import Pictures
 class Cassette:
     """A file of JSON lines, one call each, sorted by key."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, torn: bool = False) -> None:
         self.path = path
+        self.torn = torn
+        """Whether half a last line is what a stopped recording left, and no mistake."""
         self.identity, self.templates = "", ""
         self.calls: dict[str, dict[str, object]] = {}
         if path.exists():
@@ -25,7 +27,8 @@ class Cassette:
 
     def _load(self) -> None:
         place = Place(printable(str(self.path)))
-        for number, line in enumerate(self.path.read_bytes().splitlines(), 1):
+        lines = self.path.read_bytes().splitlines(keepends=True)
+        for number, line in enumerate(lines, 1):
             try:
                 row = orjson.loads(line)
                 if number == 1:
@@ -33,11 +36,22 @@ class Cassette:
                 else:
                     self.calls[row["key"]] = row
             except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+                if self.torn and number == len(lines) > 1 and not line.endswith(b"\n"):
+                    break
                 message = f"line {number} is not a recorded call ({error})"
                 raise fail("M003", message, place, "record the cassette again") from None
 
+    def add(self, row: dict[str, object]) -> None:
+        """Keep one call, in the file at once: what stops a run loses none."""
+        if not self.calls and not self.path.exists():
+            head = {"model": self.identity, "templates": self.templates}
+            self.path.write_bytes(orjson.dumps(head) + b"\n")
+        self.calls[str(row["key"])] = row
+        with self.path.open("ab") as file:
+            file.write(orjson.dumps(row) + b"\n")
+
     def save(self) -> None:
-        """Write the file whole or not at all."""
+        """Write the file anew, sorted, whole or not at all."""
         head = {"model": self.identity, "templates": self.templates}
         rows = [head, *(self.calls[key] for key in sorted(self.calls))]
         partial = self.path.with_suffix(".partial")
@@ -52,10 +66,14 @@ class Replay:
         if backend is None and not path.exists():
             help = "record one: --model MODEL --record FILE"
             raise fail("M002", "there is no such cassette", Place(printable(str(path))), help)
-        self.cassette, self.backend = Cassette(path), backend
+        self.cassette, self.backend = Cassette(path, torn=backend is not None), backend
         if backend is not None:
             self.cassette.identity = backend.identity
             self.cassette.templates = backend.templates
+            if hasattr(backend, "keep"):
+                backend.keep = self._keep
+            if self.cassette.calls:
+                self.cassette.save()  # without a torn last line
         self.identity = self.cassette.identity
         self.templates = self.cassette.templates
 
@@ -72,15 +90,25 @@ class Replay:
         if missing and self.backend is not None:
             given = self.backend.generate(missing, pictures)
             for prompt, texts in zip(missing, given, strict=True):
-                self.cassette.calls[prompt.key] = {
-                    "key": prompt.key,
-                    "request": prompt.request,
-                    "text": prompt.text,
-                    "frames": [[f.video[:12], f.at] for f in prompt.frames],
-                    "replies": texts,
-                }
-            self.cassette.save()
+                if prompt.key not in self.cassette.calls:
+                    self._keep(prompt, texts)
         return [list(self.cassette.calls[p.key]["replies"]) for p in prompts]  # type: ignore[call-overload]
+
+    def _keep(self, prompt: Prompt, texts: list[str]) -> None:
+        self.cassette.add(
+            {
+                "key": prompt.key,
+                "request": prompt.request,
+                "text": prompt.text,
+                "frames": [[f.video[:12], f.at] for f in prompt.frames],
+                "replies": texts,
+            }
+        )
+
+    def close(self) -> None:
+        """End a recording: the cassette is sorted, so that equal runs give equal files."""
+        if self.backend is not None:
+            self.cassette.save()
 
     def _nearest(self, prompt: Prompt) -> str:
         texts = [

@@ -1,0 +1,295 @@
+"""Any OpenAI-compatible server: many calls at once, retried, counted, within a budget.
+
+A reply that came is handed on at once (`keep`), so that what stops a run loses no call that was
+paid. Keys come from the environment (`OPENAI_API_KEY`) and go nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import email.utils
+import os
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any
+
+from stepc.diagnostics import Place, StepcError, brief, fail
+from stepc.model.ask import Prompt
+from stepc.model.transformers import LENGTHS
+from stepc.video import Pictures
+
+AGAIN = frozenset([408, 409, 425, 429, 500, 502, 503, 504, 529])
+"""Statuses after which a call is made again."""
+FORMS = ("json_schema", "json_object", "")
+"""Ways to ask for JSON, best first; what a server refuses is not asked of it again."""
+QUALITY = 90
+"""Of the JPEG that a picture is sent as."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """How a server is asked."""
+
+    url: str | None = None
+    """Without, `OPENAI_BASE_URL` or the official one."""
+    at_once: int = 16
+    """Calls that wait for the server at one time."""
+    attempts: int = 8
+    """How often a call is made before it is given up."""
+    pictures: str = "jpeg"
+    """How pictures are sent: `jpeg`, or `png`, which loses nothing and is larger."""
+    timeout: float = 300.0
+    """Seconds to wait for a reply."""
+    wait: float = 0.5
+    """Seconds before a second attempt; twice as long before each further one, with jitter."""
+    max_requests: int | None = None
+    max_tokens: int | None = None
+    max_cost: float | None = None
+    price_in: float = 0.0
+    """Of a million tokens sent."""
+    price_out: float = 0.0
+    """Of a million tokens received."""
+
+
+@dataclass
+class Spent:
+    """What a server was asked so far."""
+
+    requests: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    retries: int = 0
+
+    def cost(self, server: Server) -> float:
+        """By the server's prices."""
+        return (self.tokens_in * server.price_in + self.tokens_out * server.price_out) / 1e6
+
+
+class _Later(Exception):
+    """A call that may be made again, after so many seconds if the server says so."""
+
+    def __init__(self, message: str, wait: float | None = None, status: int = 0) -> None:
+        super().__init__(message)
+        self.wait, self.status = wait, status
+
+
+class _Refused(Exception):
+    """The server will not do what was asked, however often."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status, self.message = status, message
+
+
+@dataclass
+class ServerModel:
+    """A model behind an OpenAI-compatible server (`/chat/completions`)."""
+
+    model: str
+    server: Server = field(default_factory=Server)
+    templates: str = "default"
+    keep: Callable[[Prompt, list[str]], None] | None = None
+    """Takes each prompt's replies as soon as all have come."""
+    spent: Spent = field(default_factory=Spent)
+
+    def __post_init__(self) -> None:
+        import openai
+
+        self.key = os.environ.get("OPENAI_API_KEY") or ""
+        url = self.server.url or os.environ.get("OPENAI_BASE_URL")
+        if url is None and not self.key:
+            help = "set OPENAI_API_KEY, or name a server: --base-url http://127.0.0.1:8000/v1"
+            raise fail("M007", "there is no server to ask and no key", Place("--model"), help)
+        self.url = url
+        self.openai = openai
+        self.identity = f"openai:{self.model}"
+        self.over: StepcError | None = None
+        """What ended the asking."""
+        self.form = 0
+        self.many = True
+        """Whether the server gives several replies to one request."""
+
+    def generate(self, prompts: Sequence[Prompt], pictures: Pictures) -> list[list[str]]:
+        """One text a seed for each prompt.
+
+        Raises StepcError: M008 where the server cannot be asked, M009 where the budget is spent,
+        M010 where it refuses a request for good; what came before is kept.
+        """
+        self.over = None
+        return asyncio.run(self._all(prompts, pictures))
+
+    async def _all(self, prompts: Sequence[Prompt], pictures: Pictures) -> list[list[str]]:
+        gate = asyncio.Semaphore(self.server.at_once)
+        client = self.openai.AsyncOpenAI(
+            api_key=self.key or "none",
+            base_url=self.url,
+            timeout=self.server.timeout,
+            max_retries=0,
+        )
+        async with client:
+            tasks = [asyncio.create_task(self._one(client, gate, p, pictures)) for p in prompts]
+            try:
+                done = await asyncio.gather(*tasks, return_exceptions=True)
+            except asyncio.CancelledError:
+                for task in tasks:
+                    task.cancel()
+                raise
+        texts: list[list[str]] = []
+        for each in done:
+            if isinstance(each, BaseException):
+                raise each
+            texts.append(each)
+        return texts
+
+    async def _one(
+        self, client: Any, gate: asyncio.Semaphore, prompt: Prompt, pictures: Pictures
+    ) -> list[str]:
+        """All replies to one prompt: together where the server does so, the rest one by one."""
+        async with gate:
+            if self.over is not None:  # calls on their way are waited for, no new one is made
+                raise self.over
+            content = [*(_picture(pictures.at(f), self.server.pictures) for f in prompt.frames)]
+            content.append({"type": "text", "text": prompt.text})
+            texts: list[str] = []
+            while len(texts) < len(prompt.seeds):
+                left = len(prompt.seeds) - len(texts)
+                number = left if self.many else 1
+                got = await self._asked(client, prompt, content, len(texts), number)
+                if len(got) < number:
+                    self.many = False
+                texts += got[:left]
+            if self.keep is not None:
+                self.keep(prompt, texts)
+            return texts
+
+    async def _asked(
+        self, client: Any, prompt: Prompt, content: list[Any], first: int, number: int
+    ) -> list[str]:
+        """The replies to one request, however often it has to be made."""
+        tried = 0
+        wait: float | None
+        why: Exception
+        while True:
+            form = FORMS[self.form] if prompt.schema is not None else ""
+            body: dict[str, Any] = {
+                "model": self.model,
+                "messages": [{"role": "user", "content": content}],
+                "temperature": prompt.temperature,
+                "seed": prompt.seeds[first] % (1 << 31),
+                "max_tokens": LENGTHS.get(prompt.request, 64) * 2,
+            }
+            if number > 1:
+                body["n"] = number
+            if form:
+                body["response_format"] = _format(form, prompt)
+            self._afford(number)
+            try:
+                return await self._call(client, body)
+            except _Refused as error:
+                if form and error.status in (400, 404, 415, 422, 501):
+                    self.form = max(self.form, FORMS.index(form) + 1)
+                    continue
+                if number > 1 and error.status in (400, 422):
+                    self.many, number = False, 1
+                    continue
+                if error.status in (400, 413, 422):
+                    message = f"the server refuses `{prompt.request}`: {self._hidden(str(error))}"
+                    help = "fewer or smaller keyframes make it shorter"
+                    raise fail("M010", message, Place(self.identity), help) from None
+                wait, why, again = None, error, False
+            except _Later as error:
+                wait, why, again = error.wait, error, True
+                if form and error.status == 500 and tried >= 2:  # some servers say no like this
+                    self.form = max(self.form, FORMS.index(form) + 1)
+            tried += 1
+            if not again or tried >= self.server.attempts:
+                message = f"the server cannot be asked: {self._hidden(str(why))}"
+                help = "is its address right (--base-url), and the model's name one it knows?"
+                self.over = fail("M008", message, Place(self.identity), help)
+                raise self.over from None
+            self.spent.retries += 1
+            pause = self.server.wait * 2 ** (tried - 1) * (0.5 + random.random())
+            await asyncio.sleep(max(wait or 0.0, min(pause, 60.0)))
+
+    async def _call(self, client: Any, body: dict[str, Any]) -> list[str]:
+        """One request. Raises _Later where it may be made again, else _Refused."""
+        openai = self.openai
+        try:
+            made = await client.chat.completions.create(**body)
+        except openai.APIStatusError as error:
+            if error.status_code in AGAIN:
+                wait = _wait(error.response.headers)
+                raise _Later(_told(error), wait, error.status_code) from None
+            raise _Refused(error.status_code, _told(error)) from None
+        except (openai.APIConnectionError, openai.APIResponseValidationError) as error:
+            raise _Later(str(error) or type(error).__name__) from None
+        except ValueError as error:  # a body that is no JSON
+            raise _Later(f"no JSON in the reply: {error}") from None
+        choices = getattr(made, "choices", None)
+        if not choices:  # a page of some proxy, or an error with status 200
+            raise _Later(f"no reply in the answer: {brief(str(made))}")
+        used = getattr(made, "usage", None)
+        self.spent.tokens_in += int(getattr(used, "prompt_tokens", 0) or 0)
+        self.spent.tokens_out += int(getattr(used, "completion_tokens", 0) or 0)
+        return [str(c.message.content or "") for c in choices]
+
+    def _afford(self, number: int) -> None:
+        """Count a request. Raises StepcError (M009) where the budget does not allow it."""
+        s, spent = self.server, self.spent
+        over = ""
+        if s.max_requests is not None and spent.requests >= s.max_requests:
+            over = f"{spent.requests} requests"
+        elif s.max_tokens is not None and spent.tokens_in + spent.tokens_out >= s.max_tokens:
+            over = f"{spent.tokens_in + spent.tokens_out} tokens"
+        elif s.max_cost is not None and spent.cost(s) >= s.max_cost:
+            over = f"a cost of {spent.cost(s):.2f}"
+        if over:
+            help = "raise it to go on; with --record no call is made twice"
+            self.over = fail("M009", f"the budget is spent: {over}", Place(self.identity), help)
+            raise self.over
+        spent.requests += 1
+
+    def _hidden(self, text: str) -> str:
+        """A text without the key."""
+        return text.replace(self.key, "…") if self.key else text
+
+
+def _told(error: Any) -> str:
+    """What a server said of an error, on one line."""
+    return brief(" ".join(f"{error.status_code} {error.message}".split()))
+
+
+def _wait(headers: Any) -> float | None:
+    """Seconds that `Retry-After` asks for, as a number or a date; at most ten minutes."""
+    told = headers.get("retry-after")
+    if told is None:
+        return None
+    try:
+        seconds = float(told)
+    except ValueError:
+        try:
+            seconds = email.utils.parsedate_to_datetime(told).timestamp() - time.time()
+        except ValueError:
+            return None
+    return min(max(seconds, 0.0), 600.0)
+
+
+def _format(form: str, prompt: Prompt) -> dict[str, Any]:
+    if form == "json_object":
+        return {"type": "json_object", "schema": prompt.schema}
+    named = {"name": prompt.request, "schema": prompt.schema, "strict": False}
+    return {"type": "json_schema", "json_schema": named}
+
+
+def _picture(pixels: Any, form: str) -> dict[str, Any]:
+    """A picture (H, W, 3; uint8 RGB) as a data URI."""
+    from PIL import Image
+
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, form.upper(), quality=QUALITY)
+    data = base64.b64encode(file.getvalue()).decode()
+    return {"type": "image_url", "image_url": {"url": f"data:image/{form};base64,{data}"}}

@@ -1,0 +1,317 @@
+"""Models behind OpenAI-compatible servers: a real one, and a proxy before it that misbehaves."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import random
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stepc.compile import Compiler, Order, compile_corpus
+from stepc.diagnostics import Diagnostic, StepcError
+from stepc.ir.text import write
+from stepc.model.ask import Prompt
+from stepc.model.server import Server, ServerModel, _wait
+from stepc.model.transformers import embedded_folder
+from stepc.pipeline import run
+from stepc.spec.parse import builtin
+from stepc.video import Pictures
+
+PARSED = "split,keyframes,parse(samples=1,temperature=0)"
+WHOLE = (
+    f"{PARSED},confirm,merge(temperature=0),bridge(temperature=0),confirm,"
+    "sample,compose,check,refine,check"
+)
+NAME = f"openai:{embedded_folder()}"
+SECRET = "sk-very-secret-0123456789"
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[int]:
+    """The port of `transformers serve` with the embedded model."""
+    port = free_port()
+    command = [Path(sys.executable).with_name("transformers"), "serve", embedded_folder()]
+    process = subprocess.Popen(
+        [*command, "--port", str(port), "--host", "127.0.0.1", "--device", "cpu"],
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        for _ in range(600):
+            assert process.poll() is None
+            try:
+                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+                connection.request("GET", "/health")
+                if connection.getresponse().status == 200:
+                    break
+            except OSError:
+                time.sleep(0.2)
+        yield port
+    finally:
+        process.kill()
+        process.wait()
+
+
+class Proxy:
+    """Passes calls on, when it does: now and then it fails first, in every way it knows."""
+
+    WAYS = ("drop", "stall", "cut", "429", "503", "html", "garbage", "double", "empty")
+
+    def __init__(
+        self, upstream: int | None, ways: tuple[str, ...] = WAYS, often: float = 0.4
+    ) -> None:
+        self.upstream, self.ways, self.often = upstream, ways, often
+        self.rng, self.lock = random.Random(1), threading.Lock()
+        self.done: Counter[str] = Counter()
+        self.passed: list[dict[str, Any]] = []
+        self.keys: set[str] = set()
+        proxy = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                proxy.handle(self, json.loads(body), body)
+
+        class Many(ThreadingHTTPServer):
+            request_queue_size = 128
+
+        self.http = Many(("127.0.0.1", 0), Handler)
+        self.http.daemon_threads = True
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.http.server_address[1]}/v1"
+
+    def handle(self, to: Any, asked: dict[str, Any], body: bytes) -> None:
+        """Fail, or answer."""
+        with self.lock:
+            self.keys.add(to.headers.get("Authorization", ""))
+            fails = self.rng.random() < self.often
+            way = self.rng.choice(self.ways) if fails else ""
+            self.done[way] += 1
+        to.close_connection = way in ("drop", "stall", "cut")
+        match way:
+            case "drop":
+                return
+            case "stall":
+                time.sleep(1.5)
+            case "429" | "503":
+                self._send(to, int(way), b'{"error": {"message": "busy"}}', {"Retry-After": "0.02"})
+            case "html":
+                self._send(to, 200, b"<html>a portal</html>", {"Content-Type": "text/html"})
+            case "garbage":
+                self._send(to, 200, b'{"choices": [{"mess')
+            case "empty":
+                self._send(to, 200, b"{}")
+            case "cut":
+                to.send_response(200)
+                to.send_header("Content-Type", "application/json")
+                to.send_header("Content-Length", "5000")
+                to.end_headers()
+                to.wfile.write(b'{"id": "x", "choices": [')
+            case _:
+                status, answer = self._answer(asked, body)
+                if way == "double":
+                    data = json.loads(answer)
+                    data["choices"] *= 2
+                    answer = json.dumps(data).encode()
+                self._send(to, status, answer)
+
+    def _answer(self, asked: dict[str, Any], body: bytes) -> tuple[int, bytes]:
+        with self.lock:
+            self.passed.append(asked)
+        if self.upstream is None:
+            return self.stub(asked)
+        connection = http.client.HTTPConnection("127.0.0.1", self.upstream, timeout=120)
+        connection.request(
+            "POST", "/v1/chat/completions", body, {"Content-Type": "application/json"}
+        )
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+    def stub(self, asked: dict[str, Any]) -> tuple[int, bytes]:
+        """An answer without a model."""
+        text = asked["messages"][0]["content"][-1]["text"]
+        choices = [{"index": 0, "message": {"role": "assistant", "content": text.upper()}}]
+        usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+        return 200, json.dumps({"id": "x", "choices": choices, "usage": usage}).encode()
+
+    def _send(self, to: Any, status: int, body: bytes, more: dict[str, str] | None = None) -> None:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it waits no longer
+            self._sent(to, status, body, more)
+
+    def _sent(self, to: Any, status: int, body: bytes, more: dict[str, str] | None) -> None:
+        to.send_response(status)
+        for name, value in {"Content-Type": "application/json", **(more or {})}.items():
+            to.send_header(name, value)
+        to.send_header("Content-Length", str(len(body)))
+        to.end_headers()
+        to.wfile.write(body)
+
+
+def _order(pipeline: str, model: str, server: Server | None = None, **more: Any) -> Order:
+    text = builtin("step")
+    server = server or Server()
+    return Order(pipeline, "", text, "step.step", model, templates="compact", server=server, **more)
+
+
+def _dumped(film: Path, order: Order) -> str:
+    compiler = Compiler(order)
+    units = [d.unit for d in run(compiler.passes, compiler.start(film), compiler.tools())]
+    compiler.close()
+    return write(units[-1])
+
+
+def test_a_server_gives_the_same_dataset_as_the_local_model(film: Path, served: int) -> None:
+    server = Server(f"http://127.0.0.1:{served}/v1", at_once=4, pictures="png")
+    assert _dumped(film, _order(WHOLE, NAME, server)) == _dumped(film, _order(WHOLE, "embedded"))
+
+
+def test_whatever_goes_wrong_on_the_way_no_call_is_lost_nor_paid_twice(
+    film: Path, served: int, tmp_path: Path
+) -> None:
+    proxy = Proxy(served)
+    server = Server(proxy.url, at_once=8, pictures="png", timeout=1.0, wait=0.01, attempts=30)
+    tape = tmp_path / "calls.jsonl"
+    got = _dumped(film, _order(PARSED, NAME, server, record=tape))
+    assert got == _dumped(film, _order(PARSED, "embedded"))
+    assert set(proxy.done) == {"", *Proxy.WAYS}
+    paid = Counter(json.dumps(asked, sort_keys=True) for asked in proxy.passed)
+    assert (
+        len(proxy.passed) <= len(tape.read_bytes().splitlines()) * 1.1
+    )  # but for replies too late
+    assert len(paid) == len(tape.read_bytes().splitlines()) - 1
+    assert got == _dumped(film, _order(PARSED, f"replay:{tape}"))
+
+
+def _prompts(number: int, samples: int = 1, schema: dict[str, Any] | None = None) -> list[Prompt]:
+    return [
+        Prompt(f"{i:012x}", "narrate", f"say {i}", (), 0.0, tuple(range(samples)), schema)
+        for i in range(number)
+    ]
+
+
+def test_several_samples_of_a_server_that_gives_one() -> None:
+    proxy = Proxy(None, often=0)
+    model = ServerModel("m", Server(proxy.url))
+    assert model.generate(_prompts(1, 3), Pictures()) == [["SAY 0"] * 3]
+    assert [p.get("n", 1) for p in proxy.passed] == [3, 1, 1]
+    assert [p["seed"] for p in proxy.passed] == [0, 1, 2]
+    assert model.spent.tokens_in == 30 and model.spent.tokens_out == 15
+
+
+def test_a_schema_is_sent_until_it_is_refused() -> None:
+    class Plain(Proxy):
+        def stub(self, asked: dict[str, Any]) -> tuple[int, bytes]:
+            if "response_format" in asked:
+                return 400, b'{"error": {"message": "what is a response_format?"}}'
+            return super().stub(asked)
+
+    proxy = Plain(None, often=0)
+    model = ServerModel("m", Server(proxy.url, at_once=1))
+    schema = {"type": "object"}
+    assert model.generate(_prompts(2, schema=schema), Pictures()) == [["SAY 0"], ["SAY 1"]]
+    forms = [p.get("response_format", {}).get("type") for p in proxy.passed]
+    assert forms == ["json_schema", "json_object", None, None]
+
+
+def test_a_budget_stops_and_the_next_run_goes_on(film: Path, served: int, tmp_path: Path) -> None:
+    proxy = Proxy(served, often=0)
+    tape = tmp_path / "calls.jsonl"
+    said: list[Diagnostic] = []
+
+    def compiled(server: Server) -> Any:
+        order = _order(WHOLE, NAME, server, record=tape)
+        return compile_corpus([film], tmp_path / "out", order, say=said.append,
+                              progress=lambda *a: None)  # fmt: skip
+
+    small = Server(proxy.url, at_once=4, pictures="png", max_requests=40)
+    assert compiled(small).stopped and [d.code for d in said] == ["M009"]
+    assert len(proxy.passed) == 40 == len(tape.read_bytes().splitlines()) - 1
+    summary = compiled(Server(proxy.url, at_once=4, pictures="png"))
+    assert summary.compiled == 1 and not summary.stopped
+    paid = Counter(json.dumps(asked, sort_keys=True) for asked in proxy.passed)
+    assert set(paid.values()) == {1}
+
+
+@pytest.mark.parametrize(
+    "limit", [{"max_tokens": 100}, {"max_cost": 100 * 1e-6, "price_in": 1.0, "price_out": 1.0}]
+)
+def test_budgets_of_tokens_and_of_money(limit: dict[str, Any]) -> None:
+    proxy = Proxy(None, often=0)
+    model = ServerModel("m", Server(proxy.url, at_once=1, **limit))
+    kept: list[str] = []
+    model.keep = lambda prompt, texts: kept.append(prompt.key)
+    with pytest.raises(StepcError) as error:
+        model.generate(_prompts(20), Pictures())
+    assert error.value.diagnostics[0].code == "M009"
+    assert len(kept) == 7  # of 15 tokens each
+
+
+def test_the_key_goes_nowhere_but_to_the_server(
+    monkeypatch: pytest.MonkeyPatch, film: Path, tmp_path: Path
+) -> None:
+    class Strict(Proxy):
+        def stub(self, asked: dict[str, Any]) -> tuple[int, bytes]:
+            return 401, json.dumps({"error": {"message": f"no such key: {SECRET}"}}).encode()
+
+    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
+    proxy = Strict(None, often=0)
+    tape, said = tmp_path / "calls.jsonl", list[Diagnostic]()
+    order = _order(WHOLE, "openai:m", Server(proxy.url), record=tape)
+    summary = compile_corpus([film], tmp_path / "out", order, say=said.append,
+                             progress=lambda *a: None)  # fmt: skip
+    assert summary.stopped and [d.code for d in said] == ["M008"]
+    assert proxy.keys == {f"Bearer {SECRET}"}
+    files = [p.read_text("utf-8") for p in tmp_path.rglob("*") if p.is_file()]
+    assert not any(SECRET in text for text in [*files, repr(order), *(d.text() for d in said)])
+
+
+def test_what_cannot_be_asked_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    with pytest.raises(StepcError) as error:
+        ServerModel("m")
+    assert error.value.diagnostics[0].code == "M007"
+    nobody = Server(f"http://127.0.0.1:{free_port()}/v1", attempts=2, wait=0.01)
+    with pytest.raises(StepcError) as error:
+        ServerModel("m", nobody).generate(_prompts(3), Pictures())
+    assert error.value.diagnostics[0].code == "M008"
+
+    class Short(Proxy):
+        def stub(self, asked: dict[str, Any]) -> tuple[int, bytes]:
+            return 400, b'{"error": {"message": "too long"}}'
+
+    with pytest.raises(StepcError) as error:
+        ServerModel("m", Server(Short(None, often=0).url)).generate(_prompts(1), Pictures())
+    assert error.value.diagnostics[0].code == "M010"
+
+
+def test_how_long_a_server_asks_to_wait() -> None:
+    assert _wait({}) is None and _wait({"retry-after": "soon"}) is None
+    assert _wait({"retry-after": "7"}) == 7 and _wait({"retry-after": "100000"}) == 600
+    assert _wait({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}) == 0
