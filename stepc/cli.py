@@ -56,6 +56,9 @@ TemplateSet = Annotated[
 Record = Annotated[
     Path | None, typer.Option("--record", help="Keep all model calls in this cassette.")
 ]
+Trace = Annotated[
+    Path | None, typer.Option("--trace", help="Append a JSON line for each call to this file.")
+]
 Url = Annotated[
     str | None,
     typer.Option("--base-url", help="The OpenAI-compatible server of openai:MODEL, up to /v1."),
@@ -167,6 +170,7 @@ def compile(
     max_tokens: MaxTokens = None,
     max_cost: MaxCost = None,
     price: Price = "0/0",
+    trace: Trace = None,
     verify_each: Verify = True,
     stats: Times = False,
 ) -> None:
@@ -198,6 +202,7 @@ def compile(
         record=record,
         verify_each=verify_each,
         server=server,
+        trace=trace,
     )
     if model.startswith("openai:"):  # many calls at once already, and one budget
         jobs = 1
@@ -218,6 +223,8 @@ def compile(
         summary = compile_corpus(videos, out, order, jobs=jobs, say=say, progress=progress)
     if stats:
         _stats(summary.seconds, summary.counts)
+    if summary.spent:
+        errors.print(summary.spent)
     if model == EMBEDDED and summary.compiled and not summary.objects:
         say(_stranger(f"in {summary.compiled} videos" if summary.compiled > 1 else "in the video"))
     steps = ", ".join(f"{c} of {n} steps" for n, c in sorted(summary.by_steps.items()))

@@ -24,7 +24,7 @@ from stepc.ir import types as t
 from stepc.ir.text import write
 from stepc.model.ask import Asker
 from stepc.model.replay import Replay
-from stepc.model.server import Server
+from stepc.model.server import Server, ServerModel
 from stepc.pipeline import (
     Corpus,
     LinkPass,
@@ -84,6 +84,7 @@ class Order:
     verify_each: bool = True
     record: Path | None = None
     server: Server = field(default_factory=Server)
+    trace: Path | None = None
 
 
 @dataclass
@@ -212,8 +213,22 @@ class Compiler:
                 templates=o.templates,
                 record=o.record,
                 server=o.server,
+                trace=o.trace,
             )
         return self._asker
+
+    def spent(self) -> str:
+        """What a server was asked, in words; nothing for another model."""
+        backend = getattr(self._asker, "backend", None)
+        backend = getattr(backend, "backend", None) or backend
+        if not isinstance(backend, ServerModel):
+            return ""
+        s = backend.spent
+        cost = f", a cost of {s.cost(self.order.server):.2f}" if s.cost(self.order.server) else ""
+        return (
+            f"{s.requests} requests ({s.retries} made again), "
+            f"{s.tokens_in:,} tokens sent, {s.tokens_out:,} received{cost}"
+        )
 
     def close(self) -> None:
         """End a recording."""
@@ -341,6 +356,8 @@ class Summary:
     interrupted: bool = False
     stopped: bool = False
     """Whether what is wrong with the model ended the run."""
+    spent: str = ""
+    """What a server was asked, in words."""
     seconds: dict[str, float] = field(default_factory=dict)
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
 
@@ -404,6 +421,7 @@ def compile_corpus(
         summary.interrupted = True
     finally:
         compiler.close()
+        summary.spent = compiler.spent()
     _link(out, order, compiler.spec, links, done, skipped, summary)
     return summary
 

@@ -103,7 +103,7 @@ def test_a_template_cannot_reach_out_and_must_know_its_variables(tmp_path: Path)
     event.write_text("no first line")
     with pytest.raises(TemplateError, match="does not begin"):
         Templates(f"{folder}/")
-    event.unlink()
+    event.write_bytes(b"\xff\xfe")
     with pytest.raises(TemplateError, match="cannot be read"):
         Templates(f"{folder}/")
 
@@ -356,3 +356,28 @@ def test_settings_of_a_model_folder(tmp_path: Path) -> None:
     _idefics3(tmp_path / "tiny")
     (tmp_path / "tiny" / "stepc.json").write_text(json.dumps({"templates": "compact"}))
     assert TransformersModel(str(tmp_path / "tiny")).templates == "compact"
+
+
+def test_a_folder_of_templates_may_hold_a_few_and_is_checked_first(tmp_path: Path) -> None:
+    (tmp_path / "classify.jinja").write_text(
+        "{#- answer: words -#}\nDoes {{ target.label }} move?", "utf-8"
+    )
+    own, default = Templates(f"{tmp_path}/"), Templates("default")
+    request = Classify(frames=(), target=MAN)
+    assert own.render(request) == "Does man move?" and own.schema(request) is None
+    other = Describe(frames=(), target=MAN)
+    assert own.render(other) == default.render(other)
+    (tmp_path / "event.jinja").write_text("{#- answer: json -#}\nWhat of {{ targte }}?", "utf-8")
+    with pytest.raises(TemplateError, match="`targte` is nothing that this request has"):
+        Templates(f"{tmp_path}/")
+    with pytest.raises(TemplateError, match="no folder"):
+        Templates(f"{tmp_path}/none")
+
+
+@pytest.mark.parametrize("name", sorted(REQUESTS))
+def test_schemas_are_closed_and_take_what_is_answered(name: str) -> None:
+    schema = REQUESTS[name].answer.model_json_schema()
+    request = next(r for r in ONE_OF_EACH if r.name == name)
+    sent = Templates("default").schema(request)
+    assert sent is not None and set(sent["properties"]) == set(schema["properties"])
+    assert sent["additionalProperties"] is False

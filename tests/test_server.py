@@ -311,6 +311,21 @@ def test_what_cannot_be_asked_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert error.value.diagnostics[0].code == "M010"
 
 
+def test_each_call_is_traced(film: Path, tmp_path: Path) -> None:
+    proxy = Proxy(None, ways=("503",), often=0.3)
+    trace, said = tmp_path / "trace.jsonl", list[Diagnostic]()
+    server = Server(proxy.url, wait=0.001, attempts=30, price_in=1.0)
+    order = _order(WHOLE, "openai:m", server, trace=trace, record=tmp_path / "calls.jsonl")
+    summary = compile_corpus([film], tmp_path / "out", order, say=said.append,
+                             progress=lambda *a: None)  # fmt: skip
+    rows = [json.loads(line) for line in trace.read_bytes().splitlines()]
+    assert sum(row.get("tokens_in", 0) for row in rows) == 10 * len(proxy.passed)
+    assert sum(row.get("retries", 0) for row in rows) == proxy.done["503"] > 0
+    assert {"narrate", "list_objects"} <= {row["request"] for row in rows}
+    assert all(row["seconds"] > 0 and row["pictures"] == 1 for row in rows[:2])
+    assert f"{proxy.done['503']} made again" in summary.spent and "cost" in summary.spent
+
+
 def test_how_long_a_server_asks_to_wait() -> None:
     assert _wait({}) is None and _wait({"retry-after": "soon"}) is None
     assert _wait({"retry-after": "7"}) == 7 and _wait({"retry-after": "100000"}) == 600

@@ -7,9 +7,11 @@ cassette can be played without the video, and so that equal questions are asked 
 from __future__ import annotations
 
 import hashlib
+import time
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import orjson
@@ -72,6 +74,8 @@ class Asker:
     pictures: Pictures
     seed: int = 0
     counts: Statistics = field(default_factory=Statistics)
+    trace: Path | None = None
+    """A file of JSON lines: each call, what it was about, how long it took, what became of it."""
 
     def ask(
         self, requests: Sequence[Request], *, samples: int = 1, temperature: float = 0.0
@@ -80,6 +84,7 @@ class Asker:
         prompts = [self._prompt(r, samples, temperature) for r in requests]
         different = list({p.key: p for p in prompts}.values())
         texts: dict[str, list[str]] = {}
+        began = time.perf_counter()
         if different:
             given = self.backend.generate(different, self.pictures)
             texts = {p.key: t for p, t in zip(different, given, strict=True)}
@@ -93,7 +98,26 @@ class Asker:
             if lost:
                 self.counts.add("votes lost to unreadable replies", lost)
             replies.append(Reply(prompt.key, tuple(answers)))
+        if self.trace is not None and different:
+            self._traced(different, replies, time.perf_counter() - began)
         return replies
+
+    def _traced(self, prompts: list[Prompt], replies: list[Reply], seconds: float) -> None:
+        """Write a line for each call; of a server its own time, else the batch's share."""
+        unread = {r.key: sum(a is None for a in r.answers) for r in replies}
+        calls: dict[str, dict[str, Any]] = getattr(self.backend, "calls", {})
+        with (self.trace or Path()).open("ab") as file:
+            for p in prompts:
+                row = {
+                    "key": p.key,
+                    "request": p.request,
+                    "pictures": len(p.frames),
+                    "samples": len(p.seeds),
+                    "unread": unread[p.key],
+                    "seconds": round(seconds / len(prompts), 6),
+                    **calls.pop(p.key, {}),
+                }
+                file.write(orjson.dumps(row) + b"\n")
 
     def _prompt(self, request: Request, samples: int, temperature: float) -> Prompt:
         text = self.templates.render(request)

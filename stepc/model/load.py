@@ -21,6 +21,7 @@ def load(
     templates: str | None = None,
     record: Path | None = None,
     server: Server | None = None,
+    trace: Path | None = None,
 ) -> Asker:
     """The model `name`, ready to be asked.
 
@@ -41,10 +42,10 @@ def load(
     try:
         chosen = Templates(templates or backend.templates or "default")
     except TemplateError as error:
-        help = "a set holds one template a request; see templates/default"
+        help = "each template is named like its request; see templates/default"
         raise fail("M005", f"the templates cannot be used: {error.problem}",
                    Place(error.template), help) from error  # fmt: skip
-    return Asker(backend, chosen, pictures, seed)
+    return Asker(backend, chosen, pictures, seed, trace=trace)
 
 
 __all__ = ["EMBEDDED", "load"]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import jinja2.meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import ValidationError
 
@@ -42,12 +43,23 @@ class TemplateError(ValueError):
 
 
 class Templates:
-    """A set of templates, one a request: a built-in name (`default`, `compact`) or a folder."""
+    """A set of templates, one a request: a built-in name (`default`, `compact`) or a folder.
+
+    What a folder does not hold is taken from `default`. Raises TemplateError on a template that
+    cannot be read or names what its request does not have.
+    """
 
     def __init__(self, name: str) -> None:
-        folder = Path(name) if "/" in name else files("stepc.templates") / name
+        builtin = files("stepc.templates") / "default"
+        own = "/" in name
+        folder = Path(name) if own else files("stepc.templates") / name
+        if own and not Path(name).is_dir():
+            raise TemplateError(name, "is no folder")
+        if not any((folder / f"{request}.jinja").is_file() for request in REQUESTS):
+            raise TemplateError(name, "holds no template of a request")
+        places = [str(folder), str(builtin)] if own else [str(folder)]
         environment = ImmutableSandboxedEnvironment(
-            loader=jinja2.FileSystemLoader(str(folder)),
+            loader=jinja2.FileSystemLoader(places),
             undefined=jinja2.StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
@@ -55,9 +67,11 @@ class Templates:
         self.name = Path(name).name
         self._templates: dict[str, Template] = {}
         for request in REQUESTS:
+            file = folder / f"{request}.jinja"
             try:
-                source = (folder / f"{request}.jinja").read_text("utf-8")
-            except OSError as error:
+                there = file.is_file() or not own
+                source = (file if there else builtin / f"{request}.jinja").read_text("utf-8")
+            except (OSError, UnicodeDecodeError) as error:
                 raise TemplateError(f"{request}.jinja", f"cannot be read in {name}") from error
             form = _FORM.match(source)
             if form is None:
@@ -68,6 +82,13 @@ class Templates:
                 body = environment.from_string(source)
             except jinja2.TemplateSyntaxError as error:
                 raise TemplateError(f"{request}.jinja", f"line {error.lineno}: {error}") from error
+            known = set(REQUESTS[request].model_fields)
+            named = jinja2.meta.find_undeclared_variables(environment.parse(source))
+            for unknown in sorted(named - known):
+                problem = (
+                    f"`{unknown}` is nothing that this request has: {', '.join(sorted(known))}"
+                )
+                raise TemplateError(f"{request}.jinja", problem)
             self._templates[request] = Template(form[1], body)
 
     def form(self, request: Request) -> str:

@@ -30,7 +30,7 @@ class Cassette:
         lines = self.path.read_bytes().splitlines(keepends=True)
         for number, line in enumerate(lines, 1):
             try:
-                row = orjson.loads(line)
+                row = orjson.loads(line.rstrip())
                 if number == 1:
                     self.identity, self.templates = row["model"], row["templates"]
                 else:
@@ -104,6 +104,11 @@ class Replay:
                 "replies": texts,
             }
         )
+
+    @property
+    def calls(self) -> dict[str, dict[str, object]]:
+        """What the recorded backend tells of its calls."""
+        return getattr(self.backend, "calls", {})
 
     def close(self) -> None:
         """End a recording: the cassette is sorted, so that equal runs give equal files."""

@@ -13,7 +13,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from io import BytesIO
 from typing import Any
 
@@ -95,6 +95,8 @@ class ServerModel:
     keep: Callable[[Prompt, list[str]], None] | None = None
     """Takes each prompt's replies as soon as all have come."""
     spent: Spent = field(default_factory=Spent)
+    calls: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Of each prompt answered: seconds, attempts that failed, tokens."""
 
     def __post_init__(self) -> None:
         import openai
@@ -155,19 +157,28 @@ class ServerModel:
             content = [*(_picture(pictures.at(f), self.server.pictures) for f in prompt.frames)]
             content.append({"type": "text", "text": prompt.text})
             texts: list[str] = []
+            began, call = time.perf_counter(), Spent()
             while len(texts) < len(prompt.seeds):
                 left = len(prompt.seeds) - len(texts)
                 number = left if self.many else 1
-                got = await self._asked(client, prompt, content, len(texts), number)
+                got = await self._asked(client, prompt, content, len(texts), number, call)
                 if len(got) < number:
                     self.many = False
                 texts += got[:left]
+            took = round(time.perf_counter() - began, 6)
+            self.calls[prompt.key] = {"seconds": took, **asdict(call)}
             if self.keep is not None:
                 self.keep(prompt, texts)
             return texts
 
     async def _asked(
-        self, client: Any, prompt: Prompt, content: list[Any], first: int, number: int
+        self,
+        client: Any,
+        prompt: Prompt,
+        content: list[Any],
+        first: int,
+        number: int,
+        call: Spent,
     ) -> list[str]:
         """The replies to one request, however often it has to be made."""
         tried = 0
@@ -186,9 +197,10 @@ class ServerModel:
                 body["n"] = number
             if form:
                 body["response_format"] = _format(form, prompt)
-            self._afford(number)
+            self._afford()
+            call.requests += 1
             try:
-                return await self._call(client, body)
+                return await self._call(client, body, call)
             except _Refused as error:
                 if form and error.status in (400, 404, 415, 422, 501):
                     self.form = max(self.form, FORMS.index(form) + 1)
@@ -212,10 +224,11 @@ class ServerModel:
                 self.over = fail("M008", message, Place(self.identity), help)
                 raise self.over from None
             self.spent.retries += 1
+            call.retries += 1
             pause = self.server.wait * 2 ** (tried - 1) * (0.5 + random.random())
             await asyncio.sleep(max(wait or 0.0, min(pause, 60.0)))
 
-    async def _call(self, client: Any, body: dict[str, Any]) -> list[str]:
+    async def _call(self, client: Any, body: dict[str, Any], call: Spent) -> list[str]:
         """One request. Raises _Later where it may be made again, else _Refused."""
         openai = self.openai
         try:
@@ -233,11 +246,12 @@ class ServerModel:
         if not choices:  # a page of some proxy, or an error with status 200
             raise _Later(f"no reply in the answer: {brief(str(made))}")
         used = getattr(made, "usage", None)
-        self.spent.tokens_in += int(getattr(used, "prompt_tokens", 0) or 0)
-        self.spent.tokens_out += int(getattr(used, "completion_tokens", 0) or 0)
+        for spent in (self.spent, call):
+            spent.tokens_in += int(getattr(used, "prompt_tokens", 0) or 0)
+            spent.tokens_out += int(getattr(used, "completion_tokens", 0) or 0)
         return [str(c.message.content or "") for c in choices]
 
-    def _afford(self, number: int) -> None:
+    def _afford(self) -> None:
         """Count a request. Raises StepcError (M009) where the budget does not allow it."""
         s, spent = self.server, self.spent
         over = ""
