@@ -381,3 +381,50 @@ def test_schemas_are_closed_and_take_what_is_answered(name: str) -> None:
     sent = Templates("default").schema(request)
     assert sent is not None and set(sent["properties"]) == set(schema["properties"])
     assert sent["additionalProperties"] is False
+
+
+def _bytes(folder: Path) -> None:
+    """The tiny LLaVA with a tokenizer of bytes, which can say anything."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import LlavaForConditionalGeneration, LlavaProcessor, PreTrainedTokenizerFast
+
+    _llava(folder)
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocab = {c: i for i, c in enumerate(["<pad>", "</s>", "<image>", *alphabet])}
+    made = Tokenizer(models.BPE(vocab=vocab, merges=[]))
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
+    made.add_special_tokens(["<pad>", "</s>", "<image>"])
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=made,
+        pad_token="<pad>",
+        eos_token="</s>",
+        extra_special_tokens={"image_token": "<image>"},
+    )
+    processor = LlavaProcessor.from_pretrained(folder)
+    LlavaProcessor(
+        image_processor=processor.image_processor,
+        tokenizer=tokenizer,
+        patch_size=8,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=processor.chat_template,
+    ).save_pretrained(folder)
+    model = LlavaForConditionalGeneration.from_pretrained(folder)
+    model.resize_token_embeddings(len(vocab))
+    model.config.image_token_index = model.config.image_token_id = 2
+    model.generation_config.eos_token_id, model.generation_config.pad_token_id = 1, 0
+    model.save_pretrained(folder)
+
+
+def test_a_model_that_knows_nothing_answers_in_the_form_asked_for(tmp_path: Path) -> None:
+    """Random weights, and still each reply is JSON of its request's schema, as far as it goes."""
+    _bytes(tmp_path / "tiny")
+    model = TransformersModel(str(tmp_path / "tiny"))
+    assert model.grammars is not None
+    asker = Asker(model, Templates("default"), Pictures(), 3)
+    requests = [r for r in ONE_OF_EACH if r.name in ("classify", "confirm", "same_object")]
+    replies = asker.ask(requests, samples=4, temperature=1.0)
+    assert all(len(r.read) == 4 for r in replies)
+    model.grammars = None
+    assert not any(r.read for r in asker.ask(requests, samples=4, temperature=1.0))

@@ -19,7 +19,7 @@ from typing import Any
 
 from stepc.diagnostics import Place, StepcError, brief, fail
 from stepc.model.ask import Prompt
-from stepc.model.transformers import LENGTHS
+from stepc.model.transformers import most_tokens
 from stepc.video import Pictures
 
 AGAIN = frozenset([408, 409, 425, 429, 500, 502, 503, 504, 529])
@@ -191,7 +191,7 @@ class ServerModel:
                 "messages": [{"role": "user", "content": content}],
                 "temperature": prompt.temperature,
                 "seed": prompt.seeds[first] % (1 << 31),
-                "max_tokens": LENGTHS.get(prompt.request, 64) * 2,
+                "max_tokens": most_tokens(prompt),
             }
             if number > 1:
                 body["n"] = number

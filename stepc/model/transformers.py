@@ -16,6 +16,7 @@ import orjson
 
 from stepc.diagnostics import Place, fail
 from stepc.model.ask import Prompt
+from stepc.model.steer import grammars
 from stepc.video import Pictures
 
 EMBEDDED = "embedded"
@@ -58,6 +59,7 @@ class TransformersModel:
         if embedded:
             torch.set_num_threads(1)
         self.processor.tokenizer.padding_side = "left"
+        self.grammars = None if embedded else grammars(self.processor.tokenizer, self.model)
         self.batch = batch or (64 if embedded else 8)
         self.device = device
         settings = _settings(Path(where))
@@ -108,14 +110,17 @@ class TransformersModel:
             return_tensors="pt",
             padding=True,
         ).to(self.device, dtype=self.model.dtype)
-        sampler = _Gumbel([seed for _, seed in rows], [p.temperature for p in chosen])
+        steering: list[Any] = [_Gumbel([seed for _, seed in rows], [p.temperature for p in chosen])]
+        if self.grammars is not None and any(p.schema for p in chosen):
+            start = inputs["input_ids"].shape[1]
+            steering.append(self.grammars.steer([p.schema for p in chosen], start))
         with torch.inference_mode():
             made = self.model.generate(
                 **inputs,
                 do_sample=False,
                 num_beams=1,
-                max_new_tokens=max(LENGTHS.get(p.request, 64) for p in chosen),
-                logits_processor=[sampler],
+                max_new_tokens=max(most_tokens(p) for p in chosen),
+                logits_processor=steering,
             )
         replies = made[:, inputs["input_ids"].shape[1] :]
         return [str(t) for t in self.processor.batch_decode(replies, skip_special_tokens=True)]
@@ -158,6 +163,12 @@ LENGTHS = {
     "same_object": 8,
 }
 """The most tokens a reply may have, by request; 64 for others."""
+
+
+def most_tokens(prompt: Prompt) -> int:
+    """The most tokens of a reply; in JSON there are more."""
+    most = LENGTHS.get(prompt.request, 64)
+    return most if prompt.schema is None else max(32, 2 * most)
 
 
 def _settings(folder: Path) -> dict[str, object]:

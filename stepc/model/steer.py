@@ -1,0 +1,76 @@
+"""Constrained decoding: a local model's reply is JSON of its request's schema, by llguidance.
+
+Of the libraries that do so llguidance is a single package of 8 MB; xgrammar brings a gigabyte of
+others.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+COMPACT: Any = {"whitespace_flexible": False}
+"""No white space but what JSON is written with: a model cannot fill its reply with blanks."""
+
+
+class Grammars:
+    """Schemas for one tokenizer; each is compiled once."""
+
+    def __init__(self, tokenizer: Any, words: int) -> None:
+        import llguidance.hf
+
+        self.tokenizer = llguidance.hf.from_tokenizer(tokenizer, n_vocab=words)
+        self.words = words
+        self.compiled: dict[str, str] = {}
+
+    def steer(self, schemas: Sequence[dict[str, Any] | None], start: int) -> Steer:
+        """What keeps a batch's rows to their schemas; replies begin at token `start`."""
+        return Steer(self, [self._matcher(s) if s else None for s in schemas], start)
+
+    def _matcher(self, schema: dict[str, Any]) -> Any:
+        from llguidance import LLMatcher
+
+        text = json.dumps(schema, sort_keys=True)
+        if text not in self.compiled:
+            self.compiled[text] = LLMatcher.grammar_from_json_schema(text, overrides=COMPACT)
+        return LLMatcher(self.tokenizer, self.compiled[text])
+
+
+class Steer:
+    """A logits processor: what cannot go on to JSON of the row's schema is never chosen."""
+
+    def __init__(self, grammars: Grammars, matchers: list[Any], start: int) -> None:
+        import llguidance.numpy
+
+        self.matchers, self.start = matchers, start
+        self.numpy: Any = llguidance.numpy
+        self.mask = self.numpy.allocate_token_bitmask(len(matchers), grammars.words)
+
+    def __call__(self, input_ids: Any, scores: Any) -> Any:
+        import numpy as np
+        import torch
+
+        if input_ids.shape[1] > self.start:
+            for matcher, token in zip(self.matchers, input_ids[:, -1].tolist(), strict=True):
+                if matcher is not None and not matcher.is_stopped():
+                    matcher.consume_token(token)
+        self.mask[:] = -1
+        for row, matcher in enumerate(self.matchers):
+            if matcher is not None and not matcher.is_stopped():
+                self.numpy.fill_next_token_bitmask(matcher, self.mask, row)
+        bits = np.unpackbits(self.mask.view(np.uint8), axis=1, bitorder="little")
+        allowed = torch.from_numpy(bits[:, : scores.shape[1]].astype(bool)).to(scores.device)
+        return scores.masked_fill(~allowed, float("-inf"))
+
+
+def grammars(tokenizer: Any, model: Any) -> Grammars | None:
+    """The schemas' home for a model; None where its tokenizer cannot be steered.
+
+    Its replies are then read as they come.
+    """
+    words = model.get_output_embeddings().weight.shape[0]
+    try:
+        return Grammars(tokenizer, int(words))
+    except (ImportError, AttributeError, TypeError, ValueError, RuntimeError):
+        return None
