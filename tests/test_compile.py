@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import recipes
 from test_golden import HERE
 
 import stepc.compile
-from stepc.compile import Compiler, Order, Result, compile_corpus, results
+from stepc.compile import Compiler, Order, Result, compile_corpus, links_of, results
 from stepc.diagnostics import Diagnostic
 from stepc.model.plan import Assumed, Plan, plan
 from stepc.pipeline import DEFAULT, LINK, run
@@ -281,3 +282,58 @@ def test_a_plan_says_what_a_compile_then_asks(tmp_path: Path) -> None:
     planned = sum(sum(p.calls.values()) for p in plans)
     assert 0.9 < planned / asked < 1.1
     assert all(p.naive > sum(p.calls.values()) for p in plans)
+
+
+def test_a_dataset_block_drives_the_link_passes_and_what_is_written(
+    films: Path, tmp_path: Path
+) -> None:
+    text = """spec mine
+
+import step
+
+override paths {
+  count   8 per video
+  steps   1..2
+  form    choice
+  options 4 from clip, graph, corpus
+}
+
+dataset {
+  steps   1: 1/2, 2: 1/2
+  answers <= 1/3
+  most    5 per video
+  sets    train: 60%, test: 40%
+  formats jsonl, chat
+}
+"""
+    order = Order(DEFAULT, "", text, "mine.step", "embedded")
+    assert links_of(Compiler(order).spec) == (
+        'distract,dedupe,balance(mix="1:0.5000;2:0.5000",answer=0.3333,most=5),'
+        "split-sets(val=0.0000,test=0.4000),emit"
+    )
+    assert not [d for d in _compile([films], tmp_path, order) if d.code != "B010"]
+    rows = [json.loads(line) for line in (tmp_path / "qra.jsonl").read_bytes().splitlines()]
+    assert rows and all(len(r["options"]) == 4 and r["answer"] in r["options"] for r in rows)
+    steps = [r["steps"] for r in rows]
+    assert max(Counter(r["video"] for r in rows).values()) <= 5
+    assert set(steps) <= {1, 2} and {r["set"] for r in rows} <= {"train", "test"}
+    chats = [json.loads(line) for line in (tmp_path / "chat.jsonl").read_bytes().splitlines()]
+    assert len(chats) == 2 * len(rows)
+    asked = chats[0]["messages"][0]["content"][1]["text"].splitlines()
+    assert asked[0] == rows[0]["question"] and asked[1] == f"A. {rows[0]['options'][0]}"
+    reply = chats[0]["messages"][1]["content"][0]["text"]
+    assert reply in asked and reply.endswith(rows[0]["answer"])
+    manifest = json.loads((tmp_path / "manifest.json").read_bytes())
+    assert set(manifest["files"]) == {"qra.jsonl", "chat.jsonl"}
+
+
+def test_an_imported_spec_is_part_of_what_made_the_dataset(films: Path, tmp_path: Path) -> None:
+    (tmp_path / "base.step").write_text("spec base\nimport step\n", "utf-8")
+    main = 'spec mine\nimport "base.step"\noverride paths { count 3 per video }\n'
+    order = Order(DEFAULT, "", main, "mine.step", "embedded", tmp_path)
+    first = Compiler(order).spec
+    (tmp_path / "base.step").write_text("spec base # again\nimport step\n", "utf-8")
+    assert Compiler(order).spec.digest != first.digest
+    _compile([films / "film-0.mp4"], tmp_path / "out", order, jobs=1)
+    rows = (tmp_path / "out" / "qra.jsonl").read_bytes().splitlines()
+    assert 0 < len(rows) <= 3
