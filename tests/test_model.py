@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -428,3 +429,43 @@ def test_a_model_that_knows_nothing_answers_in_the_form_asked_for(tmp_path: Path
     assert all(len(r.read) == 4 for r in replies)
     model.grammars = None
     assert not any(r.read for r in asker.ask(requests, samples=4, temperature=1.0))
+
+
+JUNK = ["{", "}", "[", '"', ",", ":", "\x00", "\ud83d", "null", "```"]
+
+
+def _mutated(text: str, rng: random.Random) -> str:
+    """A reply as transport, a tokenizer or a chatty model may leave it."""
+    at, end = sorted(rng.randrange(len(text) + 1) for _ in range(2))
+    return rng.choice(
+        [
+            text[:at] + text[end:],
+            text[:at],
+            text[:at]
+            + rng.choice(["{", "}", "[", '"', ",", ":", "\x00", "\ud83d", "null", "```"])
+            + text[at:],
+            text[:end] + text[at:],
+            f"Sure! Here it is:\n```json\n{text}\n```\nAnything else?",
+            json.dumps({"reply": text}),
+            json.dumps([text]) * 2,
+            "".join(rng.sample(text, len(text))),
+        ]
+    )
+
+
+def test_a_thousand_mutated_replies_are_read_or_not_and_nothing_breaks() -> None:
+    """Real replies of the cassettes, damaged up to three times, read by both sets of templates."""
+    tapes = sorted((HERE / "golden").rglob("cassette.jsonl"))
+    lines = [json.loads(x) for tape in tapes for x in tape.read_text("utf-8").splitlines()[1:]]
+    replies = [(row["request"], reply) for row in lines for reply in row["replies"]]
+    by_name = {r.name: r for r in ONE_OF_EACH}
+    rng, read = random.Random(0), 0
+    for set_ in (Templates("compact"), Templates("default")):
+        for _ in range(1000):
+            name, reply = rng.choice(replies)
+            for _ in range(rng.randint(1, 3)):
+                reply = _mutated(reply, rng)
+            answer = set_.read(by_name[name], reply)
+            assert answer is None or isinstance(answer, REQUESTS[name].answer)
+            read += answer is not None
+    assert 0 < read < 2000
