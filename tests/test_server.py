@@ -288,7 +288,7 @@ def test_the_key_goes_nowhere_but_to_the_server(
     assert summary.stopped and [d.code for d in said] == ["M008"]
     assert proxy.keys == {f"Bearer {SECRET}"}
     files = [p.read_text("utf-8") for p in tmp_path.rglob("*") if p.is_file()]
-    assert not any(SECRET in text for text in [*files, repr(order), *(d.text() for d in said)])
+    assert not any(SECRET[:12] in text for text in [*files, repr(order), *(d.text() for d in said)])
 
 
 def test_what_cannot_be_asked_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -328,5 +328,6 @@ def test_each_call_is_traced(film: Path, tmp_path: Path) -> None:
 
 def test_how_long_a_server_asks_to_wait() -> None:
     assert _wait({}) is None and _wait({"retry-after": "soon"}) is None
+    assert _wait({"retry-after": "nan"}) == 0
     assert _wait({"retry-after": "7"}) == 7 and _wait({"retry-after": "100000"}) == 600
     assert _wait({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}) == 0

@@ -236,15 +236,15 @@ class ServerModel:
         except openai.APIStatusError as error:
             if error.status_code in AGAIN:
                 wait = _wait(error.response.headers)
-                raise _Later(_told(error), wait, error.status_code) from None
-            raise _Refused(error.status_code, _told(error)) from None
+                raise _Later(self._told(error), wait, error.status_code) from None
+            raise _Refused(error.status_code, self._told(error)) from None
         except (openai.APIConnectionError, openai.APIResponseValidationError) as error:
             raise _Later(str(error) or type(error).__name__) from None
         except ValueError as error:  # a body that is no JSON
             raise _Later(f"no JSON in the reply: {error}") from None
         choices = getattr(made, "choices", None)
         if not choices:  # a page of some proxy, or an error with status 200
-            raise _Later(f"no reply in the answer: {brief(str(made))}")
+            raise _Later(f"no reply in the answer: {brief(self._hidden(str(made)))}")
         used = getattr(made, "usage", None)
         for spent in (self.spent, call):
             spent.tokens_in += int(getattr(used, "prompt_tokens", 0) or 0)
@@ -267,14 +267,15 @@ class ServerModel:
             raise self.over
         spent.requests += 1
 
+    def _told(self, error: Any) -> str:
+        """What a server said of an error, on one line; without the key before it is cut short."""
+        body = error.body if isinstance(error.body, dict) else {}
+        said = " ".join(f"{error.status_code} {body.get('message') or error.message}".split())
+        return self._hidden(said)[:200]
+
     def _hidden(self, text: str) -> str:
         """A text without the key."""
         return text.replace(self.key, "…") if self.key else text
-
-
-def _told(error: Any) -> str:
-    """What a server said of an error, on one line."""
-    return brief(" ".join(f"{error.status_code} {error.message}".split()))
 
 
 def _wait(headers: Any) -> float | None:
@@ -289,7 +290,7 @@ def _wait(headers: Any) -> float | None:
             seconds = email.utils.parsedate_to_datetime(told).timestamp() - time.time()
         except ValueError:
             return None
-    return min(max(seconds, 0.0), 600.0)
+    return min(max(0.0, seconds), 600.0)  # a NaN is no time
 
 
 def _format(form: str, prompt: Prompt) -> dict[str, Any]:

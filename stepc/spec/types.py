@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from stepc.ir.types import PAIRS, PICKS, EdgeKind, Form, Value, Way, When
+from stepc.ir.types import PAIRS, EdgeKind, Form, Value, Way, When
 from stepc.spec.english import FILTERS
 
 End = Literal["near", "far", "edge"]
@@ -187,11 +187,6 @@ class Block(Value):
     """Added to the seed of the run."""
     tries: int = 60
     """How often a path is drawn anew before it is given up."""
-
-    @property
-    def picks_many(self) -> bool:
-        """Whether a form asks of several answers at once."""
-        return any(f == "count" or f in PICKS for f, _ in self.form)
 
 
 class Dataset(Value):
