@@ -1,12 +1,14 @@
 # make demo: set up, compile four sample films, show what came out.  make test: run all tests.
+# make test-torchvision: those of models that need torchvision, which nothing else has.
 
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+VISION := $(VENV)/vision
 JOBS   ?= 2
 
-.PHONY: demo test lint setup clean
+.PHONY: demo test test-torchvision lint setup clean
 
 setup: $(READY)
 
@@ -22,6 +24,15 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest -n $(JOBS)
+
+# What only some models need lies apart: everything else is tested without it.
+$(VISION)/.ready: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+	  --no-deps --upgrade --target $(VISION) torchvision num2words docopt bitsandbytes
+	touch $(VISION)/.ready
+
+test-torchvision: $(VISION)/.ready
+	PYTHONPATH=$(VISION) $(BIN)/python -m pytest -n $(JOBS) tests/vision
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,9 @@ from stepc import __version__
 from stepc.diagnostics import Diagnostic, Place, Statistics, StepcError, fail, printable
 from stepc.ir import types as t
 from stepc.ir.text import write
-from stepc.model.ask import Asker
+from stepc.model.ask import Asker, Tally
+from stepc.model.load import Choice, load
 from stepc.model.replay import Replay
-from stepc.model.server import Server, ServerModel
 from stepc.pipeline import (
     Corpus,
     LinkPass,
@@ -76,15 +76,11 @@ class Order:
     """Link passes; empty: those of the pipeline, or of the spec's `dataset` block."""
     spec_text: str
     spec_name: str
-    model: str
+    choice: Choice = field(default_factory=Choice)
     spec_folder: Path | None = None
     """Where the spec imports from."""
-    templates: str | None = None
     seed: int = 0
     verify_each: bool = True
-    record: Path | None = None
-    server: Server = field(default_factory=Server)
-    trace: Path | None = None
 
 
 @dataclass
@@ -98,6 +94,7 @@ class Result:
     identity: str = ""
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    tally: Tally = field(default_factory=Tally)
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
@@ -198,37 +195,15 @@ class Compiler:
         self.passes, _ = split_pipeline(order.pipeline)
         self.spec = read_spec(order.spec_text, order.spec_name, order.spec_folder)
         self.pictures = Pictures()
+        self.told: Callable[[Tally], None] | None = None
+        """Is told what the model was asked about the present video, call by call."""
         self._asker: Asker | None = None
 
     def asker(self) -> Asker:
         """The model; loaded when it is first needed. Raises StepcError (M002-M005)."""
         if self._asker is None:
-            from stepc.model.load import load
-
-            o = self.order
-            self._asker = load(
-                o.model,
-                self.pictures,
-                seed=o.seed,
-                templates=o.templates,
-                record=o.record,
-                server=o.server,
-                trace=o.trace,
-            )
+            self._asker = load(self.order.choice, self.pictures, seed=self.order.seed)
         return self._asker
-
-    def spent(self) -> str:
-        """What a server was asked, in words; nothing for another model."""
-        backend = getattr(self._asker, "backend", None)
-        backend = getattr(backend, "backend", None) or backend
-        if not isinstance(backend, ServerModel):
-            return ""
-        s = backend.spent
-        cost = f", a cost of {s.cost(self.order.server):.2f}" if s.cost(self.order.server) else ""
-        return (
-            f"{s.requests} requests ({s.retries} made again), "
-            f"{s.tokens_in:,} tokens sent, {s.tokens_out:,} received{cost}"
-        )
 
     def close(self) -> None:
         """End a recording."""
@@ -255,7 +230,10 @@ class Compiler:
         try:
             unit: t.Unit = self.start(path)
             tools = self.tools()
-            result.identity = self.asker().backend.identity
+            asker = self.asker()
+            asker.forget()
+            asker.tally, asker.told = result.tally, self.told
+            result.identity = asker.backend.identity
             for i, done in enumerate(
                 run(self.passes, unit, tools, verify_each=self.order.verify_each)
             ):
@@ -293,7 +271,7 @@ def _work(path: Path) -> Result:
 
 def results(videos: list[Path], order: Order, jobs: int, compiler: Compiler) -> Iterator[Result]:
     """The results as they are ready, in whatever order; with `jobs` workers."""
-    if jobs <= 1 or len(videos) <= 1 or order.record is not None:
+    if jobs <= 1 or len(videos) <= 1 or order.choice.record is not None:
         for path in videos:
             yield compiler.compile(path)
         return
@@ -356,8 +334,8 @@ class Summary:
     interrupted: bool = False
     stopped: bool = False
     """Whether what is wrong with the model ended the run."""
-    spent: str = ""
-    """What a server was asked, in words."""
+    tally: Tally = field(default_factory=Tally)
+    """What the model was asked."""
     seconds: dict[str, float] = field(default_factory=dict)
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
 
@@ -370,6 +348,7 @@ def compile_corpus(
     jobs: int = 1,
     say: Callable[[Diagnostic], None],
     progress: Callable[[int, int, str], None],
+    told: Callable[[Tally], None] = lambda tally: None,
 ) -> Summary:
     """Compile all videos in `places` into `out`.
 
@@ -399,9 +378,18 @@ def compile_corpus(
         compiler.asker()  # what is wrong with the model is said before any video
     done: list[Result] = []
     skipped: list[Diagnostic] = list(wrong)
+
+    def tell(of_this: Tally) -> None:
+        both = replace(summary.tally)
+        both.add(of_this)
+        told(both)
+
+    compiler.told = tell
     progress(0, len(videos), "")
     try:
         for result in results(videos, order, jobs, compiler):
+            summary.tally.add(result.tally)
+            told(summary.tally)
             for diagnostic in result.diagnostics:
                 say(diagnostic)
             if any(d.code in STOPS for d in result.diagnostics):
@@ -421,7 +409,6 @@ def compile_corpus(
         summary.interrupted = True
     finally:
         compiler.close()
-        summary.spent = compiler.spent()
     _link(out, order, compiler.spec, links, done, skipped, summary)
     return summary
 
@@ -473,8 +460,10 @@ def _link(
         "python": ".".join(map(str, sys.version_info[:2])),
         "pipeline": pipeline_text([*split_pipeline(order.pipeline)[0], *links]),
         "seed": order.seed,
-        "model": identity or order.model,
-        "templates": order.templates,
+        "model": identity or order.choice.name,
+        "templates": order.choice.templates,
+        "together": order.choice.together,
+        "video": order.choice.video,
         "spec": {
             "name": order.spec_name,
             "sha256": spec.digest,

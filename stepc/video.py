@@ -8,9 +8,10 @@ never held all at once.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 
 import av
@@ -243,6 +244,27 @@ class Pictures:
         except (FFmpegError, OSError, EOFError) as error:
             raise _trouble(source.path, error) from error
         raise fail("B007", f"has no frame at {at / 1000:.3f} seconds", _place(source.path))
+
+
+def encode(pictures: Sequence[Picture], times: Sequence[int]) -> bytes:
+    """An MP4 (H.264) of pictures of one size, each shown from its time in milliseconds on.
+
+    The first is at 0; sides are made even.
+    """
+    file = BytesIO()
+    with av.open(file, "w", format="mp4", options={"fflags": "+bitexact"}) as container:
+        stream = container.add_stream("libx264", rate=1000, options={"crf": "18", "threads": "1"})
+        height, width = pictures[0].shape[:2]
+        stream.width, stream.height = max(2, width // 2 * 2), max(2, height // 2 * 2)
+        stream.pix_fmt = "yuv420p"
+        stream.time_base = Fraction(1, 1000)
+        for at, picture in zip(times, pictures, strict=True):
+            even = cv2.resize(picture, (stream.width, stream.height), interpolation=cv2.INTER_AREA)
+            frame = av.VideoFrame.from_ndarray(np.asarray(even, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = at - times[0], Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return file.getvalue()
 
 
 def shrink(picture: Picture, longest: int) -> Picture:

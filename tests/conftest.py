@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 from stepc.world.render import write
 from stepc.world.scene import make_film
 
+collect_ignore = [] if find_spec("torchvision") else ["vision"]  # make test-torchvision
 torch.set_num_threads(1)  # as many workers as cores; threads beyond them only wait
 
 

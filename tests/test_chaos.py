@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from speaking import Speaker
 
 from stepc.compile import Compiler, Order, split_pipeline
 from stepc.ir import types as t
@@ -17,7 +17,6 @@ from stepc.model.ask import Asker, Prompt
 from stepc.model.prompts import Templates
 from stepc.pipeline import DEFAULT, Tools, run
 from stepc.spec.parse import builtin
-from stepc.video import Pictures
 
 WORDS = [
     "cup", "Cups", "the cup", "a red cup", "CUP", "man", "men", "person", "table", "!!!", "…",
@@ -28,14 +27,11 @@ WORDS = [
 ]  # fmt: skip
 
 
-class Chaos:
+class Chaos(Speaker):
     """Answers of the right shape with strange words, of the wrong shape, and none at all."""
 
-    identity = "chaos@1"
-    templates = "default"
-
-    def generate(self, prompts: Sequence[Prompt], pictures: Pictures) -> list[list[str]]:
-        return [[self._reply(p, random.Random(f"{p.key}/{s}")) for s in p.seeds] for p in prompts]
+    def __init__(self) -> None:
+        super().__init__(lambda p, seed: self._reply(p, random.Random(f"{p.key}/{seed}")))
 
     def _reply(self, p: Prompt, rng: random.Random) -> str:
         if rng.random() < 0.05:
@@ -74,18 +70,24 @@ class Chaos:
             "reword": lambda: {"text": "Is " + " ".join(words(6)) + "?"},
             "smooth": lambda: {"text": ". ".join(words(4)) + "."},
         }
-        return json.dumps(shapes[p.request]())
+        one = shapes[p.request]
+        if p.items == 1:
+            return json.dumps(one())
+        numbers = [n for n in range(1, p.items + 1) if rng.random() < 0.95]
+        return json.dumps({str(n): one() for n in numbers})
 
 
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("parse", ["parse(keep=0.3)", "parse-oneshot"])
-@pytest.mark.parametrize("merge", ["merge", "lift"])
-def test_whatever_a_model_says(seed: int, parse: str, merge: str, film: Path) -> None:
+@pytest.mark.parametrize(("merge", "together"), [("merge", 1), ("lift", 1), ("merge", 8)])
+def test_whatever_a_model_says(
+    seed: int, parse: str, merge: str, together: int, film: Path
+) -> None:
     text = DEFAULT.replace("parse", parse).replace("merge", merge)
     text = text.replace("split,keyframes", "split-uniform(seconds=1),keyframes-uniform(per_clip=2)")
-    compiler = Compiler(Order(text, "", builtin("step"), "step.step", "none", seed=seed))
+    compiler = Compiler(Order(text, "", builtin("step"), "step.step", seed=seed))
     unit: t.Unit = compiler.start(film)
-    asker = Asker(Chaos(), Templates("default"), compiler.pictures, seed)
+    asker = Asker(Chaos(), Templates("default"), compiler.pictures, seed, together=together)
     tools = Tools(compiler.pictures, lambda: asker, compiler.spec, seed)
     for done in run(split_pipeline(text)[0], unit, tools):
         unit = done.unit

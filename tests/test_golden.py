@@ -31,6 +31,7 @@ from stepc.compile import Compiler, Order, split_pipeline
 from stepc.diagnostics import Statistics
 from stepc.ir import types as t
 from stepc.ir.text import read, write
+from stepc.model.load import Choice
 from stepc.pipeline import Corpus, pass_names, run
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -102,14 +103,14 @@ def _passes(case: Path, told: dict[str, Any], folder: Path, record: bool) -> tup
         "",
         text,
         "spec.step",
-        f"replay:{cassette}",
+        Choice(f"replay:{cassette}"),
         case,
         seed=told.get("seed", 0),
     )
     units, links = split_pipeline(order.pipeline)
     compiler = Compiler(order)
     if record and "film" in told:
-        compiler = _record(case, told, folder, replace(order, model="embedded", record=cassette))
+        compiler = _record(case, told, folder, replace(order, choice=Choice(record=cassette)))
     inputs = sorted(case.glob("input*"))
     if links:
         corpus = Corpus(units=tuple(_unit(p) for p in inputs))  # type: ignore[arg-type]
@@ -135,15 +136,15 @@ def _record(case: Path, told: dict[str, Any], folder: Path, order: Order) -> Com
     else:
         recipes.make(f"film:{told['film']}", film)
     if "before" in told:
-        maker = Compiler(replace(order, record=None))
+        maker = Compiler(replace(order, choice=Choice()))
         unit: t.Unit = maker.start(film)
         for done in run(split_pipeline(told["before"])[0], unit, maker.tools()):
             unit = done.unit
         for path in case.glob("input*"):
             path.unlink()
         (case / f"input.{unit.LEVEL}").write_text(write(unit), "utf-8")
-    assert order.record is not None
-    order.record.unlink(missing_ok=True)
+    assert order.choice.record is not None
+    order.choice.record.unlink(missing_ok=True)
     compiler = Compiler(order)
     compiler.start(film)
     return compiler

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import families
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from speaking import Speaker, said
 from test_golden import HERE, footage
 
 from stepc.diagnostics import StepcError
@@ -18,9 +22,10 @@ from stepc.ir.types import Frame
 from stepc.model.ask import Asker, Prompt, vote
 from stepc.model.load import load
 from stepc.model.prompts import TemplateError, Templates
-from stepc.model.replay import Replay
+from stepc.model.replay import Recorded, Replay
 from stepc.model.requests import (
     REQUESTS,
+    Answers,
     AttributeClaim,
     Classify,
     Confirm,
@@ -39,13 +44,13 @@ from stepc.model.requests import (
     Request,
     Reword,
     SameObject,
+    Several,
     Smooth,
 )
-from stepc.model.transformers import TransformersModel
+from stepc.model.transformers import Local, TransformersModel
 from stepc.video import Pictures, frames, probe
 from stepc.world.train import Batch, Packer, forward, make_model
 from stepc.world.train import _MakeBatch as MakeBatch
-from stepc.world.words import make_processor
 
 CUP = Mention(label="cup", number=2, of=2, attributes=("red",))
 MAN = Mention(label="man")
@@ -74,6 +79,9 @@ ONE_OF_EACH: list[Request] = [
 ]
 
 
+SETS = {name: Templates(name) for name in ("compact", "default")}
+
+
 @pytest.mark.parametrize("name", ["default", "compact"])
 def test_every_request_has_a_template(name: str) -> None:
     templates = Templates(name)
@@ -81,9 +89,9 @@ def test_every_request_has_a_template(name: str) -> None:
     for request in ONE_OF_EACH:
         text = templates.render(request)
         assert text and "{{" not in text and "{%" not in text
-        for said in ("cup", "man", "holding", "walking", "What?", "One."):
-            if name == "default" and said in str(request.model_dump()):
-                assert said in text
+        for word in ("cup", "man", "holding", "walking", "What?", "One."):
+            if name == "default" and word in str(request.model_dump()):
+                assert word in text
     both = [r for r in ONE_OF_EACH if "CUP" in str(r) or "number=2" in str(r)]
     assert name == "compact" or all("2 of 2" in templates.render(r) for r in both)
 
@@ -167,28 +175,89 @@ def test_words_are_read_behind_the_thought() -> None:
     assert [r["predicate"] for r in graph.model_dump()["relations"]] == ["left of"]
 
 
-class Parrot:
-    """Says what a function of the prompt says, and counts."""
-
-    identity = "parrot@1"
-    templates = "default"
-
-    def __init__(self, reply: str) -> None:
-        self.reply, self.asked = reply, 0
-
-    def generate(self, prompts: Sequence[Prompt], pictures: Pictures) -> list[list[str]]:
-        self.asked += len(prompts)
-        return [[self.reply] * len(p.seeds) for p in prompts]
+def parrot(reply: str) -> Speaker:
+    """Says the same to everything."""
+    return Speaker(lambda prompt, seed: reply)
 
 
 def test_equal_requests_are_asked_once_and_lost_votes_counted() -> None:
-    parrot = Parrot("I would rather not.")
-    asker = Asker(parrot, Templates("default"), Pictures())
+    model = parrot("I would rather not.")
+    asker = Asker(model, Templates("default"), Pictures())
     replies = asker.ask([Event(frames=())] * 3 + [Narrate(frames=())], samples=2)
-    assert parrot.asked == 2
+    assert model.asked == 2
     assert len(replies) == 4 and replies[0].read == []
     counts = dict(asker.counts)
-    assert counts == {"model calls": 4, "votes lost to unreadable replies": 8}
+    assert counts["model calls"] == 2 and counts["model replies"] == 4
+    assert counts["votes lost to unreadable replies"] == 4
+    assert asker.ask([Event(frames=())], samples=2) == replies[:1] and model.asked == 2
+    asker.forget()
+    assert asker.ask([Event(frames=())], samples=2) == replies[:1] and model.asked == 3
+
+
+LISTS: list[tuple[str, str, list[Any]]] = [
+    ("by number", '{"1": {"yes": true}, "2": {"yes": false}}', [True, False]),
+    ("in any order", '{"2": {"yes": false}, "1": {"yes": true}}', [True, False]),
+    ("one missing", '{"2": {"yes": false}}', [None, False]),
+    ("one unreadable", '{"1": {"yes": "maybe"}, "2": false}', [None, False]),
+    ("a list", '[{"yes": true}, {"yes": false}]', [True, False]),
+    ("a list in an object", '{"answers": [true, false]}', [True, False]),
+    ("a row of objects", '1. {"yes": true}\n2. {"yes": false}', [True, False]),
+    ("numbered lines", "1. Yes.\n2) no", [True, False]),
+    ("too short a list", "[true]", [None, None]),
+    ("prose", "I would rather not.", [None, None]),
+    ("nonsense", "[" * 3000, [None, None]),
+    ("a number too large", '{"' + "9" * 5000 + '": true}', [None, None]),
+]
+
+
+@pytest.mark.parametrize("what", LISTS, ids=[r[0] for r in LISTS])
+def test_lists_of_answers_are_read_tolerantly(what: tuple[str, str, list[Any]]) -> None:
+    _, reply, wanted = what
+    several = Several(frames=(), items=(SameObject(frames=(), first=CUP, second=CUP),) * 2)
+    answer = Templates("default").read(several, reply)
+    got = [None, None] if answer is None else answer.items  # type: ignore[attr-defined]
+    assert [None if a is None else a.yes for a in got] == wanted
+
+
+def _shown(*times: int) -> tuple[Frame, ...]:
+    return tuple(Frame(video="f" * 64, at=at) for at in times)
+
+
+def test_requests_about_the_same_keyframes_are_asked_together() -> None:
+    """At most so many; what a list does not answer is asked again by itself."""
+    asked: list[Prompt] = []
+
+    def say(prompt: Prompt, seed: int) -> str:
+        asked.append(prompt)
+        if prompt.items == 1:
+            return '{"kind": "dynamic"}'
+        numbers = range(1, prompt.items + (1 if prompt.frames == _shown(0) else 0))
+        return json.dumps({str(n): {"kind": "static"} for n in numbers})
+
+    things = [Mention(label=f"thing {i}") for i in range(7)]
+    requests: list[Request] = [Classify(frames=_shown(0), target=m) for m in things]
+    requests += [Classify(frames=_shown(5), target=m) for m in things[:3]]
+    requests += [Event(frames=_shown(0)), requests[0]]
+    model = Speaker(say)
+    asker = Asker(model, Templates("default"), Pictures(), together=4)
+    replies = asker.ask(requests)
+    assert [p.items for p in asked] == [4, 3, 1, 3, 1]  # by keyframes, then what was missing
+    kinds = [r.read[0].kind if r.read else None for r in replies]
+    assert kinds == ["static"] * 7 + ["static", "static", "dynamic", None, "static"]
+    assert len({r.key for r in replies[:7]}) == 2 and replies[-1] == replies[0]
+    assert dict(asker.counts)["asked again by themselves"] == 1
+    assert "thing 0" in asked[0].text and asked[0].text.count("Answer with a JSON object") == 1
+    assert asked[0].schema is not None and asked[0].schema["required"] == ["1", "2", "3", "4"]
+
+
+def test_a_set_of_templates_that_mixes_forms_asks_one_by_one(tmp_path: Path) -> None:
+    (tmp_path / "classify.jinja").write_text("{#- answer: words -#}\nmoves?", "utf-8")
+    own = Templates(f"{tmp_path}/")
+    assert own.most(Classify(frames=(), target=CUP)) == 1
+    assert own.most(Describe(frames=(), target=CUP)) > 1
+    (tmp_path / "several.jinja").write_text("{#- answer: json -#}\n{{ targets }}", "utf-8")
+    with pytest.raises(TemplateError, match="targets"):
+        Templates(f"{tmp_path}/")
 
 
 def test_votes_are_counted_once_a_ballot() -> None:
@@ -200,81 +269,37 @@ def test_votes_are_counted_once_a_ballot() -> None:
 
 def test_a_cassette_plays_what_was_recorded(tmp_path: Path) -> None:
     path = tmp_path / "cassette.jsonl"
-    parrot = Parrot('{"event": "it rains"}')
+    model = parrot('{"event": "it rains"}')
     prompts = [Prompt("a" * 12, "event", "What?", (), 0.0, (1,))]
-    assert Replay(path, parrot).generate(prompts, Pictures()) == [['{"event": "it rains"}']]
-    assert Replay(path).generate(prompts, Pictures()) == [['{"event": "it rains"}']]
-    Replay(path, parrot).generate(prompts, Pictures())
-    assert parrot.asked == 1
+    assert said(Replay(path, Recorded(model)), prompts) == [['{"event": "it rains"}']]
+    assert said(Replay(path), prompts) == [['{"event": "it rains"}']]
+    said(Replay(path, Recorded(model)), prompts)
+    assert model.asked == 1
     other = [Prompt("b" * 12, "event", "What now?", (), 0.0, (1,))]
     with pytest.raises(StepcError) as error:
-        Replay(path).generate(other, Pictures())
+        said(Replay(path), other)
     assert error.value.diagnostics[0].code == "M001"
     assert "'What?'" in (error.value.diagnostics[0].help or "")
+
+
+def test_what_is_redacted_is_neither_kept_nor_gone_on_with(tmp_path: Path) -> None:
+    path = tmp_path / "cassette.jsonl"
+    plate = re.compile(r"[A-Z]+-[A-Z]+ \d+")
+    model = parrot('{"event": "a car, B-XY 123, stops"}')
+    prompts = [Prompt("a" * 12, "event", "Who is B-XY 123?", (), 0.0, (1,))]
+    got = said(Replay(path, Recorded(model, redact=[plate])), prompts)
+    assert got == said(Replay(path), prompts) == [['{"event": "a car, [redacted], stops"}']]
+    assert "XY" not in path.read_text("utf-8")
 
 
 # --- transformers ------------------------------------------------------------------------
 
 
-def _idefics3(folder: Path) -> None:
-    torch.manual_seed(0)
-    make_processor().save_pretrained(folder)
-    make_model().save_pretrained(folder)
-
-
-def _llava(folder: Path) -> None:
-    """Another architecture, from the library's parts: CLIP, a projector and Llama."""
-    from transformers import (
-        CLIPVisionConfig,
-        LlamaConfig,
-        LlavaConfig,
-        LlavaForConditionalGeneration,
-        LlavaProcessor,
-    )
-    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
-
-    torch.manual_seed(0)
-    own = make_processor()
-    words = len(own.tokenizer)
-    image = own.tokenizer.convert_tokens_to_ids("<image>")
-    config = LlavaConfig(
-        vision_config=CLIPVisionConfig(
-            hidden_size=32,
-            intermediate_size=64,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            image_size=32,
-            patch_size=8,
-        ),
-        text_config=LlamaConfig(
-            vocab_size=words,
-            hidden_size=32,
-            intermediate_size=64,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-        ),
-        image_token_index=image,
-        vision_feature_layer=-1,
-    )
-    LlavaForConditionalGeneration(config).save_pretrained(folder)
-    side = {"height": 32, "width": 32}
-    LlavaProcessor(
-        image_processor=CLIPImageProcessorPil(
-            size=side, crop_size=side, do_center_crop=False, do_resize=True
-        ),
-        tokenizer=own.tokenizer,
-        patch_size=8,
-        vision_feature_select_strategy="default",
-        num_additional_image_tokens=1,
-        chat_template=own.chat_template,
-    ).save_pretrained(folder)
-
-
-@pytest.mark.parametrize("make", [_idefics3, _llava])
+@pytest.mark.parametrize("family", families.PLAIN)
 def test_a_model_from_a_folder_is_asked_with_the_default_templates(
-    make: Any, tmp_path: Path
+    family: str, tmp_path: Path
 ) -> None:
-    make(tmp_path / "tiny")
+    families.make(family, tmp_path / "tiny")
     source = probe(footage("carphone_pristine.mp4"))
     pictures = Pictures()
     pictures.add(source)
@@ -292,19 +317,19 @@ def test_a_model_from_a_folder_is_asked_with_the_default_templates(
 
 
 def test_a_sample_depends_on_its_prompt_and_seed_alone(tmp_path: Path) -> None:
-    _idefics3(tmp_path / "tiny")
+    families.make("idefics3", tmp_path / "tiny")
     model = TransformersModel(str(tmp_path / "tiny"))
     prompts = [
         Prompt(str(i), "classify", f"what is the {w} ?", (), 0.9, (5, 6, 7))
         for i, w in enumerate(["circle", "square left of the ring", "star"])
     ]
-    together = model.generate(prompts, Pictures())
+    together = said(model, prompts)
     model.batch = 1
-    alone = [model.generate([p], Pictures())[0] for p in reversed(prompts)]
+    alone = [said(model, [p])[0] for p in reversed(prompts)]
     assert together == alone[::-1]
     assert len({t for texts in together for t in texts}) > 3
     fewer = Prompt("0", "classify", prompts[0].text, (), 0.9, (6,))
-    assert model.generate([fewer], Pictures())[0] == [together[0][1]]
+    assert said(model, [fewer])[0] == [together[0][1]]
 
 
 def test_a_packed_lesson_is_the_lesson_alone() -> None:
@@ -346,17 +371,85 @@ def test_lessons_are_what_passes_ask() -> None:
     for pack in made:
         for request, reply in pack.lessons:
             seen.add(request.name)
-            assert templates.read(request, reply) is not None, (request, reply)
+            answer = templates.read(request, reply)
+            assert answer is not None, (request, reply)
+            assert all(getattr(answer, "items", [True])), (request, reply)
             for text in (templates.render(request), reply):
                 ids = packer.tokenizer(text, add_special_tokens=False)["input_ids"]
                 assert unknown not in ids, text
-    assert seen == set(REQUESTS)
+    assert seen == {*REQUESTS, "several"}
+
+
+def test_how_a_model_is_loaded(tmp_path: Path) -> None:
+    """Type of numbers, attention, an adapter: each is passed on, and what is made depends on it."""
+    import peft
+    from transformers import AutoModelForImageTextToText
+
+    where = families.make("llava", tmp_path / "tiny")
+    prompts = [Prompt("0", "classify", "what is it?", (), 1.0, (1, 2))]
+    plain = TransformersModel(where)
+    half = TransformersModel(where, Local(dtype="bfloat16", attention="eager", batch=1))
+    assert half.model.dtype == torch.bfloat16 and half.batch == 1
+    assert half.model.config._attn_implementation == "eager"
+    assert plain.model.config._attn_implementation != "eager"
+    base = AutoModelForImageTextToText.from_pretrained(where)
+    lora = peft.LoraConfig(target_modules=["q_proj", "v_proj"], init_lora_weights=False)
+    peft.get_peft_model(base, lora).save_pretrained(tmp_path / "lora")
+    taught = TransformersModel(where, Local(adapter=str(tmp_path / "lora")))
+    assert said(taught, prompts) != said(plain, prompts)
+    assert taught.identity.startswith(plain.identity + "+lora@sha256:")
+
+
+@pytest.mark.parametrize(
+    ("local", "said_of_it"),
+    [
+        (Local(dtype="int7"), "no dtype"),
+        (Local(bits=3), "4 or 8 bits"),
+        (Local(bits=4), "it needs bitsandbytes"),
+        (Local(attention="flash_attention_2"), "it needs flashattention"),
+        (Local(device="nowhere"), "device"),
+        (Local(adapter="/nowhere"), "--adapter"),
+    ],
+    ids=str,
+)
+def test_a_model_that_cannot_be_loaded_so_says_why(
+    local: Local, said_of_it: str, tmp_path: Path
+) -> None:
+    where = families.make("llava", tmp_path / "tiny")
+    with pytest.raises(StepcError) as error:
+        TransformersModel(where, local)
+    assert error.value.diagnostics[0].code == "M004"
+    assert said_of_it in error.value.diagnostics[0].text()
+
+
+def test_a_family_that_needs_torchvision_says_so(tmp_path: Path) -> None:
+    """As its folders are: what they hold is read before anything is loaded."""
+    kinds = {"image_processor_type": "Qwen2VLImageProcessor"}
+    videos = {"video_processor_type": "Qwen2VLVideoProcessor"}
+    processor = {"processor_class": "Qwen2_5_VLProcessor"}
+    config = {"model_type": "qwen2_5_vl", "architectures": ["Qwen2_5_VLForConditionalGeneration"]}
+    families.tokenizer().save_pretrained(tmp_path)
+    for name, data in {
+        "preprocessor_config.json": {**kinds, **processor},
+        "video_preprocessor_config.json": {**videos, **processor},
+        "config.json": config,
+    }.items():
+        (tmp_path / name).write_text(json.dumps(data), "utf-8")
+    with pytest.raises(StepcError) as error:
+        TransformersModel(str(tmp_path))
+    text = error.value.diagnostics[0].text()
+    assert "M004" in text and "needs torchvision" in text and "stepc[video]" in text
 
 
 def test_settings_of_a_model_folder(tmp_path: Path) -> None:
-    _idefics3(tmp_path / "tiny")
-    (tmp_path / "tiny" / "stepc.json").write_text(json.dumps({"templates": "compact"}))
-    assert TransformersModel(str(tmp_path / "tiny")).templates == "compact"
+    families.make("idefics3", tmp_path / "tiny")
+    (tmp_path / "tiny" / "stepc.json").write_text('{"templates": "compact", "together": 3}')
+    model = TransformersModel(str(tmp_path / "tiny"))
+    assert (model.templates, model.together) == ("compact", 3)
+    (tmp_path / "tiny" / "stepc.json").write_text('{"tempaltes": "compact"}')
+    with pytest.raises(StepcError) as error:
+        TransformersModel(str(tmp_path / "tiny"))
+    assert "stepc.json" in error.value.diagnostics[0].text()
 
 
 def test_a_folder_of_templates_may_hold_a_few_and_is_checked_first(tmp_path: Path) -> None:
@@ -384,43 +477,9 @@ def test_schemas_are_closed_and_take_what_is_answered(name: str) -> None:
     assert sent["additionalProperties"] is False
 
 
-def _bytes(folder: Path) -> None:
-    """The tiny LLaVA with a tokenizer of bytes, which can say anything."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import LlavaForConditionalGeneration, LlavaProcessor, PreTrainedTokenizerFast
-
-    _llava(folder)
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocab = {c: i for i, c in enumerate(["<pad>", "</s>", "<image>", *alphabet])}
-    made = Tokenizer(models.BPE(vocab=vocab, merges=[]))
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    made.decoder = decoders.ByteLevel()
-    made.add_special_tokens(["<pad>", "</s>", "<image>"])
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=made,
-        pad_token="<pad>",
-        eos_token="</s>",
-        extra_special_tokens={"image_token": "<image>"},
-    )
-    processor = LlavaProcessor.from_pretrained(folder)
-    LlavaProcessor(
-        image_processor=processor.image_processor,
-        tokenizer=tokenizer,
-        patch_size=8,
-        vision_feature_select_strategy="default",
-        num_additional_image_tokens=1,
-        chat_template=processor.chat_template,
-    ).save_pretrained(folder)
-    model = LlavaForConditionalGeneration.from_pretrained(folder)
-    model.resize_token_embeddings(len(vocab))
-    model.config.image_token_index = model.config.image_token_id = 2
-    model.generation_config.eos_token_id, model.generation_config.pad_token_id = 1, 0
-    model.save_pretrained(folder)
-
-
 def test_a_model_that_knows_nothing_answers_in_the_form_asked_for(tmp_path: Path) -> None:
     """Random weights, and still each reply is JSON of its request's schema, as far as it goes."""
-    _bytes(tmp_path / "tiny")
+    families.make("llava", tmp_path / "tiny")
     model = TransformersModel(str(tmp_path / "tiny"))
     assert model.grammars is not None
     asker = Asker(model, Templates("default"), Pictures(), 3)
@@ -428,7 +487,38 @@ def test_a_model_that_knows_nothing_answers_in_the_form_asked_for(tmp_path: Path
     replies = asker.ask(requests, samples=4, temperature=1.0)
     assert all(len(r.read) == 4 for r in replies)
     model.grammars = None
+    asker.forget()
     assert not any(r.read for r in asker.ask(requests, samples=4, temperature=1.0))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(
+                ["1", "2", "answers", "objects", "attributes", "yes", "kind", "text", "x"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+"""What JSON a model may come up with; some keys are those that are asked for."""
+
+
+@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.sampled_from(ONE_OF_EACH), st.sampled_from(["compact", "default"]), st.booleans(),
+       st.text(max_size=80) | JSON.map(json.dumps))  # fmt: skip
+def test_whatever_a_reply_is_it_is_read_or_not(
+    request_: Request, name: str, several: bool, reply: str
+) -> None:
+    asked = Several(frames=(), items=(request_,) * 2) if several else request_
+    answer = SETS[name].read(asked, reply)
+    assert answer is None or isinstance(answer, asked.answer)
+    if isinstance(answer, Answers):
+        assert all(a is None or isinstance(a, request_.answer) for a in answer.items)
 
 
 JUNK = ["{", "}", "[", '"', ",", ":", "\x00", "\ud83d", "null", "```"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import drawn
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from speaking import Speaker
 from test_golden import GOLDEN
 
 from stepc.compile import split_pipeline
@@ -20,7 +20,7 @@ from stepc.diagnostics import StepcError
 from stepc.ir import types as t
 from stepc.ir.text import read, write
 from stepc.ir.verify import verify
-from stepc.model.ask import Asker, Prompt
+from stepc.model.ask import Asker
 from stepc.model.prompts import Templates
 from stepc.passes.sample import census
 from stepc.pipeline import (
@@ -179,17 +179,12 @@ def test_passes_are_found_by_their_files(monkeypatch: pytest.MonkeyPatch, tmp_pa
         pass_names.cache_clear()
 
 
-class _Babble:
+class _Babble(Speaker):
     """A model that answers every request with a random mixture of what it was told."""
 
-    identity = "babble@1"
-    templates = "default"
-
     def __init__(self, seed: int) -> None:
+        super().__init__(lambda p, _: self._say(p.text))
         self.rng = random.Random(seed)
-
-    def generate(self, prompts: Sequence[Prompt], pictures: Pictures) -> list[list[str]]:
-        return [[self._say(p.text) for _ in p.seeds] for p in prompts]
 
     def _say(self, told: str) -> str:
         lines = [line.strip(" -*\"'") for line in told.splitlines() if line.strip()]

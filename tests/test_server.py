@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import http.client
 import json
@@ -15,15 +16,23 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import av
+import numpy as np
 import pytest
+from speaking import said
 
 from stepc.compile import Compiler, Order, compile_corpus
 from stepc.diagnostics import Diagnostic, StepcError
 from stepc.ir.text import write
-from stepc.model.ask import Prompt
+from stepc.ir.types import Frame
+from stepc.model.ask import Asker, Prompt
+from stepc.model.load import Choice
+from stepc.model.prompts import Templates
+from stepc.model.requests import Classify, Event, Mention, Motion, Narrate, Request, SameObject
 from stepc.model.server import Server, ServerModel, _wait
 from stepc.model.transformers import embedded_folder
 from stepc.pipeline import run
@@ -46,9 +55,9 @@ def free_port() -> int:
         return int(s.getsockname()[1])
 
 
-@pytest.fixture(scope="module")
-def served() -> Iterator[int]:
-    """The port of `transformers serve` with the embedded model."""
+@contextlib.contextmanager
+def serving() -> Iterator[int]:
+    """`transformers serve` with the embedded model, while it is wanted; its port."""
     port = free_port()
     command = [Path(sys.executable).with_name("transformers"), "serve", embedded_folder()]
     process = subprocess.Popen(
@@ -67,6 +76,28 @@ def served() -> Iterator[int]:
                     break
             except OSError:
                 time.sleep(0.2)
+        yield port
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[int]:
+    """The port of `transformers serve` with the embedded model."""
+    with serving() as port:
+        yield port
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port of llama.cpp's server with a tiny model that sees."""
+    port = free_port()
+    folder = tmp_path_factory.mktemp("llama")
+    command = [sys.executable, Path(__file__).with_name("llama.py"), folder, str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    try:
+        assert process.stdout is not None and b"http://" in process.stdout.readline()
         yield port
     finally:
         process.kill()
@@ -118,7 +149,7 @@ class Proxy:
             case "drop":
                 return
             case "stall":
-                time.sleep(1.5)
+                time.sleep(5)
             case "429" | "503":
                 self._send(to, int(way), b'{"error": {"message": "busy"}}', {"Retry-After": "0.02"})
             case "html":
@@ -173,10 +204,18 @@ class Proxy:
         to.wfile.write(body)
 
 
+class Greys(Pictures):
+    """Every frame a grey of its own."""
+
+    def at(self, frame: Frame) -> Any:
+        """40 by 60 pixels."""
+        return np.full((40, 60, 3), frame.at // 20 % 255, np.uint8)
+
+
 def _order(pipeline: str, model: str, server: Server | None = None, **more: Any) -> Order:
     text = builtin("step")
-    server = server or Server()
-    return Order(pipeline, "", text, "step.step", model, templates="compact", server=server, **more)
+    choice = Choice(model, "compact", server=server or Server(), together=1, **more)
+    return Order(pipeline, "", text, "step.step", choice)
 
 
 def _dumped(film: Path, order: Order) -> str:
@@ -195,7 +234,7 @@ def test_whatever_goes_wrong_on_the_way_no_call_is_lost_nor_paid_twice(
     film: Path, served: int, tmp_path: Path
 ) -> None:
     proxy = Proxy(served)
-    server = Server(proxy.url, at_once=8, pictures="png", timeout=1.0, wait=0.01, attempts=30)
+    server = Server(proxy.url, at_once=8, pictures="png", timeout=4.0, wait=0.01, attempts=30)
     tape = tmp_path / "calls.jsonl"
     got = _dumped(film, _order(PARSED, NAME, server, record=tape))
     assert got == _dumped(film, _order(PARSED, "embedded"))
@@ -218,7 +257,7 @@ def _prompts(number: int, samples: int = 1, schema: dict[str, Any] | None = None
 def test_several_samples_of_a_server_that_gives_one() -> None:
     proxy = Proxy(None, often=0)
     model = ServerModel("m", Server(proxy.url))
-    assert model.generate(_prompts(1, 3), Pictures()) == [["SAY 0"] * 3]
+    assert said(model, _prompts(1, 3)) == [["SAY 0"] * 3]
     assert [p.get("n", 1) for p in proxy.passed] == [3, 1, 1]
     assert [p["seed"] for p in proxy.passed] == [0, 1, 2]
     assert model.spent.tokens_in == 30 and model.spent.tokens_out == 15
@@ -234,23 +273,84 @@ def test_a_schema_is_sent_until_it_is_refused() -> None:
     proxy = Plain(None, often=0)
     model = ServerModel("m", Server(proxy.url, at_once=1))
     schema = {"type": "object"}
-    assert model.generate(_prompts(2, schema=schema), Pictures()) == [["SAY 0"], ["SAY 1"]]
+    assert said(model, _prompts(2, schema=schema)) == [["SAY 0"], ["SAY 1"]]
     forms = [p.get("response_format", {}).get("type") for p in proxy.passed]
     assert forms == ["json_schema", "json_object", None, None]
+
+
+def test_another_make_of_server_holds_replies_to_their_schema(llama: int) -> None:
+    """llama.cpp: pictures, n, json_schema, lists; 500 where a reply is cut off; no videos."""
+    model = ServerModel("tiny", Server(f"http://127.0.0.1:{llama}/v1", at_once=2, wait=0.01))
+    frames = tuple(Frame(video="f" * 64, at=at) for at in (0, 800, 2000))
+    cup = Mention(label="cup")
+    requests: list[Request] = [
+        *(Classify(frames=frames[:1], target=Mention(label=x)) for x in ("cup", "man", "dog")),
+        *(SameObject(frames=frames[:2], first=cup, second=Mention(label=x)) for x in "abc"),
+        Event(frames=frames),
+        Narrate(frames=frames[:1]),
+    ]
+
+    def asked(video: bool, together: int) -> list[Any]:
+        asker = Asker(model, Templates("default"), Greys(), together=together, video=video)
+        replies = asker.ask(requests, samples=2, temperature=1.0)
+        assert len(replies) == 8 and asker.tally.tokens_in > 500
+        return replies[:6]
+
+    for replies in (asked(False, 1), asked(False, 8), asked(True, 1)):
+        assert sum(len(r.read) for r in replies) >= 9  # the others end in the middle
+    assert model.many and not model.video
+    assert model.form == 0  # what was cut off was asked for in other ways, the rest was not
+
+
+def test_a_clip_is_sent_as_a_video_to_a_server_that_takes_it() -> None:
+    """An MP4 with the times of the keyframes; pictures where it is refused, and ever after."""
+
+    class Picky(Proxy):
+        def stub(self, asked: dict[str, Any]) -> tuple[int, bytes]:
+            kinds = [part["type"] for part in asked["messages"][0]["content"]]
+            if self.ways == ("no",) and "video_url" in kinds:
+                return 400, b'{"error": {"message": "what is a video_url?"}}'
+            return super().stub(asked)
+
+    times = (0, 800, 2000)
+    frames = tuple(Frame(video="f" * 64, at=at) for at in times)
+    cup = Mention(label="cup")
+    requests: list[Request] = [
+        Event(frames=frames),
+        Motion(frames=frames[:2], target=cup),
+        SameObject(frames=frames[:2], first=cup, second=cup),
+    ]
+    sent = {}
+    for ways in (("yes",), ("no",)):
+        proxy = Picky(None, ways=ways, often=0)
+        model = ServerModel("m", Server(proxy.url, at_once=1))
+        Asker(model, Templates("default"), Greys(), video=True).ask(requests)
+        sent[ways[0]] = [
+            [part["type"] for part in p["messages"][0]["content"]] for p in proxy.passed
+        ]
+        if ways == ("yes",):
+            url = proxy.passed[-1]["messages"][0]["content"][0]["video_url"]["url"]
+            with av.open(BytesIO(base64.b64decode(url.partition(",")[2]))) as film:
+                shown = [round(float(f.pts * f.time_base) * 1000) for f in film.decode(video=0)]
+            assert shown == list(times)
+    pictures = ["image_url", "image_url", "text"]
+    video = ["video_url", "text"]
+    assert sent["yes"] == [video, pictures, video]  # what is asked of the same keyframes together
+    assert sent["no"] == [video, pictures, pictures, ["image_url", *pictures]]
 
 
 def test_a_budget_stops_and_the_next_run_goes_on(film: Path, served: int, tmp_path: Path) -> None:
     proxy = Proxy(served, often=0)
     tape = tmp_path / "calls.jsonl"
-    said: list[Diagnostic] = []
+    wrong: list[Diagnostic] = []
 
     def compiled(server: Server) -> Any:
         order = _order(WHOLE, NAME, server, record=tape)
-        return compile_corpus([film], tmp_path / "out", order, say=said.append,
+        return compile_corpus([film], tmp_path / "out", order, say=wrong.append,
                               progress=lambda *a: None)  # fmt: skip
 
     small = Server(proxy.url, at_once=4, pictures="png", max_requests=40)
-    assert compiled(small).stopped and [d.code for d in said] == ["M009"]
+    assert compiled(small).stopped and [d.code for d in wrong] == ["M009"]
     assert len(proxy.passed) == 40 == len(tape.read_bytes().splitlines()) - 1
     summary = compiled(Server(proxy.url, at_once=4, pictures="png"))
     assert summary.compiled == 1 and not summary.stopped
@@ -259,15 +359,14 @@ def test_a_budget_stops_and_the_next_run_goes_on(film: Path, served: int, tmp_pa
 
 
 @pytest.mark.parametrize(
-    "limit", [{"max_tokens": 100}, {"max_cost": 100 * 1e-6, "price_in": 1.0, "price_out": 1.0}]
+    "limit", [{"max_tokens": 100}, {"max_cost": 100 * 1e-6, "prices": (1.0, 1.0)}]
 )
 def test_budgets_of_tokens_and_of_money(limit: dict[str, Any]) -> None:
     proxy = Proxy(None, often=0)
     model = ServerModel("m", Server(proxy.url, at_once=1, **limit))
     kept: list[str] = []
-    model.keep = lambda prompt, texts: kept.append(prompt.key)
     with pytest.raises(StepcError) as error:
-        model.generate(_prompts(20), Pictures())
+        model.generate(_prompts(20), Pictures(), lambda call: kept.append(call.prompt.key))
     assert error.value.diagnostics[0].code == "M009"
     assert len(kept) == 7  # of 15 tokens each
 
@@ -281,14 +380,16 @@ def test_the_key_goes_nowhere_but_to_the_server(
 
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
     proxy = Strict(None, often=0)
-    tape, said = tmp_path / "calls.jsonl", list[Diagnostic]()
+    tape, wrong = tmp_path / "calls.jsonl", list[Diagnostic]()
     order = _order(WHOLE, "openai:m", Server(proxy.url), record=tape)
-    summary = compile_corpus([film], tmp_path / "out", order, say=said.append,
+    summary = compile_corpus([film], tmp_path / "out", order, say=wrong.append,
                              progress=lambda *a: None)  # fmt: skip
-    assert summary.stopped and [d.code for d in said] == ["M008"]
+    assert summary.stopped and [d.code for d in wrong] == ["M008"]
     assert proxy.keys == {f"Bearer {SECRET}"}
     files = [p.read_text("utf-8") for p in tmp_path.rglob("*") if p.is_file()]
-    assert not any(SECRET[:12] in text for text in [*files, repr(order), *(d.text() for d in said)])
+    assert not any(
+        SECRET[:12] in text for text in [*files, repr(order), *(d.text() for d in wrong)]
+    )
 
 
 def test_what_cannot_be_asked_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -299,7 +400,7 @@ def test_what_cannot_be_asked_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert error.value.diagnostics[0].code == "M007"
     nobody = Server(f"http://127.0.0.1:{free_port()}/v1", attempts=2, wait=0.01)
     with pytest.raises(StepcError) as error:
-        ServerModel("m", nobody).generate(_prompts(3), Pictures())
+        said(ServerModel("m", nobody), _prompts(3))
     assert error.value.diagnostics[0].code == "M008"
 
     class Short(Proxy):
@@ -307,23 +408,24 @@ def test_what_cannot_be_asked_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
             return 400, b'{"error": {"message": "too long"}}'
 
     with pytest.raises(StepcError) as error:
-        ServerModel("m", Server(Short(None, often=0).url)).generate(_prompts(1), Pictures())
+        said(ServerModel("m", Server(Short(None, often=0).url)), _prompts(1))
     assert error.value.diagnostics[0].code == "M010"
 
 
 def test_each_call_is_traced(film: Path, tmp_path: Path) -> None:
     proxy = Proxy(None, ways=("503",), often=0.3)
-    trace, said = tmp_path / "trace.jsonl", list[Diagnostic]()
-    server = Server(proxy.url, wait=0.001, attempts=30, price_in=1.0)
+    trace, wrong = tmp_path / "trace.jsonl", list[Diagnostic]()
+    server = Server(proxy.url, wait=0.001, attempts=30, prices=(1.0, 0.0))
     order = _order(WHOLE, "openai:m", server, trace=trace, record=tmp_path / "calls.jsonl")
-    summary = compile_corpus([film], tmp_path / "out", order, say=said.append,
+    summary = compile_corpus([film], tmp_path / "out", order, say=wrong.append,
                              progress=lambda *a: None)  # fmt: skip
     rows = [json.loads(line) for line in trace.read_bytes().splitlines()]
     assert sum(row.get("tokens_in", 0) for row in rows) == 10 * len(proxy.passed)
     assert sum(row.get("retries", 0) for row in rows) == proxy.done["503"] > 0
     assert {"narrate", "list_objects"} <= {row["request"] for row in rows}
     assert all(row["seconds"] > 0 and row["pictures"] == 1 for row in rows[:2])
-    assert f"{proxy.done['503']} made again" in summary.spent and "cost" in summary.spent
+    told = summary.tally.text((1.0, 0.0))
+    assert f"{proxy.done['503']} made again" in told and "cost" in told and "tokens/s" in told
 
 
 def test_how_long_a_server_asks_to_wait() -> None:

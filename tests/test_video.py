@@ -16,6 +16,7 @@ from test_golden import footage
 from stepc.compile import Compiler, Order, split_pipeline
 from stepc.ir import types as t
 from stepc.ir.types import Frame
+from stepc.model.load import Choice
 from stepc.pipeline import run
 from stepc.spec.parse import builtin
 from stepc.video import Pictures, frames, probe
@@ -32,7 +33,7 @@ def _numbered(count: int, height: int = 64, width: int = 96) -> list[np.ndarray]
 
 
 def _compiled(path: Path, pipeline: str) -> t.Clips:
-    compiler = Compiler(Order(pipeline, "", builtin("step"), "step.step", "replay:none"))
+    compiler = Compiler(Order(pipeline, "", builtin("step"), "step.step", Choice("replay:none")))
     unit: t.Unit = compiler.start(path)
     for done in run(split_pipeline(pipeline)[0], unit, compiler.tools()):
         unit = done.unit

@@ -90,7 +90,7 @@ def test_the_embedded_model_knows_its_world(tmp_path: Path) -> None:
     film = make_film(random.Random("unseen"), 2)
     write(film, tmp_path / "film.mp4")
     pipeline = DEFAULT.split(",sample")[0]
-    compiler = Compiler(Order(pipeline, "", builtin("step"), "step.step", "embedded"))
+    compiler = Compiler(Order(pipeline, "", builtin("step"), "step.step"))
     unit: t.Unit = compiler.start(tmp_path / "film.mp4")
     for done in run(split_pipeline(pipeline)[0], unit, compiler.tools()):
         unit = done.unit

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,8 +20,16 @@ from stepc.diagnostics import Statistics
 from stepc.ir.meaning import normal
 from stepc.ir.types import Frame, Fsg, Origin, Trust
 from stepc.model.prompts import Templates
-from stepc.model.requests import Answer, Mention, Request
+from stepc.model.requests import Mention, Request, Several
 from stepc.video import Pictures
+
+Together = int | dict[str, int]
+"""The most requests about the same keyframes in one call; by their name, where that differs."""
+
+
+def in_one(together: Together, request: str) -> int:
+    """How many of these requests may be asked in one call."""
+    return together if isinstance(together, int) else together.get(request, 1)
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,25 @@ class Prompt:
     seeds: tuple[int, ...]
     schema: dict[str, Any] | None = None
     """The JSON schema of a reply, where the template asks for JSON."""
+    items: int = 1
+    """How many requests of that name it holds."""
+    video: bool = False
+    """Whether the keyframes are shown as a video, with their times, instead of pictures."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """A call that was answered."""
+
+    prompt: Prompt
+    texts: tuple[str, ...]
+    """One a seed."""
+    seconds: float = 0.0
+    """How long it took; of a call in a batch, its share."""
+    tokens_in: int = 0
+    tokens_out: int = 0
+    retries: int = 0
+    """How often it had to be made again."""
 
 
 class Backend(Protocol):
@@ -47,9 +74,59 @@ class Backend(Protocol):
     """What the manifest calls the model: its name and a hash of its weights."""
     templates: str
     """The set of templates it is spoken to with, unless the user names another."""
+    together: Together
+    """How many requests about the same keyframes it answers well in one call."""
 
-    def generate(self, prompts: Sequence[Prompt], pictures: Pictures) -> list[list[str]]:
-        """For each prompt one text a seed; a prompt's texts depend on nothing but it."""
+    def generate(
+        self, prompts: Iterable[Prompt], pictures: Pictures, done: Callable[[Done], None]
+    ) -> None:
+        """Answer each prompt, in whatever order; `done` is told of each as soon as it is.
+
+        A prompt's texts depend on nothing but it.
+        """
+
+
+@dataclass
+class Tally:
+    """What a model was asked so far."""
+
+    calls: int = 0
+    left: int = 0
+    """Calls that are waiting."""
+    replies: int = 0
+    unread: int = 0
+    """Replies that could not be read."""
+    retries: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    seconds: float = 0.0
+    """Spent waiting for the model."""
+
+    def add(self, other: Tally) -> None:
+        """Count what another counted."""
+        for name in vars(self):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+    def cost(self, prices: tuple[float, float]) -> float:
+        """At prices of a million tokens sent and received."""
+        return (self.tokens_in * prices[0] + self.tokens_out * prices[1]) / 1e6
+
+    def text(self, prices: tuple[float, float] = (0.0, 0.0)) -> str:
+        """In words: calls done and left, tokens, their speed, cost, errors."""
+        parts = [f"{self.calls:,} calls"]
+        if self.left:
+            parts.append(f"{self.left:,} left")
+        parts.append(f"{self.tokens_in:,} tokens in, {self.tokens_out:,} out")
+        if self.seconds > 0:
+            parts.append(f"{(self.tokens_in + self.tokens_out) / self.seconds:,.0f} tokens/s")
+        if any(prices):
+            parts.append(f"a cost of {self.cost(prices):.2f}")
+        if self.retries:
+            share = self.retries / (self.calls + self.retries)
+            parts.append(f"{self.retries:,} made again ({share:.1%})")
+        if self.unread:
+            parts.append(f"{self.unread / self.replies:.1%} of the replies unreadable")
+        return ", ".join(parts)
 
 
 @dataclass(frozen=True)
@@ -57,6 +134,7 @@ class Reply:
     """The typed answers to one request; None for a sample that could not be read."""
 
     key: str
+    """Of the call that gave them."""
     answers: tuple[Any, ...]
 
     @property
@@ -76,51 +154,121 @@ class Asker:
     counts: Statistics = field(default_factory=Statistics)
     trace: Path | None = None
     """A file of JSON lines: each call, what it was about, how long it took, what became of it."""
+    together: Together = 1
+    """The most requests of one kind about the same keyframes that are asked in one call."""
+    video: bool = False
+    """Whether keyframes of one clip are shown as a video."""
+    tally: Tally = field(default_factory=Tally)
+    told: Callable[[Tally], None] | None = None
+    """Is told of each call that is done."""
+    _known: dict[str, Reply] = field(default_factory=dict)
 
     def ask(
         self, requests: Sequence[Request], *, samples: int = 1, temperature: float = 0.0
     ) -> list[Reply]:
-        """The replies, in order. Raises StepcError if the model cannot be asked at all."""
+        """The replies, in order. Raises StepcError if the model cannot be asked at all.
+
+        What was asked before is not asked again (until `forget`). Requests about the same
+        keyframes are asked together; those whose answer could not be read then, by themselves.
+        """
         prompts = [self._prompt(r, samples, temperature) for r in requests]
-        different = list({p.key: p for p in prompts}.values())
-        texts: dict[str, list[str]] = {}
-        began = time.perf_counter()
-        if different:
-            given = self.backend.generate(different, self.pictures)
-            texts = {p.key: t for p, t in zip(different, given, strict=True)}
-        self.counts.add("model calls", sum(len(p.seeds) for p in different))
-        replies = []
-        for request, prompt in zip(requests, prompts, strict=True):
-            answers: list[Answer | None] = [
-                self.templates.read(request, text) for text in texts[prompt.key]
-            ]
-            lost = sum(a is None for a in answers)
-            if lost:
-                self.counts.add("votes lost to unreadable replies", lost)
-            replies.append(Reply(prompt.key, tuple(answers)))
-        if self.trace is not None and different:
-            self._traced(different, replies, time.perf_counter() - began)
+        new = {p.key: r for p, r in zip(prompts, requests, strict=True) if p.key not in self._known}
+        self.counts.add("calls spared: asked before", len(prompts) - len(new))
+        single = {p.key: p for p in prompts if p.key in new}
+        lists = self._lists(new)
+        calls: dict[str, tuple[Request, Prompt]] = {}
+        inside: dict[str, list[str]] = {}
+        for keys in lists:
+            several = Several(frames=new[keys[0]].frames, items=tuple(new[k] for k in keys))
+            prompt = self._prompt(several, samples, temperature)
+            calls[prompt.key], inside[prompt.key] = (several, prompt), keys
+        listed = {key for keys in lists for key in keys}
+        calls |= {key: (r, single[key]) for key, r in new.items() if key not in listed}
+        again: dict[str, tuple[Request, Prompt]] = {}
+        for key, answers in self._call(calls).items():
+            for i, one in enumerate(inside.get(key, [key])):
+                if key not in inside:
+                    self._known[one] = Reply(key, answers)
+                elif any(a is None or a.items[i] is None for a in answers):
+                    again[one] = new[one], single[one]
+                else:
+                    self._known[one] = Reply(key, tuple(a.items[i] for a in answers))
+        self.counts.add("asked again by themselves", len(again))
+        self._known |= {key: Reply(key, answers) for key, answers in self._call(again).items()}
+        replies = [self._known[p.key] for p in prompts]
+        for key in new:
+            lost = sum(a is None for a in self._known[key].answers)
+            self.counts.add("votes lost to unreadable replies", lost)
         return replies
 
-    def _traced(self, prompts: list[Prompt], replies: list[Reply], seconds: float) -> None:
-        """Write a line for each call; of a server its own time, else the batch's share."""
-        unread = {r.key: sum(a is None for a in r.answers) for r in replies}
-        calls: dict[str, dict[str, Any]] = getattr(self.backend, "calls", {})
+    def forget(self) -> None:
+        """Begin another video: what was asked is not kept any longer."""
+        self._known.clear()
+
+    def _lists(self, new: dict[str, Request]) -> list[list[str]]:
+        """Keys of requests that are asked together: as many as may be, and at least two."""
+        groups: dict[tuple[str, str, tuple[Frame, ...]], list[str]] = {}
+        for key, r in new.items():
+            groups.setdefault((r.name, r.sort, r.frames), []).append(key)
+        lists = []
+        for keys in groups.values():
+            first = new[keys[0]]
+            most = min(in_one(self.together, first.name), self.templates.most(first))
+            count = -(-len(keys) // most)
+            size = -(-len(keys) // count)  # lists of about the same length
+            lists += [keys[i : i + size] for i in range(0, len(keys), size)]
+        return [keys for keys in lists if len(keys) > 1]
+
+    def _call(self, calls: dict[str, tuple[Request, Prompt]]) -> dict[str, tuple[Any, ...]]:
+        """The answers to each sample of each call, by its key."""
+        given: dict[str, tuple[Any, ...]] = {}
+        began = time.perf_counter()
+        waited = self.tally.seconds
+        self.tally.left += len(calls)
+
+        def done(call: Done) -> None:
+            request, prompt = calls[call.prompt.key]
+            given[prompt.key] = tuple(self.templates.read(request, text) for text in call.texts)
+            unread = sum(a is None for a in given[prompt.key])
+            self.tally.add(Tally(1, -1, len(call.texts), unread, call.retries, call.tokens_in,
+                                 call.tokens_out))  # fmt: skip
+            self.tally.seconds = waited + time.perf_counter() - began
+            if self.trace is not None:
+                self._trace(call, unread)
+            if self.told is not None:
+                self.told(self.tally)
+
+        if calls:  # all that is asked of some keyframes comes together: servers keep the prefix
+            order = sorted((p for _, p in calls.values()), key=lambda p: _shown(p.frames))
+            try:
+                self.backend.generate(order, self.pictures, done)
+            finally:
+                self.tally.left = 0
+        self.counts.add("model calls", len(calls))
+        self.counts.add("model replies", sum(len(p.seeds) for _, p in calls.values()))
+        return given
+
+    def _trace(self, call: Done, unread: int) -> None:
+        p = call.prompt
+        row = {
+            "key": p.key,
+            "request": p.request,
+            "items": p.items,
+            "pictures": len(p.frames),
+            "samples": len(p.seeds),
+            "unread": unread,
+            "seconds": round(call.seconds, 6),
+            "tokens_in": call.tokens_in,
+            "tokens_out": call.tokens_out,
+            "retries": call.retries,
+        }
         with (self.trace or Path()).open("ab") as file:
-            for p in prompts:
-                row = {
-                    "key": p.key,
-                    "request": p.request,
-                    "pictures": len(p.frames),
-                    "samples": len(p.seeds),
-                    "unread": unread[p.key],
-                    "seconds": round(seconds / len(prompts), 6),
-                    **calls.pop(p.key, {}),
-                }
-                file.write(orjson.dumps(row) + b"\n")
+            file.write(orjson.dumps(row) + b"\n")
 
     def _prompt(self, request: Request, samples: int, temperature: float) -> Prompt:
         text = self.templates.render(request)
+        items = request.items if isinstance(request, Several) else (request,)
+        video = self.video and request.clip and len(request.frames) > 1
         asked = {
             "request": request.name,
             "text": text,
@@ -128,6 +276,7 @@ class Asker:
             "samples": samples,
             "temperature": temperature,
             "seed": self.seed,
+            **({"video": True} if video else {}),
         }
         whole = hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()
         seeds = tuple(
@@ -135,7 +284,12 @@ class Asker:
             for i in range(samples)
         )
         schema = self.templates.schema(request)
-        return Prompt(whole[:12], request.name, text, request.frames, temperature, seeds, schema)
+        return Prompt(whole[:12], items[0].name, text, request.frames, temperature, seeds, schema,
+                      len(items), video)  # fmt: skip
+
+
+def _shown(frames: tuple[Frame, ...]) -> tuple[tuple[str, int], ...]:
+    return tuple((f.video, f.at) for f in frames)
 
 
 @dataclass(frozen=True)

@@ -2,50 +2,85 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from stepc.diagnostics import Place, fail
-from stepc.model.ask import Asker, Backend
+from stepc.model.ask import Asker, Backend, Together
 from stepc.model.prompts import TemplateError, Templates
-from stepc.model.replay import Replay
+from stepc.model.replay import Recorded, Replay
 from stepc.model.server import Server, ServerModel
-from stepc.model.transformers import EMBEDDED, TransformersModel
+from stepc.model.transformers import EMBEDDED, TOGETHER, Local, TransformersModel, settings
 from stepc.video import Pictures
 
 
-def load(
-    name: str,
-    pictures: Pictures,
-    *,
-    seed: int = 0,
-    templates: str | None = None,
-    record: Path | None = None,
-    server: Server | None = None,
-    trace: Path | None = None,
-) -> Asker:
-    """The model `name`, ready to be asked.
+@dataclass(frozen=True)
+class Choice:
+    """Which model, and how it is asked."""
 
-    `embedded`, `replay:FILE`, `openai:MODEL` behind a `server`, or a hub id or folder of a
-    `transformers` model; with `record` its calls are kept in a cassette. Raises StepcError
-    (M002-M005, M007).
-    """
+    name: str = EMBEDDED
+    """`embedded`, `replay:FILE`, `openai:MODEL` behind a server, or a hub id or folder."""
+    templates: str | None = None
+    """A set or a folder of them; without, the model's own."""
+    local: Local = field(default_factory=Local)
+    server: Server = field(default_factory=Server)
+    together: int | None = None
+    """The most requests about the same keyframes in one call; without, what suits the model."""
+    video: bool = False
+    """Whether keyframes of one clip are shown as a video."""
+    record: Path | None = None
+    """A cassette that keeps all calls."""
+    redact: tuple[str, ...] = ()
+    """Patterns of what is to be kept out of it, and of all that is made of the replies."""
+    trace: Path | None = None
+
+
+def load(choice: Choice | str, pictures: Pictures, *, seed: int = 0) -> Asker:
+    """The chosen model, ready to be asked. Raises StepcError (M002-M005, M007, U001)."""
+    if isinstance(choice, str):
+        choice = Choice(choice)
+    name = choice.name
     backend: Backend
     if name.startswith("replay:"):
         backend = Replay(Path(name.removeprefix("replay:")))
+    elif name.startswith("openai:"):
+        backend = ServerModel(name.removeprefix("openai:"), choice.server)
     else:
-        if name.startswith("openai:"):
-            backend = ServerModel(name.removeprefix("openai:"), server or Server())
-        else:
-            backend = TransformersModel(name)
-        if record is not None:
-            backend = Replay(record, backend)
+        backend = TransformersModel(name, choice.local)
+    most = backend.together if choice.together is None else choice.together
+    spoken = choice.templates or backend.templates or "default"
+    patterns = [_pattern(text) for text in choice.redact]
+    if choice.record is not None and not name.startswith("replay:"):
+        backend = Replay(choice.record, Recorded(backend, spoken, most, patterns))
+    elif patterns:
+        help = "name a cassette: --record FILE"
+        raise fail("U001", "nothing is recorded that could be redacted", Place("--redact"), help)
     try:
-        chosen = Templates(templates or backend.templates or "default")
+        chosen = Templates(spoken)
     except TemplateError as error:
         help = "each template is named like its request; see templates/default"
         raise fail("M005", f"the templates cannot be used: {error.problem}",
                    Place(error.template), help) from error  # fmt: skip
-    return Asker(backend, chosen, pictures, seed, trace=trace)
+    return Asker(backend, chosen, pictures, seed, trace=choice.trace, together=most,
+                 video=choice.video)  # fmt: skip
 
 
-__all__ = ["EMBEDDED", "load"]
+def together(choice: Choice) -> Together:
+    """The most requests about the same keyframes in one call, without loading the model."""
+    if choice.together is not None:
+        return choice.together
+    if choice.name.startswith("replay:"):
+        return Replay(Path(choice.name.removeprefix("replay:"))).together
+    return TOGETHER if choice.name.startswith("openai:") else settings(choice.name).together
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        message = f"`{text}` is no regular expression: {error}"
+        raise fail("U001", message, Place("--redact"), "such as '[0-9]{16}'") from None
+
+
+__all__ = ["EMBEDDED", "Choice", "load", "together"]

@@ -1,26 +1,31 @@
 """What a compile would ask a model: calls and tokens by kind of request, from the keyframes alone.
 
 How many objects a keyframe holds and what is true of them is not known before a model is asked, so
-it is assumed (`Assumed`); the rest follows from the passes and their options:
+it is assumed (`Assumed`); the rest follows from the passes and their options. With K keyframes in
+C clips, n objects a keyframe of which m move, P = n(n-1)/2 pairs, a attributes an object,
+r relations a pair, s samples, q questions, asking naively, one thing a call and every sample by
+itself, takes
 
-    narrate     K s           list_objects  K s          classify, describe  K n s
-    relate      K n(n-1)/2 s  confirm       K n (1 + a) + K r n(n-1)/2, then motions and events
-    same_object pairs of a label in two clips, s each     motion  m (K - C) s    event  C s
-    reword, smooth  one each a question
+    narrate   K s         list_objects  K s             classify, describe  K n s each
+    relate    K P s       confirm       K (n + a n + r P) + (K - C) m + C
+    motion    (K - C) m s               event           C s
+    same_object           s n n for each of the C (C - 1) / 2 pairs of clips
+    reword, smooth        q each
 
-with K keyframes, C clips, n objects a keyframe, s samples, a attributes an object, r relations a
-pair, m moving objects a keyframe. Asked one by one, once for every pair and with nothing pruned,
-identities alone would be (Kn)^2/2: that is the naive count.
+calls. Fewer do: the samples of a call are made from one reading of it, equal requests are one,
+requests about the same keyframes are asked together, and of two clips only objects of one label
+are compared.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from stepc.ir import types as t
+from stepc.model.ask import Together, in_one
+from stepc.model.requests import REQUESTS
 from stepc.model.transformers import LENGTHS
 from stepc.pipeline import Options
 
@@ -44,88 +49,151 @@ class Assumed:
     """Share of the objects that move."""
     back: float = 0.5
     """Share of the objects of a clip whose label is in another clip, too, for each other clip."""
+    narratives: float | None = None
+    """Different ones of a keyframe; without, as many as are sampled."""
+    together: Together = 8
+    """The most requests about the same keyframes in one call."""
+
+
+@dataclass
+class Asked:
+    """Of one kind of request."""
+
+    requests: float = 0.0
+    calls: float = 0.0
+    pictures: float = 0.0
+    replies: float = 0.0
+    """Answers to single requests: requests times samples."""
 
 
 @dataclass
 class Plan:
-    """Calls by the name of their request."""
+    """What is asked, by the name of the request."""
 
-    calls: Counter[str] = field(default_factory=Counter)
-    pictures: Counter[str] = field(default_factory=Counter)
-    naive: int = 0
-    """Calls without pruning and without merging what is asked about."""
+    assume: Assumed
+    asked: dict[str, Asked] = field(default_factory=dict)
+    naive: float = 0.0
+    """Calls if every request and every sample were one, and nothing pruned."""
 
-    def add(self, request: str, calls: float, pictures: int) -> None:
-        """So many calls more, of so many pictures each."""
-        self.calls[request] += round(calls)
-        self.pictures[request] += round(calls) * pictures
+    @property
+    def calls(self) -> float:
+        """All calls."""
+        return sum(a.calls for a in self.asked.values())
 
-    def tokens(self, request: str, picture: int = PICTURE_TOKENS) -> tuple[int, int]:
+    def add(
+        self, request: str, places: float, each: float, pictures: int, samples: int = 1
+    ) -> None:
+        """`each` requests at every one of so many places, of so many pictures."""
+        mine = self.asked.setdefault(request, Asked())
+        most = min(in_one(self.assume.together, request), REQUESTS[request].listed)
+        calls = places * _calls(each, most)
+        mine.requests += places * each
+        mine.calls += calls
+        mine.pictures += calls * pictures
+        mine.replies += places * each * samples
+        self.naive += places * each * samples
+
+    def tokens(self, request: str, picture: int = PICTURE_TOKENS) -> tuple[float, float]:
         """Tokens sent and, at most, received."""
-        sent = self.calls[request] * TEXT_TOKENS.get(request, 90) + self.pictures[request] * picture
-        return sent, self.calls[request] * LENGTHS.get(request, 64)
+        mine = self.asked[request]
+        sent = mine.requests * TEXT_TOKENS.get(request, 90) + mine.pictures * picture
+        return sent, mine.replies * LENGTHS.get(request, 64)
+
+
+def _calls(each: float, most: int) -> float:
+    """Calls for about so many requests that may be asked together, `most` in one."""
+    if most == 1 or each <= 0:
+        return each
+    if each <= 1:
+        return each
+    low, high = math.floor(each), math.ceil(each)
+    return math.ceil(low / most) + (each - low) * (math.ceil(high / most) - math.ceil(low / most))
 
 
 def plan(clips: Sequence[t.Clip], passes: Sequence[Options], paths: int, assume: Assumed) -> Plan:
     """What `passes` would ask about a video of these clips, of which `paths` paths are drawn."""
-    made = Plan()
+    made = Plan(assume)
     keyframes = [len(c.keyframes) for c in clips]
     k, c, n = sum(keyframes), len(clips), assume.objects
     pairs = n * (n - 1) / 2
-    moves = assume.moving * n * sum(max(0, x - 1) for x in keyframes)
-    things = c * n  # after merging, one of each clip
-    confirmed: set[str] = set()
+    steps = sum(max(0, x - 1) for x in keyframes)
+    confirmed = False
     for each in passes:
         s = getattr(each, "samples", 1)
         match each.name:
             case "parse":
-                made.add("narrate", k * s, 1)
-                made.add("list_objects", k * s, 1)
-                made.add("classify", k * n * s, 1)
-                made.add("describe", k * n * s, 1)
-                made.add("relate", k * pairs * s, 1)
+                told = min(s, assume.narratives or s)
+                made.add("narrate", k, 1, 1, s)
+                made.add("list_objects", k * told, 1, 1)
+                made.naive += k * (s - told)
+                made.add("classify", k, n, 1, s)
+                made.add("describe", k, n, 1, s)
+                _at_whole(made, "relate", k, n, 1, s)
             case "parse-oneshot":
-                made.add("draw_graph", k, 1)
-            case "confirm" if "graph" not in confirmed:
-                made.add(
-                    "confirm", k * n * (1 + assume.attributes) + k * pairs * assume.relations, 1
-                )
-                confirmed.add("graph")
+                made.add("draw_graph", k, 1, 1)
+            case "confirm" if not confirmed:
+                made.add("confirm", k, n, 1)
+                made.add("confirm", k, n * assume.attributes, 1)
+                made.add("confirm", k, pairs * assume.relations, 1)
+                confirmed = True
             case "confirm":
-                made.add("confirm", moves + c, 2)
+                made.add("confirm", steps, n * assume.moving, 2)
+                made.add("confirm", c, 1, 2)
             case "merge":
-                made.add("motion", moves * s, 2)
+                made.add("motion", steps, n * assume.moving, 2, s)
             case "bridge":
                 couples = c * (c - 1) / 2
-                made.add("same_object", couples * n * assume.back * s, 2)
-                made.add("event", c * s, 2)
-                made.naive += round((things * (things - 1) / 2 - couples * n * assume.back) * s)
+                made.add("same_object", couples, n * assume.back, 2, s)
+                made.naive += couples * n * (n - assume.back) * s
+                made.add("event", c, 1, 2, s)
             case "refine":
-                made.add("reword", paths * getattr(each, "questions", 1.0), 0)
-                made.add("smooth", paths * getattr(each, "rationales", 1.0), 0)
+                made.add("reword", 1, paths * getattr(each, "questions", 1.0), 0)
+                made.add("smooth", 1, paths * getattr(each, "rationales", 1.0), 0)
             case _:
                 pass
-    made.naive += sum(made.calls.values())
     return made
+
+
+def _at_whole(made: Plan, request: str, places: float, n: float, pictures: int, s: int) -> None:
+    """Requests about all pairs of n objects; of a broken n, the calls of both whole ones."""
+    low = math.floor(n)
+    for whole, share in ((low, low + 1 - n), (low + 1, n - low)):
+        made.add(request, places * share, whole * (whole - 1) / 2, pictures, s)
 
 
 def shown(plans: Sequence[Plan], prices: tuple[float, float], rate: float) -> list[str]:
     """A table: calls, pictures and tokens by kind of request, what they cost, how long they take."""
-    total: Counter[str] = Counter()
-    rows = [f"{'request':14} {'calls':>10} {'pictures':>10} {'tokens in':>13} {'tokens out':>12}"]
-    names: dict[str, Any] = {name: None for p in plans for name in p.calls}
-    for name in names:
-        calls = sum(p.calls[name] for p in plans)
-        pictures = sum(p.pictures[name] for p in plans)
-        tokens = [sum(x) for x in zip(*(p.tokens(name) for p in plans), strict=True)]
-        rows.append(f"{name:14} {calls:10,} {pictures:10,} {tokens[0]:13,} {tokens[1]:12,}")
-        total.update(calls=calls, pictures=pictures, sent=tokens[0], got=tokens[1])
-    rows.append(f"{'all':14} {total['calls']:10,} {total['pictures']:10,} {total['sent']:13,}"
-                f" {total['got']:12,}")  # fmt: skip
-    rows.append(f"asked without pruning: {sum(p.naive for p in plans):,} calls")
+    rows = [
+        f"{'request':14} {'requests':>10} {'calls':>10} {'pictures':>10} {'tokens in':>13}"
+        f" {'tokens out':>12}"
+    ]
+    total = [0.0] * 5
+    for name in dict.fromkeys(name for p in plans for name in p.asked):
+        mine = [(p.asked[name], p.tokens(name)) for p in plans if name in p.asked]
+        row = [
+            sum(x)
+            for x in zip(
+                *((a.requests, a.calls, a.pictures, sent, got) for a, (sent, got) in mine),
+                strict=True,
+            )
+        ]
+        rows.append(_row(name, row))
+        total = [x + y for x, y in zip(total, row, strict=True)]
+    rows.append(_row("all", total))
+    naive = sum(p.naive for p in plans)
+    rows.append(
+        f"asked naively, one thing and one sample a call: {naive:,.0f} calls"
+        + (f"; this is {total[1] / naive:.1%} of them" if naive else "")
+    )
     if any(prices):
-        cost = (total["sent"] * prices[0] + total["got"] * prices[1]) / 1e6
+        cost = (total[3] * prices[0] + total[4] * prices[1]) / 1e6
         rows.append(f"at {prices[0]:g}/{prices[1]:g} a million tokens: {cost:,.2f}")
     if rate:
-        rows.append(f"at {rate:g} calls a second: {total['calls'] / rate / 3600:,.2f} hours")
+        rows.append(f"at {rate:g} calls a second: {total[1] / rate / 3600:,.2f} hours")
     return rows
+
+
+def _row(name: str, numbers: Sequence[float]) -> str:
+    widths = (10, 10, 10, 13, 12)
+    columns = (f"{round(x):{w},}" for x, w in zip(numbers, widths, strict=True))
+    return f"{name:14} {' '.join(columns)}"

@@ -7,6 +7,7 @@ each is a comment that says which form of reply it asks for: `{#- answer: json -
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import re
@@ -20,10 +21,17 @@ import jinja2.meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import ValidationError
 
-from stepc.model.requests import REQUESTS, Answer, Request
+from stepc.model.requests import REQUESTS, Answer, Answers, Request, Several, Wording
 
 _FORM = re.compile(r"\A\{#-? *answer: *(json|words|thought) *-?#\}")
 _FENCE = re.compile(r"```[a-zA-Z]*\n?(.*?)```", re.DOTALL)
+_NUMBERED = re.compile(r"^\W*(\d+)[.):]\s*(.*)$", re.MULTILINE)
+
+VARIABLES: dict[str, frozenset[str]] = {
+    **{name: frozenset(request.model_fields) for name, request in REQUESTS.items()},
+    Several.name: frozenset(["frames", "questions", "ending"]),
+}
+"""What each template may name."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,7 @@ class Templates:
         folder = Path(name) if own else files("stepc.templates") / name
         if own and not Path(name).is_dir():
             raise TemplateError(name, "is no folder")
-        if not any((folder / f"{request}.jinja").is_file() for request in REQUESTS):
+        if not any((folder / f"{request}.jinja").is_file() for request in VARIABLES):
             raise TemplateError(name, "holds no template of a request")
         places = [str(folder), str(builtin)] if own else [str(folder)]
         environment = ImmutableSandboxedEnvironment(
@@ -66,7 +74,7 @@ class Templates:
         )
         self.name = Path(name).name
         self._templates: dict[str, Template] = {}
-        for request in REQUESTS:
+        for request, known in VARIABLES.items():
             file = folder / f"{request}.jinja"
             try:
                 there = file.is_file() or not own
@@ -82,7 +90,6 @@ class Templates:
                 body = environment.from_string(source)
             except jinja2.TemplateSyntaxError as error:
                 raise TemplateError(f"{request}.jinja", f"line {error.lineno}: {error}") from error
-            known = set(REQUESTS[request].model_fields)
             named = jinja2.meta.find_undeclared_variables(environment.parse(source))
             for unknown in sorted(named - known):
                 problem = (
@@ -95,13 +102,26 @@ class Templates:
         """`json`, `words` or `thought`."""
         return self._templates[request.name].form
 
+    def most(self, request: Request) -> int:
+        """How many of these can be asked in one call: its form of reply must hold theirs."""
+        several = self._templates[Several.name].form == "json"
+        return request.listed if several == (self.form(request) == "json") else 1
+
     def schema(self, request: Request) -> dict[str, Any] | None:
         """The JSON schema of the request's answer, if its template asks for JSON."""
-        return _schema(request.answer) if self.form(request) == "json" else None
+        if self.form(request) != "json":
+            return None
+        if isinstance(request, Several):
+            return _schemas(request.items[0].answer, len(request.items))
+        return _schema(request.answer)
 
     def render(self, request: Request) -> str:
         """The instruction for `request`. Raises TemplateError on an undefined variable."""
-        fields = {name: getattr(request, name) for name in type(request).model_fields}
+        if isinstance(request, Several):
+            questions, ending = _together([self.render(item) for item in request.items])
+            fields = {"frames": request.frames, "questions": questions, "ending": ending}
+        else:
+            fields = {name: getattr(request, name) for name in type(request).model_fields}
         try:
             return self._templates[request.name].body.render(fields).strip()
         except jinja2.TemplateError as error:
@@ -109,14 +129,90 @@ class Templates:
 
     def read(self, request: Request, reply: str) -> Answer | None:
         """The typed answer in `reply`, or None if there is none to be found."""
+        form = self.form(request)
         try:
-            form = self.form(request)
+            if isinstance(request, Several):
+                return self._read_several(request, reply, form)
             if form == "thought":
                 reply = reply.rpartition(":")[2]
-            data = find_json(reply) if form == "json" else request.words(reply)
-            return request.answer.model_validate(fit(request.answer, data))
+            return _fitted(request, find_json(reply) if form == "json" else request.words(reply))
         except (ValueError, ValidationError, RecursionError):  # RecursionError: [[[[…
             return None
+
+    def _read_several(self, request: Several, reply: str, form: str) -> Answers:
+        """An answer for each, None for those that cannot be read. Raises ValueError for none."""
+        if form != "json":
+            texts = reply.strip(" .|").split("|")
+            if len(texts) != len(request.items):
+                raise ValueError("not one answer for each question")
+            if request.items[0].answer is not Wording:  # behind what it is about
+                texts = [text.rpartition(":")[2] for text in texts]
+            return Answers(
+                items=tuple(self.read(q, t) for q, t in zip(request.items, texts, strict=True))
+            )
+        found = _by_number(reply, len(request.items))
+        items: list[Answer | None] = []
+        for number, item in enumerate(request.items, 1):
+            try:
+                items.append(_fitted(item, found[number]))
+            except (KeyError, ValueError, ValidationError):
+                items.append(None)
+        return Answers(items=tuple(items))
+
+
+def _fitted(request: Request, data: Any) -> Answer:
+    return request.answer.model_validate(fit(request.answer, data))
+
+
+def _together(texts: list[str]) -> tuple[list[str], str]:
+    """Texts without their last paragraph, where it is the same of all, and that paragraph."""
+    parts = [text.rpartition("\n\n") for text in texts]
+    endings = {ending for _, _, ending in parts}
+    if len(endings) > 1 or not all(head for head, _, _ in parts):
+        return texts, ""
+    return [head for head, _, _ in parts], endings.pop()
+
+
+def _by_number(reply: str, count: int) -> dict[int, Any]:
+    """Answers by the number of their question, in any of the ways that models write them.
+
+    An object with numbers for keys; a list or a row of objects as long as the questions; lines
+    that begin with a number. Raises ValueError where it cannot be told which is which.
+    """
+    try:
+        data = find_json(reply)
+    except ValueError:
+        data = None
+    while isinstance(data, dict) and len(data) == 1 and isinstance(next(iter(data.values())), list):
+        data = next(iter(data.values()))
+    if isinstance(data, list) and len(data) == count:
+        return dict(enumerate(data, 1))
+    if isinstance(data, dict):
+        keys = {key: key.strip(" .#:") for key in data}
+        if keys and all(key.isdecimal() for key in keys.values()):
+            return {int(key): data[whole] for whole, key in keys.items()}
+    row = _row_of_json(reply)
+    if len(row) == count:
+        return dict(enumerate(row, 1))
+    found: dict[int, Any] = {}
+    for number, text in _NUMBERED.findall(reply):
+        with contextlib.suppress(ValueError):
+            found[int(number)] = find_json(text)
+    if found:
+        return found
+    raise ValueError("not one answer for each question")
+
+
+def _row_of_json(reply: str) -> list[Any]:
+    """The JSON objects of a reply that stand one after another."""
+    row, at = [], 0
+    while (at := reply.find("{", at)) >= 0:
+        try:
+            data, at = json.JSONDecoder().raw_decode(reply, at)
+            row.append(data)
+        except json.JSONDecodeError:
+            at += 1
+    return row
 
 
 @functools.cache
@@ -127,6 +223,21 @@ def _schema(answer: type[Answer]) -> dict[str, Any]:
         if part.get("type") == "object":
             part["additionalProperties"] = False
     return schema
+
+
+@functools.cache
+def _schemas(answer: type[Answer], count: int) -> dict[str, Any]:
+    """The schema of so many answers, each under its number."""
+    one = dict(_schema(answer))
+    parts = one.pop("$defs", {})
+    numbers = [str(i) for i in range(1, count + 1)]
+    return {
+        "$defs": {**parts, "Answer": one},
+        "type": "object",
+        "properties": {n: {"$ref": "#/$defs/Answer"} for n in numbers},
+        "required": numbers,
+        "additionalProperties": False,
+    }
 
 
 def find_json(reply: str) -> Any:

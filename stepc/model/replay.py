@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import orjson
 
 from stepc.diagnostics import Place, fail, printable
-from stepc.model.ask import Backend, Prompt
+from stepc.model.ask import Backend, Done, Prompt, Together
 from stepc.video import Pictures
 
 
@@ -21,6 +23,7 @@ class Cassette:
         self.torn = torn
         """Whether half a last line is what a stopped recording left, and no mistake."""
         self.identity, self.templates = "", ""
+        self.together: Together = 1
         self.calls: dict[str, dict[str, object]] = {}
         if path.exists():
             self._load()
@@ -33,6 +36,7 @@ class Cassette:
                 row = orjson.loads(line.rstrip())
                 if number == 1:
                     self.identity, self.templates = row["model"], row["templates"]
+                    self.together = row.get("together", 1)
                 else:
                     self.calls[row["key"]] = row
             except (orjson.JSONDecodeError, KeyError, TypeError) as error:
@@ -41,74 +45,97 @@ class Cassette:
                 message = f"line {number} is not a recorded call ({error})"
                 raise fail("M003", message, place, "record the cassette again") from None
 
+    def _head(self) -> dict[str, object]:
+        head: dict[str, object] = {"model": self.identity, "templates": self.templates}
+        return head if self.together == 1 else {**head, "together": self.together}
+
     def add(self, row: dict[str, object]) -> None:
         """Keep one call, in the file at once: what stops a run loses none."""
         if not self.calls and not self.path.exists():
-            head = {"model": self.identity, "templates": self.templates}
-            self.path.write_bytes(orjson.dumps(head) + b"\n")
+            self.path.write_bytes(orjson.dumps(self._head()) + b"\n")
         self.calls[str(row["key"])] = row
         with self.path.open("ab") as file:
             file.write(orjson.dumps(row) + b"\n")
 
     def save(self) -> None:
         """Write the file anew, sorted, whole or not at all."""
-        head = {"model": self.identity, "templates": self.templates}
-        rows = [head, *(self.calls[key] for key in sorted(self.calls))]
+        rows = [self._head(), *(self.calls[key] for key in sorted(self.calls))]
         partial = self.path.with_suffix(".partial")
         partial.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
         partial.replace(self.path)
 
 
-class Replay:
-    """Plays a cassette; with a backend, records what is missing."""
+@dataclass(frozen=True)
+class Recorded:
+    """What is recorded, and how it is asked: a cassette is played the same way."""
 
-    def __init__(self, path: Path, backend: Backend | None = None) -> None:
-        if backend is None and not path.exists():
+    backend: Backend
+    templates: str = "default"
+    together: Together = 1
+    redact: Sequence[re.Pattern[str]] = ()
+    """What is taken out of all that is recorded, and of what is gone on with."""
+
+
+class Replay:
+    """Plays a cassette; or records what is missing in it."""
+
+    def __init__(self, path: Path, recorded: Recorded | None = None) -> None:
+        if recorded is None and not path.exists():
             help = "record one: --model MODEL --record FILE"
             raise fail("M002", "there is no such cassette", Place(printable(str(path))), help)
-        self.cassette, self.backend = Cassette(path, torn=backend is not None), backend
-        if backend is not None:
-            self.cassette.identity = backend.identity
-            self.cassette.templates = backend.templates
-            if hasattr(backend, "keep"):
-                backend.keep = self._keep
+        self.cassette = Cassette(path, torn=recorded is not None)
+        self.backend = recorded.backend if recorded else None
+        self.redact = recorded.redact if recorded else ()
+        if recorded is not None:
+            self.cassette.identity = recorded.backend.identity
+            self.cassette.templates = recorded.templates
+            self.cassette.together = recorded.together
             if self.cassette.calls:
                 self.cassette.save()  # without a torn last line
         self.identity = self.cassette.identity
         self.templates = self.cassette.templates
+        self.together = self.cassette.together
 
-    def generate(self, prompts: Sequence[Prompt], pictures: Pictures) -> list[list[str]]:
+    def generate(
+        self, prompts: Iterable[Prompt], pictures: Pictures, done: Callable[[Done], None]
+    ) -> None:
         """The recorded texts. Raises StepcError (M001) for a call that was never recorded."""
-        missing = [p for p in prompts if p.key not in self.cassette.calls]
-        if missing and self.backend is None:
-            raise fail(
-                "M001",
-                f"`{missing[0].request}` was never recorded: {missing[0].text!r}",
-                Place(printable(str(self.cassette.path))),
-                self._nearest(missing[0]),
-            )
-        if missing and self.backend is not None:
-            given = self.backend.generate(missing, pictures)
-            for prompt, texts in zip(missing, given, strict=True):
-                if prompt.key not in self.cassette.calls:
-                    self._keep(prompt, texts)
-        return [list(self.cassette.calls[p.key]["replies"]) for p in prompts]  # type: ignore[call-overload]
+        missing = []
+        for prompt in prompts:
+            row = self.cassette.calls.get(prompt.key)
+            if row is not None:
+                done(Done(prompt, tuple(row["replies"])))  # type: ignore[arg-type]
+            elif self.backend is None:
+                message = f"`{prompt.request}` was never recorded: {prompt.text!r}"
+                place = Place(printable(str(self.cassette.path)))
+                raise fail("M001", message, place, self._nearest(prompt))
+            else:
+                missing.append(prompt)
 
-    def _keep(self, prompt: Prompt, texts: list[str]) -> None:
+        def keep(call: Done) -> None:
+            call = replace(call, texts=tuple(self._redacted(text) for text in call.texts))
+            self._keep(call)
+            done(call)
+
+        if missing and self.backend is not None:
+            self.backend.generate(missing, pictures, keep)
+
+    def _redacted(self, text: str) -> str:
+        for pattern in self.redact:
+            text = pattern.sub("[redacted]", text)
+        return text
+
+    def _keep(self, call: Done) -> None:
+        prompt = call.prompt
         self.cassette.add(
             {
                 "key": prompt.key,
                 "request": prompt.request,
-                "text": prompt.text,
+                "text": self._redacted(prompt.text),
                 "frames": [[f.video[:12], f.at] for f in prompt.frames],
-                "replies": texts,
+                "replies": list(call.texts),
             }
         )
-
-    @property
-    def calls(self) -> dict[str, dict[str, object]]:
-        """What the recorded backend tells of its calls."""
-        return getattr(self.backend, "calls", {})
 
     def close(self) -> None:
         """End a recording: the cassette is sorted, so that equal runs give equal files."""

@@ -39,7 +39,19 @@ class Request(Value):
 
     name: ClassVar[str]
     answer: ClassVar[type[Answer]]
+    listed: ClassVar[int] = 1
+    """How many about the same keyframes may be asked in one call (`Several`)."""
     frames: tuple[Frame, ...]
+
+    @property
+    def sort(self) -> str:
+        """What it shares with those of its kind that are asked with it in one call."""
+        return ""
+
+    @property
+    def clip(self) -> bool:
+        """Whether the keyframes are one clip in order, which a model may be shown as a video."""
+        return False
 
     def words(self, text: str) -> Any:
         """JSON-like data of `answer` from a reply in plain words (form `words`).
@@ -112,6 +124,7 @@ class Classify(Request):
 
     name = "classify"
     answer = Kind
+    listed = 16
     target: Mention
 
     def words(self, text: str) -> Any:
@@ -140,6 +153,7 @@ class Describe(Request):
 
     name = "describe"
     answer = Description
+    listed = 16
     target: Mention
 
     def words(self, text: str) -> Any:
@@ -158,6 +172,7 @@ class Relate(Request):
 
     name = "relate"
     answer = Predicates
+    listed = 16
     subject: Mention
     object: Mention
 
@@ -223,7 +238,18 @@ class Confirm(Request):
 
     name = "confirm"
     answer = Verdict
+    listed = 16
     claim: Claim
+
+    @property
+    def sort(self) -> str:
+        """The kind of claim."""
+        return self.claim.claim
+
+    @property
+    def clip(self) -> bool:
+        """Of a motion and an event."""
+        return self.claim.claim in ("motion", "event")
 
     def words(self, text: str) -> Any:
         """A reply that begins with yes or no."""
@@ -241,7 +267,13 @@ class Motion(Request):
 
     name = "motion"
     answer = MotionWords
+    listed = 16
     target: Mention
+
+    @property
+    def clip(self) -> bool:
+        """Yes."""
+        return True
 
     def words(self, text: str) -> Any:
         """The whole reply."""
@@ -253,6 +285,7 @@ class SameObject(Request):
 
     name = "same_object"
     answer = Verdict
+    listed = 16
     first: Mention
     second: Mention
 
@@ -272,6 +305,11 @@ class Event(Request):
 
     name = "event"
     answer = EventWords
+
+    @property
+    def clip(self) -> bool:
+        """Yes."""
+        return True
 
     def words(self, text: str) -> Any:
         """The whole reply."""
@@ -340,6 +378,7 @@ class Reword(Request):
 
     name = "reword"
     answer = Wording
+    listed = 4
     form: Literal["open", "yes-no"]
     question: str
     reply: str
@@ -354,6 +393,7 @@ class Smooth(Request):
 
     name = "smooth"
     answer = Wording
+    listed = 2
     question: str
     steps: tuple[str, ...]
     reply: str
@@ -361,6 +401,29 @@ class Smooth(Request):
     def words(self, text: str) -> Any:
         """The whole reply."""
         return {"text": text}
+
+
+class Answers(Answer):
+    """The answers to several requests; None for one that could not be read."""
+
+    items: tuple[Any, ...]
+
+
+class Several(Request):
+    """Requests of one kind about the same keyframes, asked in one call.
+
+    Its template gets the `questions`, each the text of one request without the last paragraph
+    where all have the same, and that paragraph as `ending`.
+    """
+
+    name = "several"
+    answer = Answers
+    items: tuple[Request, ...]
+
+    @property
+    def clip(self) -> bool:
+        """As each of them."""
+        return all(item.clip for item in self.items)
 
 
 REQUESTS: dict[str, type[Request]] = {

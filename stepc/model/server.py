@@ -12,18 +12,20 @@ import email.utils
 import os
 import random
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
 
 from stepc.diagnostics import Place, StepcError, brief, fail
-from stepc.model.ask import Prompt
-from stepc.model.transformers import most_tokens
-from stepc.video import Pictures
+from stepc.model.ask import Done, Prompt, Tally, Together
+from stepc.model.transformers import TOGETHER, most_tokens
+from stepc.video import Pictures, encode
 
 AGAIN = frozenset([408, 409, 425, 429, 500, 502, 503, 504, 529])
 """Statuses after which a call is made again."""
+NO = frozenset([400, 404, 415, 422, 501])
+"""Statuses by which a server says that it does not know what was asked of it."""
 FORMS = ("json_schema", "json_object", "")
 """Ways to ask for JSON, best first; what a server refuses is not asked of it again."""
 QUALITY = 90
@@ -49,24 +51,8 @@ class Server:
     max_requests: int | None = None
     max_tokens: int | None = None
     max_cost: float | None = None
-    price_in: float = 0.0
-    """Of a million tokens sent."""
-    price_out: float = 0.0
-    """Of a million tokens received."""
-
-
-@dataclass
-class Spent:
-    """What a server was asked so far."""
-
-    requests: int = 0
-    tokens_in: int = 0
-    tokens_out: int = 0
-    retries: int = 0
-
-    def cost(self, server: Server) -> float:
-        """By the server's prices."""
-        return (self.tokens_in * server.price_in + self.tokens_out * server.price_out) / 1e6
+    prices: tuple[float, float] = (0.0, 0.0)
+    """Of a million tokens sent and received."""
 
 
 class _Later(Exception):
@@ -92,11 +78,9 @@ class ServerModel:
     model: str
     server: Server = field(default_factory=Server)
     templates: str = "default"
-    keep: Callable[[Prompt, list[str]], None] | None = None
-    """Takes each prompt's replies as soon as all have come."""
-    spent: Spent = field(default_factory=Spent)
-    calls: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Of each prompt answered: seconds, attempts that failed, tokens."""
+    together: Together = TOGETHER
+    spent: Tally = field(default_factory=Tally)
+    """Requests, whatever came of them, and tokens; what the budget is about."""
 
     def __post_init__(self) -> None:
         import openai
@@ -112,80 +96,99 @@ class ServerModel:
         self.over: StepcError | None = None
         """What ended the asking."""
         self.form = 0
+        """The first way to ask for JSON that the server has not refused."""
+        self.took: set[int] = set()
+        """The ways it has answered to."""
         self.many = True
         """Whether the server gives several replies to one request."""
+        self.video = True
+        """Whether the server takes videos."""
 
-    def generate(self, prompts: Sequence[Prompt], pictures: Pictures) -> list[list[str]]:
+    def generate(
+        self, prompts: Iterable[Prompt], pictures: Pictures, done: Callable[[Done], None]
+    ) -> None:
         """One text a seed for each prompt.
 
         Raises StepcError: M008 where the server cannot be asked, M009 where the budget is spent,
-        M010 where it refuses a request for good; what came before is kept.
+        M010 where it refuses a request for good; of what came before `done` was told.
         """
         self.over = None
-        return asyncio.run(self._all(prompts, pictures))
+        asyncio.run(self._all(iter(prompts), pictures, done))
 
-    async def _all(self, prompts: Sequence[Prompt], pictures: Pictures) -> list[list[str]]:
-        gate = asyncio.Semaphore(self.server.at_once)
+    async def _all(
+        self, prompts: Iterator[Prompt], pictures: Pictures, done: Callable[[Done], None]
+    ) -> None:
+        """As many calls at once as may be, each taking the next prompt when it is done.
+
+        Calls on their way when something goes wrong for good are waited for; no new one is made.
+        """
         client = self.openai.AsyncOpenAI(
             api_key=self.key or "none",
             base_url=self.url,
             timeout=self.server.timeout,
             max_retries=0,
         )
+
+        async def work() -> None:
+            for prompt in prompts:
+                if self.over is not None:
+                    raise self.over
+                done(await self._one(client, prompt, pictures))
+
         async with client:
-            tasks = [asyncio.create_task(self._one(client, gate, p, pictures)) for p in prompts]
+            tasks = [asyncio.create_task(work()) for _ in range(self.server.at_once)]
             try:
-                done = await asyncio.gather(*tasks, return_exceptions=True)
+                ended = await asyncio.gather(*tasks, return_exceptions=True)
             except asyncio.CancelledError:
                 for task in tasks:
                     task.cancel()
                 raise
-        texts: list[list[str]] = []
-        for each in done:
+        for each in ended:
             if isinstance(each, BaseException):
                 raise each
-            texts.append(each)
-        return texts
 
-    async def _one(
-        self, client: Any, gate: asyncio.Semaphore, prompt: Prompt, pictures: Pictures
-    ) -> list[str]:
+    async def _one(self, client: Any, prompt: Prompt, pictures: Pictures) -> Done:
         """All replies to one prompt: together where the server does so, the rest one by one."""
-        async with gate:
-            if self.over is not None:  # calls on their way are waited for, no new one is made
-                raise self.over
-            content = [*(_picture(pictures.at(f), self.server.pictures) for f in prompt.frames)]
-            content.append({"type": "text", "text": prompt.text})
-            texts: list[str] = []
-            began, call = time.perf_counter(), Spent()
-            while len(texts) < len(prompt.seeds):
-                left = len(prompt.seeds) - len(texts)
-                number = left if self.many else 1
-                got = await self._asked(client, prompt, content, len(texts), number, call)
-                if len(got) < number:
-                    self.many = False
-                texts += got[:left]
-            took = round(time.perf_counter() - began, 6)
-            self.calls[prompt.key] = {"seconds": took, **asdict(call)}
-            if self.keep is not None:
-                self.keep(prompt, texts)
-            return texts
+        content = self._content(prompt, pictures)
+        texts: list[str] = []
+        began, call = time.perf_counter(), Tally()
+        while len(texts) < len(prompt.seeds):
+            left = len(prompt.seeds) - len(texts)
+            number = left if self.many else 1
+            got = await self._asked(client, prompt, pictures, content, len(texts), number, call)
+            if len(got) < number:
+                self.many = False
+            texts += got[:left]
+        took = time.perf_counter() - began
+        return Done(prompt, tuple(texts), took, call.tokens_in, call.tokens_out, call.retries)
+
+    def _content(self, prompt: Prompt, pictures: Pictures) -> list[dict[str, Any]]:
+        """A message: the keyframes as the server takes them, then the instruction."""
+        shown = [pictures.at(f) for f in prompt.frames]
+        if prompt.video and self.video:
+            data = base64.b64encode(encode(shown, [f.at for f in prompt.frames])).decode()
+            url = {"url": f"data:video/mp4;base64,{data}"}
+            parts: list[dict[str, Any]] = [{"type": "video_url", "video_url": url}]
+        else:
+            parts = [_picture(p, self.server.pictures) for p in shown]
+        return [*parts, {"type": "text", "text": prompt.text}]
 
     async def _asked(
         self,
         client: Any,
         prompt: Prompt,
+        pictures: Pictures,
         content: list[Any],
         first: int,
         number: int,
-        call: Spent,
+        call: Tally,
     ) -> list[str]:
         """The replies to one request, however often it has to be made."""
-        tried = 0
+        tried, form = 0, self.form
         wait: float | None
         why: Exception
         while True:
-            form = FORMS[self.form] if prompt.schema is not None else ""
+            form = max(form, self.form) if prompt.schema is not None else len(FORMS) - 1
             body: dict[str, Any] = {
                 "model": self.model,
                 "messages": [{"role": "user", "content": content}],
@@ -195,15 +198,22 @@ class ServerModel:
             }
             if number > 1:
                 body["n"] = number
-            if form:
-                body["response_format"] = _format(form, prompt)
+            if FORMS[form]:
+                body["response_format"] = _format(FORMS[form], prompt)
             self._afford()
-            call.requests += 1
+            call.calls += 1
             try:
-                return await self._call(client, body, call)
+                texts = await self._call(client, body, call)
+                self.took.add(form)
+                return texts
             except _Refused as error:
-                if form and error.status in (400, 404, 415, 422, 501):
-                    self.form = max(self.form, FORMS.index(form) + 1)
+                if prompt.video and self.video and error.status in NO:
+                    self.video = False
+                if content[0]["type"] == "video_url" and not self.video:
+                    content[:] = self._content(prompt, pictures)
+                    continue
+                if FORMS[form] and error.status in NO:
+                    self.form = max(self.form, form + 1)
                     continue
                 if number > 1 and error.status in (400, 422):
                     self.many, number = False, 1
@@ -215,8 +225,14 @@ class ServerModel:
                 wait, why, again = None, error, False
             except _Later as error:
                 wait, why, again = error.wait, error, True
-                if form and error.status == 500 and tried >= 2:  # some servers say no like this
-                    self.form = max(self.form, FORMS.index(form) + 1)
+                if error.status == 500 and tried >= 2:  # some servers say no like this
+                    if content[0]["type"] == "video_url":
+                        self.video = False
+                        content[:] = self._content(prompt, pictures)
+                    elif FORMS[form]:  # llama.cpp: of a reply that was cut off, too
+                        form += 1
+                        if not self.took:
+                            self.form = max(self.form, form)
             tried += 1
             if not again or tried >= self.server.attempts:
                 message = f"the server cannot be asked: {self._hidden(str(why))}"
@@ -228,7 +244,7 @@ class ServerModel:
             pause = self.server.wait * 2 ** (tried - 1) * (0.5 + random.random())
             await asyncio.sleep(max(wait or 0.0, min(pause, 60.0)))
 
-    async def _call(self, client: Any, body: dict[str, Any], call: Spent) -> list[str]:
+    async def _call(self, client: Any, body: dict[str, Any], call: Tally) -> list[str]:
         """One request. Raises _Later where it may be made again, else _Refused."""
         openai = self.openai
         try:
@@ -255,17 +271,17 @@ class ServerModel:
         """Count a request. Raises StepcError (M009) where the budget does not allow it."""
         s, spent = self.server, self.spent
         over = ""
-        if s.max_requests is not None and spent.requests >= s.max_requests:
-            over = f"{spent.requests} requests"
+        if s.max_requests is not None and spent.calls >= s.max_requests:
+            over = f"{spent.calls} requests"
         elif s.max_tokens is not None and spent.tokens_in + spent.tokens_out >= s.max_tokens:
             over = f"{spent.tokens_in + spent.tokens_out} tokens"
-        elif s.max_cost is not None and spent.cost(s) >= s.max_cost:
-            over = f"a cost of {spent.cost(s):.2f}"
+        elif s.max_cost is not None and spent.cost(s.prices) >= s.max_cost:
+            over = f"a cost of {spent.cost(s.prices):.2f}"
         if over:
             help = "raise it to go on; with --record no call is made twice"
             self.over = fail("M009", f"the budget is spent: {over}", Place(self.identity), help)
             raise self.over
-        spent.requests += 1
+        spent.calls += 1
 
     def _told(self, error: Any) -> str:
         """What a server said of an error, on one line; without the key before it is cut short."""

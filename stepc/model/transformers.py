@@ -7,20 +7,40 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import orjson
+import numpy as np
+import pydantic.dataclasses
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from stepc.diagnostics import Place, fail
-from stepc.model.ask import Prompt
+from stepc.diagnostics import Place, StepcError, fail
+from stepc.ir.types import Frame
+from stepc.model.ask import Done, Prompt, Together
 from stepc.model.steer import grammars
-from stepc.video import Pictures
+from stepc.video import Picture, Pictures
 
 EMBEDDED = "embedded"
 """The name of the small model in the package, which knows the rendered world only."""
+
+
+TOGETHER = 8
+"""Requests about the same keyframes in one call, where the model's folder says nothing else."""
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+NEEDED = {
+    "torchvision": "pip install 'stepc[video]'; models of other families (LLaVA, Idefics3) do without",
+    "num2words": "pip install 'stepc[video]'",
+    "bitsandbytes": "pip install 'stepc[bits]'",
+    "peft": "pip install 'stepc[adapters]'",
+    "accelerate": "pip install 'stepc[bits]'",
+    "flashattention": "pip install flash-attn, or another --attention",
+}
+"""What some models or options want besides, and how to get it."""
 
 
 def embedded_folder() -> Path:
@@ -28,102 +48,264 @@ def embedded_folder() -> Path:
     return Path(str(files("stepc.model") / "embedded"))
 
 
+@dataclass(frozen=True)
+class Local:
+    """How a model is loaded and run on this machine."""
+
+    device: str = "auto"
+    """`auto` (a GPU if there is one), `cpu`, `cuda:1`, `mps`; `spread`: over all GPUs."""
+    dtype: str = "auto"
+    """`auto` (the checkpoint's; float32 on a CPU), `float32`, `bfloat16`, `float16`."""
+    attention: str | None = None
+    """`attn_implementation`: `sdpa`, `eager`, `flash_attention_2`."""
+    bits: int | None = None
+    """4 or 8: weights in so many bits (needs bitsandbytes)."""
+    adapter: str | None = None
+    """A LoRA adapter, a hub id or a folder (needs peft)."""
+    batch: int | None = None
+    """Samples at one time; 8 unless told."""
+
+
+@pydantic.dataclasses.dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class Settings:
+    """What a model's folder says of how it is asked (`stepc.json`)."""
+
+    templates: str = "default"
+    together: Together = TOGETHER
+    """Requests about the same keyframes that it answers well in one call; all kinds, or each."""
+
+
+def settings(name: str) -> Settings:
+    """Of a model by its name; what a hub's model says is not looked at. Raises StepcError (M004)."""
+    path = (embedded_folder() if name == EMBEDDED else Path(name)) / "stepc.json"
+    if not path.exists():
+        return Settings()
+    try:
+        return TypeAdapter(Settings).validate_json(path.read_bytes())
+    except (ValidationError, OSError) as error:
+        said = " ".join(str(error).split())[:200]
+        help = 'such as {"templates": "compact", "together": 8}'
+        raise fail("M004", f"stepc.json cannot be read: {said}", Place(name), help) from None
+
+
 class TransformersModel:
     """A Video-LLM of any `AutoModelForImageTextToText` architecture."""
 
-    def __init__(self, name: str, *, batch: int | None = None, device: str = "auto") -> None:
+    def __init__(self, name: str, local: Local | None = None) -> None:
+        """Load it. Raises StepcError (M004) if it cannot be."""
         os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
         import torch
         import transformers
 
         transformers.utils.logging.set_verbosity_error()
         transformers.utils.logging.disable_progress_bar()
+        local = local or Local()
         embedded = name == EMBEDDED
         where = str(embedded_folder()) if embedded else name
+        device = local.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
-        dtype: Any = torch.float32 if device == "cpu" else "auto"
         try:
             self.processor = transformers.AutoProcessor.from_pretrained(where)
             self.model: Any = transformers.AutoModelForImageTextToText.from_pretrained(
-                where, dtype=dtype
+                where, **_loading(local, device)
             )
-        except (OSError, ValueError, ImportError, KeyError) as error:
-            raise fail(
-                "M004",
-                f"the model cannot be loaded: {str(error).strip().splitlines()[0]}",
-                Place(name),
-                "give a hub id or a folder of an image-text-to-text model",
-            ) from error
-        self.model.to(device).eval()
+            if device != "spread" and local.bits is None:
+                self.model.to(device)
+            if local.adapter is not None:
+                self.model.load_adapter(local.adapter)
+        except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:
+            raise _unloadable(name, local, error) from error
+        self.model.eval()
         if embedded:
             torch.set_num_threads(1)
         self.processor.tokenizer.padding_side = "left"
+        self.videos = getattr(self.processor, "video_processor", None) is not None
+        """Whether the model is shown videos as such."""
         self.grammars = None if embedded else grammars(self.processor.tokenizer, self.model)
-        self.batch = batch or (64 if embedded else 8)
-        self.device = device
-        settings = _settings(Path(where))
-        self.templates = str(settings.get("templates", "default"))
-        weights = Path(where) / "model.safetensors"
-        mark = f"sha256:{_digest(weights)[:16]}" if weights.exists() else "hub"
-        commit = getattr(self.model.config, "_commit_hash", None)
-        self.identity = f"{Path(name).name if Path(name).is_dir() else name}@{commit or mark}"
+        self.batch = local.batch or (64 if embedded else 8)
+        own = settings(name)
+        self.templates, self.together = own.templates, own.together
+        self.identity = _identity(name, where, self.model, local)
 
-    def generate(self, prompts: Sequence[Prompt], pictures: Pictures) -> list[list[str]]:
-        """One text a seed for each prompt, by Gumbel-max sampling with the prompt's own seeds."""
-        rows = [(i, seed) for i, p in enumerate(prompts) for seed in p.seeds]
-        rows.sort(key=lambda r: (len(prompts[r[0]].frames), len(prompts[r[0]].text), r[0]))
-        texts: list[list[str]] = [[] for _ in prompts]
-        for start in range(0, len(rows), self.batch):
-            part = rows[start : start + self.batch]
-            for (i, _), text in zip(part, self._batch(prompts, part, pictures), strict=True):
-                texts[i].append(text)
-        return texts
+    def generate(
+        self, prompts: Iterable[Prompt], pictures: Pictures, done: Callable[[Done], None]
+    ) -> None:
+        """One text a seed for each prompt, by Gumbel-max sampling with the prompt's own seeds.
+
+        Prompts of about the same length are answered at one time. All samples of a prompt go on
+        from one reading of it.
+        """
+
+        def alike(p: Prompt) -> tuple[bool, int, int]:
+            return (p.video and self.videos, len(p.frames), len(p.text))
+
+        def kind(p: Prompt) -> int:
+            """0 with pictures; of a video how many frames it has: those of one batch have the same."""
+            return len(p.frames) if p.video and self.videos else 0
+
+        for frames, same in groupby(sorted(prompts, key=alike), kind):
+            part: list[Prompt] = []
+            for prompt in same:
+                part.append(prompt)
+                if sum(len(p.seeds) for p in part) + len(prompt.seeds) > self.batch:
+                    self._batch(part, pictures, frames > 0, done)
+                    part = []
+            if part:
+                self._batch(part, pictures, frames > 0, done)
 
     def _batch(
-        self, prompts: Sequence[Prompt], rows: list[tuple[int, int]], pictures: Pictures
-    ) -> list[str]:
+        self,
+        prompts: list[Prompt],
+        pictures: Pictures,
+        video: bool,
+        done: Callable[[Done], None],
+    ) -> None:
         import torch
-        from PIL import Image
 
-        chosen = [prompts[i] for i, _ in rows]
-        messages = [
-            [
-                {
-                    "role": "user",
-                    "content": [
-                        *({"type": "image"} for _ in p.frames),
-                        {"type": "text", "text": p.text},
-                    ],
-                }
-            ]
-            for p in chosen
+        began = time.perf_counter()
+        inputs = self._inputs(prompts, pictures, video)
+        rows = [i for i, p in enumerate(prompts) for _ in p.seeds]
+        start = inputs["input_ids"].shape[1]
+        steering: list[Any] = [
+            _Gumbel([s for p in prompts for s in p.seeds], [prompts[i].temperature for i in rows])
         ]
-        texts = [
-            self.processor.apply_chat_template(m, tokenize=False, add_generation_prompt=True)
-            for m in messages
-        ]
-        images = [[Image.fromarray(pictures.at(f)) for f in p.frames] for p in chosen]
-        inputs = self.processor(
-            text=texts,
-            images=images if any(images) else None,
-            return_tensors="pt",
-            padding=True,
-        ).to(self.device, dtype=self.model.dtype)
-        steering: list[Any] = [_Gumbel([seed for _, seed in rows], [p.temperature for p in chosen])]
-        if self.grammars is not None and any(p.schema for p in chosen):
-            start = inputs["input_ids"].shape[1]
-            steering.append(self.grammars.steer([p.schema for p in chosen], start))
+        if self.grammars is not None and any(p.schema for p in prompts):
+            steering.append(self.grammars.steer([prompts[i].schema for i in rows], start))
+        options = {"do_sample": False, "num_beams": 1}
         with torch.inference_mode():
             made = self.model.generate(
-                **inputs,
-                do_sample=False,
-                num_beams=1,
-                max_new_tokens=max(most_tokens(p) for p in chosen),
+                **self._read(inputs, rows, options),
+                **options,
+                max_new_tokens=max(most_tokens(p) for p in prompts),
                 logits_processor=steering,
+            )[:, start:]
+        texts = iter(self.processor.batch_decode(made, skip_special_tokens=True))
+        got = iter((made != self.processor.tokenizer.pad_token_id).sum(1).tolist())
+        sent = inputs["attention_mask"].sum(1).tolist()
+        share = (time.perf_counter() - began) / len(prompts)
+        for prompt, read in zip(prompts, sent, strict=True):
+            words = tuple(str(next(texts)) for _ in prompt.seeds)
+            done(Done(prompt, words, share, read, sum(next(got) for _ in prompt.seeds)))
+
+    def _inputs(self, prompts: list[Prompt], pictures: Pictures, video: bool) -> Any:
+        """What the processor makes of prompts; all of them have videos, or none."""
+        from PIL import Image
+
+        shown = [[pictures.at(f) for f in p.frames] for p in prompts]
+        kind = "video" if video else "image"
+        texts = [
+            self.processor.apply_chat_template(
+                [{"role": "user", "content": [
+                    *({"type": kind} for _ in (p.frames[:1] if video else p.frames)),
+                    {"type": "text", "text": p.text},
+                ]}],
+                tokenize=False,
+                add_generation_prompt=True,
             )
-        replies = made[:, inputs["input_ids"].shape[1] :]
-        return [str(t) for t in self.processor.batch_decode(replies, skip_special_tokens=True)]
+            for p in prompts
+        ]  # fmt: skip
+        more: dict[str, Any] = {}
+        if video:
+            more = {
+                "videos": [np.stack(of) for of in shown],
+                "video_metadata": [_timed(p.frames, shown[i][0]) for i, p in enumerate(prompts)],
+                "do_sample_frames": False,
+            }
+        elif any(shown):
+            more = {"images": [[Image.fromarray(x) for x in of] for of in shown]}
+        made = self.processor(text=texts, return_tensors="pt", padding=True, **more)
+        return made.to(self.model.device, dtype=self.model.dtype)
+
+    def _read(self, inputs: Any, rows: list[int], options: dict[str, Any]) -> dict[str, Any]:
+        """What `generate` takes for a sample a row: prompts with several are read once."""
+        import torch
+
+        count = inputs["input_ids"].shape[0]
+        if len(rows) == count:
+            return dict(inputs)
+        index = torch.tensor(rows, device=inputs["input_ids"].device)
+        first = self.model.generate(
+            **inputs, **options, max_new_tokens=1, return_dict_in_generate=True
+        )
+        cache = first.past_key_values
+        cache.crop(-1)  # the last token is read again, row by row
+        cache.batch_select_indices(index)
+        inner = self.model.model
+        if getattr(inner, "rope_deltas", None) is not None:  # positions behind pictures (Qwen-VL)
+            inner.rope_deltas = inner.rope_deltas[index]
+        words = {k: inputs[k][index] for k in ("input_ids", "attention_mask")}
+        return {**words, "past_key_values": cache}
+
+
+def _loading(local: Local, device: str) -> dict[str, Any]:
+    """Keywords of `from_pretrained`. Raises ImportError, ValueError."""
+    import torch
+    import transformers
+
+    if local.dtype not in DTYPES:
+        raise ValueError(f"`{local.dtype}` is no dtype: {', '.join(DTYPES)}")
+    dtype: Any = "auto" if local.dtype == "auto" else getattr(torch, local.dtype)
+    if local.dtype == "auto" and device == "cpu":
+        dtype = torch.float32
+    how: dict[str, Any] = {"dtype": dtype}
+    if local.attention is not None:
+        how["attn_implementation"] = local.attention
+    if device == "spread":
+        how["device_map"] = "auto"
+    if local.bits is not None:
+        if local.bits not in (4, 8):
+            raise ValueError("weights are in 4 or 8 bits")
+        how["quantization_config"] = transformers.BitsAndBytesConfig(
+            load_in_4bit=local.bits == 4, load_in_8bit=local.bits == 8
+        )
+        how["device_map"] = "auto" if device == "spread" else device
+    return how
+
+
+def _unloadable(name: str, local: Local, error: Exception) -> StepcError:
+    """M004, with what to install where something is missing."""
+    said = str(error).strip()
+    line = next((x.strip() for x in said.splitlines() if x.strip()), type(error).__name__)
+    help = "give a hub id or a folder of an image-text-to-text model"
+    if local != Local():
+        help += "; are --device, --dtype, --bits, --attention and --adapter right?"
+    for package, how in NEEDED.items():
+        if package in said.lower():
+            line, help = f"it needs {package}", how
+            break
+    return fail("M004", f"the model cannot be loaded: {line}", Place(name), help)
+
+
+def _identity(name: str, where: str, model: Any, local: Local) -> str:
+    """The model's name with a hash of its weights, or the hub's commit, and the adapter's."""
+    weights = Path(where) / "model.safetensors"
+    mark = f"sha256:{_digest(weights)[:16]}" if weights.exists() else "hub"
+    commit = getattr(model.config, "_commit_hash", None)
+    made = f"{Path(name).name if Path(name).is_dir() else name}@{commit or mark}"
+    if local.bits is not None:
+        made += f"+{local.bits}bit"
+    if local.adapter is not None:
+        path = Path(local.adapter)
+        inside = path / "adapter_model.safetensors"
+        mark = f"@sha256:{_digest(inside)[:16]}" if inside.exists() else ""
+        made += f"+{path.name if path.is_dir() else local.adapter}{mark}"
+    return made
+
+
+def _timed(frames: tuple[Frame, ...], picture: Picture) -> Any:
+    """What a video processor is told of keyframes: their times, in thousandths of a second."""
+    from transformers.video_utils import VideoMetadata
+
+    times = [f.at - frames[0].at for f in frames]
+    return VideoMetadata(
+        total_num_frames=times[-1] + 1,
+        fps=1000.0,
+        frames_indices=times,
+        duration=(times[-1] + 1) / 1000,
+        height=picture.shape[0],
+        width=picture.shape[1],
+    )
 
 
 class _Gumbel:
@@ -168,12 +350,7 @@ LENGTHS = {
 def most_tokens(prompt: Prompt) -> int:
     """The most tokens of a reply; in JSON there are more."""
     most = LENGTHS.get(prompt.request, 64)
-    return most if prompt.schema is None else max(32, 2 * most)
-
-
-def _settings(folder: Path) -> dict[str, object]:
-    path = folder / "stepc.json"
-    return dict(orjson.loads(path.read_bytes())) if path.exists() else {}
+    return prompt.items * (most if prompt.schema is None else max(32, 2 * most))
 
 
 def _digest(path: Path) -> str:

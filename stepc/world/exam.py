@@ -13,9 +13,9 @@ from pydantic import BaseModel
 
 from stepc.ir.meaning import normal, words_of
 from stepc.ir.types import Frame
-from stepc.model.ask import Asker
+from stepc.model.ask import Asker, in_one
 from stepc.model.prompts import Templates
-from stepc.model.requests import REQUESTS, Request
+from stepc.model.requests import REQUESTS, Request, Several
 from stepc.video import Picture, Pictures
 from stepc.world.lessons import Lesson, Phrasing, packs
 
@@ -57,7 +57,7 @@ class Exam:
         compact = Templates("compact")
         made: dict[str, list[tuple[Request, BaseModel]]] = defaultdict(list)
         for request, reply in self._lessons():
-            if len(made[request.name]) < self.number:
+            if len(made[request.name]) < self.number and not isinstance(request, Several):
                 answer = compact.read(request, reply)
                 if answer is not None:
                     made[request.name].append((request, answer))
@@ -65,7 +65,7 @@ class Exam:
 
     def _lessons(self) -> Iterator[Lesson]:
         """Lessons, their pictures drawn."""
-        n = 2 + 2 * self.number
+        n = 4 + 4 * self.number
         for i, pack in enumerate(packs(self.seed, stills=n, pairs=n, couples=n, foreigners=0)):
             frames = tuple(Frame(video=f"exam {i}", at=at) for at in range(len(pack.pictures)))
             self.pictures.drawn |= dict(zip(frames, pack.pictures, strict=True))
@@ -75,15 +75,47 @@ class Exam:
             yield from pack.lessons
 
     def ask(self, asker: Asker) -> Iterator[tuple[str, Mark]]:
-        """Ask everything, a kind of request at a time; tells of each."""
+        """Ask everything, a kind of request at a time; tells of each.
+
+        What can be asked in lists is asked by itself first, then in lists (`relate*`), where the
+        asker does so. A list that cannot be read counts as wrong: it would be asked again.
+        """
+        together = asker.together
         for name, questions in self.questions().items():
-            began = time.perf_counter()
-            replies = asker.ask([request for request, _ in questions])
-            mark = Mark(asked=len(questions), seconds=time.perf_counter() - began)
-            for (_, true), reply in zip(questions, replies, strict=True):
-                mark.read += len(reply.read)
-                mark.right += alike(true, reply.read[0]) if reply.read else 0.0
-            yield name, mark
+            asker.together = 1
+            yield name, self._marked(asker, questions)
+            size = min(in_one(together, name), asker.templates.most(questions[0][0]))
+            if size > 1:
+                yield f"{name}*", self._listed(asker, questions, size)
+        asker.together = together
+
+    def _marked(self, asker: Asker, questions: list[tuple[Request, BaseModel]]) -> Mark:
+        began = time.perf_counter()
+        replies = asker.ask([request for request, _ in questions])
+        mark = Mark(asked=len(questions), seconds=time.perf_counter() - began)
+        for (_, true), reply in zip(questions, replies, strict=True):
+            mark.read += len(reply.read)
+            mark.right += alike(true, reply.read[0]) if reply.read else 0.0
+        return mark
+
+    def _listed(self, asker: Asker, questions: list[tuple[Request, BaseModel]], size: int) -> Mark:
+        shown: dict[tuple[Frame, ...], list[tuple[Request, BaseModel]]] = defaultdict(list)
+        for request, true in questions:
+            shown[request.frames].append((request, true))
+        lists = [same[i : i + size] for same in shown.values() for i in range(0, len(same), size)]
+        lists = [one for one in lists if len(one) > 1]
+        requests = [
+            Several(frames=one[0][0].frames, items=tuple(r for r, _ in one)) for one in lists
+        ]
+        began = time.perf_counter()
+        replies = asker.ask(requests)
+        mark = Mark(asked=sum(map(len, lists)), seconds=time.perf_counter() - began)
+        for one, reply in zip(lists, replies, strict=True):
+            answers = reply.read[0].items if reply.read else [None] * len(one)
+            for (_, true), got in zip(one, answers, strict=True):
+                mark.read += got is not None
+                mark.right += alike(true, got) if got is not None else 0.0
+        return mark
 
 
 def alike(true: Any, got: Any) -> float:

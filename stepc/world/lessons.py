@@ -35,6 +35,7 @@ from stepc.model.requests import (
     Request,
     Reword,
     SameObject,
+    Several,
     Smooth,
 )
 from stepc.passes.compose import Compose
@@ -79,6 +80,46 @@ class Pack:
 
 def _mention(actor: Actor) -> Mention:
     return Mention(label=actor.thing.shape)
+
+
+def several(lessons: list[Lesson], rng: random.Random, share: float) -> list[Lesson]:
+    """Lessons, and for a share of the kinds that can be asked in lists, two to eight in one."""
+    made = list(lessons)
+    kinds: dict[str, list[Lesson]] = {}
+    for request, reply in lessons:
+        kinds.setdefault(f"{request.name} {request.sort}", []).append((request, reply))
+    for same in kinds.values():
+        most = min(len(same), same[0][0].listed, 8)
+        if most > 1 and rng.random() < share:
+            chosen = rng.sample(same, rng.randint(2, most))
+            items = tuple(request for request, _ in chosen)
+            reply = " | ".join(f"{_about(request)}{reply}" for request, reply in chosen)
+            made.append((Several(frames=(), items=items), reply))
+    return made
+
+
+def _about(request: Request) -> str:
+    """What an answer in a list begins with: what it is about, so that it finds its question."""
+    match request:
+        case Reword() | Smooth():
+            return ""
+        case SameObject(first=one, second=other) | Relate(subject=one, object=other):
+            words = [one.label, other.label]
+        case Confirm(claim=AttributeClaim(target=one, value=value)):
+            words = [one.label, value]
+        case Confirm(claim=MotionClaim(target=one, motion=value)):
+            words = [one.label, value]
+        case Confirm(claim=RelationClaim(subject=one, predicate=value, object=other)):
+            words = [one.label, value, other.label]
+        case Confirm(claim=EventClaim()):
+            words = ["this"]
+        case Confirm(claim=ObjectClaim(target=one)) | Classify(target=one) | Describe(target=one):
+            words = [one.label]
+        case Motion(target=one):
+            words = [one.label]
+        case _:
+            words = []
+    return " ".join([*words, ": "])
 
 
 def narrative(shot: Shot, progress: float) -> str:
@@ -134,13 +175,12 @@ def still(shot: Shot, progress: float, rng: random.Random) -> list[Lesson]:
             lessons.append((DrawGraph(frames=()), _graph(actors, progress)))
     for actor in actors:
         lessons.append((Describe(frames=(), target=_mention(actor)), _attributes(actor)))
-    kind = rng.choice(actors)
-    lessons.append(
-        (Classify(frames=(), target=_mention(kind)), "dynamic" if kind.thing.dynamic else "static")
-    )
+    for kind in actors:
+        told_kind = "dynamic" if kind.thing.dynamic else "static"
+        lessons.append((Classify(frames=(), target=_mention(kind)), told_kind))
     pairs = [(a, b) for a in actors for b in actors if a is not b]
     pairs = [p for p in pairs if _clear(p[0].at(progress), p[1].at(progress))]
-    for a, b in rng.sample(pairs, min(6, len(pairs))):
+    for a, b in rng.sample(pairs, min(8, len(pairs))):
         held = predicates(a.at(progress), b.at(progress))
         request = Relate(frames=(), subject=_mention(a), object=_mention(b))
         lessons.append((request, f"{places(a, b)} : {' , '.join(held) or 'none'}"))
@@ -158,7 +198,7 @@ def still(shot: Shot, progress: float, rng: random.Random) -> list[Lesson]:
         confirm(AttributeClaim(target=_mention(actor), kind=kind_, value=shown), yes, value)
     confirm(ObjectClaim(target=Mention(label=rng.choice(sorted(shapes)))), True)
     confirm(ObjectClaim(target=Mention(label=rng.choice(absent))), False)
-    return lessons
+    return several(lessons, rng, 0.6)
 
 
 def moving(shot: Shot, shown: tuple[float, ...], rng: random.Random) -> list[Lesson]:
@@ -185,7 +225,7 @@ def moving(shot: Shot, shown: tuple[float, ...], rng: random.Random) -> list[Les
         said = shot.event() if yes else _other_event(shot, rng)
         reply = f"{thought} : {'yes' if yes else 'no'}"
         lessons.append((Confirm(frames=(), claim=EventClaim(event=said)), reply))
-    return lessons
+    return several(lessons, rng, 0.6)
 
 
 def _other_event(shot: Shot, rng: random.Random) -> str:
@@ -214,7 +254,7 @@ def identity(first: Shot, second: Shot, rng: random.Random) -> list[Lesson]:
         ]
         request = SameObject(frames=(), first=mentions[0], second=mentions[1])
         lessons.append((request, "yes" if a.thing == b.thing else "no"))
-    return lessons
+    return several(lessons, rng, 0.6)
 
 
 def foreign(rng: random.Random) -> Picture:
@@ -357,9 +397,8 @@ class Phrasing:
         for _ in range(count):
             exchange = _exchange(rng)
             chosen = rng.sample(self.bank, lessons)
-            made.append(
-                Pack((), tuple((_said(r, exchange), _words(x, exchange)) for r, x in chosen))
-            )
+            said = [(_said(r, exchange), _words(x, exchange)) for r, x in chosen]
+            made.append(Pack((), tuple(several(said, rng, 0.6))))
         return made
 
 

@@ -25,6 +25,7 @@ from transformers import Idefics3Config, Idefics3ForConditionalGeneration, Llama
 from transformers.models.idefics3.configuration_idefics3 import Idefics3VisionConfig
 
 from stepc.model.prompts import Templates
+from stepc.model.requests import Request, Several
 from stepc.world.lessons import Lesson, Pack, Phrasing, packs, worn
 from stepc.world.render import Picture, draw, sprite
 from stepc.world.scene import COLORS, DYNAMIC, SIDE, SIZES, STATIC, TEXTURES, make_film
@@ -34,7 +35,9 @@ WIDTH = 160
 SPREAD = 0.08
 FACETS = (STATIC + DYNAMIC, tuple(COLORS), tuple(SIZES), TEXTURES)
 GRID = PIXELS // PATCH
-LESSON_TOKENS = 170
+HALVES = torch.cpu._is_avx512_bf16_supported()
+"""Whether this machine multiplies in 16 bit; where not, that is slow: AdamW alone, in 32 bit."""
+LESSON_TOKENS = 200
 """About how many tokens of lessons share one prefix: attention costs the square of it."""
 
 
@@ -139,11 +142,14 @@ def _optimizers(model: nn.Module, rate: float) -> list[torch.optim.Optimizer]:
     inner: list[nn.Parameter] = []
     rest: list[nn.Parameter] = []
     for name, weight in model.named_parameters():
-        matrix = weight.ndim == 2 and "embed" not in name and "head" not in name
+        matrix = HALVES and weight.ndim == 2 and "embed" not in name and "head" not in name
         (inner if matrix else rest).append(weight)
+    adam = torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.98), weight_decay=0.0)
+    if not inner:
+        return [adam]
     return [
         torch.optim.Muon(inner, lr=rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.98), weight_decay=0.0),
+        adam,
     ]
 
 
@@ -188,7 +194,7 @@ def look(model: Idefics3ForConditionalGeneration, seconds: float, seed: int, log
         done = (time.monotonic() - began) / seconds
         if done >= 1:
             break
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=HALVES):
             seen = tower(pixel_values=images).last_hidden_state
             logits = [head(seen).float() for head in heads]
         loss = sum(
@@ -271,8 +277,13 @@ class Packer:
             padded(1, 0),
             padded(2, -1),
             padded(3, -100),
-            [[request.name for request, _ in pack.lessons] for pack in made],
+            [[_named(request) for request, _ in pack.lessons] for pack in made],
         )
+
+
+def _named(request: Request) -> str:
+    """A request's name; with a star where several are asked at once."""
+    return f"{request.items[0].name}*" if isinstance(request, Several) else request.name
 
 
 def forward(model: Idefics3ForConditionalGeneration, batch: Batch, kept: Tensor) -> Tensor:
@@ -314,14 +325,20 @@ class _MakeBatch:
         """A pack's lessons are drawn until it is long enough."""
         rng = random.Random(seed)
         made = packs(seed, stills=12, pairs=8, couples=3, foreigners=1)
-        made += self.phrasing(rng, count=4, lessons=3)
+        made += self.phrasing(rng, count=4, lessons=6)
         return self.packer([self._shortened(pack, rng) for pack in made])
 
     def _shortened(self, pack: Pack, rng: random.Random) -> Pack:
+        """Lessons in any order, as many as are not too long; in most packs a list first."""
         kept: list[Lesson] = []
         length = 0
-        for request, reply in rng.sample(pack.lessons, len(pack.lessons)):
-            tokens = (14 if pack.pictures else 40) + len(reply.split())
+        order = rng.sample(pack.lessons, len(pack.lessons))
+        if rng.random() < 0.75:
+            order.sort(key=lambda lesson: not isinstance(lesson[0], Several))
+            order[1:] = rng.sample(order[1:], len(order) - 1)
+        for request, reply in order:
+            text = self.packer.templates.render(request)
+            tokens = 2 + len(text.split()) + len(reply.split())
             if not kept or length + tokens <= LESSON_TOKENS:
                 kept.append((request, reply))
                 length += tokens
@@ -350,7 +367,7 @@ def ask(
         if done >= 1:
             break
         kept = batch.targets != -100
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=HALVES):
             logits = forward(model, batch, kept).float()
         loss = nn.functional.cross_entropy(logits, batch.targets[kept])
         loss.backward()

@@ -1,0 +1,316 @@
+"""What asking a model costs: calls a video, with and without what spares them; and stepc itself.
+
+    python benchmarks/asking.py calls [--films 10] [--shots 0] [--model embedded]
+    python benchmarks/asking.py overhead [--calls 2000] [--rounds 5]
+    python benchmarks/asking.py queue [--queued 1000 10000 100000]
+    python benchmarks/asking.py reading [--samples 3]
+
+`calls` compiles rendered films to their graphs, first naively (one thing and one sample a call,
+every pair of objects of two clips compared), then with one way of sparing calls after another, and
+compares each result with the truth. `overhead` makes the same calls to a server that answers at
+once, by the bare official client and through stepc, by turns, and compares the processor time.
+`queue` gives a server that answers at once more and more calls at one time and shows how much memory
+each takes. `reading` makes several samples of a prompt from one reading of it, and from one each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import random
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import openai
+
+from stepc.compile import Compiler, Order
+from stepc.ir import types as t
+from stepc.ir.text import read
+from stepc.model.ask import Asker, Done, Prompt, Reply
+from stepc.model.load import Choice
+from stepc.model.prompts import Templates
+from stepc.model.requests import Classify, Mention, Request
+from stepc.model.server import Server, ServerModel
+from stepc.model.transformers import TransformersModel
+from stepc.pipeline import DEFAULT
+from stepc.spec.parse import builtin
+from stepc.video import Pictures, digest
+from stepc.world.render import write
+from stepc.world.scene import make_film
+from stepc.world.score import KINDS, Score, compare
+from stepc.world.truth import truth
+
+GRAPH = DEFAULT.split(",sample")[0]
+
+
+# --- calls -------------------------------------------------------------------------------
+
+
+class Counting(Asker):
+    """Counts what would be asked if every request and every sample were a call."""
+
+    naive = 0
+
+    def ask(
+        self, requests: Sequence[Request], *, samples: int = 1, temperature: float = 0.0
+    ) -> list[Reply]:
+        self.naive += len(requests) * samples
+        return super().ask(requests, samples=samples, temperature=temperature)
+
+
+def calls(films: int, shots: int, model: str) -> None:
+    """The table of ways to spare calls: naive first, each with the ones before."""
+    ways = [
+        ("one thing and one sample a call", "none", 1),
+        ("samples from one reading, nothing twice", "none", 1),
+        ("pairs of other labels pruned", "label", 1),
+        ("in lists of up to 8", "label", 8),
+        ("in lists of up to 16", "label", 16),
+        ("pairs of conflicting attributes pruned", "attributes", 8),
+    ]
+    print(
+        f"{'':42}{'calls':>8}{'tokens in':>11}{'out':>8}  F1: {' '.join(f'{k[:5]:>5}' for k in KINDS)}"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        made = [make_film(random.Random(f"asking/{i}"), shots or None) for i in range(films)]
+        for i, film in enumerate(made):
+            write(film, Path(folder) / f"{i}.mp4")
+        first = 0.0
+        for number, (name, prune, together) in enumerate(ways):
+            order = Order(
+                GRAPH.replace("bridge", f"bridge(prune={prune})"),
+                "",
+                builtin("step"),
+                "step.step",
+                Choice(model, together=together),
+            )
+            compiler = Compiler(order)
+            own = compiler.asker()
+            asker = Counting(own.backend, own.templates, own.pictures, together=together)
+            compiler._asker = asker
+            score, naive, asked, sent, got = Score(), 0, 0, 0, 0
+            for i, film in enumerate(made):
+                path = Path(folder) / f"{i}.mp4"
+                result = compiler.compile(path)
+                assert not result.diagnostics, result.diagnostics
+                unit = read(result.stsg).unit
+                assert isinstance(unit, t.Stsg)
+                score.add(compare(unit, truth(film, f"{i}", f"{i}.mp4", digest(path))))
+                asked += result.tally.calls
+                sent, got = sent + result.tally.tokens_in, got + result.tally.tokens_out
+            naive = asker.naive
+            count = naive if number == 0 else asked
+            first = first or naive
+            f1 = [2 * score.right[k] / max(1, score.induced[k] + score.true[k]) for k in KINDS]
+            tokens = (
+                f"{sent / films:11,.0f}{got / films:8,.0f}"
+                if number
+                else f"{'':11}{got / films:8,.0f}"
+            )
+            print(
+                f"{name:42}{count / films:8,.1f}{tokens}      {' '.join(f'{x:5.3f}' for x in f1)}"
+                f"  {count / first:.1%}",
+                flush=True,
+            )
+
+
+# --- a server that answers at once -------------------------------------------------------
+
+REPLY = json.dumps(
+    {
+        "id": "x", "object": "chat.completion", "created": 0, "model": "m",
+        "choices": [{"index": 0, "finish_reason": "stop",
+                     "message": {"role": "assistant", "content": '{"kind": "static"}'}}],
+        "usage": {"prompt_tokens": 100, "completion_tokens": 6, "total_tokens": 106},
+    }
+).encode()  # fmt: skip
+
+
+def _serve(port: Any) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: "
+            + str(len(REPLY)).encode() + b"\r\n\r\n"
+        )  # fmt: skip
+        try:
+            while True:
+                told = (await reader.readuntil(b"\r\n\r\n")).lower()
+                length = int(told.split(b"content-length:")[1].split(b"\r\n")[0])
+                await reader.readexactly(length)
+                writer.write(head + REPLY)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    async def main() -> None:
+        server = await asyncio.start_server(answer, "127.0.0.1", 0, limit=1 << 24)
+        port.value = server.sockets[0].getsockname()[1]
+        await server.serve_forever()
+
+    asyncio.run(main())
+
+
+def _url() -> str:
+    port = multiprocessing.Value("i", 0)
+    multiprocessing.Process(target=_serve, args=(port,), daemon=True).start()
+    while not port.value:
+        time.sleep(0.05)
+    return f"http://127.0.0.1:{port.value}/v1"
+
+
+def _requests(number: int, first: int = 0) -> list[Request]:
+    return [Classify(frames=(), target=Mention(label=f"cup {first + i}")) for i in range(number)]
+
+
+def _bare(url: str, prompts: list[Prompt]) -> None:
+    """The same calls by the official client alone, as many at once."""
+
+    async def main() -> None:
+        gate = asyncio.Semaphore(16)
+        async with openai.AsyncOpenAI(api_key="none", base_url=url, max_retries=0) as client:
+
+            async def one(p: Prompt) -> str:
+                async with gate:
+                    made = await client.chat.completions.create(
+                        model="m",
+                        messages=[{"role": "user", "content": [{"type": "text", "text": p.text}]}],
+                        temperature=p.temperature,
+                        seed=p.seeds[0] % (1 << 31),
+                        max_tokens=32,
+                        response_format={
+                            "type": "json_schema",
+                            "json_schema": {"name": "x", "schema": p.schema, "strict": False},
+                        },
+                    )
+                return str(made.choices[0].message.content)
+
+            await asyncio.gather(*(one(p) for p in prompts))
+
+    asyncio.run(main())
+
+
+def overhead(number: int, rounds: int) -> None:
+    """Processor time a call: the client alone, stepc, and what stepc adds."""
+    url = _url()
+    templates = Templates("default")
+    took: dict[str, list[float]] = {"the client alone": [], "stepc": []}
+    for i in range(rounds + 1):
+        asker = Asker(ServerModel("m", Server(url)), templates, Pictures())
+        requests = _requests(number, i * number)
+        prompts = [asker._prompt(r, 1, 0.0) for r in requests]
+        began = time.process_time()
+        _bare(url, prompts)
+        middle = time.process_time()
+        asker.ask(requests)
+        ended = time.process_time()
+        if i:  # the first warms up
+            took["the client alone"].append((middle - began) / number)
+            took["stepc"].append((ended - middle) / number)
+    for name, seconds in took.items():
+        print(f"{name:20}{statistics.median(seconds) * 1000:8.3f} ms a call")
+    added = statistics.median(b - a for a, b in zip(*took.values(), strict=True))
+    print(f"{'stepc adds':20}{added * 1000:8.3f} ms a call")
+
+
+def _grown(url: str, number: int, ask: bool, told: Any) -> None:
+    """Memory before and after, in a process of its own."""
+    model = ServerModel("m", Server(url))
+    asker = Asker(model, Templates("default"), Pictures())
+    asker.ask(_requests(200))
+
+    def stream() -> Iterator[Prompt]:
+        for i in range(number):
+            yield asker._prompt(_requests(1, 1000 + i)[0], 1, 0.0)
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    if ask:
+        asker.ask(_requests(number, 1000))
+    else:
+        model.generate(stream(), Pictures(), lambda call: None)
+    told.value = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+
+
+def queue(numbers: Sequence[int]) -> None:
+    """How much memory grows while so many calls wait: of the backend, and of all with answers."""
+    url = _url()
+    print(f"{'queued':>10}{'backend, MB':>14}{'with requests and answers, MB':>32}{'KB each':>10}")
+    for number in numbers:
+        grown = []
+        for ask in (False, True):
+            told = multiprocessing.Value("d", 0.0)
+            process = multiprocessing.Process(target=_grown, args=(url, number, ask, told))
+            process.start()
+            process.join()
+            grown.append(told.value)
+        print(
+            f"{number:10,}{grown[0] / 1024:14.1f}{grown[1] / 1024:32.1f}{grown[1] / number:10.2f}",
+            flush=True,
+        )
+
+
+# --- samples from one reading ------------------------------------------------------------
+
+
+def reading(samples: int) -> None:
+    """Time a call of the embedded model with several samples, read once or once a sample."""
+    from stepc.world.exam import Exam
+
+    exam = Exam(8)
+    model = TransformersModel("embedded")
+    asker = Asker(model, Templates("compact"), exam.pictures)
+    asked = [r for many in exam.questions().values() for r, _ in many if r.frames]
+    together = [asker._prompt(r, samples, 0.7) for r in asked]
+    alone = [replace(p, seeds=(s,)) for p in together for s in p.seeds]
+    took: dict[str, list[float]] = {"once a sample": [], "once": []}
+    texts: dict[str, list[tuple[str, ...]]] = {}
+    for _ in range(6):
+        for name, prompts in (("once a sample", alone), ("once", together)):
+            got: list[Done] = []
+            began = time.perf_counter()
+            model.generate(prompts, exam.pictures, got.append)
+            took[name].append(time.perf_counter() - began)
+            texts[name] = sorted(c.texts for c in got)
+    assert sorted(x for many in texts["once"] for x in many) == sorted(
+        x for many in texts["once a sample"] for x in many
+    )
+    one, other = (statistics.median(x[1:]) for x in took.values())
+    print(
+        f"{len(asked)} prompts, {samples} samples each: read once a sample {one:.2f} s,"
+        f" once {other:.2f} s, {one / other:.2f} times as fast"
+    )
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("what", choices=["calls", "overhead", "queue", "reading"])
+    parser.add_argument("--films", type=int, default=10)
+    parser.add_argument("--shots", type=int, default=0)
+    parser.add_argument("--model", default="embedded")
+    parser.add_argument("--calls", type=int, default=2000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--queued", type=int, nargs="+", default=[1000, 10_000, 100_000])
+    parser.add_argument("--samples", type=int, default=3)
+    given = parser.parse_args()
+    match given.what:
+        case "calls":
+            calls(given.films, given.shots, given.model)
+        case "overhead":
+            overhead(given.calls, given.rounds)
+        case "queue":
+            queue(given.queued)
+        case _:
+            reading(given.samples)
+
+
+if __name__ == "__main__":
+    main()

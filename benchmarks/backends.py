@@ -1,0 +1,102 @@
+"""The same dataset, whoever answers: the local model, a server, a bad line, a cassette.
+
+    python benchmarks/backends.py [--films 20] [--sampled]
+
+Compiles rendered films with the default pipeline through the embedded model itself, through
+`transformers serve` with it on loopback, through a proxy before it that drops, stalls, cuts short,
+refuses and doubles what passes, and from the cassette that was recorded there; then compares the
+datasets. Models are asked for their likeliest answer, since two programs do not draw samples alike;
+with `--sampled` as the default pipeline says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+
+from test_server import Proxy, serving
+
+from stepc.compile import Order, compile_corpus
+from stepc.model.load import Choice
+from stepc.model.server import Server
+from stepc.model.transformers import embedded_folder
+from stepc.pipeline import DEFAULT, LINK
+from stepc.spec.parse import builtin
+from stepc.world.render import write
+from stepc.world.scene import make_film
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--films", type=int, default=20)
+    parser.add_argument("--sampled", action="store_true")
+    given = parser.parse_args()
+    pipeline = DEFAULT
+    if not given.sampled:
+        for name in ("parse", "merge", "bridge"):
+            pipeline = pipeline.replace(name, f"{name}(temperature=0)")
+    name = f"openai:{embedded_folder()}"
+    with tempfile.TemporaryDirectory() as place, contextlib.ExitStack() as open_:
+        folder = Path(place)
+        (folder / "films").mkdir()
+        for i in range(given.films):
+            write(make_film(random.Random(f"same/{i}")), folder / "films" / f"film-{i:02}.mp4")
+        port = open_.enter_context(serving())
+        proxy = Proxy(port)
+        tape = folder / "calls.jsonl"
+        usual = Server(f"http://127.0.0.1:{port}/v1", at_once=4, pictures="png")
+        bad = Server(proxy.url, at_once=8, pictures="png", timeout=10, wait=0.01, attempts=50)
+        ways = {
+            "local": Choice(),
+            "server": Choice(name, "compact", server=usual, together=_together()),
+            "bad line": Choice(name, "compact", server=bad, together=_together(), record=tape),
+            "cassette": Choice(f"replay:{tape}"),
+        }
+        first: list[dict[str, Any]] = []
+        for way, choice in ways.items():
+            order = Order(pipeline, LINK, builtin("step"), "step.step", choice, seed=1)
+            began = time.perf_counter()
+            summary = compile_corpus(
+                [folder / "films"], folder / way, order, say=print, progress=lambda *_: None
+            )
+            rows = [json.loads(x) for x in (folder / way / "qra.jsonl").read_bytes().splitlines()]
+            for row in rows:
+                _anonymous(row)
+            first = first or rows
+            both = [r for r in rows if r in first]
+            print(
+                f"{way:10}{len(rows):6} samples, {len(both)} of {len(first)} as the local model's;"
+                f" {summary.tally.text()}; {time.perf_counter() - began:.0f} s",
+                flush=True,
+            )
+        paid = Counter(json.dumps(asked, sort_keys=True) for asked in proxy.passed)
+        late = sum(n - 1 for n in paid.values())
+        print(f"bad line: {dict(proxy.done)}; {len(paid)} different calls answered, {late} twice")
+        calls = len(tape.read_bytes().splitlines()) - 1
+        print(f"{calls} calls recorded")
+
+
+def _together() -> int:
+    from stepc.model.transformers import EMBEDDED, settings
+
+    return settings(EMBEDDED).together
+
+
+def _anonymous(row: dict[str, Any]) -> None:
+    """Without the model's name."""
+    row["origin"].pop("model")
+
+
+if __name__ == "__main__":
+    main()

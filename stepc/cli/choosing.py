@@ -1,0 +1,124 @@
+"""The options by which a model is chosen: one list, given to each command that asks one."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from stepc.cli.parts import EMBEDDED, Price, two_prices
+
+MODEL_HELP = (
+    "`embedded` (knows the rendered world and nothing else), a hub id or folder of a "
+    "transformers image-text-to-text model, openai:MODEL behind a server, or replay:CASSETTE."
+)
+
+
+def _choice(
+    *,
+    model: Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP)] = EMBEDDED,
+    templates: Annotated[
+        str | None, typer.Option(help="`default`, `compact`, or a folder (with a slash).")
+    ] = None,
+    together: Annotated[
+        int | None,
+        typer.Option(min=1, help="Most questions about the same keyframes in one call; 1: none."),
+    ] = None,
+    show: Annotated[
+        Literal["pictures", "video"],
+        typer.Option(help="How keyframes of one clip are shown, where the model takes both."),
+    ] = "pictures",
+    record: Annotated[Path | None, typer.Option(help="Keep all model calls in this file.")] = None,
+    redact: Annotated[
+        list[str] | None,
+        typer.Option(help="Keep what matches this pattern out of it, and of the dataset."),
+    ] = None,
+    trace: Annotated[
+        Path | None, typer.Option(help="Append a JSON line for each call to this file.")
+    ] = None,
+    base_url: Annotated[
+        str | None, typer.Option(help="The OpenAI-compatible server of openai:MODEL, up to /v1.")
+    ] = None,
+    pictures: Annotated[
+        Literal["jpeg", "png"], typer.Option(help="How a server gets pictures.")
+    ] = "jpeg",
+    at_once: Annotated[
+        int, typer.Option(min=1, help="Calls that wait for a server at one time.")
+    ] = 16,
+    max_requests: Annotated[
+        int | None, typer.Option(min=0, help="Ask a server no more often.")
+    ] = None,
+    max_tokens: Annotated[int | None, typer.Option(min=0, help="Stop at so many tokens.")] = None,
+    max_cost: Annotated[
+        float | None, typer.Option(min=0, help="Stop at this cost; see --price.")
+    ] = None,
+    price: Price = "0/0",
+    device: Annotated[
+        str, typer.Option(help="auto, cpu, cuda:1, mps; spread: over all GPUs.")
+    ] = "auto",
+    dtype: Annotated[
+        Literal["auto", "float32", "bfloat16", "float16"],
+        typer.Option(help="Of a local model's weights."),
+    ] = "auto",
+    attention: Annotated[
+        str | None, typer.Option(help="attn_implementation: sdpa, eager, flash_attention_2.")
+    ] = None,
+    bits: Annotated[
+        int | None, typer.Option(help="4 or 8: a local model's weights in so many bits.")
+    ] = None,
+    adapter: Annotated[str | None, typer.Option(help="A LoRA adapter of a local model.")] = None,
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Samples that a local model makes at one time.")
+    ] = None,
+) -> Any:
+    from stepc.model.load import Choice
+    from stepc.model.server import Server
+    from stepc.model.transformers import Local
+
+    return Choice(
+        model,
+        templates,
+        Local(device, dtype, attention, bits, adapter, batch),
+        Server(
+            base_url,
+            at_once,
+            pictures=pictures,
+            max_requests=max_requests,
+            max_tokens=max_tokens,
+            max_cost=max_cost,
+            prices=two_prices(price),
+        ),
+        together,
+        show == "video",
+        record,
+        tuple(redact or ()),
+        trace,
+    )
+
+
+def choosing(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of a model; it gets what they say as `choice`.
+
+    What it has an argument for itself is not an option again.
+    """
+    own = inspect.signature(command, eval_str=True)
+    options = {
+        name: p
+        for name, p in inspect.signature(_choice, eval_str=True).parameters.items()
+        if name not in own.parameters
+    }
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        choice = _choice(**{name: given.pop(name) for name in options})
+        command(choice=choice, **given)
+
+    kept = [p for p in own.parameters.values() if p.name != "choice"]
+    every = [p.replace(kind=p.KEYWORD_ONLY) for p in (*kept, *options.values())]
+    run.__signature__ = own.replace(parameters=every)  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in every}
+    return run

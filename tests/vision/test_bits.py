@@ -1,0 +1,22 @@
+"""Weights in 8 and in 4 bits, by bitsandbytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import families
+import pytest
+from speaking import said
+
+from stepc.model.ask import Prompt
+from stepc.model.transformers import Local, TransformersModel
+
+
+@pytest.mark.parametrize(("bits", "kind"), [(8, "Linear8bitLt"), (4, "Linear4bit")])
+def test_weights_in_few_bits(bits: int, kind: str, tmp_path: Path) -> None:
+    where = families.make("llava", tmp_path / "tiny")
+    model = TransformersModel(where, Local(bits=bits))
+    layer = model.model.model.language_model.layers[0].mlp.up_proj
+    assert type(layer).__name__ == kind and model.identity.endswith(f"+{bits}bit")
+    prompts = [Prompt("0", "classify", "what is it?", (), 1.0, (1, 2))]
+    assert all(said(model, prompts)[0])
