@@ -8,7 +8,7 @@ READY  := $(VENV)/.ready
 VISION := $(VENV)/vision
 JOBS   ?= 2
 
-.PHONY: demo test test-torchvision lint setup clean
+.PHONY: demo test test-torchvision test-kill lint setup clean
 
 setup: $(READY)
 
@@ -33,6 +33,10 @@ $(VISION)/.ready: $(READY)
 
 test-torchvision: $(VISION)/.ready
 	PYTHONPATH=$(VISION) $(BIN)/python -m pytest -n $(JOBS) tests/vision
+
+# Runs killed at random points, 200 of them; a few are among the other tests.
+test-kill: $(READY)
+	STEPC_KILLS=200 $(BIN)/python -m pytest tests/test_store.py -k killed
 
 lint: $(READY)
 	$(BIN)/ruff check .

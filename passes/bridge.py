@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -35,6 +35,8 @@ class Bridge(Pass[t.Tsg, t.Stsg]):
     the order of their confidence, and one that would make two objects of a clip the same, or
     goes against an answer taken before, is refused and counted.
     """
+
+    uses: ClassVar[frozenset[str]] = frozenset(["model"])
 
     prune: Literal["none", "label", "attributes"] = "label"
     """Which pairs are not asked about: `label` other labels, `attributes` also conflicting ones."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import ClassVar
 
 from stepc.ir import types as t
 from stepc.ir.meaning import mentions, unfinished
@@ -28,6 +29,8 @@ class Compose(Pass[t.Paths, t.Qras]):
     step's own question, answer and sentence. A claim is false by what the graph says, and an
     option wrong by it. A question that says its answer or a sub-answer is dropped and counted.
     """
+
+    uses: ClassVar[frozenset[str]] = frozenset(["seed", "wording"])
 
     def run(self, unit: t.Paths, tools: Tools) -> t.Qras:
         """The unit with a sample for each path."""

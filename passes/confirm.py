@@ -29,6 +29,7 @@ class ConfirmAll(Pass[t.Fsg, t.Fsg]):
     element that hangs on a dropped one goes with it. An unreadable reply drops nothing.
     """
 
+    uses: ClassVar[frozenset[str]] = frozenset(["model"])
     keeps_level: ClassVar[bool] = True
     frames: int = Field(2, ge=1)
     """The most keyframes shown with a question about something of a whole clip."""

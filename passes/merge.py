@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from itertools import pairwise
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -24,6 +24,8 @@ class Merge(Pass[t.Fsg, t.Tsg]):
     their edges are re-attached to it; a dynamic object seen in two keyframes, one after the
     other, gets a motion edge with its interval.
     """
+
+    uses: ClassVar[frozenset[str]] = frozenset(["model"])
 
     samples: int = Field(3, ge=1)
     """Answers sampled for each motion."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -20,6 +20,8 @@ class Parse(Pass[t.Clips, t.Fsg]):
     Every request is sampled; an element's share of the answers is its confidence, and what is
     below `keep` is dropped (the first half of dual verification).
     """
+
+    uses: ClassVar[frozenset[str]] = frozenset(["model"])
 
     samples: int = Field(3, ge=1)
     """Answers sampled for each request (the paper does not say how many)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -14,6 +14,8 @@ from stepc.pipeline import Pass, Tools
 
 class ParseOneshot(Pass[t.Clips, t.Fsg]):
     """One request a keyframe for the whole graph as JSON (section 4.4, w/o parsing)."""
+
+    uses: ClassVar[frozenset[str]] = frozenset(["model"])
 
     objects: int = Field(12, ge=1)
     """The most objects of a keyframe."""

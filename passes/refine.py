@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -22,6 +23,8 @@ class Refine(Pass[t.Qras, t.Qras]):
     there and no answer was let out; else the original stays, and a statistic counts it. A
     refined sample is unchecked until `check` has proved it again.
     """
+
+    uses: ClassVar[frozenset[str]] = frozenset(["model", "seed"])
 
     questions: float = Field(1.0, ge=0, le=1)
     """Share of the questions that are said anew."""

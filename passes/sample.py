@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from stepc.diagnostics import Place, fail
 from stepc.ir import types as t
@@ -27,6 +28,8 @@ class Sample(Pass[t.Stsg, t.Paths]):
     A block of the spec that says `enumerate` draws instead from all different paths there are,
     each as likely, none twice.
     """
+
+    uses: ClassVar[frozenset[str]] = frozenset(["drawing", "seed"])
 
     def run(self, unit: t.Stsg, tools: Tools) -> t.Paths:
         """The unit with the paths of the spec's blocks."""

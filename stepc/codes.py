@@ -44,6 +44,8 @@ PAGES: dict[str, Page] = {
     "B011": Page("two videos have one name", "A unit is called by its file's name without extension, and no two may be called the same. The first in order is compiled. Rename the other."),
     "B012": Page("memory ran out", "The video was given up; the rest of the corpus is compiled. Fewer workers (--jobs 1) need less memory."),
     "B013": Page("a worker ended", "The process that compiled the video was ended from outside, most often for want of memory. Try it with --jobs 1."),
+    "B015": Page("the store cannot be used", "The folder in which results are kept is full, cannot be written or is no folder. Everything is made all the same, and made again next time. Name another with --store, or none with --no-store."),
+    "B016": Page("the store is damaged", "An entry, or the whole file, is not what was written. It is put aside and made anew; nothing that was damaged is believed."),
     "B014": Page("a file cannot be written", "The disk is full, or the folder may not be written. What was written before is whole."),
     "I001": Page("the text of an IR file cannot be read", "A line is not a statement of the IR. `grammar/ir.lark` shows every statement.", "static  c0/table table [3/3 yes]", 'static  c0/table "table" [3/3 yes]'),
     "I002": Page("an IR file is of another schema version", "It was written by another version of stepc.", 'stsg 2 "kitchen"', 'stsg 1 "kitchen"'),

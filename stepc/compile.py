@@ -27,18 +27,22 @@ from stepc.model.load import Choice, load
 from stepc.model.replay import Replay
 from stepc.pipeline import (
     Corpus,
+    Done,
     LinkPass,
+    Memo,
     Options,
     Pass,
     Tools,
     check_levels,
+    hash_of,
     parse_pipeline,
     pipeline_text,
     run,
 )
 from stepc.spec.read import read_spec
 from stepc.spec.types import Spec
-from stepc.video import Pictures, probe
+from stepc.store import Store, name_of
+from stepc.video import Pictures, Source, probe
 
 EXTENSIONS = frozenset(
     [
@@ -63,8 +67,8 @@ EXTENSIONS = frozenset(
 """What is taken for a video in a folder; a file named by itself is always tried."""
 
 
-STOPS = ("M008", "M009")
-"""What is wrong with the model for every video: no server, no budget left."""
+STOPS = ("M002", "M003", "M004", "M005", "M007", "M008", "M009")
+"""What is wrong with the model for every video: it cannot be loaded, no server, no budget left."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,8 @@ class Order:
     """Where the spec imports from."""
     seed: int = 0
     verify_each: bool = True
+    store: Path | None = None
+    """A folder in which what is made is kept, and found when it is wanted again."""
 
 
 @dataclass
@@ -95,6 +101,10 @@ class Result:
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
+    found: int = 0
+    """Passes whose result was there from before."""
+    why: list[str] = field(default_factory=list)
+    """Of each pass that ran why it had to."""
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
@@ -190,20 +200,50 @@ def split_pipeline(text: str) -> tuple[list[Pass[Any, Any]], list[LinkPass]]:
 class Compiler:
     """Compiles one video after another with one model."""
 
-    def __init__(self, order: Order) -> None:
+    def __init__(
+        self, order: Order, say: Callable[[Diagnostic], None] = lambda diagnostic: None
+    ) -> None:
         self.order = order
         self.passes, _ = split_pipeline(order.pipeline)
         self.spec = read_spec(order.spec_text, order.spec_name, order.spec_folder)
         self.pictures = Pictures()
+        kept = (
+            order.store if order.choice.record is None else None
+        )  # a recording leaves nothing out
+        self.store = Store(kept, say) if kept else None
+        self.memo = Memo(self.store, self._depends) if self.store else None
         self.told: Callable[[Tally], None] | None = None
         """Is told what the model was asked about the present video, call by call."""
+        self._stands: dict[str, Any] = {}
         self._asker: Asker | None = None
 
     def asker(self) -> Asker:
         """The model; loaded when it is first needed. Raises StepcError (M002-M005)."""
         if self._asker is None:
-            self._asker = load(self.order.choice, self.pictures, seed=self.order.seed)
+            self._asker = load(
+                self.order.choice, self.pictures, seed=self.order.seed, store=self.store
+            )
         return self._asker
+
+    def _depends(self, thing: str) -> Any:
+        """JSON that stands for what a pass uses."""
+        if thing not in self._stands:
+            self._stands[thing] = self._depends_anew(thing)
+        return self._stands[thing]
+
+    def _depends_anew(self, thing: str) -> Any:
+        match thing:
+            case "seed":
+                return self.order.seed
+            case "drawing":
+                return self.spec.drawing()
+            case "wording":
+                return self.spec.wording()
+        asker = self.asker()
+        choice = self.order.choice
+        known = getattr(asker.backend, "known", None) or asker.backend.identity
+        redact = list(choice.redact)
+        return [known, asker.templates.digest, asker.together, asker.video, asker.seed, redact]
 
     def close(self) -> None:
         """End a recording."""
@@ -212,12 +252,34 @@ class Compiler:
 
     def start(self, path: Path) -> t.Clips:
         """The unit of a video before any pass. Raises StepcError (B001-B006)."""
-        source = probe(path)
+        source = self._probed(path)
         self.pictures.add(source)
         try:
             return t.Clips(name=unit_name(path), video=source.video)
         except ValidationError as error:
             raise fail("B002", str(error), Place(printable(str(path)))) from error
+
+    def _probed(self, path: Path) -> Source:
+        """The facts of a file; known from before where size and time of change are the same."""
+        if self.store is None or not path.is_file():
+            return probe(path)
+        about = path.stat()
+        name = name_of("probe", os.fsencode(path.resolve()).hex(), about.st_size, about.st_mtime_ns)
+        entry = self.store.find(name)
+        if entry is not None:
+            return Source.from_facts(path, entry.facts)
+        source = probe(path)
+        self.store.keep(name, "probe", b"", source.facts())
+        return source
+
+    def whole(self, path: Path) -> bool:
+        """Whether all that would be made of a video is there from before."""
+        try:
+            unit = self.start(path)
+            made = self.memo.chain(self.passes, hash_of(unit)) if self.memo else []
+        except StepcError:
+            return False
+        return len(made) == len(self.passes)
 
     def tools(self) -> Tools:
         """Fresh tools for one unit."""
@@ -231,18 +293,21 @@ class Compiler:
             unit: t.Unit = self.start(path)
             tools = self.tools()
             asker = self.asker()
-            asker.forget()
             asker.tally, asker.told = result.tally, self.told
             result.identity = asker.backend.identity
+            last: Done | None = None
             for i, done in enumerate(
-                run(self.passes, unit, tools, verify_each=self.order.verify_each)
+                run(self.passes, unit, tools, verify_each=self.order.verify_each, memo=self.memo)
             ):
-                unit = done.unit
                 key = f"{i + 1}:{done.name}"
                 result.counts[key] = dict(done.counts)
                 result.seconds[key] = done.seconds
-                if type(unit) is t.Stsg:
-                    result.stsg = write(unit)
+                result.found += done.found
+                if done.why:
+                    result.why.append(f"{result.name}: {key} {done.why}")
+                last = done
+            if last is not None:
+                unit = last.unit
             if isinstance(unit, t.Qras):
                 result.unit = unit
                 result.stsg = write(t.raise_to(t.Stsg, unit))
@@ -271,6 +336,11 @@ def _work(path: Path) -> Result:
 
 def results(videos: list[Path], order: Order, jobs: int, compiler: Compiler) -> Iterator[Result]:
     """The results as they are ready, in whatever order; with `jobs` workers."""
+    if compiler.memo is not None:  # what needs no work needs no worker
+        known = [path for path in videos if compiler.whole(path)]
+        for path in known:
+            yield compiler.compile(path)
+        videos = [path for path in videos if path not in {*known}]
     if jobs <= 1 or len(videos) <= 1 or order.choice.record is not None:
         for path in videos:
             yield compiler.compile(path)
@@ -336,6 +406,7 @@ class Summary:
     """Whether what is wrong with the model ended the run."""
     tally: Tally = field(default_factory=Tally)
     """What the model was asked."""
+    why: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
 
@@ -357,7 +428,7 @@ def compile_corpus(
     the spec's `dataset` block. Raises
     StepcError for what makes the whole compile impossible; what is wrong with a video is said.
     """
-    compiler = Compiler(order)
+    compiler = Compiler(order, say)
     link = order.link or ("" if split_pipeline(order.pipeline)[1] else links_of(compiler.spec))
     units, links = split_pipeline(order.pipeline + "," + link)
     last = check_levels(units, t.Clips)
@@ -389,6 +460,7 @@ def compile_corpus(
     try:
         for result in results(videos, order, jobs, compiler):
             summary.tally.add(result.tally)
+            summary.why += result.why
             told(summary.tally)
             for diagnostic in result.diagnostics:
                 say(diagnostic)

@@ -24,8 +24,9 @@ from lark.exceptions import UnexpectedInput
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stepc.diagnostics import Place, Statistics, StepcError, did_you_mean, fail
-from stepc.ir.types import LEVELS, Qras, Unit, Value
+from stepc.ir.types import LEVELS, Qras, Unit, Value, from_json
 from stepc.ir.verify import verify
+from stepc.store import Entry, Store, name_of
 
 if TYPE_CHECKING:
     from stepc.model.ask import Asker
@@ -52,24 +53,38 @@ class Tools:
     seed: int = 0
     counts: Statistics = field(default_factory=Statistics)
 
+    uses: frozenset[str] = frozenset(["model", "seed", "drawing", "wording"])
+    """What the running pass has said it uses; the rest it may not."""
+
     def ask(self) -> Asker:
         """The model, counting its calls here. Raises StepcError (P006) if there is none."""
+        self._said("model")
         if self.model is None:
             raise fail("P006", "this pass asks a model and none is given", help="give --model")
         asker = self.model()
-        asker.counts = self.counts
+        if (
+            asker.counts is not self.counts
+        ):  # another pass: what it counts does not depend on others
+            asker.forget()
+            asker.counts = self.counts
         return asker
 
     def the_spec(self) -> Spec:
         """The spec. Raises StepcError (P007) if there is none."""
+        self._said("drawing", "wording")
         if self.spec is None:
             raise fail("P007", "this pass needs a .step spec", help="give --spec FILE")
         return self.spec
 
     def rng(self, unit: Unit, name: str, index: int = 0) -> random.Random:
         """A generator that depends on seed, video, pass and index, and on nothing else."""
+        self._said("seed")
         key = f"{self.seed}/{unit.video.sha256}/{name}/{index}"
         return random.Random(int.from_bytes(hashlib.sha256(key.encode()).digest()[:16], "big"))
+
+    def _said(self, *one_of: str) -> None:
+        if not self.uses & {*one_of}:
+            raise TypeError(f"a pass that uses {' or '.join(one_of)} says so in `uses`")
 
 
 class Options(BaseModel):
@@ -100,6 +115,10 @@ class Pass(Options, Generic[In, Out]):
 
     keeps_level: ClassVar[bool] = False
     """Whether it takes any level from its input's on, and gives the same level."""
+    uses: ClassVar[frozenset[str]] = frozenset()
+    """What else it depends on: `model`, `seed`, `drawing` and `wording` of the spec."""
+    version: ClassVar[int] = 1
+    """Goes up when the same input gives another output: what is stored then counts no more."""
 
     @classmethod
     def levels(cls) -> tuple[type[Unit], type[Unit]]:
@@ -251,14 +270,106 @@ def check_levels(passes: list[Pass[Any, Any]], start: type[Unit]) -> type[Unit]:
 # --- running -----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass
 class Done:
     """What a pass did: the unit after it, its seconds, and its counts."""
 
     name: str
-    unit: Unit
+    load: Callable[[], Unit]
+    """Gives the unit."""
     seconds: float
     counts: Statistics
+    why: str = ""
+    """Why it was made, where there is a store."""
+    found: bool = False
+    """Whether it was there before."""
+
+    @functools.cached_property
+    def unit(self) -> Unit:
+        """The unit after the pass. Raises StepcError (B016) if the store has lost it since."""
+        return self.load()
+
+
+NAMES = {
+    "model": "the model or how it is asked",
+    "seed": "the seed",
+    "drawing": "what the spec draws",
+    "wording": "the spec's words",
+}
+
+
+@dataclass
+class Memo:
+    """What a store knows of passes: each by its input, itself, and all that it uses."""
+
+    store: Store
+    depends: Callable[[str], Any]
+    """JSON that stands for a thing that passes use, by its name."""
+
+    def name(self, p: Pass[Any, Any], content: bytes) -> bytes:
+        """The name of what a pass makes of a unit whose JSON has this hash."""
+        return name_of("pass", p.name, p.version, p.model_dump(mode="json"), content.hex(),
+                       {thing: self.depends(thing) for thing in sorted(p.uses)})  # fmt: skip
+
+    def chain(self, passes: list[Pass[Any, Any]], content: bytes) -> list[Entry]:
+        """What is stored of the first passes, without a gap."""
+        found: list[Entry] = []
+        for p in passes:
+            entry = self.store.find(self.name(p, content))
+            if entry is None:
+                break
+            found.append(entry)
+            content = entry.hash
+        return found
+
+    def found(
+        self, passes: list[Pass[Any, Any]], content: bytes
+    ) -> tuple[list[Entry], Unit] | None:
+        """The chain and the unit at its end, or nothing; what is damaged is not part of it."""
+        chain = self.chain(passes, content)
+        while chain:
+            stored = self.store.read(chain[-1])
+            if stored is not None:
+                return chain, from_json(stored)
+            chain.pop()
+        return None
+
+    def load(self, entry: Entry) -> Unit:
+        """A stored unit. Raises StepcError (B016) if it is gone or damaged."""
+        content = self.store.read(entry)
+        if content is None:
+            raise fail("B016", "what was stored is gone", Place(str(self.store.path)), "run again")
+        return from_json(content)
+
+    def keep(self, p: Pass[Any, Any], before: bytes, unit: Unit, done: Done) -> Entry:
+        """Store what a pass made."""
+        facts = {"counts": dict(done.counts), "seconds": round(done.seconds, 6)}
+        return self.store.keep(self.name(p, before), p.name, unit.to_json(), facts)
+
+    def why(self, p: Pass[Any, Any], place: int, unit: Unit, before: bytes) -> str:
+        """Why a pass at its place in the pipeline has to run on a video; and note this run."""
+        now: dict[str, Any] = {
+            "its input": before.hex(),
+            "itself": p.version,
+            **{f"its option {k}": v for k, v in p.model_dump(mode="json").items()},
+            **{NAMES[x]: name_of(self.depends(x)).hex() for x in sorted(p.uses)},
+        }
+        name = name_of("last", unit.video.sha256, unit.name, place, p.name)
+        last = self.store.find(name)
+        self.store.keep(name, "last", b"", now)
+        if last is None:
+            return "never made"
+        changed = [k for k, v in now.items() if last.facts.get(k) != v]
+        shown = [
+            f"{k}, {last.facts.get(k)} → {now[k]}" if k.startswith("its option") else k
+            for k in changed
+        ]
+        return f"changed: {'; '.join(shown)}" if shown else "no longer in the store"
+
+
+def hash_of(unit: Unit) -> bytes:
+    """The hash of a unit's JSON, by which a store knows it."""
+    return hashlib.sha256(unit.to_json()).digest()
 
 
 def run(
@@ -267,26 +378,51 @@ def run(
     tools: Tools,
     *,
     verify_each: bool = True,
+    memo: Memo | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Iterator[Done]:
     """Run `passes` on `unit` one after another, telling of each.
 
-    With `verify_each` the unit is verified before the first and after every pass. Raises
-    StepcError: the diagnostics of the verifier or of the pass.
+    With `verify_each` the unit is verified before the first and after every pass that runs. With
+    a `memo` what is stored is not made again, and what is made is stored. Raises StepcError: the
+    diagnostics of the verifier or of the pass.
     """
     check_levels(passes, type(unit))
     before: list[str] = []
     if verify_each:
         _verified(unit, "the input")
-    for p in passes:
-        began = clock()
-        tools.counts = Statistics()
+    content = hash_of(unit) if memo else b""
+    place = 0
+    while place < len(passes):
+        found = memo.found(passes[place:], content) if memo else None
+        if memo and found:
+            chain, unit = found
+            for entry in chain:
+                p, last = passes[place], entry is chain[-1]
+                load = (
+                    functools.partial(_same, unit) if last else functools.partial(memo.load, entry)
+                )
+                before.append(p.name)
+                yield Done(p.name, load, 0.0, Statistics(entry.facts["counts"]), found=True)
+                content, place = entry.hash, place + 1
+            continue
+        began, p = clock(), passes[place]
+        why = memo.why(p, place, unit, content) if memo else ""
+        tools.counts, tools.uses = Statistics(), p.uses
         unit = p.run(unit, tools)
         if verify_each:
             after = f"after {', '.join(before)}" if before else "first"
             _verified(unit, f"the output of `{p.name}` ({after})")
         before.append(p.name)
-        yield Done(p.name, unit, clock() - began, tools.counts)
+        done = Done(p.name, functools.partial(_same, unit), clock() - began, tools.counts, why)
+        if memo:
+            content = memo.keep(p, content, unit, done).hash
+        place += 1
+        yield done
+
+
+def _same(unit: Unit) -> Unit:
+    return unit
 
 
 def run_alone(
@@ -310,7 +446,7 @@ def run_alone(
             raise fail("P005", message, Place("--pipeline"), "compose it first")
         began, counts = clock(), Statistics()
         unit = link.run(Corpus(units=(unit,)), seed, counts).units[0]
-        yield Done(link.name, unit, clock() - began, counts)
+        yield Done(link.name, functools.partial(_same, unit), clock() - began, counts)
 
 
 def _verified(unit: Unit, what: str) -> None:

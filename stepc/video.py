@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -44,6 +45,21 @@ class Source:
     """Seconds a unit of time stamp."""
     aspect: Fraction
     """Width of a pixel in its heights."""
+
+    def facts(self) -> dict[str, Any]:
+        """JSON of all but the path."""
+        return {
+            "video": self.video.model_dump(mode="json"),
+            "first": self.first,
+            "base": str(self.base),
+            "aspect": str(self.aspect),
+        }
+
+    @classmethod
+    def from_facts(cls, path: Path, facts: dict[str, Any]) -> Source:
+        """The source at `path` whose facts are known."""
+        video = Video.model_validate(facts["video"])
+        return cls(path, video, facts["first"], Fraction(facts["base"]), Fraction(facts["aspect"]))
 
 
 def digest(path: Path) -> str:

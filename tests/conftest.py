@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +21,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """`--bless` rewrites expected files; `--record` also the cassettes, from the embedded model."""
     parser.addoption("--bless", action="store_true", help="rewrite golden/*/*/expected.*")
     parser.addoption("--record", action="store_true", help="record cassettes anew (with --bless)")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_store(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test finds what another run has kept."""
+    os.environ["STEPC_STORE"] = str(tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture(scope="session")

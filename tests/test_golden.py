@@ -174,6 +174,8 @@ ELSEWHERE = {
     "P009": "test_pipeline: too many to enumerate",
     "B012": "test_compile: memory",
     "B013": "test_compile: a worker is killed",
+    "B015": "test_store: a store that cannot be used",
+    "B016": "test_store: what is damaged",
 }
 
 

@@ -9,14 +9,17 @@ from typing import Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from stepc.cli.choosing import choosing
 from stepc.cli.parts import (
     EMBEDDED,
     DumpAfter,
+    NoStore,
     Pipeline,
     Seed,
     SpecFile,
+    StoreFolder,
     Times,
     Verify,
     app,
@@ -27,6 +30,7 @@ from stepc.cli.parts import (
     run_passes,
     say,
     show_stats,
+    store_of,
     stranger,
 )
 from stepc.diagnostics import StepcError, did_you_mean, fail, printable
@@ -49,11 +53,17 @@ def compile(
     ] = 0,
     verify_each: Verify = True,
     stats: Times = False,
+    store: StoreFolder = None,
+    no_store: NoStore = False,
+    explain_rebuild: Annotated[
+        bool, typer.Option("--explain-rebuild", help="Say why each pass was run.")
+    ] = False,
 ) -> None:
     """Compile videos into a dataset: OUT/qra.jsonl, OUT/units/NAME.stsg, OUT/manifest.json."""
     from stepc.compile import compile_corpus
 
-    order = order_of(pipeline, spec, choice, seed, verify_each=verify_each)
+    kept = store_of(store, no_store)
+    order = order_of(pipeline, spec, choice, seed, verify_each=verify_each, store=kept)
     if choice.name.startswith("openai:"):  # many calls at once already, and one budget
         jobs = 1
     if jobs == 0:
@@ -78,6 +88,8 @@ def compile(
         summary = compile_corpus(
             videos, out, order, jobs=jobs, say=say, progress=progress, told=told
         )
+    for line in summary.why if explain_rebuild else ():
+        errors.print(Text(line))
     if stats:
         show_stats(summary.seconds, summary.counts)
     if summary.tally.calls and (stats or not choice.name.startswith(EMBEDDED)):
@@ -163,13 +175,15 @@ def dump(
     dump_after: DumpAfter = None,
     verify_each: Verify = True,
     stats: Times = False,
+    store: StoreFolder = None,
+    no_store: NoStore = False,
 ) -> None:
     """Print the IR of a video after a pass."""
     from stepc.compile import Compiler
     from stepc.ir.text import write
 
-    order = order_of(pipeline, spec, choice, seed)
-    compiler = Compiler(order)
+    order = order_of(pipeline, spec, choice, seed, store=store_of(store, no_store))
+    compiler = Compiler(order, say)
     unit = run_passes(
         compiler,
         compiler.start(video),

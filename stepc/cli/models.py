@@ -26,13 +26,15 @@ def model_check(
     """Ask a model every kind of request about pictures whose truth is known.
 
     The pictures are of the rendered world: coloured shapes, left of and above each other. Where
-    several questions may be asked in one call (--together), each kind is asked so once more.
+    several questions may be asked in one call (--together, 8 unless told), each kind is asked so
+    once more: whether its answers are then as right shows whether a compile may ask so.
     """
     from stepc.model.load import load
     from stepc.world.exam import Exam
 
     exam = Exam(number, seed)
-    asker = load(replace(choice, name=model), exam.pictures, seed=seed)
+    most = 8 if choice.together is None else choice.together
+    asker = load(replace(choice, name=model, together=most), exam.pictures, seed=seed)
     print(f"{'request':14} {'asked':>6} {'read':>6} {'right':>6} {'calls/s':>8}")
     for name, mark in exam.ask(asker):
         rate = mark.asked / mark.seconds if mark.seconds else 0.0

@@ -53,6 +53,13 @@ DumpAfter = Annotated[
     str | None,
     typer.Option("--dump-after", help="Print the IR after this pass (or `all`) to stderr."),
 ]
+StoreFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--store", help="Where what was made is kept; without, $STEPC_STORE or the user's cache."
+    ),
+]
+NoStore = Annotated[bool, typer.Option("--no-store", help="Keep nothing, find nothing.")]
 Times = Annotated[
     bool, typer.Option("--stats", help="Print time and counts of each pass to stderr.")
 ]
@@ -77,6 +84,13 @@ def spec_of(path: Path | None) -> tuple[str, str, Path | None]:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise fail("B006", f"cannot be read ({reason})", Place(printable(str(path)))) from None
+
+
+def store_of(store: Path | None, no_store: bool) -> Path | None:
+    """The folder of the store, or None without one."""
+    from stepc.store import default_folder
+
+    return None if no_store else store or default_folder()
 
 
 def order_of(pipeline: str | None, spec: Path | None, choice: Any, seed: int, **more: Any) -> Any:
@@ -175,7 +189,7 @@ def run_passes(
         last = max(i for i, name in enumerate(names) if name == stop_after) + 1
         passes, links = passes[:last], links[: max(0, last - len(passes))]
     counts, seconds = {}, {}
-    steps = run(passes, unit, compiler.tools(), verify_each=verify_each)
+    steps = run(passes, unit, compiler.tools(), verify_each=verify_each, memo=compiler.memo)
     for i, done in enumerate(run_alone(steps, unit, links, compiler.order.seed), 1):
         unit = done.unit
         counts[f"{i}:{done.name}"], seconds[f"{i}:{done.name}"] = dict(done.counts), done.seconds

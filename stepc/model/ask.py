@@ -50,6 +50,8 @@ class Prompt:
     """How many requests of that name it holds."""
     video: bool = False
     """Whether the keyframes are shown as a video, with their times, instead of pictures."""
+    whole: str = ""
+    """The hash that the key begins: in a store of many millions of calls no two are the same."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,8 @@ class Done:
     tokens_out: int = 0
     retries: int = 0
     """How often it had to be made again."""
+    asked: bool = True
+    """Whether the model was asked; else the replies were there from before."""
 
 
 class Backend(Protocol):
@@ -101,6 +105,8 @@ class Tally:
     tokens_out: int = 0
     seconds: float = 0.0
     """Spent waiting for the model."""
+    kept: int = 0
+    """Calls whose replies were there from before."""
 
     def add(self, other: Tally) -> None:
         """Count what another counted."""
@@ -114,6 +120,8 @@ class Tally:
     def text(self, prices: tuple[float, float] = (0.0, 0.0)) -> str:
         """In words: calls done and left, tokens, their speed, cost, errors."""
         parts = [f"{self.calls:,} calls"]
+        if self.kept:
+            parts.append(f"{self.kept:,} known from before")
         if self.left:
             parts.append(f"{self.left:,} left")
         parts.append(f"{self.tokens_in:,} tokens in, {self.tokens_out:,} out")
@@ -168,7 +176,7 @@ class Asker:
     ) -> list[Reply]:
         """The replies, in order. Raises StepcError if the model cannot be asked at all.
 
-        What was asked before is not asked again (until `forget`). Requests about the same
+        What was asked before in a pass is not asked again. Requests about the same
         keyframes are asked together; those whose answer could not be read then, by themselves.
         """
         prompts = [self._prompt(r, samples, temperature) for r in requests]
@@ -202,7 +210,7 @@ class Asker:
         return replies
 
     def forget(self) -> None:
-        """Begin another video: what was asked is not kept any longer."""
+        """Begin another pass: what was asked is not kept any longer."""
         self._known.clear()
 
     def _lists(self, new: dict[str, Request]) -> list[list[str]]:
@@ -230,10 +238,10 @@ class Asker:
             request, prompt = calls[call.prompt.key]
             given[prompt.key] = tuple(self.templates.read(request, text) for text in call.texts)
             unread = sum(a is None for a in given[prompt.key])
-            self.tally.add(Tally(1, -1, len(call.texts), unread, call.retries, call.tokens_in,
-                                 call.tokens_out))  # fmt: skip
+            self.tally.add(Tally(int(call.asked), -1, len(call.texts), unread, call.retries,
+                                 call.tokens_in, call.tokens_out, kept=not call.asked))  # fmt: skip
             self.tally.seconds = waited + time.perf_counter() - began
-            if self.trace is not None:
+            if self.trace is not None and call.asked:
                 self._trace(call, unread)
             if self.told is not None:
                 self.told(self.tally)
@@ -285,7 +293,7 @@ class Asker:
         )
         schema = self.templates.schema(request)
         return Prompt(whole[:12], items[0].name, text, request.frames, temperature, seeds, schema,
-                      len(items), video)  # fmt: skip
+                      len(items), video, whole)  # fmt: skip
 
 
 def _shown(frames: tuple[Frame, ...]) -> tuple[tuple[str, int], ...]:

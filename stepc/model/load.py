@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,10 +10,19 @@ from pathlib import Path
 from stepc.diagnostics import Place, fail
 from stepc.model.ask import Asker, Backend, Together
 from stepc.model.prompts import TemplateError, Templates
-from stepc.model.replay import Recorded, Replay
+from stepc.model.replay import Recorded, Replay, Stored
 from stepc.model.server import Server, ServerModel
-from stepc.model.transformers import EMBEDDED, TOGETHER, Local, TransformersModel, settings
-from stepc.video import Pictures
+from stepc.model.transformers import (
+    EMBEDDED,
+    TOGETHER,
+    Local,
+    Settings,
+    TransformersModel,
+    identity,
+    settings,
+)
+from stepc.store import Store
+from stepc.video import Pictures, digest
 
 
 @dataclass(frozen=True)
@@ -36,34 +46,69 @@ class Choice:
     trace: Path | None = None
 
 
-def load(choice: Choice | str, pictures: Pictures, *, seed: int = 0) -> Asker:
-    """The chosen model, ready to be asked. Raises StepcError (M002-M005, M007, U001)."""
+def load(
+    choice: Choice | str, pictures: Pictures, *, seed: int = 0, store: Store | None = None
+) -> Asker:
+    """The chosen model, ready to be asked. Raises StepcError (M002-M005, M007, U001).
+
+    With a store what it was asked before is not asked again, and it is loaded when it is first
+    asked something new.
+    """
     if isinstance(choice, str):
         choice = Choice(choice)
-    name = choice.name
-    backend: Backend
-    if name.startswith("replay:"):
-        backend = Replay(Path(name.removeprefix("replay:")))
-    elif name.startswith("openai:"):
-        backend = ServerModel(name.removeprefix("openai:"), choice.server)
-    else:
-        backend = TransformersModel(name, choice.local)
-    most = backend.together if choice.together is None else choice.together
-    spoken = choice.templates or backend.templates or "default"
     patterns = [_pattern(text) for text in choice.redact]
-    if choice.record is not None and not name.startswith("replay:"):
-        backend = Replay(choice.record, Recorded(backend, spoken, most, patterns))
-    elif patterns:
+    recorded = choice.record is not None and not choice.name.startswith("replay:")
+    if patterns and not recorded:
         help = "name a cassette: --record FILE"
         raise fail("U001", "nothing is recorded that could be redacted", Place("--redact"), help)
+
+    def make() -> Backend:
+        backend: Backend
+        if choice.name.startswith("replay:"):
+            return Replay(Path(choice.name.removeprefix("replay:")))
+        if choice.name.startswith("openai:"):
+            backend = ServerModel(choice.name.removeprefix("openai:"), choice.server)
+        else:
+            backend = TransformersModel(choice.name, choice.local)
+        if choice.record is not None:
+            most = backend.together if choice.together is None else choice.together
+            spoken = choice.templates or backend.templates or "default"
+            return Replay(choice.record, Recorded(backend, spoken, most, patterns))
+        return backend
+
+    known = None if store is None or recorded else identity_of(choice)
+    backend: Backend
+    if store is None or known is None:
+        backend = make()
+    else:
+        own = settings(choice.name) if ":" not in choice.name else Settings()
+        shown, templates, most = known, own.templates, together(choice)
+        if choice.name.startswith("openai:"):
+            shown = choice.name
+        if choice.name.startswith("replay:"):
+            tape = make()
+            shown, templates, most = tape.identity, tape.templates, tape.together
+        backend = Stored(store, make, known, shown, templates, most)
+    most = backend.together if choice.together is None else choice.together
     try:
-        chosen = Templates(spoken)
+        chosen = Templates(choice.templates or backend.templates or "default")
     except TemplateError as error:
         help = "each template is named like its request; see templates/default"
         raise fail("M005", f"the templates cannot be used: {error.problem}",
                    Place(error.template), help) from error  # fmt: skip
     return Asker(backend, chosen, pictures, seed, trace=choice.trace, together=most,
                  video=choice.video)  # fmt: skip
+
+
+def identity_of(choice: Choice) -> str | None:
+    """The identity of a model without loading it; None where that cannot be told."""
+    if choice.name.startswith("replay:"):
+        path = Path(choice.name.removeprefix("replay:"))
+        return f"replay:{digest(path)}" if path.is_file() else None
+    if choice.name.startswith("openai:"):
+        where = choice.server.url or os.environ.get("OPENAI_BASE_URL") or ""
+        return f"{choice.name}@{where}"
+    return identity(choice.name, choice.local)
 
 
 def together(choice: Choice) -> Together:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import json
 import re
 from dataclasses import dataclass
@@ -73,6 +74,7 @@ class Templates:
             lstrip_blocks=True,
         )
         self.name = Path(name).name
+        whole = hashlib.sha256()
         self._templates: dict[str, Template] = {}
         for request, known in VARIABLES.items():
             file = folder / f"{request}.jinja"
@@ -97,6 +99,12 @@ class Templates:
                 )
                 raise TemplateError(f"{request}.jinja", problem)
             self._templates[request] = Template(form[1], body)
+        for place in (folder, builtin) if own else (folder,):
+            for part in sorted(place.iterdir(), key=lambda p: p.name):
+                if part.name.endswith(".jinja"):
+                    whole.update(part.read_bytes())
+        self.digest = whole.hexdigest()
+        """SHA-256 of all their texts."""
 
     def form(self, request: Request) -> str:
         """`json`, `words` or `thought`."""

@@ -12,6 +12,7 @@ import orjson
 
 from stepc.diagnostics import Place, fail, printable
 from stepc.model.ask import Backend, Done, Prompt, Together
+from stepc.store import Store, name_of
 from stepc.video import Pictures
 
 
@@ -74,6 +75,49 @@ class Recorded:
     together: Together = 1
     redact: Sequence[re.Pattern[str]] = ()
     """What is taken out of all that is recorded, and of what is gone on with."""
+
+
+@dataclass
+class Stored:
+    """Answers from a store what it was asked before; the backend is made when it is first needed."""
+
+    store: Store
+    make: Callable[[], Backend]
+    known: str
+    """What its replies are stored by."""
+    identity: str
+    templates: str
+    together: Together
+    _backend: Backend | None = None
+
+    def generate(
+        self, prompts: Iterable[Prompt], pictures: Pictures, done: Callable[[Done], None]
+    ) -> None:
+        """The stored texts; what was never asked is asked and stored."""
+        missing: list[Prompt] = []
+        for prompt in prompts:
+            entry = self.store.find(self._name(prompt))
+            content = self.store.read(entry) if entry else None
+            if content is None:
+                missing.append(prompt)
+            else:
+                done(Done(prompt, tuple(orjson.loads(content)), asked=False))
+
+        def keep(call: Done) -> None:
+            self.store.keep(self._name(call.prompt), "call", orjson.dumps(call.texts), {})
+            done(call)
+
+        if missing:
+            self.backend().generate(missing, pictures, keep)
+
+    def backend(self) -> Backend:
+        """The model. Raises StepcError (M002-M005, M007)."""
+        if self._backend is None:
+            self._backend = self.make()
+        return self._backend
+
+    def _name(self, prompt: Prompt) -> bytes:
+        return name_of("call", self.known, prompt.whole or prompt.key)
 
 
 class Replay:

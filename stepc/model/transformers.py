@@ -23,14 +23,14 @@ from stepc.diagnostics import Place, StepcError, fail
 from stepc.ir.types import Frame
 from stepc.model.ask import Done, Prompt, Together
 from stepc.model.steer import grammars
-from stepc.video import Picture, Pictures
+from stepc.video import Picture, Pictures, digest
 
 EMBEDDED = "embedded"
 """The name of the small model in the package, which knows the rendered world only."""
 
 
-TOGETHER = 8
-"""Requests about the same keyframes in one call, where the model's folder says nothing else."""
+TOGETHER = 1
+"""Requests about the same keyframes in one call, where nobody says that a model manages more."""
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 NEEDED = {
     "torchvision": "pip install 'stepc[video]'; models of other families (LLaVA, Idefics3) do without",
@@ -126,7 +126,7 @@ class TransformersModel:
         self.batch = local.batch or (64 if embedded else 8)
         own = settings(name)
         self.templates, self.together = own.templates, own.together
-        self.identity = _identity(name, where, self.model, local)
+        self.identity = identity(name, local) or f"{name}@hub"
 
     def generate(
         self, prompts: Iterable[Prompt], pictures: Pictures, done: Callable[[Done], None]
@@ -277,20 +277,43 @@ def _unloadable(name: str, local: Local, error: Exception) -> StepcError:
     return fail("M004", f"the model cannot be loaded: {line}", Place(name), help)
 
 
-def _identity(name: str, where: str, model: Any, local: Local) -> str:
-    """The model's name with a hash of its weights, or the hub's commit, and the adapter's."""
-    weights = Path(where) / "model.safetensors"
-    mark = f"sha256:{_digest(weights)[:16]}" if weights.exists() else "hub"
-    commit = getattr(model.config, "_commit_hash", None)
-    made = f"{Path(name).name if Path(name).is_dir() else name}@{commit or mark}"
+def identity(name: str, local: Local) -> str | None:
+    """A model's name with a hash of its weights, or the hub's commit, and its adapter's.
+
+    None for a model of the hub that is not in the local cache.
+    """
+    made = _weights(str(embedded_folder()) if name == EMBEDDED else name, name)
+    if made is None:
+        return None
     if local.bits is not None:
         made += f"+{local.bits}bit"
     if local.adapter is not None:
-        path = Path(local.adapter)
-        inside = path / "adapter_model.safetensors"
-        mark = f"@sha256:{_digest(inside)[:16]}" if inside.exists() else ""
-        made += f"+{path.name if path.is_dir() else local.adapter}{mark}"
+        adapter = _weights(local.adapter, local.adapter)
+        made += f"+{adapter or local.adapter}"
     return made
+
+
+def _weights(where: str, name: str) -> str | None:
+    """`NAME@sha256:…` of the weights in a folder, `NAME@COMMIT` of a hub's."""
+    folder = Path(where)
+    if folder.is_dir():
+        files = sorted([*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")])
+        digests = [digest(f) for f in files]
+        whole = (
+            digests[0]
+            if len(digests) == 1
+            else hashlib.sha256("".join(digests).encode()).hexdigest()
+        )
+        return f"{folder.name if name == where else name}@sha256:{whole[:16]}"
+    from huggingface_hub import try_to_load_from_cache
+
+    try:
+        kept = try_to_load_from_cache(where, "config.json") or try_to_load_from_cache(
+            where, "adapter_config.json"
+        )
+    except ValueError:  # no name that a hub would have
+        return None
+    return f"{name}@{Path(kept).parent.name}" if isinstance(kept, str) else None
 
 
 def _timed(frames: tuple[Frame, ...], picture: Picture) -> Any:
@@ -351,8 +374,3 @@ def most_tokens(prompt: Prompt) -> int:
     """The most tokens of a reply; in JSON there are more."""
     most = LENGTHS.get(prompt.request, 64)
     return prompt.items * (most if prompt.schema is None else max(32, 2 * most))
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

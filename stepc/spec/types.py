@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from stepc.ir.types import PAIRS, EdgeKind, Form, Value, Way, When
 from stepc.spec.english import FILTERS
@@ -221,6 +221,19 @@ class Spec(Value):
     """SHA-256 of all files it was read from."""
     phrased: bool = False
     """Whether a wording draws phrases, so that it reads otherwise each time."""
+
+    def wording(self) -> Any:
+        """JSON of all that words depend on."""
+        return self.model_dump(mode="json", exclude={"name", "title", "dataset", "digest"})
+
+    def drawing(self) -> Any:
+        """JSON of all that the paths drawn depend on: not on words, but on what is worded."""
+
+        def lines(of: Lines) -> list[str]:
+            return sorted(name for name, told in of.lines if told)
+
+        edges = [[e.kind, lines(e.time), [[f.end, lines(f)] for f in e.finds]] for e in self.edges]
+        return [[b.model_dump(mode="json") for b in self.blocks], edges]
 
     def rule(self, kind: str) -> EdgeRule | None:
         """The rule of a kind of edge, or None."""

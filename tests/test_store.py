@@ -1,0 +1,303 @@
+"""The store: what is found again after which change, what is believed, and what a kill leaves."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_golden import HERE
+
+from stepc.compile import Order, Summary, compile_corpus
+from stepc.diagnostics import Diagnostic
+from stepc.ir import types as t
+from stepc.model.load import Choice
+from stepc.pipeline import DEFAULT, LINK, Pass, Tools, pass_names, pass_type
+from stepc.spec.parse import builtin
+from stepc.store import Entry, Store, name_of
+from stepc.video import Pictures
+from stepc.world.render import write
+from stepc.world.scene import make_film
+
+STEP = builtin("step")
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A short film; another one beside it, to be added."""
+    folder = tmp_path_factory.mktemp("films")
+    for i in range(2):
+        place = folder / ("later" if i else "films") / f"film-{i}.mp4"
+        place.parent.mkdir(exist_ok=True)
+        write(make_film(random.Random(f"store/{i}"), 2), place)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def filled(films: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store that has seen the film compiled."""
+    folder = tmp_path_factory.mktemp("filled")
+    summary, _ = _compiled(films / "films", folder, folder / "store")
+    assert summary.compiled == 1 and summary.tally.calls > 100
+    return folder
+
+
+def _compiled(
+    place: Path,
+    folder: Path,
+    store: Path | None,
+    pipeline: str = DEFAULT,
+    spec: str = STEP,
+    seed: int = 1,
+    choice: Choice | None = None,
+    **more: Any,
+) -> tuple[Summary, list[Diagnostic]]:
+    said: list[Diagnostic] = []
+    order = Order(
+        pipeline, LINK, spec, "step.step", choice or Choice(), seed=seed, store=store, **more
+    )
+    summary = compile_corpus(
+        [place], folder / "out", order, say=said.append, progress=lambda *_: None
+    )
+    return summary, said
+
+
+def _data(folder: Path) -> dict[str, str]:
+    return {
+        p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted((folder / "out").rglob("*"))
+        if p.is_file()
+    }
+
+
+def _copy(filled: Path, to: Path) -> Path:
+    shutil.copytree(filled / "store", to / "store")
+    return to / "store"
+
+
+CHANGES: dict[str, tuple[dict[str, Any], str, str]] = {
+    "nothing": ({}, "", "none"),
+    "a comment in the spec": ({"spec": "# so it is\n" + STEP}, "", "none"),
+    "a word of a question": (
+        {"spec": STEP.replace("What is", "Which is")}, "compose check refine check", "refine",
+    ),
+    "the seed": ({"seed": 2}, "", "all"),
+    "a threshold": ({"pipeline": DEFAULT.replace("parse", "parse(keep=0.6)")}, "parse", "none"),
+    "pruning": ({"pipeline": DEFAULT.replace("bridge", "bridge(prune=attributes)")}, "bridge", "none"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_is_made_again_after_a_change(
+    change: str, filled: Path, films: Path, tmp_path: Path
+) -> None:
+    more, ran, asked = CHANGES[change]
+    summary, _ = _compiled(films / "films", tmp_path, _copy(filled, tmp_path), **more)
+    first = [line.split(":")[2].split()[0] for line in summary.why if "film-0" in line]
+    if change != "the seed":
+        assert " ".join(first) == ran
+    match asked:
+        case "none":
+            assert summary.tally.calls == 0
+        case "refine":
+            whole, _ = _compiled(films / "films", tmp_path / "anew", None, **more)
+            assert 0 < summary.tally.calls < whole.tally.calls / 4
+        case _:
+            assert summary.tally.calls > 100
+    if change in ("nothing", "a threshold", "pruning", "a comment in the spec"):
+        assert _data(tmp_path)["out/qra.jsonl"] == _data(filled)["out/qra.jsonl"]
+
+
+def test_a_template_and_a_model_ask_anew_but_cuts_are_kept(
+    filled: Path, films: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "mine").mkdir()
+    text = (HERE / "templates" / "compact" / "event.jinja").read_text("utf-8")
+    for path in (HERE / "templates" / "compact").iterdir():
+        shutil.copy(path, tmp_path / "mine")
+    (tmp_path / "mine" / "event.jinja").write_text(text.replace("what", "what  "), "utf-8")
+    store = _copy(filled, tmp_path)
+    choice = Choice(templates=f"{tmp_path}/mine")
+    summary, _ = _compiled(films / "films", tmp_path, store, choice=choice)
+    assert 0 < summary.tally.calls < 30  # of each clip its event
+    first = [line for line in summary.why if "film-0" in line]
+    assert first[0].split(":")[2].split()[0] == "parse"
+    assert "changed: the model or how it is asked" in first[0]
+
+
+def test_a_video_more_or_less(filled: Path, films: Path, tmp_path: Path) -> None:
+    store = _copy(filled, tmp_path)
+    shutil.copytree(films / "films", tmp_path / "more")
+    shutil.copy(films / "later" / "film-1.mp4", tmp_path / "more")
+    summary, _ = _compiled(tmp_path / "more", tmp_path, store)
+    assert {line.split(":")[0] for line in summary.why} == {"film-1"} and summary.compiled == 2
+    (tmp_path / "more" / "film-0.mp4").unlink()
+    summary, _ = _compiled(tmp_path / "more", tmp_path, store)
+    assert summary.why == [] and summary.compiled == 1 and summary.tally.calls == 0
+
+
+def _damage_a_content(path: Path) -> None:
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE entries SET content = substr(content, 1, 40) WHERE kind = 'refine'")
+
+
+def _damage_the_hashes(path: Path) -> None:
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE entries SET hash = zeroblob(32) WHERE kind IN ('check', 'call')")
+
+
+def _damage_the_file(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[:4000] = random.Random(0).randbytes(4000)
+    path.write_bytes(data)
+
+
+def _cut_the_file(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def _scatter(path: Path) -> None:
+    rng, data = random.Random(1), bytearray(path.read_bytes())
+    for _ in range(2000):
+        data[rng.randrange(100, len(data))] ^= 1 << rng.randrange(8)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    "harm", [_damage_a_content, _damage_the_hashes, _damage_the_file, _cut_the_file, _scatter]
+)
+def test_what_is_damaged_is_not_believed(
+    harm: Callable[[Path], None], filled: Path, films: Path, tmp_path: Path
+) -> None:
+    store = _copy(filled, tmp_path)
+    path = Store(store).path
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    harm(path)
+    summary, said = _compiled(films / "films", tmp_path, store)
+    assert summary.compiled == 1 and summary.failed == 0
+    assert {d.code for d in said} <= {"B015", "B016"}
+    assert _data(tmp_path) == {**_data(filled), **_manifest(tmp_path)}
+    again, _ = _compiled(films / "films", tmp_path, store)
+    assert again.compiled == 1 and (harm is _scatter or again.tally.calls == 0)
+    assert _data(tmp_path) == {**_data(filled), **_manifest(tmp_path)}
+
+
+def _manifest(folder: Path) -> dict[str, str]:
+    return {k: v for k, v in _data(folder).items() if k.endswith("manifest.json")}
+
+
+def test_a_store_that_cannot_be_used_costs_time_only(films: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    summary, said = _compiled(films / "later", tmp_path, tmp_path / "file")
+    assert summary.compiled == 1 and [d.code for d in said] == ["B015"]
+
+
+def test_a_full_disk_costs_time_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[Diagnostic] = []
+    store = Store(tmp_path, said.append)
+    store.keep(b"a" * 32, "call", b"1" * 100, {})
+    assert store._db is not None
+    store._db.execute("PRAGMA max_page_count = 8")
+    for i in range(300):
+        store.keep(name_of(i), "call", random.Random(i).randbytes(2000), {})
+    assert [d.code for d in said] == ["B015"]
+    entry = store.find(b"a" * 32)
+    assert entry is not None and store.read(entry) == b"1" * 100
+
+
+def _fill(folder: Path, first: int) -> None:
+    store = Store(folder)
+    for i in range(first, first + 300):
+        store.keep(name_of(i), "call", str(i).encode(), {"i": i})
+        found = store.find(name_of(i))
+        assert found is not None and store.read(found) == str(i).encode()
+
+
+def test_many_processes_share_a_store(tmp_path: Path) -> None:
+    processes = [multiprocessing.Process(target=_fill, args=(tmp_path, 100 * k)) for k in range(4)]
+    for p in processes:
+        p.start()
+    for p in processes:
+        p.join()
+    assert [p.exitcode for p in processes] == [0] * 4
+    assert Store(tmp_path).stats() == [("call", 600, Store(tmp_path).stats()[0][2])]
+    assert Store(tmp_path).verify() == 0
+
+
+def test_what_was_not_used_for_longest_goes_first(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for i in range(50):
+        store.keep(name_of(i), "call", random.Random(i).randbytes(1000), {})
+    assert store._db is not None
+    store._db.execute("UPDATE entries SET used = used - 100000")
+    for i in range(10):
+        assert store.find(name_of(i)) is not None  # used again
+    dropped, freed = store.collect(20_000)
+    assert 28 <= dropped <= 31 and freed >= 1000 * dropped
+    assert all(store.find(name_of(i)) for i in range(10))
+    assert store.collect(20_000) == (0, 0)
+
+
+def test_a_pass_says_what_it_uses() -> None:
+    class Sly(Pass[t.Stsg, t.Stsg]):
+        name = "sly"
+
+        def run(self, unit: t.Stsg, tools: Tools) -> t.Stsg:
+            tools.the_spec()
+            return unit
+
+    tools = Tools(Pictures(), uses=Sly.uses)
+    with pytest.raises(TypeError, match="says so in `uses`"):
+        Sly().run(None, tools)  # type: ignore[arg-type]
+    users = {n for n in pass_names() if "model" in getattr(pass_type(n), "uses", ())}
+    assert users == {"parse", "parse-oneshot", "confirm", "merge", "bridge", "refine"}
+
+
+def test_names_depend_on_all_their_parts(tmp_path: Path) -> None:
+    assert name_of("a", {"x": 1, "y": 2}) == name_of("a", {"y": 2, "x": 1})
+    assert len({name_of("a", 1), name_of("a", "1"), name_of("a", [1]), name_of("a1")}) == 4
+    (tmp_path / "file").touch()
+    nowhere = Store(tmp_path / "file" / "store")
+    assert nowhere.find(b"x" * 32) is None and nowhere.read(Entry(b"x" * 32, b"", {})) is None
+    assert nowhere.stats() == [] and nowhere.verify() == 0 and nowhere.collect(0) == (0, 0)
+
+
+KILLS = int(os.environ.get("STEPC_KILLS", "4"))
+"""How often a run is killed; more of them by `make test-kill`."""
+
+
+def test_a_killed_run_goes_on_to_the_same_dataset(
+    filled: Path, films: Path, tmp_path: Path
+) -> None:
+    rng = random.Random(KILLS)
+    command = [
+        sys.executable, "-m", "stepc", "compile", films / "films", "-o", tmp_path / "out",
+        "--store", tmp_path / "store", "--seed", "1", "--jobs", "1",
+    ]  # fmt: skip
+    env = {**os.environ, "PYTHONPATH": str(HERE)}
+    for _ in range(KILLS):
+        process = subprocess.Popen(
+            command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )  # fmt: skip
+        time.sleep(rng.uniform(0.5, 8))
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        if rng.random() < 0.3:  # now and then a new beginning, so that there is something to kill
+            shutil.rmtree(tmp_path / "store", ignore_errors=True)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert _data(tmp_path) == _data(filled)
