@@ -308,6 +308,8 @@ class Compiler:
                 last = done
             if last is not None:
                 unit = last.unit
+            if type(unit) is t.Stsg:
+                result.stsg = write(unit)
             if isinstance(unit, t.Qras):
                 result.unit = unit
                 result.stsg = write(t.raise_to(t.Stsg, unit))

@@ -117,8 +117,6 @@ class Pass(Options, Generic[In, Out]):
     """Whether it takes any level from its input's on, and gives the same level."""
     uses: ClassVar[frozenset[str]] = frozenset()
     """What else it depends on: `model`, `seed`, `drawing` and `wording` of the spec."""
-    version: ClassVar[int] = 1
-    """Goes up when the same input gives another output: what is stored then counts no more."""
 
     @classmethod
     def levels(cls) -> tuple[type[Unit], type[Unit]]:
@@ -298,6 +296,21 @@ NAMES = {
 }
 
 
+@functools.cache
+def code() -> str:
+    """A hash of the code that makes results: what other code has made is not believed.
+
+    Model calls do not depend on it, so that a newer stepc asks no model again.
+    """
+    whole = hashlib.sha256()
+    for folder in ("", "ir", "model", "passes", "spec", "grammar"):
+        place = files("stepc") / folder if folder else files("stepc")
+        for part in sorted(place.iterdir(), key=lambda p: p.name):
+            if part.name.endswith((".py", ".lark")):
+                whole.update(part.read_bytes())
+    return whole.hexdigest()
+
+
 @dataclass
 class Memo:
     """What a store knows of passes: each by its input, itself, and all that it uses."""
@@ -308,7 +321,7 @@ class Memo:
 
     def name(self, p: Pass[Any, Any], content: bytes) -> bytes:
         """The name of what a pass makes of a unit whose JSON has this hash."""
-        return name_of("pass", p.name, p.version, p.model_dump(mode="json"), content.hex(),
+        return name_of("pass", p.name, code(), p.model_dump(mode="json"), content.hex(),
                        {thing: self.depends(thing) for thing in sorted(p.uses)})  # fmt: skip
 
     def chain(self, passes: list[Pass[Any, Any]], content: bytes) -> list[Entry]:
@@ -350,7 +363,7 @@ class Memo:
         """Why a pass at its place in the pipeline has to run on a video; and note this run."""
         now: dict[str, Any] = {
             "its input": before.hex(),
-            "itself": p.version,
+            "the code": code(),
             **{f"its option {k}": v for k, v in p.model_dump(mode="json").items()},
             **{NAMES[x]: name_of(self.depends(x)).hex() for x in sorted(p.uses)},
         }

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from test_golden import HERE
 
+import stepc.pipeline
 from stepc.compile import Order, Summary, compile_corpus
 from stepc.diagnostics import Diagnostic
 from stepc.ir import types as t
@@ -134,6 +135,16 @@ def test_a_template_and_a_model_ask_anew_but_cuts_are_kept(
     first = [line for line in summary.why if "film-0" in line]
     assert first[0].split(":")[2].split()[0] == "parse"
     assert "changed: the model or how it is asked" in first[0]
+
+
+def test_other_code_makes_anew_and_asks_nothing(
+    filled: Path, films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stepc.pipeline, "code", lambda: "newer")
+    summary, _ = _compiled(films / "films", tmp_path, _copy(filled, tmp_path))
+    assert summary.tally.calls == 0 and len(summary.why) == len(DEFAULT.split(","))
+    assert summary.why[0].endswith("changed: the code")
+    assert _data(tmp_path) == _data(filled)
 
 
 def test_a_video_more_or_less(filled: Path, films: Path, tmp_path: Path) -> None:
