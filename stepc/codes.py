@@ -123,6 +123,12 @@ PAGES: dict[str, Page] = {
     "S408": Page('a wording is too long', 'With its phrases written out it has more than 10000 characters.', '', ''),
     "S501": Page('there is no such set', 'A dataset is split into train, val and test.', 'sets train: 80%, dev: 20%', 'sets train: 80%, val: 20%'),
     "S502": Page('there is no such format', 'What is written is `jsonl`, a record a sample, or `chat`, conversations.', 'formats json', 'formats jsonl'),
+    "T001": Page("a dataset cannot be read", "There is no such file, or no sample in it. A dataset is the folder that `stepc compile` writes, or a file like its `qra.jsonl`.", "stepc train films -o trained --videos films", "stepc compile films -o out\nstepc train out -o trained --videos films"),
+    "T002": Page("a sample is left out", "It is no sample, it is empty, or its video is not there, is damaged or is another file than it was made from. The number is that of the line; the rest is used."),
+    "T003": Page("no sample can be used", "None has its video at hand, or none belongs to the set `train`. Videos are found by name in the folders of `--videos`.", "stepc train out -o trained --videos empty", "stepc train out -o trained --videos films"),
+    "T004": Page("another training is in the folder", "A training that was stopped goes on when the same command is given again. Here model, data or recipe are others; nothing was changed."),
+    "T005": Page("a package for training is missing", "Training needs accelerate, and LoRA peft; other arguments may need more, such as tensorboard.", "", "pip install 'stepc[train]'"),
+    "T006": Page("arguments of a training do not fit", "What `--config` holds is a JSON object of arguments of transformers.TrainingArguments.", '{"report": "tensorboard"}', '{"report_to": "tensorboard"}'),
     "U001": Page("a command cannot be carried out as given", "The words of the command line do not fit together; the message says which."),
 }  # fmt: skip
 

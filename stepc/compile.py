@@ -483,7 +483,7 @@ def compile_corpus(
         summary.interrupted = True
     finally:
         compiler.close()
-    _link(out, order, compiler.spec, links, done, skipped, summary)
+    link_corpus(out, order, compiler.spec, links, done, skipped, summary)
     return summary
 
 
@@ -496,7 +496,7 @@ def _add_up(summary: Summary, result: Result) -> None:
             mine[name] = mine.get(name, 0) + n
 
 
-def _link(
+def link_corpus(
     out: Path,
     order: Order,
     spec: Spec,
@@ -505,6 +505,7 @@ def _link(
     skipped: list[Diagnostic],
     summary: Summary,
 ) -> None:
+    """Link what is done, and write the dataset and its manifest. Raises StepcError (B014)."""
     from stepc.passes.emit import FORMATS
 
     done.sort(key=lambda r: r.name)

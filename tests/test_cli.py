@@ -28,6 +28,11 @@ COMMANDS = [
     ["world", "render"],
     ["world", "train"],
     ["world", "score"],
+    ["world", "ask"],
+    ["train"],
+    ["selftrain"],
+    ["export"],
+    ["exam"],
 ]
 
 
@@ -59,7 +64,18 @@ def test_the_examples_of_every_help_work_one_after_another(tmp_path: Path) -> No
     (tmp_path / "specs").mkdir()
     (tmp_path / "specs" / "step.step").write_text((HERE / "specs" / "step.step").read_text())
     examples = {" ".join(c): _example(c, tmp_path) for c in COMMANDS}
-    order = ["world render", "dump", "compile", "", "world", "opt", "world score"]
+    order = [
+        "world render",
+        "dump",
+        "compile",
+        "",
+        "world",
+        "opt",
+        "world score",
+        "world ask",
+        "train",
+        "exam",
+    ]
     assert set(order) < set(examples)
     order += [c for c in examples if c not in order and c != "world train"]
     for name in order:

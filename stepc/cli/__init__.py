@@ -9,7 +9,13 @@ from typing import Annotated
 import typer
 
 from stepc import __version__
-from stepc.cli import compiling, models, specs, storing  # noqa: F401  (their commands register themselves)
+from stepc.cli import (  # noqa: F401  (their commands register themselves)
+    compiling,
+    models,
+    specs,
+    storing,
+    training,
+)
 from stepc.cli.parts import app, errors, say
 from stepc.diagnostics import StepcError
 

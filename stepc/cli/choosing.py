@@ -1,4 +1,4 @@
-"""The options by which a model is chosen: one list, given to each command that asks one."""
+"""Lists of options that several commands have: those by which a model is chosen."""
 
 from __future__ import annotations
 
@@ -100,25 +100,33 @@ def _choice(
     )
 
 
-def choosing(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of a model; it gets what they say as `choice`.
+def giving(make: Callable[..., Any], name: str) -> Callable[..., Callable[..., None]]:
+    """A decorator that gives a command the options of `make`; it gets what that makes as `name`.
 
     What it has an argument for itself is not an option again.
     """
-    own = inspect.signature(command, eval_str=True)
-    options = {
-        name: p
-        for name, p in inspect.signature(_choice, eval_str=True).parameters.items()
-        if name not in own.parameters
-    }
 
-    @functools.wraps(command)
-    def run(**given: Any) -> None:
-        choice = _choice(**{name: given.pop(name) for name in options})
-        command(choice=choice, **given)
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(command, eval_str=True)
+        options = {
+            option: p
+            for option, p in inspect.signature(make, eval_str=True).parameters.items()
+            if option not in own.parameters
+        }
 
-    kept = [p for p in own.parameters.values() if p.name != "choice"]
-    every = [p.replace(kind=p.KEYWORD_ONLY) for p in (*kept, *options.values())]
-    run.__signature__ = own.replace(parameters=every)  # type: ignore[attr-defined]
-    run.__annotations__ = {p.name: p.annotation for p in every}
-    return run
+        @functools.wraps(command)
+        def run(**given: Any) -> None:
+            made = make(**{option: given.pop(option) for option in options})
+            command(**{name: made}, **given)
+
+        kept = [p for p in own.parameters.values() if p.name != name]
+        every = [p.replace(kind=p.KEYWORD_ONLY) for p in (*kept, *options.values())]
+        run.__signature__ = own.replace(parameters=every)  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in every}
+        return run
+
+    return decorate
+
+
+choosing = giving(_choice, "choice")
+"""Gives a command the options of a model."""

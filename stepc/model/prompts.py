@@ -22,14 +22,14 @@ import jinja2.meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import ValidationError
 
-from stepc.model.requests import REQUESTS, Answer, Answers, Request, Several, Wording
+from stepc.model.requests import REQUESTS, TASKS, Answer, Answers, Request, Several, Wording
 
 _FORM = re.compile(r"\A\{#-? *answer: *(json|words|thought) *-?#\}")
 _FENCE = re.compile(r"```[a-zA-Z]*\n?(.*?)```", re.DOTALL)
 _NUMBERED = re.compile(r"^\W*(\d+)[.):]\s*(.*)$", re.MULTILINE)
 
 VARIABLES: dict[str, frozenset[str]] = {
-    **{name: frozenset(request.model_fields) for name, request in REQUESTS.items()},
+    **{name: frozenset(request.model_fields) for name, request in {**REQUESTS, **TASKS}.items()},
     Several.name: frozenset(["frames", "questions", "ending"]),
 }
 """What each template may name."""

@@ -7,6 +7,7 @@ new request is one class here and one template in each set.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -426,6 +427,60 @@ class Several(Request):
         return all(item.clip for item in self.items)
 
 
+class Replied(Answer):
+    """An answer in words."""
+
+    text: Text
+
+
+class Question(Request):
+    """A question about a video."""
+
+    question: str
+    options: tuple[str, ...] = ()
+    """Those of a multiple choice, in order."""
+
+    @property
+    def clip(self) -> bool:
+        """Yes."""
+        return True
+
+
+class Ask(Question):
+    """A question answered directly: the instruction I_a of equation 1."""
+
+    name = "answer"
+    answer = Replied
+
+    def words(self, text: str) -> Any:
+        """The whole reply."""
+        return {"text": text}
+
+
+class Explained(Answer):
+    """A rationale, and the answer that it comes to; empty where it names none."""
+
+    rationale: Text
+    text: str
+
+
+class Explain(Question):
+    """A question reasoned about step by step: the instruction I_r of equation 2."""
+
+    name = "rationale"
+    answer = Explained
+
+    def words(self, text: str) -> Any:
+        """Steps, then the answer behind the last `Answer:`."""
+        found = list(re.finditer(r"\banswer *:", text, re.IGNORECASE))
+        if not found:
+            return {"rationale": text, "text": ""}
+        return {
+            "rationale": text[: found[-1].start()].strip() or text,
+            "text": text[found[-1].end() :].strip(),
+        }
+
+
 REQUESTS: dict[str, type[Request]] = {
     cls.name: cls
     for cls in (
@@ -444,3 +499,6 @@ REQUESTS: dict[str, type[Request]] = {
     )
 }
 """Every request by its template's name."""
+
+TASKS: dict[str, type[Request]] = {cls.name: cls for cls in (Ask, Explain)}
+"""What a model is trained to do and examined in, by the template's name (section 3.2)."""

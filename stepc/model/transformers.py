@@ -164,7 +164,7 @@ class TransformersModel:
         import torch
 
         began = time.perf_counter()
-        inputs = self._inputs(prompts, pictures, video)
+        inputs = self.inputs(prompts, pictures, video)
         rows = [i for i, p in enumerate(prompts) for _ in p.seeds]
         start = inputs["input_ids"].shape[1]
         steering: list[Any] = [
@@ -188,7 +188,7 @@ class TransformersModel:
             words = tuple(str(next(texts)) for _ in prompt.seeds)
             done(Done(prompt, words, share, read, sum(next(got) for _ in prompt.seeds)))
 
-    def _inputs(self, prompts: list[Prompt], pictures: Pictures, video: bool) -> Any:
+    def inputs(self, prompts: list[Prompt], pictures: Pictures, video: bool) -> Any:
         """What the processor makes of prompts; all of them have videos, or none."""
         from PIL import Image
 
@@ -366,6 +366,7 @@ LENGTHS = {
     "confirm": 64,
     "classify": 8,
     "same_object": 8,
+    "rationale": 256,
 }
 """The most tokens a reply may have, by request; 64 for others."""
 

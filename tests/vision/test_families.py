@@ -77,7 +77,7 @@ def test_requests_are_asked_with_pictures_and_with_videos(family: tuple[str, Any
 @pytest.mark.parametrize("family", ["qwen3-vl", "smolvlm", "qwen2.5-vl"], indirect=True)
 def test_a_video_carries_the_times_of_its_frames(family: tuple[str, Any]) -> None:
     name, model = family
-    inputs = model._inputs([_prompt("what?", SHOWN, (1,), True)], Greys(), True)
+    inputs = model.inputs([_prompt("what?", SHOWN, (1,), True)], Greys(), True)
     text = model.processor.tokenizer.decode(inputs["input_ids"][0])
     match name:
         case "qwen3-vl":  # two frames are one, at the mean of their times

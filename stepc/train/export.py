@@ -1,0 +1,280 @@
+"""A dataset in the formats of other trainers.
+
+`trl`: TRL's prompt and completion with pictures, Parquet. `llamafactory`: sharegpt messages and
+`dataset_info.json`. `ms-swift`: messages and videos, JSON lines. `llava`: conversations, JSON. `hf`: the
+samples themselves as Parquet with a card. `grpo`: prompts with pictures, accepted answers and true steps
+for `stepc.reward`, Parquet.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+
+from stepc.compile import write_whole
+from stepc.diagnostics import Place, fail, printable
+from stepc.model.prompts import Templates
+from stepc.train.rows import Dataset, Sample
+
+Thought = Literal["apart", "block"]
+"""How answer and rationale are told: two conversations, or one with a thinking block."""
+VIDEO = "<video>"
+LONGEST = 448
+"""Pixels of the longer side of a picture in Parquet."""
+
+
+def talks(
+    dataset: Dataset, sample: Sample, templates: Templates, thought: Thought
+) -> Iterator[tuple[str, str, str]]:
+    """(task, instruction, reply) of each conversation of a sample.
+
+    In a `block` the rationale stands between `<think>` and `</think>`, the answer behind.
+    """
+    rows = {row.task: row for row in dataset.rows(sample, templates, True)}
+    if thought == "block" and "rationale" in rows:
+        reasoning = " ".join(step.text for step in sample.rationale)
+        reply = f"<think>\n{reasoning}\n</think>\n{sample.reply}"
+        yield "rationale", rows["rationale"].text, reply
+        return
+    for task, row in rows.items():
+        yield task, row.text, row.target
+
+
+def _messages(asked: str, reply: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": asked}, {"role": "assistant", "content": reply}]
+
+
+def _lines(rows: list[dict[str, Any]]) -> bytes:
+    return b"".join(orjson.dumps(row) + b"\n" for row in rows)
+
+
+def _set(name: str) -> str:
+    """A set as other tools call it."""
+    return {"val": "validation"}.get(name, name)
+
+
+def _by_set(dataset: Dataset) -> dict[str, list[Sample]]:
+    sets: dict[str, list[Sample]] = {}
+    for sample in dataset.samples:
+        sets.setdefault(_set(sample.set), []).append(sample)
+    return sets
+
+
+def ms_swift(dataset: Dataset, out: Path, templates: Templates, thought: Thought) -> None:
+    """`SET.jsonl` with `messages` and `videos` (ms-swift, Custom Dataset)."""
+    for name, samples in _by_set(dataset).items():
+        rows = [
+            {"messages": _messages(VIDEO + asked, reply), "videos": [dataset.path(sample)]}
+            for sample in samples
+            for _, asked, reply in talks(dataset, sample, templates, thought)
+        ]
+        write_whole(out / f"{name}.jsonl", _lines(rows))
+
+
+def llamafactory(dataset: Dataset, out: Path, templates: Templates, thought: Thought) -> None:
+    """The same rows as `SET.json`, and the `dataset_info.json` that names their columns (its data/README)."""
+    info = {}
+    for name, samples in _by_set(dataset).items():
+        rows = [
+            {"messages": _messages(VIDEO + asked, reply), "videos": [dataset.path(sample)]}
+            for sample in samples
+            for _, asked, reply in talks(dataset, sample, templates, thought)
+        ]
+        write_whole(out / f"{name}.json", orjson.dumps(rows, option=orjson.OPT_INDENT_2))
+        info[f"stepc_{name}"] = {
+            "file_name": f"{name}.json",
+            "formatting": "sharegpt",
+            "columns": {"messages": "messages", "videos": "videos"},
+            "tags": {
+                "role_tag": "role",
+                "content_tag": "content",
+                "user_tag": "user",
+                "assistant_tag": "assistant",
+            },
+        }
+    write_whole(out / "dataset_info.json", orjson.dumps(info, option=orjson.OPT_INDENT_2))
+
+
+def llava(dataset: Dataset, out: Path, templates: Templates, thought: Thought) -> None:
+    """`SET.json` with `video` and `conversations` of `human` and `gpt` (as lmms-finetune documents it)."""
+    for name, samples in _by_set(dataset).items():
+        rows = [
+            {
+                "id": f"{sample.id}/{task}",
+                "video": dataset.path(sample),
+                "conversations": [
+                    {"from": "human", "value": f"{VIDEO}\n{asked}"},
+                    {"from": "gpt", "value": reply},
+                ],
+            }
+            for sample in samples
+            for task, asked, reply in talks(dataset, sample, templates, thought)
+        ]
+        write_whole(out / f"{name}.json", orjson.dumps(rows, option=orjson.OPT_INDENT_2))
+
+
+# --- Parquet -----------------------------------------------------------------------------
+
+
+def _text() -> dict[str, Any]:
+    return {"dtype": "string", "_type": "Value"}
+
+
+def _list(of: dict[str, Any]) -> dict[str, Any]:
+    return {"feature": of, "_type": "List"}
+
+
+_CHAT = _list({"role": _text(), "content": _text()})
+_PICTURES = _list({"_type": "Image"})
+_STEP = {"question": _text(), "answer": _text(), "text": _text()}
+
+
+def _pictures(dataset: Dataset, sample: Sample) -> list[dict[str, Any]]:
+    """JPEGs of what is shown of a sample's video."""
+    from PIL import Image
+
+    from stepc.video import shrink
+
+    shown = []
+    for frame in dataset.frames[sample.video]:
+        file = io.BytesIO()
+        picture = shrink(dataset.pictures.at(frame), LONGEST)
+        Image.fromarray(picture).save(file, "JPEG", quality=95)
+        shown.append({"bytes": file.getvalue(), "path": None})
+    return shown
+
+
+def _parquet(path: Path, rows: Iterator[dict[str, Any]], features: dict[str, Any]) -> int:
+    """Write rows with what `datasets` wants to know of their columns. Raises StepcError (T005)."""
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        help = "pip install 'stepc[export]'"
+        raise fail("T005", "Parquet needs pyarrow", None, help) from None
+
+    def kind(feature: Any) -> Any:
+        match feature:
+            case {"_type": "List", "feature": of}:
+                return pa.list_(kind(of))
+            case {"_type": "Image"}:
+                return pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+            case {"_type": "Value", "dtype": dtype}:
+                return getattr(pa, dtype)()
+        return pa.struct([(name, kind(of)) for name, of in feature.items()])
+
+    known = orjson.dumps({"info": {"features": features}}).decode()
+    fields = [(name, kind(of)) for name, of in features.items()]
+    schema = pa.schema(fields, metadata={"huggingface": known})
+    partial, count = path.with_name(path.name + ".partial"), 0
+    with pq.ParquetWriter(partial, schema) as file:
+        part: list[dict[str, Any]] = []
+        for row in rows:
+            part.append(row)
+            count += 1
+            if len(part) == 100:
+                file.write_table(pa.Table.from_pylist(part, schema))
+                part = []
+        if part or not count:
+            file.write_table(pa.Table.from_pylist(part, schema))
+    partial.replace(path)
+    return count
+
+
+def trl(dataset: Dataset, out: Path, templates: Templates, thought: Thought) -> None:
+    """`SET.parquet` with `images`, `prompt` and `completion` (TRL's SFTTrainer, vision)."""
+    for name, samples in _by_set(dataset).items():
+
+        def rows(samples: list[Sample] = samples) -> Iterator[dict[str, Any]]:
+            for sample in samples:
+                shown = _pictures(dataset, sample)
+                for task, asked, reply in talks(dataset, sample, templates, thought):
+                    one, other = _messages(asked, reply)
+                    yield {"id": f"{sample.id}/{task}", "images": shown, "prompt": [one],
+                           "completion": [other]}  # fmt: skip
+
+        features = {"id": _text(), "images": _PICTURES, "prompt": _CHAT, "completion": _CHAT}
+        _parquet(out / f"{name}.parquet", rows(), features)
+
+
+def grpo(dataset: Dataset, out: Path, templates: Templates, thought: Thought) -> None:
+    """`SET.parquet`: `prompt`, `images`, `query`, and what `stepc.reward` looks at, `answers` and `steps`."""
+    for name, samples in _by_set(dataset).items():
+
+        def rows(samples: list[Sample] = samples) -> Iterator[dict[str, Any]]:
+            for sample in samples:
+                targets = dataset.rows(sample, templates, True)
+                accepted = dict.fromkeys([sample.answer, sample.reply, *sample.answers])
+                yield {
+                    "id": sample.id,
+                    "images": _pictures(dataset, sample),
+                    "prompt": [{"role": "user", "content": targets[-1].text}],
+                    "answers": list(accepted),
+                    "steps": [step.text for step in sample.rationale],
+                    "query": sample.query,
+                }
+
+        features = {"id": _text(), "images": _PICTURES, "prompt": _CHAT, "answers": _list(_text()),
+                    "steps": _list(_text()), "query": _text()}  # fmt: skip
+        _parquet(out / f"{name}.parquet", rows(), features)
+
+
+def hf(dataset: Dataset, out: Path, templates: Templates, thought: Thought) -> None:
+    """`data/SET.parquet` with the samples, and a card by which `datasets.load_dataset` opens the folder."""
+    (out / "data").mkdir(exist_ok=True)
+    number = {"dtype": "int64", "_type": "Value"}
+    features = {
+        **dict.fromkeys(("id", "video", "sha256", "question", "answer"), _text()),
+        "rationale": _list(_STEP),
+        "options": _list(_text()),
+        "answers": _list(_text()),
+        "steps": number,
+        "query": _text(),
+    }
+    told = []
+    for name, samples in _by_set(dataset).items():
+
+        def rows(samples: list[Sample] = samples) -> Iterator[dict[str, Any]]:
+            for sample in samples:
+                yield {k: v for k, v in sample.model_dump(mode="json").items() if k in features}
+
+        told.append((name, _parquet(out / "data" / f"{name}.parquet", rows(), features)))
+    write_whole(out / "README.md", _card(told).encode())
+
+
+def _card(sets: list[tuple[str, int]]) -> str:
+    files = "".join(f"  - split: {name}\n    path: data/{name}.parquet\n" for name, _ in sets)
+    counts = "".join(f"| {name} | {number} |\n" for name, number in sets)
+    return (
+        "---\ntask_categories: [video-text-to-text, visual-question-answering]\ntags: [stepc]\n"
+        f"configs:\n- config_name: default\n  data_files:\n{files}---\n\n"
+        "# Questions, rationales and answers about videos\n\n"
+        "Compiled with stepc from the videos' spatio-temporal scene graphs. `rationale` holds a sub-question,"
+        " its answer and a sentence for each step; `query` is what the answer was derived from. `video` is"
+        " the file's name, and `sha256` its hash; the videos are not in here.\n\n"
+        f"| set | samples |\n| --- | ---: |\n{counts}"
+    )
+
+
+FORMATS: dict[str, Callable[[Dataset, Path, Templates, Thought], None]] = {
+    "trl": trl,
+    "llamafactory": llamafactory,
+    "ms-swift": ms_swift,
+    "llava": llava,
+    "hf": hf,
+    "grpo": grpo,
+}
+
+
+def export(dataset: Dataset, to: str, out: Path, templates: Templates, thought: Thought) -> None:
+    """Write a dataset in a format. Raises StepcError (B014, T005)."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        FORMATS[to](dataset, out, templates, thought)
+    except OSError as error:
+        place = Place(printable(str(out)))
+        raise fail("B014", f"cannot be written ({error.strerror})", place) from error

@@ -1,0 +1,449 @@
+"""Explicit rationale supervision: L = L_ans + lambda L_rat (equations 1 to 3), by `transformers`.
+
+Both are cross-entropies of the target's tokens alone. Each is a mean over what one step of the
+optimizer sees, however it is cut into batches and spread over processes: over all target tokens of
+its kind (`token`), or over samples, each the mean of its tokens (`sample`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+import torch
+from torch.nn.functional import cross_entropy
+from transformers import Trainer, TrainerCallback, TrainingArguments
+
+from stepc import __version__
+from stepc.compile import write_whole
+from stepc.diagnostics import Diagnostic, Place, StepcError, fail, printable
+from stepc.model.ask import Prompt
+from stepc.model.load import templates_of
+from stepc.model.replay import Cassette
+from stepc.model.transformers import NEEDED, Local, TransformersModel
+from stepc.train.collate import TASKS, Collator
+from stepc.train.rows import Dataset, Row, left_out
+
+WHOLE = "whole"
+"""A file in a checkpoint that was written to its end."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is trained. The paper tells only lambda; the rest is ours."""
+
+    weight: float = 1.0
+    """Lambda: how much the rationale counts; 0 trains on answers alone (the paper's *Instruct*)."""
+    mean: Literal["token", "sample"] = "token"
+    """Over what each loss is a mean."""
+    parse: float = 0.0
+    """How much what the model said while it parsed counts; needs a recording of it."""
+    frames: int = 8
+    """Frames of a video that are shown."""
+    epochs: float = 1.0
+    steps: int = 0
+    """Steps of the optimizer; 0: as many as the epochs take."""
+    rate: float = 2e-5
+    """The learning rate; it rises over the first steps and falls along a cosine."""
+    warmup: float = 0.03
+    batch: int = 4
+    """Samples a device at one time."""
+    accumulate: int = 1
+    """Batches a step of the optimizer."""
+    lora: int = 0
+    """Rank of a LoRA adapter; 0 trains all weights."""
+    bf16: bool = False
+    checkpointing: bool = False
+    """Compute activations again in place of keeping them."""
+    save_every: int = 500
+    """Steps from one checkpoint to the next."""
+    seed: int = 0
+    more: tuple[tuple[str, Any], ...] = ()
+    """Other arguments of `transformers.TrainingArguments`."""
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """What each task counts, in the order of `TASKS`."""
+        return (1.0, self.weight, self.parse)
+
+
+def weigh(
+    batches: Sequence[dict[str, Any]],
+    weights: Sequence[float],
+    mean: str = "token",
+    total: Callable[[Any], Any] = lambda counts: counts,
+) -> None:
+    """Give the batches of one optimizer step `weights` (rows, length), float32.
+
+    The sum over all of them of weight times cross-entropy is the loss. `total` adds up counts
+    (tasks,) over processes.
+    """
+    counts = torch.zeros(len(TASKS), dtype=torch.float64)
+    for batch in batches:
+        there = batch["targets"] != -100
+        one = there.sum(1) if mean == "token" else there.any(1)
+        counts.index_add_(0, batch["task"], one.double())
+    share = torch.tensor(weights, dtype=torch.float64) / total(counts).clamp_min(1)
+    for batch in batches:
+        there = batch["targets"] != -100
+        each = share[batch["task"]].unsqueeze(1)
+        if mean == "sample":
+            each = each / there.sum(1, keepdim=True).clamp_min(1)
+        batch["weights"] = (there * each).float()
+
+
+def losses(logits: Any, targets: Any) -> Any:
+    """Cross-entropy (rows, length) of each target token, 0 where there is none."""
+    flat = cross_entropy(
+        logits.flatten(0, 1).float(), targets.flatten(), reduction="none", ignore_index=-100
+    )
+    return flat.view(targets.shape)
+
+
+class StepTrainer(Trainer):  # type: ignore[misc]
+    """The `transformers` trainer with a loss of several tasks."""
+
+    def __init__(self, recipe: Recipe, **given: Any) -> None:
+        super().__init__(**given)
+        self.recipe = recipe
+        self.loss_is_scaled_for_ga = True
+        self.model_accepts_loss_kwargs = False
+        inner = self.accelerator.unwrap_model(self.model)
+        inner = inner.get_base_model() if hasattr(inner, "get_base_model") else inner
+        self._cuts = "logits_to_keep" in inspect.signature(inner.forward).parameters
+        self._parts = torch.zeros(len(TASKS))
+        self._seen = 0
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        """By `from_pretrained`, which undoes the renaming of weights that saving does.
+
+        The library's own looks for the names in memory, finds none of them in the checkpoints of many
+        Video-LLMs and goes on with the first weights (transformers 5.23).
+        """
+        net = self.accelerator.unwrap_model(self.model)
+        if hasattr(net, "peft_config") or self.is_fsdp_enabled or self.is_deepspeed_enabled:
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+            return
+        whole = type(net).from_pretrained(resume_from_checkpoint, dtype=net.dtype)
+        net.load_state_dict(whole.state_dict())
+
+    def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: Any) -> Any:
+        """The batches of one step, weighed together."""
+        batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
+
+        def total(counts: Any) -> Any:
+            if self.accelerator.num_processes == 1:
+                return counts
+            summed = self.accelerator.reduce(counts.float().to(device)).cpu().double()
+            return summed / self.accelerator.num_processes  # gradients are means over processes
+
+        weigh(batches, self.recipe.weights, self.recipe.mean, total)
+        self._seen += bool(batches)
+        return batches, None
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, **_: Any
+    ) -> Any:
+        """The batch's share of the loss."""
+        given = dict(inputs)
+        targets, task, weights = (given.pop(k) for k in ("targets", "task", "weights"))
+        length = targets.shape[1]
+        keep = {"logits_to_keep": length + 1} if self._cuts else {}
+        outputs = model(**given, **keep, use_cache=False)
+        each = losses(outputs.logits[:, -length - 1 : -1], targets) * weights
+        if model.training:
+            rows = each.detach().sum(1).float().cpu()
+            self._parts.index_add_(0, task.cpu(), rows)
+        loss = each.sum()
+        return (loss, outputs) if return_outputs else loss
+
+    def prediction_step(
+        self, model: Any, inputs: Any, prediction_loss_only: bool, ignore_keys: Any = None
+    ) -> Any:
+        """The loss of a batch by itself."""
+        weigh([inputs], self.recipe.weights, self.recipe.mean)
+        with torch.no_grad():
+            loss = self.compute_loss(model, self._prepare_inputs(inputs))
+        return loss.detach(), None, None
+
+    def log(self, logs: dict[str, float], *args: Any, **given: Any) -> None:
+        """With the loss of each task, unweighed."""
+        if "loss" in logs and self._seen:
+            for task, weight, part in zip(
+                TASKS, self.recipe.weights, self._parts.tolist(), strict=True
+            ):
+                if weight and part:
+                    logs[f"loss_{task}"] = round(part / weight / self._seen, 4)
+            self._parts.zero_()
+            self._seen = 0
+        super().log(logs, *args, **given)
+
+
+class _Mark(TrainerCallback):  # type: ignore[misc]
+    """Marks checkpoints that were written to their end."""
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        (Path(args.output_dir) / f"checkpoint-{state.global_step}" / WHOLE).touch()
+
+
+class _Say(TrainerCallback):  # type: ignore[misc]
+    """Tells each line of the log."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.say = say
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        shown = {k: v for k, v in (logs or {}).items() if "loss" in k and "train_" not in k}
+        if shown and state.is_world_process_zero:
+            told = "  ".join(f"{k} {float(v):.4f}" for k, v in shown.items())
+            self.say(f"step {state.global_step:6d} of {state.max_steps}  {told}")
+
+
+@dataclass
+class Trained:
+    """What a training was, as its card tells."""
+
+    steps: int
+    samples: int
+    rows: dict[str, int]
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+class _Rows(torch.utils.data.Dataset[list[Row]]):  # type: ignore[misc]
+    def __init__(self, items: list[list[Row]]) -> None:
+        self.items = items
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> list[Row]:
+        return self.items[index]
+
+
+def train(
+    dataset: Dataset,
+    model: str,
+    out: Path,
+    recipe: Recipe,
+    *,
+    local: Local | None = None,
+    templates: str | None = None,
+    tape: Cassette | None = None,
+    lineage: dict[str, Any] | None = None,
+    say: Callable[[str], None] = print,
+    told: Callable[[Diagnostic], None] = lambda diagnostic: None,
+) -> Trained:
+    """Train `model` on the samples of the set `train` and write it to `out`.
+
+    A training that was stopped goes on from its last checkpoint. Samples too long for the model are
+    left out and told of. Raises StepcError (M004, M005;
+    T004 if `out` holds another training; T005 if a package is missing).
+    """
+    torch.manual_seed(recipe.seed)
+    lines = sorted(s.model_dump_json() for s in dataset.samples)
+    data = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    own = TransformersModel(model, local)
+    facts = {"model": own.identity, "data": data, "recipe": asdict(recipe), **(lineage or {})}
+    _claim(out, facts)
+    chosen = templates_of(templates or own.templates)
+
+    fits = _Fits(own, dataset)
+
+    def items(name: str) -> list[list[Row]]:
+        made = []
+        for sample in dataset.samples:
+            if sample.set == name:
+                rows = dataset.rows(sample, chosen, recipe.weight > 0)
+                why = fits.why_not(rows)
+                if why:
+                    told(left_out(printable(sample.video), sample.line, why))
+                else:
+                    made.append(rows)
+        return made
+
+    learnt, held = items("train"), items("val")
+    if recipe.parse and tape is not None:
+        learnt += [[row] for row in dataset.parses(tape)]
+    rows = [row for item in learnt for row in item]
+    if not rows:
+        raise fail("T003", "no sample is of the set `train`", Place(printable(str(out))))
+    net = _prepared(own, recipe)
+
+    def inputs(prompts: list[Any]) -> Any:
+        return own.inputs(prompts, dataset.pictures, False)
+
+    def model_inputs(prompts: list[Any]) -> Any:
+        return {k: v.cpu() if hasattr(v, "cpu") else v for k, v in inputs(prompts).items()}
+
+    trainer = StepTrainer(
+        recipe,
+        model=net,
+        args=_arguments(recipe, out / "steps", bool(held)),
+        train_dataset=_Rows(learnt),
+        eval_dataset=_Rows(held) if held else None,
+        data_collator=Collator(own.processor, model_inputs),
+        callbacks=[_Mark(), _Say(say)],
+    )
+    for noisy in list(trainer.callback_handler.callbacks):
+        if type(noisy).__name__ in ("PrinterCallback", "ProgressCallback"):
+            trainer.remove_callback(type(noisy))
+    last = _last(out / "steps")
+    if last is not None:
+        say(f"going on from {last.name}")
+    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    counts = {task: sum(row.task == task for row in rows) for task in TASKS}
+    made = Trained(trainer.state.global_step, len(learnt), counts, trainer.state.log_history)
+    _save(trainer, own, out, facts, made, bool(recipe.lora))
+    return made
+
+
+class _Fits:
+    """Whether samples fit into a model: pictures of one size and number take as many tokens each time."""
+
+    def __init__(self, own: TransformersModel, dataset: Dataset) -> None:
+        self.own, self.dataset = own, dataset
+        config = own.model.config.get_text_config()
+        tokenizer = own.processor.tokenizer
+        self.most = min(
+            getattr(config, "max_position_embeddings", None) or 1 << 30, tokenizer.model_max_length
+        )
+        self._shown: dict[tuple[int, int, int], int] = {}
+
+    def why_not(self, rows: list[Row]) -> str:
+        """What is wrong with the longest of them; empty if all fit."""
+        longest = max(self._length(row) for row in rows)
+        if longest <= self.most:
+            return ""
+        return f"it is {longest} tokens long, the model takes {self.most}"
+
+    def _length(self, row: Row) -> int:
+        video = self.dataset.pictures.source(row.frames[0].video).video
+        kind = (video.width, video.height, len(row.frames))
+        if kind not in self._shown:
+            prompt = Prompt("", row.task, row.text, row.frames, 0.0, (0,))
+            read = self.own.inputs([prompt], self.dataset.pictures, False)["input_ids"].shape[1]
+            self._shown[kind] = read - self._tokens(row.text)
+        return self._shown[kind] + self._tokens(row.text) + self._tokens(row.target) + 1
+
+    def _tokens(self, text: str) -> int:
+        return len(self.own.processor.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def _prepared(own: TransformersModel, recipe: Recipe) -> Any:
+    """The network to be trained: all of it, or an adapter on its linear layers."""
+    net = own.model
+    net.train()
+    if recipe.checkpointing:
+        net.gradient_checkpointing_enable({"use_reentrant": False})
+        net.enable_input_require_grads()
+    if not recipe.lora:
+        return net
+    try:
+        import peft
+    except ImportError:
+        raise fail("T005", "LoRA needs peft", None, NEEDED["peft"]) from None
+    config = peft.LoraConfig(
+        r=recipe.lora, lora_alpha=2 * recipe.lora, lora_dropout=0.0, target_modules="all-linear"
+    )
+    return peft.get_peft_model(net, config)
+
+
+def _arguments(recipe: Recipe, folder: Path, held: bool) -> TrainingArguments:
+    given: dict[str, Any] = {
+        "output_dir": str(folder),
+        "num_train_epochs": recipe.epochs,
+        "max_steps": recipe.steps or -1,
+        "learning_rate": recipe.rate,
+        "warmup_steps": recipe.warmup,
+        "lr_scheduler_type": "cosine",
+        "per_device_train_batch_size": recipe.batch,
+        "per_device_eval_batch_size": recipe.batch,
+        "gradient_accumulation_steps": recipe.accumulate,
+        "bf16": recipe.bf16,
+        "save_steps": recipe.save_every,
+        "save_total_limit": 2,
+        "eval_strategy": "epoch" if held else "no",
+        "logging_steps": 10,
+        "remove_unused_columns": False,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "dataloader_pin_memory": torch.cuda.is_available(),
+        "seed": recipe.seed,
+        **dict(recipe.more),
+    }
+    try:
+        return TrainingArguments(**given)
+    except ImportError as error:
+        help = "pip install 'stepc[train]'"
+        raise fail("T005", str(error).split("\n")[0], None, help) from error
+    except (TypeError, ValueError) as error:
+        raise fail("T006", f"the training's arguments do not fit: {error}") from error
+
+
+def _claim(out: Path, facts: dict[str, Any]) -> None:
+    """Say in `out` what is trained there. Raises StepcError (T004, B014)."""
+    file = out / "training.json"
+    new = orjson.loads(orjson.dumps(facts))
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        old = orjson.loads(file.read_bytes()) if file.exists() else None
+    except (OSError, ValueError) as error:
+        raise fail("B014", f"cannot be used ({error})", Place(printable(str(out)))) from error
+    if old is not None:
+        other = [k for k in new if old.get(k) != new[k]]
+        if other:
+            message = f"another training is in this folder: its {' and '.join(other)} differs"
+            help = "name another folder with -o, or remove this one"
+            raise StepcError(Diagnostic("T004", message, Place(printable(str(out))), help))
+    else:
+        write_whole(file, orjson.dumps(new, option=orjson.OPT_INDENT_2))
+
+
+def _last(folder: Path) -> Path | None:
+    """The last checkpoint that was written to its end."""
+    whole = [p.parent for p in folder.glob(f"checkpoint-*/{WHOLE}")]
+    return max(whole, key=lambda p: int(p.name.rpartition("-")[2]), default=None)
+
+
+def _save(
+    trainer: Any,
+    own: TransformersModel,
+    out: Path,
+    facts: dict[str, Any],
+    made: Trained,
+    lora: bool,
+) -> None:
+    """The trained model as a folder that can be named with `--model`, and its card."""
+    if not trainer.is_world_process_zero():
+        return
+    net = trainer.accelerator.unwrap_model(trainer.model)
+    if lora:
+        net.save_pretrained(out / "adapter")
+        net = net.merge_and_unload()
+    net.save_pretrained(out)
+    own.processor.save_pretrained(out)
+    spoken = {"templates": own.templates, "together": own.together}
+    write_whole(out / "stepc.json", orjson.dumps(spoken))
+    told = {**facts, "stepc": __version__, "samples": made.samples, "rows": made.rows}
+    told |= {"steps": made.steps, "log": made.history}
+    write_whole(out / "training.json", orjson.dumps(told, option=orjson.OPT_INDENT_2))
+    write_whole(out / "README.md", _card(facts, made).encode())
+
+
+def _card(facts: dict[str, Any], made: Trained) -> str:
+    recipe = "\n".join(f"| {k} | {v} |" for k, v in facts["recipe"].items() if k != "more")
+    last = [row for row in made.history if "loss" in row][-1:]
+    loss = "".join(f"\nThe last loss was {row['loss']}." for row in last)
+    rows = ", ".join(f"{n} of `{task}`" for task, n in made.rows.items() if n)
+    return (
+        f"---\nbase_model: {facts['model']}\ntags: [stepc, video-text-to-text]\n---\n\n"
+        f"# Trained with stepc {__version__}\n\n"
+        f"From `{facts['model']}`, {made.steps} steps on {made.samples} samples ({rows}); the data's"
+        f" hash is `{facts['data'][:16]}`. L = L_ans + λ L_rat.{loss}\n\n"
+        f"| | |\n| --- | --- |\n{recipe}\n"
+    )

@@ -1,0 +1,200 @@
+"""Iterated self-training: compile with a model, train it on that, go on with the better one (section 4.1).
+
+A run is a folder of rounds, each with its dataset, its model and its scores. What is done is found again:
+a run that was stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from stepc.compile import Order, compile_corpus, find_videos, write_whole
+from stepc.diagnostics import Diagnostic, Place, StepcError, fail, printable
+from stepc.model.load import Choice, load
+from stepc.model.replay import Cassette
+from stepc.train.exam import examine
+from stepc.train.loop import Recipe, train
+from stepc.train.rows import Dataset, load_dataset, told
+from stepc.world.exam import Exam
+
+CHECKED = 8
+"""Questions of each kind of request by which it is seen whether a model still parses."""
+
+
+@dataclass
+class Round:
+    """One round: what was made, and what the model that came of it can do. Round 0 is the model given."""
+
+    number: int
+    model: str
+    samples: int = 0
+    by_steps: dict[str, int] = field(default_factory=dict)
+    right: dict[str, float] = field(default_factory=dict)
+    """Share of right answers to the quiz: `direct` and `reasoned`, and of each by steps."""
+    parsing: dict[str, float] = field(default_factory=dict)
+    """How right each request of parsing is answered, about pictures of the rendered world."""
+
+
+@dataclass
+class Run:
+    """All rounds, and which of them was best; 0 if none was better than the model given."""
+
+    rounds: list[Round]
+    best: int
+
+    def table(self) -> str:
+        """For people."""
+        names = list(dict.fromkeys(name for r in self.rounds for name in r.right))
+        asks = list(dict.fromkeys(name for r in self.rounds for name in r.parsing))
+        rows = [
+            ("samples", [f"{r.samples}" for r in self.rounds]),
+            *((f"right, {n}", [f"{r.right.get(n, math.nan):.3f}" for r in self.rounds]) for n in names),
+            *((f"parsing, {n}", [f"{r.parsing.get(n, math.nan):.3f}" for r in self.rounds]) for n in asks),
+        ]  # fmt: skip
+        head = f"{'':28}" + "".join(f"{f'round {r.number}':>12}" for r in self.rounds)
+        return "\n".join([head, *(f"{n:28}" + "".join(f"{c:>12}" for c in cs) for n, cs in rows)])
+
+
+def selftrain(
+    videos: list[Path],
+    out: Path,
+    order: Order,
+    recipe: Recipe,
+    rounds: int,
+    *,
+    fresh: bool = False,
+    quiz: Dataset | None = None,
+    jobs: int = 1,
+    tell: Callable[[Diagnostic], None],
+    say: Callable[[str], None] = print,
+) -> Run:
+    """Go round so often, or until fewer held-out answers are right than before.
+
+    Models differ from round to round, and nothing else of the order does. With `fresh` each round has a
+    part of the videos of its own. Raises StepcError for what makes a round impossible; T004 if `out`
+    holds another run.
+    """
+    places, _ = find_videos(videos)
+    if not places:
+        raise fail("B010", "there is no video", Place(printable(str(videos[0]))))
+    facts = {
+        "model": order.choice.name, "pipeline": order.pipeline, "spec": order.spec_text,
+        "seed": order.seed, "fresh": fresh and rounds, "recipe": asdict(recipe),
+        "videos": [path.name for path in places],
+    }  # fmt: skip
+    _claim(out, facts)
+    done = [_first(out, order.choice, quiz, order.seed)]
+    best = 0
+    for number in range(1, rounds + 1):
+        folder = out / f"round-{number}"
+        file = folder / "round.json"
+        if file.exists():
+            one = Round(**orjson.loads(file.read_bytes()))
+        else:
+            part = places[number - 1 :: rounds] if fresh else places
+            given = replace(order, choice=replace(order.choice, name=done[-1].model))
+            say(f"round {number}: {len(part)} videos with {printable(done[-1].model)}")
+            one = _round(number, folder, part, given, recipe, quiz, jobs, tell, say)
+            write_whole(file, orjson.dumps(asdict(one), option=orjson.OPT_INDENT_2))
+        done.append(one)
+        if quiz is None or _score(one) > _score(done[best]):
+            best = number
+        elif _score(one) < _score(done[-2]):
+            say(f"round {number}: fewer held-out answers are right than before; the run stops")
+            break
+    return Run(done, best)
+
+
+def _score(one: Round) -> float:
+    """What rounds are compared by: the better of both ways of answering."""
+    return max(one.right.get("direct", 0.0), one.right.get("reasoned", 0.0))
+
+
+def _claim(out: Path, facts: dict[str, Any]) -> None:
+    """Say in `out` what runs there. Raises StepcError (T004, B014)."""
+    file = out / "run.json"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        old = orjson.loads(file.read_bytes()) if file.exists() else None
+    except (OSError, ValueError) as error:
+        raise fail("B014", f"cannot be used ({error})", Place(printable(str(out)))) from error
+    new = orjson.loads(orjson.dumps(facts))
+    if old is not None and old != new:
+        other = [k for k in new if old.get(k) != new[k]]
+        message = f"another run is in this folder: its {' and '.join(other)} differs"
+        help = "name another folder with -o, or remove this one"
+        raise StepcError(Diagnostic("T004", message, Place(printable(str(out))), help))
+    write_whole(file, orjson.dumps(new, option=orjson.OPT_INDENT_2))
+
+
+def _first(out: Path, choice: Choice, quiz: Dataset | None, seed: int) -> Round:
+    """The model given, and what it can do."""
+    file = out / "round-0.json"
+    if file.exists():
+        return Round(**orjson.loads(file.read_bytes()))
+    one = Round(0, choice.name)
+    _see(one, choice, quiz, seed)
+    write_whole(file, orjson.dumps(asdict(one), option=orjson.OPT_INDENT_2))
+    return one
+
+
+def _see(one: Round, choice: Choice, quiz: Dataset | None, seed: int) -> None:
+    """How a model answers the quiz, and whether it still parses."""
+    if quiz is not None:
+        marks = examine(load(choice, quiz.pictures, seed=seed), quiz)
+        for how in ("direct", "reasoned"):
+            one.right[how] = marks.accuracy(how)
+            for n in (1, 2, 3):
+                if marks.of(how, n):
+                    one.right[f"{how}, steps {n}"] = marks.accuracy(how, n)
+    exam = Exam(CHECKED, seed)
+    asker = load(replace(choice, together=1), exam.pictures, seed=seed)
+    one.parsing = {name: mark.right / mark.asked for name, mark in exam.ask(asker)}
+
+
+def _round(
+    number: int,
+    folder: Path,
+    videos: list[Path],
+    order: Order,
+    recipe: Recipe,
+    quiz: Dataset | None,
+    jobs: int,
+    tell: Callable[[Diagnostic], None],
+    say: Callable[[str], None],
+) -> Round:
+    folder.mkdir(parents=True, exist_ok=True)
+    tape = folder / "calls.jsonl" if recipe.parse else None
+    recorded = replace(order, choice=replace(order.choice, record=tape))
+    summary = compile_corpus(
+        videos, folder / "data", recorded, jobs=jobs, say=tell, progress=lambda a, b, name: None
+    )
+    if summary.interrupted:
+        raise KeyboardInterrupt
+    say(f"round {number}: {summary.samples} samples")
+    dataset = load_dataset(folder / "data", videos, recipe.frames)
+    for diagnostic in told(dataset.left_out):
+        tell(diagnostic)
+    choice = order.choice
+    train(
+        dataset,
+        choice.name,
+        folder / "model",
+        recipe,
+        local=choice.local,
+        templates=choice.templates,
+        tape=Cassette(tape) if tape else None,
+        lineage={"round": number},
+        say=say,
+        told=tell,
+    )
+    one = Round(number, str(folder / "model"), summary.samples)
+    one.by_steps = {str(n): c for n, c in sorted(summary.by_steps.items())}
+    _see(one, replace(choice, name=one.model, record=None), quiz, order.seed)
+    return one

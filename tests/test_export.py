@@ -1,0 +1,136 @@
+"""Exports, each read by the loader that it is for; where that is too large, held to what is published."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import families
+import pytest
+from test_train import _sample
+
+from stepc.model.load import templates_of
+from stepc.reward import answered, reasoned
+from stepc.train.export import FORMATS, export
+from stepc.train.rows import Dataset, load_dataset
+
+
+@pytest.fixture(scope="module")
+def dataset(film: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """Four samples, one held out, one a multiple choice, one without a rationale."""
+    folder = tmp_path_factory.mktemp("data")
+    rows = [_sample(i, film, set="val" if i == 3 else "train", query="q?") for i in range(4)]
+    rows[1]["options"] = ["green", "blue"]
+    rows[2]["rationale"] = []
+    (folder / "qra.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    return load_dataset(folder, [film], 2)
+
+
+def _export(dataset: Dataset, to: str, out: Path, thought: Any = "apart") -> Path:
+    export(dataset, to, out / to, templates_of("default"), thought)
+    return out / to
+
+
+def _open(folder: Path, name: str = "train") -> Any:
+    from datasets import load_dataset as load
+
+    files = {name: str(folder / f"{name}.parquet")}
+    return load("parquet", data_files=files, cache_dir=str(folder / "cache"))[name]
+
+
+def test_hf_opens_as_a_dataset(dataset: Dataset, tmp_path: Path) -> None:
+    from datasets import load_dataset as load
+
+    folder = _export(dataset, "hf", tmp_path)
+    whole = load(str(folder), cache_dir=str(tmp_path / "cache"))
+    assert {name: len(rows) for name, rows in whole.items()} == {"train": 3, "validation": 1}
+    row = whole["train"][1]
+    assert row["options"] == ["green", "blue"] and row["answer"] == "blue"
+    assert [step["text"] for step in row["rationale"]] == ["It stands there.", "So it is blue."]
+    assert whole["validation"][0]["query"] == "q?"
+
+
+def test_trl_collates_what_is_written_for_it(dataset: Dataset, tmp_path: Path) -> None:
+    from transformers import AutoProcessor
+    from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
+
+    rows = _open(_export(dataset, "trl", tmp_path))
+    assert [r["id"] for r in rows] == [
+        "film/q0/answer", "film/q0/rationale", "film/q1/answer", "film/q1/rationale",
+        "film/q2/answer",
+    ]  # fmt: skip
+    assert rows[0]["images"][0].size == (256, 256) and len(rows[0]["images"]) == 2
+    processor = AutoProcessor.from_pretrained(families.make("llava", tmp_path / "tiny"))
+    collate = DataCollatorForVisionLanguageModeling(processor, completion_only_loss=True)
+    batch = collate([dict(rows[0]), dict(rows[1])])
+    said = []
+    for ids, labels in zip(batch["input_ids"], batch["labels"], strict=True):
+        assert (labels == ids)[labels != -100].all()
+        said.append(processor.tokenizer.decode(labels[labels != -100], skip_special_tokens=True))
+    assert "red" in said[0] and "So it is red. Answer: red" in said[1]
+    assert batch["pixel_values"].shape[0] == 4
+
+
+def test_grpo_carries_what_its_rewards_look_at(dataset: Dataset, tmp_path: Path) -> None:
+    rows = _open(_export(dataset, "grpo", tmp_path))
+    columns = {name: rows[name] for name in ("answers", "steps", "query", "id")}
+    said = ["It stands there. So it is red. Answer: red", "Answer: B. blue", "green"]
+    completions = [[{"role": "assistant", "content": text}] for text in said]
+    prompts = [row["prompt"] for row in rows]
+    # as TRL calls them: everything by keyword, the row's columns as lists
+    given = {"prompts": prompts, "completions": completions, "completion_ids": [[]] * 3, **columns}
+    assert answered(**given) == [1, 1, 1]
+    assert reasoned(**given) == [1, 0, 0]
+    assert "step by step" in prompts[0][0]["content"] and "B. blue" in prompts[1][0]["content"]
+    assert "few words" in prompts[2][0]["content"]  # nothing to reason about is known of it
+
+
+@pytest.mark.parametrize("to", ["ms-swift", "llamafactory", "llava"])
+def test_others_as_they_publish_it(to: str, dataset: Dataset, tmp_path: Path, film: Path) -> None:
+    folder = _export(dataset, to, tmp_path)
+    if to == "ms-swift":
+        lines = (folder / "train.jsonl").read_text("utf-8").splitlines()
+        rows = [json.loads(line) for line in lines]
+    else:
+        rows = json.loads((folder / "train.json").read_text("utf-8"))
+    assert len(rows) == 5
+    for row in rows:
+        if to == "llava":
+            assert set(row) == {"id", "video", "conversations"}
+            turns = [(t["from"], t["value"]) for t in row["conversations"]]
+            videos, roles = [row["video"]], ["human", "gpt"]
+        else:
+            assert set(row) == {"messages", "videos"}
+            turns = [(t["role"], t["content"]) for t in row["messages"]]
+            videos, roles = row["videos"], ["user", "assistant"]
+        assert [role for role, _ in turns] == roles
+        assert turns[0][1].count("<video>") == len(videos) == 1
+        assert Path(videos[0]) == film.resolve()
+    if to == "llamafactory":
+        info = json.loads((folder / "dataset_info.json").read_text("utf-8"))
+        assert set(info) == {"stepc_train", "stepc_validation"}
+        one = info["stepc_train"]
+        assert (folder / one["file_name"]).is_file() and one["formatting"] == "sharegpt"
+        assert all(column in rows[0] for column in one["columns"].values())
+        assert set(one["tags"].values()) == {"role", "content", "user", "assistant"}
+
+
+def test_one_conversation_with_a_thinking_block(dataset: Dataset, tmp_path: Path) -> None:
+    folder = _export(dataset, "ms-swift", tmp_path, "block")
+    lines = (folder / "train.jsonl").read_text("utf-8").splitlines()
+    said = [json.loads(line)["messages"][1]["content"] for line in lines]
+    assert said == [
+        "<think>\nIt stands there. So it is red.\n</think>\nred",
+        "<think>\nIt stands there. So it is blue.\n</think>\nB. blue",
+        "green",
+    ]
+    assert reasoned([said[0]], steps=[["It stands there.", "So it is red."]]) == [1.0]
+
+
+def test_every_format_is_written_twice_the_same(dataset: Dataset, tmp_path: Path) -> None:
+    for to in FORMATS:
+        folder = _export(dataset, to, tmp_path)
+        first = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+        _export(dataset, to, tmp_path)
+        assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == first
