@@ -58,12 +58,13 @@ def main() -> None:
         usual = Server(f"http://127.0.0.1:{port}/v1", at_once=4, pictures="png")
         bad = Server(proxy.url, at_once=8, pictures="png", timeout=10, wait=0.01, attempts=50)
         ways = {
-            "local": Choice(),
+            "local": Choice(trace=folder / "trace.jsonl"),
             "server": Choice(name, "compact", server=usual, together=_together()),
             "bad line": Choice(name, "compact", server=bad, together=_together(), record=tape),
             "cassette": Choice(f"replay:{tape}"),
         }
         first: list[dict[str, Any]] = []
+        before: list[dict[str, Any]] = []
         for way, choice in ways.items():
             order = Order(pipeline, LINK, builtin("step"), "step.step", choice, seed=1)
             began = time.perf_counter()
@@ -75,14 +76,19 @@ def main() -> None:
                 _anonymous(row)
             first = first or rows
             both = [r for r in rows if r in first]
+            same = "; the same as the way before" if rows == before else ""
+            before = rows
             print(
-                f"{way:10}{len(rows):6} samples, {len(both)} of {len(first)} as the local model's;"
+                f"{way:10}{len(rows):6} samples, {len(both)} of {len(first)} as the local model's{same};"
                 f" {summary.tally.text()}; {time.perf_counter() - began:.0f} s",
                 flush=True,
             )
         paid = Counter(json.dumps(asked, sort_keys=True) for asked in proxy.passed)
         late = sum(n - 1 for n in paid.values())
         print(f"bad line: {dict(proxy.done)}; {len(paid)} different calls answered, {late} twice")
+        read = [json.loads(x) for x in (folder / "trace.jsonl").read_bytes().splitlines()]
+        each = sum(x["tokens_in"] * x["samples"] for x in read)
+        print(f"local: {each:,} tokens in if each sample had read its prompt by itself")
         calls = len(tape.read_bytes().splitlines()) - 1
         print(f"{calls} calls recorded")
 

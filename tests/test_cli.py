@@ -31,8 +31,12 @@ COMMANDS = [
     ["world", "ask"],
     ["train"],
     ["selftrain"],
+    ["study"],
+    ["eval"],
+    ["eval", "world"],
+    ["eval", "compare"],
+    ["eval", "table"],
     ["export"],
-    ["exam"],
 ]
 
 
@@ -74,7 +78,7 @@ def test_the_examples_of_every_help_work_one_after_another(tmp_path: Path) -> No
         "world score",
         "world ask",
         "train",
-        "exam",
+        "eval world",
     ]
     assert set(order) < set(examples)
     order += [c for c in examples if c not in order and c != "world train"]

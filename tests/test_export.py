@@ -134,3 +134,39 @@ def test_every_format_is_written_twice_the_same(dataset: Dataset, tmp_path: Path
         first = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
         _export(dataset, to, tmp_path)
         assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == first
+
+
+def test_a_task_of_lmms_eval_stands_by_itself(dataset: Dataset, tmp_path: Path) -> None:
+    """Its YAML names functions of a module that knows nothing of stepc; pictures come from Parquet."""
+    import importlib.util
+
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        pass
+
+    Loader.add_constructor("!function", lambda loader, node: loader.construct_scalar(node))
+    folder = _export(dataset, "lmms-eval", tmp_path)
+    task = yaml.load((folder / "stepc.yaml").read_text(), Loader)
+    assert task["task"] == "stepc" and task["output_type"] == "generate_until"
+    place = importlib.util.spec_from_file_location("stepc_task", folder / "stepc_task.py")
+    assert place is not None and place.loader is not None
+    module = importlib.util.module_from_spec(place)
+    place.loader.exec_module(module)
+    assert "import stepc" not in (folder / "stepc_task.py").read_text()
+    named = [task["doc_to_visual"], task["doc_to_messages"], task["process_results"],
+             *(m["aggregation"] for m in task["metric_list"])]  # fmt: skip
+    assert all(hasattr(module, name.removeprefix("stepc_task.")) for name in named)
+    rows = _open(folder, "test")
+    assert task["dataset_kwargs"]["data_files"] == {
+        "test": str((folder / "test.parquet").resolve())
+    }
+    assert len(rows) == len(dataset.samples)
+    row = rows[0]
+    message = module.messages(row)[0]["content"]
+    assert message[-1]["text"] == row["text"] and message[0]["url"].mode == "RGB"
+    true = module.graded(row, [f"Answer: {row['answer']}"])
+    assert true["accuracy"] == 1 and len(true) == 2
+    assert (
+        module.graded(row, ["no such thing"])["accuracy"] == 0 and module.share([1.0, 0.0]) == 0.5
+    )

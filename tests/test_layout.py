@@ -49,6 +49,7 @@ def test_the_wheel_runs_by_itself(wheel: Path, tmp_path: Path) -> None:
         "stepc/specs/step.step",
         "stepc/model/embedded/model.safetensors",
         "stepc/py.typed",
+        "stepc/paper.json",
         *(f"stepc/passes/{name.replace('-', '_')}.py" for name in pass_names()),
     ):
         assert needed in names

@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 from speaking import Speaker, said
 from test_golden import HERE, footage
 
+from stepc.cli.parts import two_prices
 from stepc.diagnostics import StepcError
 from stepc.ir.types import Frame
 from stepc.model.ask import Asker, Prompt, vote
-from stepc.model.load import load
+from stepc.model.load import Choice, load
 from stepc.model.prompts import TemplateError, Templates
 from stepc.model.replay import Recorded, Replay
 from stepc.model.requests import (
@@ -47,6 +48,7 @@ from stepc.model.requests import (
     Several,
     Smooth,
 )
+from stepc.model.server import Server
 from stepc.model.transformers import Local, TransformersModel
 from stepc.video import Pictures, frames, probe
 from stepc.world.train import Batch, Packer, forward, make_model
@@ -559,3 +561,75 @@ def test_a_thousand_mutated_replies_are_read_or_not_and_nothing_breaks() -> None
             assert answer is None or isinstance(answer, REQUESTS[name].answer)
             read += answer is not None
     assert 0 < read < 2000
+
+
+def test_prices_are_two_numbers() -> None:
+    assert two_prices("0.15/0.6") == (0.15, 0.6)
+    for text in ("1", "1/2/3", "a/b", "1/-2", "nan/1", "inf/1"):
+        with pytest.raises(StepcError) as error:
+            two_prices(text)
+        assert error.value.diagnostics[0].code == "U001"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"trace": Path("nowhere") / "x.jsonl"},
+        {"record": Path("nowhere") / "x.jsonl"},
+        {"trace": Path()},
+        {"record": Path()},
+    ],
+)
+def test_what_cannot_be_written_is_said_before_the_first_call(wrong: dict[str, Any]) -> None:
+    with pytest.raises(StepcError) as error:
+        load(Choice(**wrong), Pictures())
+    assert error.value.diagnostics[0].code == "B014"
+
+
+def test_a_server_has_an_address_and_a_model_a_name() -> None:
+    for name, url in (("openai:m", "not-a-url"), ("openai:", "http://127.0.0.1:1/v1")):
+        with pytest.raises(StepcError) as error:
+            load(Choice(name, server=Server(url)), Pictures())
+        assert error.value.diagnostics[0].code == "U001"
+
+
+def test_a_device_that_is_not_there_is_said() -> None:
+    with pytest.raises(StepcError) as error:
+        TransformersModel("embedded", Local("cuda:99"))
+    assert error.value.diagnostics[0].code == "M004"
+
+
+def test_code_of_a_models_own_is_run_only_if_that_is_said(tmp_path: Path) -> None:
+    where = tmp_path / "own"
+    families.make("llava", where)
+    config = json.loads((where / "config.json").read_text())
+    classes = ("AutoConfig", "AutoModelForImageTextToText")
+    config["auto_map"] = {c: f"mine.{'Config' if c == 'AutoConfig' else 'Model'}" for c in classes}
+    config["model_type"] = "of-its-own"
+    (where / "config.json").write_text(json.dumps(config))
+    (where / "mine.py").write_text(
+        "from pathlib import Path\n"
+        "from transformers import LlavaConfig as Base, LlavaForConditionalGeneration\n"
+        f"Path({str(tmp_path / 'ran')!r}).touch()\n"
+        "class Config(Base):\n    model_type = 'of-its-own'\n"
+        "class Model(LlavaForConditionalGeneration):\n    config_class = Config\n"
+    )
+    with pytest.raises(StepcError) as error:
+        TransformersModel(str(where))
+    found = error.value.diagnostics[0]
+    assert found.code == "M004" and "--remote-code" in found.help
+    assert not (tmp_path / "ran").exists()
+    TransformersModel(str(where), Local(remote=True))
+    assert (tmp_path / "ran").exists()
+
+
+def test_the_models_that_the_docs_say_are_in_transformers_are() -> None:
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as KNOWN,
+    )
+
+    table = (HERE / "docs" / "models.md").read_text().split("## Which models")[1].split("##")[0]
+    named = re.findall(r"\| `([a-z0-9_]+)`", table)
+    assert len(named) >= 8 and set(named) <= set(KNOWN)
+    for absent in ("vila", "videochat", "video_chat", "mplug"):
+        assert not [name for name in KNOWN if absent in name]

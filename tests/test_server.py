@@ -263,6 +263,13 @@ def test_several_samples_of_a_server_that_gives_one() -> None:
     assert model.spent.tokens_in == 30 and model.spent.tokens_out == 15
 
 
+def test_a_reply_that_comes_twice_is_one_sample() -> None:
+    """Each sample has its own seed: what some line doubles does not stand for the next one."""
+    proxy = Proxy(None, ways=("double",), often=1)
+    assert said(ServerModel("m", Server(proxy.url)), _prompts(1, 5)) == [["SAY 0"] * 5]
+    assert [p["seed"] for p in proxy.passed] == [0, 2, 3, 4]  # the first answer to n=5 was two
+
+
 def test_a_schema_is_sent_until_it_is_refused() -> None:
     class Plain(Proxy):
         def stub(self, asked: dict[str, Any]) -> tuple[int, bytes]:
@@ -402,6 +409,17 @@ def test_what_cannot_be_asked_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(StepcError) as error:
         said(ServerModel("m", nobody), _prompts(3))
     assert error.value.diagnostics[0].code == "M008"
+    began = (
+        time.perf_counter()
+    )  # nobody was ever there: no eight attempts, each after a longer wait
+    nobody = Server(f"http://127.0.0.1:{free_port()}/v1")
+    with pytest.raises(StepcError):
+        said(ServerModel("m", nobody), _prompts(3))
+    assert time.perf_counter() - began < 15
+    for url in ("not-a-url", "ftp://host/v1", "http://", "http://host:99999/v1", ""):
+        with pytest.raises(StepcError) as error:
+            ServerModel("m", Server(url))
+        assert error.value.diagnostics[0].code == ("U001" if url else "M007")
 
     class Short(Proxy):
         def stub(self, asked: dict[str, Any]) -> tuple[int, bytes]:

@@ -1,4 +1,4 @@
-"""Training: losses by hand, targets by construction, resumed to the same bytes; exams by count."""
+"""Training: losses by hand, targets by construction, resumed to the same bytes; rewards by hand."""
 
 from __future__ import annotations
 
@@ -15,16 +15,14 @@ from typing import Any
 import families
 import pytest
 import torch
-from speaking import Speaker
 
 from stepc.diagnostics import StepcError
-from stepc.model.ask import Asker, Prompt
+from stepc.model.ask import Prompt
 from stepc.model.prompts import Templates
 from stepc.model.replay import Cassette
-from stepc.model.transformers import Local, TransformersModel
+from stepc.model.transformers import Local, TransformersModel, embedded_folder
 from stepc.reward import answered, held, parted, reasoned, words
 from stepc.train.collate import TASKS, Collator
-from stepc.train.exam import examine, interval
 from stepc.train.loop import Recipe, losses, train, weigh
 from stepc.train.rows import Dataset, Sample, load_dataset, spread
 from stepc.video import Pictures, probe
@@ -197,7 +195,7 @@ def test_parsing_is_kept_as_most_samples_had_it(
     tape.add({"key": "a", **shown, "replies": ["static", "dynamic", "static"]})
     tape.add({"key": "b", **shown, "replies": ["static", "dynamic", "both"]})
     tape.add({"key": "c", **other, "replies": ["static"]})
-    rows = _load(data, film).parses(tape)
+    rows = _load(data, film).parses(tape, 10_000, 1)
     assert [(r.task, r.text, r.target) for r in rows] == [("parse", "is it static?", "static")]
     recipe = Recipe(frames=2, steps=1, parse=0.5)
     assert _train(data, film, tiny, tmp_path / "out", recipe, tape=tape).rows["parse"] == 1
@@ -312,34 +310,7 @@ def test_frames_are_at_the_middles_of_equal_parts(film: Path) -> None:
     assert len(spread(source, 10_000)) == round(length * 24 / 1000)
 
 
-# --- exams -------------------------------------------------------------------------------
-
-
-def test_an_exam_is_counted_by_steps(film: Path, tmp_path: Path) -> None:
-    rows = [_sample(i, film, steps=1 + i % 3) for i in range(6)]
-    rows[5] |= {"answers": ["green", "lime"]}
-    (tmp_path / "qra.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
-    dataset = load_dataset(tmp_path, [film], 2)
-
-    def say(prompt: Prompt, seed: int) -> str:
-        number = int(prompt.text.split("thing ")[1][0])
-        if prompt.request == "answer":
-            return {0: "A RED.", 1: "blue", 2: "red", 3: "", 4: "a blue one", 5: "lime"}[number]
-        return "it stands there . so it is red . answer : red"
-
-    marks = examine(Asker(Speaker(say), Templates("default"), dataset.pictures), dataset)
-    assert [g.right for g in marks.of("direct")] == [True, True, False, False, False, True]
-    assert [marks.accuracy("direct", n) for n in (1, 2, 3)] == [0.5, 0.5, 0.5]
-    assert [g.right for g in marks.of("reasoned")] == [True, False, False, True, False, False]
-    assert [g.steps_right for g in marks.of("reasoned")] == [2, 1, 1, 2, 1, 1]
-    assert marks.sentences() == pytest.approx(8 / 12)
-    table = marks.table()
-    assert "0.500" in table and "steps of rationale" in table
-
-
-def test_an_interval_holds_the_mean() -> None:
-    low, high = interval([1.0] * 60 + [0.0] * 40)
-    assert low < 0.6 < high and 0.15 < high - low < 0.25
+# --- rewards -----------------------------------------------------------------------------
 
 
 def test_words_are_compared_without_marks_and_articles() -> None:
@@ -401,7 +372,7 @@ def test_a_run_goes_round_is_found_again_and_stops(
     monkeypatch.setattr(rounds_, "_see", marked)
 
     def go(rounds: int, recipe: Recipe) -> Any:
-        return rounds_.selftrain([film], out, order, recipe, rounds, quiz=_load(quiz, film),
+        return rounds_.selftrain([film], out, order, recipe, rounds, quiz=rounds_.Quiz(quiz, (film,), 2),
                                  tell=lambda d: said.append(d.message), say=said.append)  # fmt: skip
 
     ran = go(1, recipe)
@@ -438,3 +409,76 @@ def test_a_missing_package_is_said(
                 export(_load(data, film), "trl", tmp_path, templates_of("default"), "apart")
         found = caught.value.diagnostics[0]
         assert found.code == "T005" and f"stepc[{extra}]" in found.help
+
+
+def test_a_report_without_its_package_is_said(
+    data: Path, film: Path, tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers.integrations import integration_utils
+
+    monkeypatch.setattr(integration_utils, "is_tensorboard_available", lambda: False)
+    recipe = Recipe(frames=2, steps=1, more=(("report_to", "tensorboard"),))
+    with pytest.raises(StepcError) as caught:
+        _train(data, film, tiny, tmp_path / "out", recipe)
+    found = caught.value.diagnostics[0]
+    assert found.code == "T005" and "tensorboard" in found.message.lower()
+
+
+# --- several processes -------------------------------------------------------------------
+
+SHARDED = """
+import sys
+import accelerate.state as state
+from accelerate.utils import DistributedType
+
+begin = state.PartialState.__init__
+
+
+def __init__(self, *args, **given):  # accelerate shards on accelerators only, torch on processors, too
+    begin(self, *args, **given)
+    if self._shared_state.get("distributed_type") == DistributedType.MULTI_CPU:
+        self._shared_state["distributed_type"] = DistributedType.MULTI_GPU
+
+
+if "--sharded" in sys.argv:
+    sys.argv.remove("--sharded")
+    state.PartialState.__init__ = __init__
+from stepc.cli import main
+
+main()
+"""
+
+
+@pytest.mark.parametrize("sharded", [False, True], ids=["replicated", "sharded"])
+def test_several_processes_train_as_one(
+    sharded: bool, data: Path, film: Path, tmp_path: Path
+) -> None:
+    """Two processes with half of each batch, weights whole (DDP) or in parts (FSDP2)."""
+    from safetensors.torch import load_file
+
+    script, config = tmp_path / "run.py", tmp_path / "config.json"
+    script.write_text(SHARDED)
+    given: dict[str, Any] = {"use_cpu": True, "ddp_backend": "gloo", "logging_steps": 1}
+    if sharded:
+        layers = {"version": 2, "transformer_layer_cls_to_wrap": ["LlamaDecoderLayer"]}
+        given |= {
+            "fsdp": "full_shard",
+            "fsdp_config": {**layers, "state_dict_type": "FULL_STATE_DICT"},
+        }
+    config.write_text(json.dumps(given))
+    done = subprocess.run(
+        [Path(sys.executable).with_name("torchrun"), "--standalone", "--nproc_per_node", "2",
+         script, "train", data, "--videos", film, "-o", tmp_path / "two", "--frames", "2",
+         "--steps", "2", "--batch", "1", "--rate", "1e-4", "--seed", "1", "--config", config,
+         *(["--sharded"] if sharded else [])],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True, text=True, timeout=400, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("2 steps on") == 1
+    recipe = Recipe(frames=2, steps=2, batch=2, rate=1e-4, seed=1, more=(("use_cpu", True),))
+    _train(data, film, "embedded", tmp_path / "one", recipe)
+    two, one = (load_file(tmp_path / x / "model.safetensors") for x in ("two", "one"))
+    before = load_file(embedded_folder() / "model.safetensors")
+    moved = max(float((one[k] - before[k]).abs().max()) for k in one)
+    assert moved > 1e-4 and max(float((two[k] - one[k]).abs().max()) for k in one) < moved / 10

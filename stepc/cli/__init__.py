@@ -11,6 +11,7 @@ import typer
 from stepc import __version__
 from stepc.cli import (  # noqa: F401  (their commands register themselves)
     compiling,
+    evaluating,
     models,
     specs,
     storing,

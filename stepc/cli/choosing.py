@@ -74,6 +74,9 @@ def _choice(
     batch: Annotated[
         int | None, typer.Option(min=1, help="Samples that a local model makes at one time.")
     ] = None,
+    remote_code: Annotated[
+        bool, typer.Option("--remote-code", help="Run code that comes with a hub's model.")
+    ] = False,
 ) -> Any:
     from stepc.model.load import Choice
     from stepc.model.server import Server
@@ -82,7 +85,7 @@ def _choice(
     return Choice(
         model,
         templates,
-        Local(device, dtype, attention, bits, adapter, batch),
+        Local(device, dtype, attention, bits, adapter, batch, remote_code),
         Server(
             base_url,
             at_once,

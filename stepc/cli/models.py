@@ -10,7 +10,7 @@ import typer
 
 from stepc.cli.choosing import MODEL_HELP, choosing
 from stepc.cli.parts import Seed, errors, model_app, read_unit, world
-from stepc.diagnostics import Place, fail, printable
+from stepc.diagnostics import fail, printable
 
 
 @model_app.command(name="check", epilog="Example: stepc model check embedded -n 2")
@@ -54,28 +54,9 @@ def render(
     shots: Annotated[int, typer.Option(min=0, max=9, help="Clips a film; 0: 2 to 4.")] = 0,
 ) -> None:
     """Render films (mp4) and their true STSGs (IR text) from a seed."""
-    import random
+    from stepc.world.films import make_films
 
-    from stepc.compile import write_whole
-    from stepc.ir.text import write
-    from stepc.video import digest
-    from stepc.world.render import write as write_film
-    from stepc.world.scene import make_film
-    from stepc.world.truth import truth
-
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise fail(
-            "B014", f"cannot be written ({error.strerror})", Place(printable(str(out)))
-        ) from None
-    for i in range(number):
-        film = make_film(random.Random(f"film/{seed}/{i}"), shots or None)
-        name = f"film-{seed}-{i:03d}"
-        path = out / f"{name}.mp4"
-        write_film(film, path)
-        unit = truth(film, name, path.name, digest(path))
-        write_whole(out / f"{name}.true.stsg", write(unit).encode())
+    make_films(out, number, seed, shots)
     errors.print(f"{number} films with their true graphs in {printable(str(out))}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -109,6 +110,8 @@ def two_prices(text: str) -> tuple[float, float]:
     """Two prices with a slash between them. Raises StepcError (U001)."""
     try:
         one, other = (float(part) for part in text.split("/"))
+        if not 0 <= one < inf or not 0 <= other < inf:
+            raise ValueError
     except ValueError:
         help = "such as --price 0.15/0.60"
         raise fail("U001", f"`{text}` is not two prices", Place("--price"), help) from None

@@ -1,4 +1,4 @@
-"""Commands that train a model and see what it has learnt: train, selftrain, exam, export, world ask."""
+"""Commands that train a model and see what it has learnt: train, selftrain, study, export, world ask."""
 
 from __future__ import annotations
 
@@ -47,6 +47,9 @@ def _recipe(
     parsing_weight: Annotated[
         float, typer.Option(min=0, help="Of what keeps the model parsing as it did.")
     ] = 1.0,
+    replay: Annotated[
+        float, typer.Option(min=0, help="Calls of that, in times the samples.")
+    ] = 1.0,
     frames: Frames = 8,
     epochs: Annotated[float, typer.Option(min=0, help="How often all samples are seen.")] = 1.0,
     steps: Annotated[int, typer.Option(min=0, help="Steps of the optimizer in their place.")] = 0,
@@ -64,7 +67,7 @@ def _recipe(
     from stepc.train.loop import Recipe
 
     return Recipe(
-        weight, mean, parsing_weight, frames, epochs, steps, rate,
+        weight, mean, parsing_weight, replay, frames, epochs, steps, rate,
         batch=batch, accumulate=accumulate, lora=lora, bf16=bf16, checkpointing=checkpointing,
         save_every=save_every, more=_more(config),
     )  # fmt: skip
@@ -96,6 +99,7 @@ def train(
 
     from stepc.model.replay import Cassette
     from stepc.model.transformers import Local
+    from stepc.train.loop import first_process
     from stepc.train.loop import train as teach
 
     if parsing is not None and not parsing.is_file():
@@ -112,7 +116,10 @@ def train(
         say=errors.print,
         told=say,
     )
-    print(f"{made.steps} steps on {count(made.samples, 'sample')}: --model {printable(str(out))}")
+    if first_process():
+        print(
+            f"{made.steps} steps on {count(made.samples, 'sample')}: --model {printable(str(out))}"
+        )
 
 
 @app.command(
@@ -147,12 +154,13 @@ def selftrain(
     """Compile with a model, train it on that, compile with the better one, and so on."""
     from dataclasses import replace
 
+    from stepc.train.rounds import Quiz
     from stepc.train.rounds import selftrain as go_round
 
     if quiz is not None and not quiz_videos:
         raise fail("U001", "a quiz has videos", Place("--quiz"), "name them: --quiz-videos FOLDER")
     order = order_of(pipeline, spec, choice, seed, store=store_of(store, no_store))
-    examined = _loaded(quiz, quiz_videos or [], recipe.frames) if quiz else None
+    examined = Quiz(quiz, tuple(quiz_videos or ()), recipe.frames) if quiz else None
     ran = go_round(
         videos, out, order, replace(recipe, seed=seed), rounds,
         fresh=fresh, quiz=examined, jobs=jobs, tell=say, say=errors.print,
@@ -189,37 +197,102 @@ def _more(config: Path | None) -> tuple[tuple[str, Any], ...]:
     return tuple(data.items())
 
 
-@app.command(epilog="Example: stepc exam quiz --videos films --frames 4 --model trained")
-@choosing
-def exam(
-    dataset: DatasetPath,
-    videos: Videos,
-    choice: Any,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="A JSON line for each question.")
+def _lab_recipe(
+    *,
+    frames: Frames = 4,
+    epochs: Annotated[float, typer.Option(min=0, help="How often all samples are seen.")] = 3.0,
+    rate: Annotated[float, typer.Option(min=0, help="The learning rate.")] = 5e-4,
+    batch: Annotated[int, typer.Option(min=1, help="Samples a device at one time.")] = 8,
+    accumulate: Annotated[int, typer.Option(min=1, help="Batches a step.")] = 1,
+    lora: Annotated[int, typer.Option(min=0, help="Rank of a LoRA adapter; 0: all weights.")] = 0,
+    bf16: Annotated[bool, typer.Option(help="Compute in 16 bit.")] = False,
+    config: Annotated[
+        Path | None, typer.Option(help="JSON of more transformers.TrainingArguments.")
     ] = None,
-    how: Annotated[
-        Literal["both", "direct", "reasoned"],
-        typer.Option(help="Answer directly, or after the rationale."),
-    ] = "both",
-    frames: Frames = 8,
-    seed: Seed = 0,
+) -> Any:
+    from stepc.train.loop import Recipe
+
+    return Recipe(frames=frames, epochs=epochs, rate=rate, batch=batch, accumulate=accumulate,
+                  lora=lora, bf16=bf16, more=_more(config))  # fmt: skip
+
+
+@app.command(
+    epilog="Example: stepc study controls -o lab --seeds 1 --films 1 --quiz-films 1 --epochs 0.01 "
+    "--no-plot"
+)
+@giving(_lab_recipe, "recipe")
+def study(
+    name: Annotated[
+        Literal["controls", "ablations", "lambda", "steps"],
+        typer.Argument(help="Tables 1 and 2, table 4, figure 6a, figure 6b of the paper."),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="A folder; studies share what is there.")
+    ],
+    recipe: Any,
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="A hub id, a folder, or `embedded`.")
+    ] = EMBEDDED,
+    seeds: Annotated[int, typer.Option(min=1, help="Repetitions, each with other films.")] = 5,
+    films: Annotated[int, typer.Option(min=1, help="Rendered films to train on, a seed.")] = 30,
+    quiz_films: Annotated[int, typer.Option(min=1, help="Rendered films of the exam.")] = 20,
+    teacher: Annotated[
+        str | None,
+        typer.Option(help="The model whose data Distillation takes; without, the true graphs."),
+    ] = None,
+    videos: Annotated[
+        list[Path] | None, typer.Option("--videos", "-v", help="Real videos in place of films.")
+    ] = None,
+    annotated: Annotated[
+        Path | None, typer.Option(help="A dataset about these videos, for Instruct.")
+    ] = None,
+    initial: Annotated[
+        Path | None, typer.Option(help="One for an initial instruction tuning.")
+    ] = None,
+    quiz: Annotated[Path | None, typer.Option(help="A dataset of held-out questions.")] = None,
+    quiz_videos: Annotated[
+        list[Path] | None, typer.Option(help="Its video files, or folders of them.")
+    ] = None,
+    base_url: Annotated[
+        str | None, typer.Option(help="The OpenAI-compatible server of a teacher openai:MODEL.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda.")] = "auto",
+    ask_batch: Annotated[int, typer.Option(min=1, help="Samples asked for at one time.")] = 64,
+    plot: Annotated[bool, typer.Option(help="Write NAME.svg, too.")] = True,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Trainings at one time.")] = 1,
 ) -> None:
-    """Ask a model a dataset's questions: exact answers, and steps of rationales, by step count."""
-    from dataclasses import asdict
+    """Train the paper's models side by side and print its table; a stopped study goes on."""
+    from stepc.model.server import Server
+    from stepc.model.transformers import Local
+    from stepc.train.lab import Lab
+    from stepc.train.study import Setup
+    from stepc.train.study import study as make
 
-    from stepc.compile import write_whole
-    from stepc.model.load import load
-    from stepc.train.exam import HOWS, examine
+    setup = Setup(
+        model,
+        recipe,
+        films,
+        quiz_films,
+        teacher,
+        videos=_absolute(videos),
+        annotated=_one(annotated),
+        initial=_one(initial),
+        quiz=_one(quiz),
+        quiz_videos=_absolute(quiz_videos),
+    )
+    lab = Lab(out, Local(device, batch=ask_batch), Server(base_url))
+    made = make(name, setup, seeds, lab, jobs=jobs, say=errors.print, tell=say)
+    print(made.markdown(), end="")
+    if plot:
+        made.plot(out / f"{name}.svg")
 
-    loaded = _loaded(dataset, videos, frames)
-    asker = load(choice, loaded.pictures, seed=seed)
-    marks = examine(asker, loaded, HOWS if how == "both" else (how,))
-    if out is not None:
-        write_whole(out, b"".join(orjson.dumps(asdict(g)) + b"\n" for g in marks.graded))
-    print(marks.table())
-    if loaded.left_out:
-        print(f"{count(len(loaded.left_out), 'question')} could not be asked")
+
+def _absolute(paths: list[Path] | None) -> tuple[str, ...]:
+    return tuple(str(p.resolve()) for p in paths or ())
+
+
+def _one(path: Path | None) -> str | None:
+    return None if path is None else str(path.resolve())
 
 
 @app.command(epilog="Example: stepc export out --videos films --to hf -o shared")
@@ -227,7 +300,7 @@ def export(
     dataset: DatasetPath,
     videos: Videos,
     to: Annotated[
-        Literal["trl", "llamafactory", "ms-swift", "llava", "hf", "grpo"],
+        Literal["trl", "llamafactory", "ms-swift", "llava", "hf", "grpo", "lmms-eval"],
         typer.Option(help="The trainer, or the form, that it is for."),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="A folder.")],

@@ -7,11 +7,11 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stepc.diagnostics import Place, fail
+from stepc.diagnostics import Place, fail, printable
 from stepc.model.ask import Asker, Backend, Together
 from stepc.model.prompts import TemplateError, Templates
 from stepc.model.replay import Recorded, Replay, Stored
-from stepc.model.server import Server, ServerModel
+from stepc.model.server import Server, ServerModel, address
 from stepc.model.transformers import (
     EMBEDDED,
     TOGETHER,
@@ -49,14 +49,22 @@ class Choice:
 def load(
     choice: Choice | str, pictures: Pictures, *, seed: int = 0, store: Store | None = None
 ) -> Asker:
-    """The chosen model, ready to be asked. Raises StepcError (M002-M005, M007, U001).
+    """The chosen model, ready to be asked. Raises StepcError (M002-M005, M007, U001, B014).
 
     With a store what it was asked before is not asked again, and it is loaded when it is first
     asked something new.
     """
     if isinstance(choice, str):
         choice = Choice(choice)
+    for place, option in ((choice.record, "--record"), (choice.trace, "--trace")):
+        if place is not None:
+            _writable(place, option)
     patterns = [_pattern(text) for text in choice.redact]
+    if choice.name.startswith("openai:"):
+        address(choice.server)
+        if choice.name == "openai:":
+            help = "such as openai:gpt-4o, or what the server lists at /v1/models"
+            raise fail("U001", "no model is named", Place("--model"), help)
     recorded = choice.record is not None and not choice.name.startswith("replay:")
     if patterns and not recorded:
         help = "name a cassette: --record FILE"
@@ -123,6 +131,20 @@ def together(choice: Choice) -> Together:
     if choice.name.startswith("replay:"):
         return Replay(Path(choice.name.removeprefix("replay:"))).together
     return TOGETHER if choice.name.startswith("openai:") else settings(choice.name).together
+
+
+def _writable(place: Path, option: str) -> None:
+    """Raises StepcError (B014) before the first call where none could be kept."""
+    why = ""
+    if place.is_dir():
+        why = "it is a folder"
+    elif not place.parent.is_dir():
+        why = "its folder is not there"
+    elif not os.access(place if place.exists() else place.parent, os.W_OK):
+        why = "permission denied"
+    if why:
+        shown = printable(str(place))
+        raise fail("B014", f"`{shown}` cannot be written ({why})", Place(option), "name a file")
 
 
 def _pattern(text: str) -> re.Pattern[str]:

@@ -7,6 +7,7 @@ each is a comment that says which form of reply it asks for: `{#- answer: json -
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import functools
 import hashlib
@@ -22,14 +23,27 @@ import jinja2.meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import ValidationError
 
-from stepc.model.requests import REQUESTS, TASKS, Answer, Answers, Request, Several, Wording
+from stepc.model.requests import (
+    JUDGING,
+    REQUESTS,
+    TASKS,
+    Answer,
+    Answers,
+    Request,
+    Several,
+    Wording,
+)
 
 _FORM = re.compile(r"\A\{#-? *answer: *(json|words|thought) *-?#\}")
 _FENCE = re.compile(r"```[a-zA-Z]*\n?(.*?)```", re.DOTALL)
+_DICT = re.compile(r"\{[^{}]{1,2000}\}")
 _NUMBERED = re.compile(r"^\W*(\d+)[.):]\s*(.*)$", re.MULTILINE)
 
 VARIABLES: dict[str, frozenset[str]] = {
-    **{name: frozenset(request.model_fields) for name, request in {**REQUESTS, **TASKS}.items()},
+    **{
+        name: frozenset(request.model_fields)
+        for name, request in {**REQUESTS, **TASKS, **JUDGING}.items()
+    },
     Several.name: frozenset(["frames", "questions", "ending"]),
 }
 """What each template may name."""
@@ -54,7 +68,7 @@ class TemplateError(ValueError):
 class Templates:
     """A set of templates, one a request: a built-in name (`default`, `compact`) or a folder.
 
-    What a folder does not hold is taken from `default`. Raises TemplateError on a template that
+    What a set does not hold is taken from `default`. Raises TemplateError on a template that
     cannot be read or names what its request does not have.
     """
 
@@ -66,7 +80,7 @@ class Templates:
             raise TemplateError(name, "is no folder")
         if not any((folder / f"{request}.jinja").is_file() for request in VARIABLES):
             raise TemplateError(name, "holds no template of a request")
-        places = [str(folder), str(builtin)] if own else [str(folder)]
+        places = [str(folder), str(builtin)]
         environment = ImmutableSandboxedEnvironment(
             loader=jinja2.FileSystemLoader(places),
             undefined=jinja2.StrictUndefined,
@@ -79,8 +93,8 @@ class Templates:
         for request, known in VARIABLES.items():
             file = folder / f"{request}.jinja"
             try:
-                there = file.is_file() or not own
-                source = (file if there else builtin / f"{request}.jinja").read_text("utf-8")
+                known_here = file.is_file()
+                source = (file if known_here else builtin / f"{request}.jinja").read_text("utf-8")
             except (OSError, UnicodeDecodeError) as error:
                 raise TemplateError(f"{request}.jinja", f"cannot be read in {name}") from error
             form = _FORM.match(source)
@@ -260,6 +274,9 @@ def find_json(reply: str) -> Any:
             return json.JSONDecoder().raw_decode(text, start)[0]
         except json.JSONDecodeError:
             continue
+    for written in _DICT.findall(text):  # as Python writes it
+        with contextlib.suppress(ValueError, SyntaxError, TypeError, MemoryError):
+            return ast.literal_eval(written)
     word = text.strip().strip(".").lower()
     if word in ("yes", "no"):
         return {"yes": word == "yes"}

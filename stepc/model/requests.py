@@ -481,6 +481,57 @@ class Explain(Question):
         }
 
 
+class Said(Answer):
+    """What a judge says of an answer (Video-ChatGPT's protocol)."""
+
+    pred: Literal["yes", "no"]
+    """Whether it is right."""
+    score: float = Field(ge=0, le=5)
+
+
+class Judge(Request):
+    """Is a predicted answer the right one? Asked of a judge, who sees no video."""
+
+    name = "judge"
+    answer = Said
+    question: str
+    truth: str
+    prediction: str
+
+
+class Inferred(Answer):
+    """An answer to a multiple choice."""
+
+    answer: Word
+
+
+class Infer(Request):
+    """A multiple choice answered from a description of the video alone (TempCompass, captioning)."""
+
+    name = "infer"
+    answer = Inferred
+    description: str
+    question: str
+
+
+class Appraisal(Answer):
+    """Two scores of a long reply, from 1 to 5: accuracy and relevance, or completeness and reliability."""
+
+    first: float = Field(ge=1, le=5)
+    second: float = Field(ge=1, le=5)
+
+
+class Appraise(Request):
+    """How well does a long reply say what it should? (MLVU, generation tasks)"""
+
+    name = "appraise"
+    answer = Appraisal
+    question: str
+    wanted: tuple[str, ...]
+    prediction: str
+    kind: Literal["points", "summary"]
+
+
 REQUESTS: dict[str, type[Request]] = {
     cls.name: cls
     for cls in (
@@ -502,3 +553,6 @@ REQUESTS: dict[str, type[Request]] = {
 
 TASKS: dict[str, type[Request]] = {cls.name: cls for cls in (Ask, Explain)}
 """What a model is trained to do and examined in, by the template's name (section 3.2)."""
+
+JUDGING: dict[str, type[Request]] = {cls.name: cls for cls in (Judge, Infer, Appraise)}
+"""What a judge of other models' replies is asked, by the template's name."""

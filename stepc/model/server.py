@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
 
+from pydantic import HttpUrl, TypeAdapter, ValidationError
+
 from stepc.diagnostics import Place, StepcError, brief, fail
 from stepc.model.ask import Done, Prompt, Tally, Together
 from stepc.model.transformers import TOGETHER, most_tokens
@@ -26,6 +28,8 @@ AGAIN = frozenset([408, 409, 425, 429, 500, 502, 503, 504, 529])
 """Statuses after which a call is made again."""
 NO = frozenset([400, 404, 415, 422, 501])
 """Statuses by which a server says that it does not know what was asked of it."""
+ABSENT = 3
+"""Attempts to reach a server that nobody has ever reached."""
 FORMS = ("json_schema", "json_object", "")
 """Ways to ask for JSON, best first; what a server refuses is not asked of it again."""
 QUALITY = 90
@@ -53,6 +57,30 @@ class Server:
     max_cost: float | None = None
     prices: tuple[float, float] = (0.0, 0.0)
     """Of a million tokens sent and received."""
+
+
+def address(server: Server) -> str | None:
+    """Where to ask; None: the official server.
+
+    Raises StepcError: U001 where that is no address, M007 where there is neither one nor a key.
+    """
+    url = server.url or os.environ.get("OPENAI_BASE_URL")
+    if url is None:
+        if _key():
+            return None
+        help = "set OPENAI_API_KEY, or name a server: --base-url http://127.0.0.1:8000/v1"
+        raise fail("M007", "there is no server to ask and no key", Place("--model"), help)
+    try:
+        TypeAdapter(HttpUrl).validate_python(url)
+    except ValidationError as error:
+        place = Place("--base-url" if server.url else "OPENAI_BASE_URL")
+        message = f"`{brief(url)}` is no address of a server: {error.errors()[0]['msg']}"
+        raise fail("U001", message, place, "such as http://127.0.0.1:8000/v1") from None
+    return url
+
+
+def _key() -> str:
+    return os.environ.get("OPENAI_API_KEY") or ""
 
 
 class _Later(Exception):
@@ -85,12 +113,8 @@ class ServerModel:
     def __post_init__(self) -> None:
         import openai
 
-        self.key = os.environ.get("OPENAI_API_KEY") or ""
-        url = self.server.url or os.environ.get("OPENAI_BASE_URL")
-        if url is None and not self.key:
-            help = "set OPENAI_API_KEY, or name a server: --base-url http://127.0.0.1:8000/v1"
-            raise fail("M007", "there is no server to ask and no key", Place("--model"), help)
-        self.url = url
+        self.url = address(self.server)
+        self.key = _key()
         self.openai = openai
         self.identity = f"openai:{self.model}"
         self.over: StepcError | None = None
@@ -99,6 +123,8 @@ class ServerModel:
         """The first way to ask for JSON that the server has not refused."""
         self.took: set[int] = set()
         """The ways it has answered to."""
+        self.reached = False
+        """Whether anybody was there yet; a server that was may come back."""
         self.many = True
         """Whether the server gives several replies to one request."""
         self.video = True
@@ -158,7 +184,7 @@ class ServerModel:
             got = await self._asked(client, prompt, pictures, content, len(texts), number, call)
             if len(got) < number:
                 self.many = False
-            texts += got[:left]
+            texts += got
         took = time.perf_counter() - began
         return Done(prompt, tuple(texts), took, call.tokens_in, call.tokens_out, call.retries)
 
@@ -205,7 +231,7 @@ class ServerModel:
             try:
                 texts = await self._call(client, body, call)
                 self.took.add(form)
-                return texts
+                return texts[:number]  # some line may double them
             except _Refused as error:
                 if prompt.video and self.video and error.status in NO:
                     self.video = False
@@ -225,6 +251,8 @@ class ServerModel:
                 wait, why, again = None, error, False
             except _Later as error:
                 wait, why, again = error.wait, error, True
+                if not self.reached and tried + 1 >= ABSENT:
+                    again = False
                 if error.status == 500 and tried >= 2:  # some servers say no like this
                     if content[0]["type"] == "video_url":
                         self.video = False
@@ -249,12 +277,16 @@ class ServerModel:
         openai = self.openai
         try:
             made = await client.chat.completions.create(**body)
+            self.reached = True
         except openai.APIStatusError as error:
+            self.reached = True
             if error.status_code in AGAIN:
                 wait = _wait(error.response.headers)
                 raise _Later(self._told(error), wait, error.status_code) from None
             raise _Refused(error.status_code, self._told(error)) from None
         except (openai.APIConnectionError, openai.APIResponseValidationError) as error:
+            if type(error.__cause__).__name__ != "ConnectError":
+                self.reached = True
             raise _Later(str(error) or type(error).__name__) from None
         except ValueError as error:  # a body that is no JSON
             raise _Later(f"no JSON in the reply: {error}") from None

@@ -31,6 +31,8 @@ EMBEDDED = "embedded"
 
 TOGETHER = 1
 """Requests about the same keyframes in one call, where nobody says that a model manages more."""
+LOADING = (OSError, ValueError, ImportError, KeyError, RuntimeError, AssertionError)
+"""What the libraries raise where a model cannot be loaded; the last: torch without CUDA."""
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 NEEDED = {
     "torchvision": "pip install 'stepc[video]'; models of other families (LLaVA, Idefics3) do without",
@@ -64,6 +66,8 @@ class Local:
     """A LoRA adapter, a hub id or a folder (needs peft)."""
     batch: int | None = None
     """Samples at one time; 8 unless told."""
+    remote: bool = False
+    """Whether code that comes with the model may be run."""
 
 
 @pydantic.dataclasses.dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -101,12 +105,14 @@ class TransformersModel:
         transformers.utils.logging.disable_progress_bar()
         local = local or Local()
         embedded = name == EMBEDDED
-        where = str(embedded_folder()) if embedded else name
+        where = self.where = str(embedded_folder()) if embedded else name
         device = local.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         try:
-            self.processor = transformers.AutoProcessor.from_pretrained(where)
+            self.processor = transformers.AutoProcessor.from_pretrained(
+                where, trust_remote_code=local.remote
+            )
             self.model: Any = transformers.AutoModelForImageTextToText.from_pretrained(
                 where, **_loading(local, device)
             )
@@ -114,7 +120,7 @@ class TransformersModel:
                 self.model.to(device)
             if local.adapter is not None:
                 self.model.load_adapter(local.adapter)
-        except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:
+        except LOADING as error:
             raise _unloadable(name, local, error) from error
         self.model.eval()
         if embedded:
@@ -248,7 +254,7 @@ def _loading(local: Local, device: str) -> dict[str, Any]:
     dtype: Any = "auto" if local.dtype == "auto" else getattr(torch, local.dtype)
     if local.dtype == "auto" and device == "cpu":
         dtype = torch.float32
-    how: dict[str, Any] = {"dtype": dtype}
+    how: dict[str, Any] = {"dtype": dtype, "trust_remote_code": local.remote}
     if local.attention is not None:
         how["attn_implementation"] = local.attention
     if device == "spread":
@@ -270,6 +276,9 @@ def _unloadable(name: str, local: Local, error: Exception) -> StepcError:
     help = "give a hub id or a folder of an image-text-to-text model"
     if local != Local():
         help += "; are --device, --dtype, --bits, --attention and --adapter right?"
+    if "trust_remote_code" in said:
+        line = "it needs code of its own repository, which is not run unasked"
+        help = "look at that code; --remote-code runs it"
     for package, how in NEEDED.items():
         if package in said.lower():
             line, help = f"it needs {package}", how

@@ -3,11 +3,12 @@
 `trl`: TRL's prompt and completion with pictures, Parquet. `llamafactory`: sharegpt messages and
 `dataset_info.json`. `ms-swift`: messages and videos, JSON lines. `llava`: conversations, JSON. `hf`: the
 samples themselves as Parquet with a card. `grpo`: prompts with pictures, accepted answers and true steps
-for `stepc.reward`, Parquet.
+for `stepc.reward`, Parquet. `lmms-eval`: a task for that project's evaluator.
 """
 
 from __future__ import annotations
 
+import inspect
 import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any, Literal
 
 import orjson
 
+from stepc import reward
 from stepc.compile import write_whole
 from stepc.diagnostics import Place, fail, printable
 from stepc.model.prompts import Templates
@@ -246,6 +248,89 @@ def hf(dataset: Dataset, out: Path, templates: Templates, thought: Thought) -> N
     write_whole(out / "README.md", _card(told).encode())
 
 
+TASK = """dataset_path: parquet
+dataset_kwargs:
+  data_files:
+    test: {file}
+task: {task}
+test_split: test
+output_type: generate_until
+doc_to_visual: !function {module}.visual
+doc_to_text: !function {module}.asked
+doc_to_messages: !function {module}.messages
+doc_to_target: answer
+generation_kwargs:
+  max_new_tokens: 64
+  temperature: 0
+  do_sample: false
+process_results: !function {module}.graded
+metric_list:
+{metrics}"""
+METRIC = """  - metric: {name}
+    aggregation: !function {module}.share
+    higher_is_better: true
+"""
+FUNCTIONS = """
+
+# --- what lmms-eval calls ------------------------------------------------------------------
+
+
+def visual(doc):
+    return [picture.convert("RGB") for picture in doc["images"]]
+
+
+def asked(doc, lmms_eval_specific_kwargs=None):
+    return doc["text"]
+
+
+def messages(doc, lmms_eval_specific_kwargs=None):
+    shown = [{"type": "image", "url": picture} for picture in visual(doc)]
+    return [{"role": "user", "content": [*shown, {"type": "text", "text": doc["text"]}]}]
+
+
+def graded(doc, results):
+    verdict = float(right(parted(str(results[0]))[1], doc["answers"]))
+    steps = min(max(doc["steps"], 1), 3)
+    return {"accuracy": verdict, f"accuracy_{steps}": verdict}
+
+
+def share(verdicts):
+    return sum(verdicts) / len(verdicts) if verdicts else float("nan")
+"""
+"""Of the module beside the task: it stands by itself, since lmms-eval and stepc want different PyAVs."""
+
+
+def lmms_eval(dataset: Dataset, out: Path, templates: Templates, thought: Thought) -> None:
+    """A task for lmms-eval (0.7): `stepc.yaml`, its functions, and Parquet with the frames and questions.
+
+    All samples are asked, whatever their set; graded as `stepc eval world` does, by number of steps
+    (3: three or more). Used with `--include_path OUT --tasks stepc`.
+    """
+    file, module = out.resolve() / "test.parquet", "stepc_task"
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for sample in dataset.samples:
+            accepted = dict.fromkeys([sample.answer, sample.reply, *sample.answers])
+            yield {
+                "id": sample.id,
+                "images": _pictures(dataset, sample),
+                "text": dataset.rows(sample, templates, False)[0].text,
+                "answer": sample.answer,
+                "answers": list(accepted),
+                "steps": sample.steps,
+            }
+
+    features = {**dict.fromkeys(("id", "text", "answer"), _text()), "images": _PICTURES,
+                "answers": _list(_text()), "steps": {"dtype": "int64", "_type": "Value"}}  # fmt: skip
+    _parquet(file, rows(), features)
+    names = ["accuracy", *(f"accuracy_{n}" for n in (1, 2, 3))]
+    metrics = "".join(METRIC.format(name=name, module=module) for name in names)
+    shown = orjson.dumps(str(file)).decode()
+    task = TASK.format(file=shown, task="stepc", module=module, metrics=metrics)
+    write_whole(out / "stepc.yaml", task.encode())
+    write_whole(out / f"{module}.py", (inspect.getsource(reward) + FUNCTIONS).encode())
+
+
 def _card(sets: list[tuple[str, int]]) -> str:
     files = "".join(f"  - split: {name}\n    path: data/{name}.parquet\n" for name, _ in sets)
     counts = "".join(f"| {name} | {number} |\n" for name, number in sets)
@@ -267,6 +352,7 @@ FORMATS: dict[str, Callable[[Dataset, Path, Templates, Thought], None]] = {
     "llava": llava,
     "hf": hf,
     "grpo": grpo,
+    "lmms-eval": lmms_eval,
 }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -43,6 +44,8 @@ class Recipe:
     """Over what each loss is a mean."""
     parse: float = 0.0
     """How much what the model said while it parsed counts; needs a recording of it."""
+    replay: float = 1.0
+    """How many of those calls are seen, in times the samples; each kind of request as often."""
     frames: int = 8
     """Frames of a video that are shown."""
     epochs: float = 1.0
@@ -184,6 +187,11 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         super().log(logs, *args, **given)
 
 
+def first_process() -> bool:
+    """Whether this is the process that speaks and writes, where there are several."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
 class _Mark(TrainerCallback):  # type: ignore[misc]
     """Marks checkpoints that were written to their end."""
 
@@ -250,6 +258,8 @@ def train(
     own = TransformersModel(model, local)
     facts = {"model": own.identity, "data": data, "recipe": asdict(recipe), **(lineage or {})}
     _claim(out, facts)
+    if not first_process():
+        told = lambda diagnostic: None  # noqa: E731
     chosen = templates_of(templates or own.templates)
 
     fits = _Fits(own, dataset)
@@ -268,7 +278,8 @@ def train(
 
     learnt, held = items("train"), items("val")
     if recipe.parse and tape is not None:
-        learnt += [[row] for row in dataset.parses(tape)]
+        most = round(recipe.replay * len(learnt))
+        learnt += [[row] for row in dataset.parses(tape, most, recipe.seed)]
     rows = [row for item in learnt for row in item]
     if not rows:
         raise fail("T003", "no sample is of the set `train`", Place(printable(str(out))))
@@ -280,18 +291,24 @@ def train(
     def model_inputs(prompts: list[Any]) -> Any:
         return {k: v.cpu() if hasattr(v, "cpu") else v for k, v in inputs(prompts).items()}
 
-    trainer = StepTrainer(
-        recipe,
-        model=net,
-        args=_arguments(recipe, out / "steps", bool(held)),
-        train_dataset=_Rows(learnt),
-        eval_dataset=_Rows(held) if held else None,
-        data_collator=Collator(own.processor, model_inputs),
-        callbacks=[_Mark(), _Say(say)],
-    )
+    try:
+        trainer = StepTrainer(
+            recipe,
+            model=net,
+            args=_arguments(recipe, out / "steps", bool(held)),
+            train_dataset=_Rows(learnt),
+            eval_dataset=_Rows(held) if held else None,
+            data_collator=Collator(own.processor, model_inputs),
+            callbacks=[_Mark(), _Say(say)],
+        )
+    except (ImportError, RuntimeError) as error:  # what `report_to` names is not there
+        if "install" not in str(error):
+            raise
+        raise fail("T005", str(error).split("\n")[0], None, "or another `report_to`") from error
     for noisy in list(trainer.callback_handler.callbacks):
         if type(noisy).__name__ in ("PrinterCallback", "ProgressCallback"):
             trainer.remove_callback(type(noisy))
+    _gathers(trainer)
     last = _last(out / "steps")
     if last is not None:
         say(f"going on from {last.name}")
@@ -385,6 +402,17 @@ def _arguments(recipe: Recipe, folder: Path, held: bool) -> TrainingArguments:
         raise fail("T006", f"the training's arguments do not fit: {error}") from error
 
 
+def _gathers(trainer: Any) -> None:
+    """Raises StepcError (T006) where DeepSpeed would not give the weights together at the end."""
+    if not trainer.is_deepspeed_enabled:
+        return
+    zero = trainer.accelerator.state.deepspeed_plugin.deepspeed_config.get("zero_optimization", {})
+    gather = "stage3_gather_16bit_weights_on_model_save"
+    if zero.get("stage") == 3 and not zero.get(gather):
+        help = f'"zero_optimization": {{"stage": 3, "{gather}": true}}'
+        raise fail("T006", "DeepSpeed is not told to gather the weights it spread", None, help)
+
+
 def _claim(out: Path, facts: dict[str, Any]) -> None:
     """Say in `out` what is trained there. Raises StepcError (T004, B014)."""
     file = out / "training.json"
@@ -400,7 +428,7 @@ def _claim(out: Path, facts: dict[str, Any]) -> None:
             message = f"another training is in this folder: its {' and '.join(other)} differs"
             help = "name another folder with -o, or remove this one"
             raise StepcError(Diagnostic("T004", message, Place(printable(str(out))), help))
-    else:
+    elif first_process():
         write_whole(file, orjson.dumps(new, option=orjson.OPT_INDENT_2))
 
 
@@ -418,14 +446,24 @@ def _save(
     made: Trained,
     lora: bool,
 ) -> None:
-    """The trained model as a folder that can be named with `--model`, and its card."""
+    """The trained model as a folder that can be named with `--model`, and its card.
+
+    All processes give their parts of the weights, the first one writes.
+    """
+    sharded = trainer.model_wrapped if trainer.is_deepspeed_enabled else trainer.model
+    whole = trainer.accelerator.get_state_dict(sharded)
     if not trainer.is_world_process_zero():
         return
     net = trainer.accelerator.unwrap_model(trainer.model)
     if lora:
-        net.save_pretrained(out / "adapter")
-        net = net.merge_and_unload()
-    net.save_pretrained(out)
+        import peft
+
+        net.save_pretrained(out / "adapter", state_dict=whole)
+        net = type(own.model).from_pretrained(own.where, dtype=own.model.dtype)
+        net = peft.PeftModel.from_pretrained(net, out / "adapter").merge_and_unload()
+        net.save_pretrained(out)
+    else:
+        net.save_pretrained(out, state_dict=whole)
     own.processor.save_pretrained(out)
     spoken = {"templates": own.templates, "together": own.together}
     write_whole(out / "stepc.json", orjson.dumps(spoken))

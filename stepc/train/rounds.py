@@ -16,15 +16,25 @@ import orjson
 
 from stepc.compile import Order, compile_corpus, find_videos, write_whole
 from stepc.diagnostics import Diagnostic, Place, StepcError, fail, printable
+from stepc.eval.run import HOWS, Settings, evaluate
+from stepc.eval.tables import of_groups, sound
 from stepc.model.load import Choice, load
 from stepc.model.replay import Cassette
-from stepc.train.exam import examine
 from stepc.train.loop import Recipe, train
-from stepc.train.rows import Dataset, load_dataset, told
+from stepc.train.rows import load_dataset, told
 from stepc.world.exam import Exam
 
 CHECKED = 8
 """Questions of each kind of request by which it is seen whether a model still parses."""
+
+
+@dataclass(frozen=True)
+class Quiz:
+    """Held-out questions: a dataset, its videos, and how many frames of them are shown."""
+
+    data: Path
+    videos: tuple[Path, ...]
+    frames: int
 
 
 @dataclass
@@ -69,7 +79,7 @@ def selftrain(
     rounds: int,
     *,
     fresh: bool = False,
-    quiz: Dataset | None = None,
+    quiz: Quiz | None = None,
     jobs: int = 1,
     tell: Callable[[Diagnostic], None],
     say: Callable[[str], None] = print,
@@ -89,7 +99,7 @@ def selftrain(
         "videos": [path.name for path in places],
     }  # fmt: skip
     _claim(out, facts)
-    done = [_first(out, order.choice, quiz, order.seed)]
+    done = [_first(out, order.choice, quiz, order.seed, tell)]
     best = 0
     for number in range(1, rounds + 1):
         folder = out / f"round-{number}"
@@ -133,26 +143,42 @@ def _claim(out: Path, facts: dict[str, Any]) -> None:
     write_whole(file, orjson.dumps(new, option=orjson.OPT_INDENT_2))
 
 
-def _first(out: Path, choice: Choice, quiz: Dataset | None, seed: int) -> Round:
+def _first(
+    out: Path,
+    choice: Choice,
+    quiz: Quiz | None,
+    seed: int,
+    tell: Callable[[Diagnostic], None],
+) -> Round:
     """The model given, and what it can do."""
     file = out / "round-0.json"
     if file.exists():
         return Round(**orjson.loads(file.read_bytes()))
     one = Round(0, choice.name)
-    _see(one, choice, quiz, seed)
+    _see(one, choice, quiz, seed, out / "round-0", tell)
     write_whole(file, orjson.dumps(asdict(one), option=orjson.OPT_INDENT_2))
     return one
 
 
-def _see(one: Round, choice: Choice, quiz: Dataset | None, seed: int) -> None:
+def _see(
+    one: Round,
+    choice: Choice,
+    quiz: Quiz | None,
+    seed: int,
+    out: Path,
+    tell: Callable[[Diagnostic], None],
+) -> None:
     """How a model answers the quiz, and whether it still parses."""
-    if quiz is not None:
-        marks = examine(load(choice, quiz.pictures, seed=seed), quiz)
-        for how in ("direct", "reasoned"):
-            one.right[how] = marks.accuracy(how)
-            for n in (1, 2, 3):
-                if marks.of(how, n):
-                    one.right[f"{how}, steps {n}"] = marks.accuracy(how, n)
+    for how in HOWS if quiz is not None else ():
+        assert quiz is not None
+        made = evaluate(
+            Settings("world", how, quiz.frames, seed=seed), [quiz.data, *quiz.videos],
+            out / f"quiz-{how}", lambda pictures: load(choice, pictures, seed=seed),
+            say=lambda line: None, tell=tell,
+        )  # fmt: skip
+        one.right[how] = sound(made.records).value
+        for n, of in of_groups(made.records).get("steps", {}).items():
+            one.right[f"{how}, steps {n}"] = sound(of).value
     exam = Exam(CHECKED, seed)
     asker = load(replace(choice, together=1), exam.pictures, seed=seed)
     one.parsing = {name: mark.right / mark.asked for name, mark in exam.ask(asker)}
@@ -164,7 +190,7 @@ def _round(
     videos: list[Path],
     order: Order,
     recipe: Recipe,
-    quiz: Dataset | None,
+    quiz: Quiz | None,
     jobs: int,
     tell: Callable[[Diagnostic], None],
     say: Callable[[str], None],
@@ -196,5 +222,6 @@ def _round(
     )
     one = Round(number, str(folder / "model"), summary.samples)
     one.by_steps = {str(n): c for n, c in sorted(summary.by_steps.items())}
-    _see(one, replace(choice, name=one.model, record=None), quiz, order.seed)
+    seen = replace(choice, name=one.model, record=None)
+    _see(one, seen, quiz, order.seed, folder, tell)
     return one

@@ -5,10 +5,12 @@ What cannot be used is left out and told by its number; the rest goes on.
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import islice, zip_longest
 from pathlib import Path
 from string import ascii_uppercase
 from typing import Any
@@ -110,33 +112,45 @@ class Dataset:
             for ask in [kind(frames=frames, question=sample.question, options=sample.options)]
         ]
 
-    def parses(self, tape: Cassette) -> list[Row]:
+    def parses(self, tape: Cassette, most: int, seed: int) -> list[Row]:
         """What a model was asked about these videos while it parsed them, and said most often.
 
         A model trained on answers alone forgets how to parse. Of a call's samples the reply that
-        most of them gave is taken (self-consistency), where that is at least half of them.
+        most of them gave is taken (self-consistency), where that is at least half of them. `most`
+        calls are drawn, as many of each kind of request as may be.
         """
         known = {sha[:12]: sha for sha in self.pictures.sources}
-        rows = []
+        kinds: dict[str, list[Row]] = {}
         for call in tape.calls.values():
             shown: Any = call["frames"]
             replies: Any = call["replies"]
             reply, votes = Counter(replies).most_common(1)[0]
             if all(sha in known for sha, _ in shown) and 2 * votes >= len(replies):
                 frames = tuple(Frame(video=known[sha], at=at) for sha, at in shown)
-                rows.append(Row("parse", str(call["text"]), frames, reply))
-        return rows
+                row = Row("parse", str(call["text"]), frames, reply)
+                kinds.setdefault(str(call["request"]), []).append(row)
+        rng = random.Random(seed)
+        drawn = [rng.sample(rows, len(rows)) for _, rows in sorted(kinds.items())]
+        turns = (row for turn in zip_longest(*drawn) for row in turn if row is not None)
+        return list(islice(turns, most))
 
 
-def spread(source: Source, number: int) -> tuple[Frame, ...]:
-    """Frames at the middles of `number` equal parts of a video; fewer where it has fewer.
+def spread(
+    source: Source, number: int, span: tuple[float, float] | None = None
+) -> tuple[Frame, ...]:
+    """Frames at the middles of `number` equal parts of a video, or of the seconds from and to of it.
 
-    Times are those of its frames where their rate is constant; else the next frame is shown.
+    Fewer where there are fewer. Times are those of its frames where their rate is constant; else the
+    next frame is shown.
     """
     rate = Fraction(source.video.rate)
-    count = max(1, int(source.video.duration * rate / 1000))
+    whole = max(1, int(source.video.duration * rate / 1000))
+    first, count = 0, whole
+    if span is not None:
+        first = min(whole - 1, int(span[0] * rate))
+        count = max(1, min(whole, int(span[1] * rate)) - first)
     number = min(number, count)
-    places = [(2 * i + 1) * count // (2 * number) for i in range(number)]
+    places = [first + (2 * i + 1) * count // (2 * number) for i in range(number)]
     return tuple(Frame(video=source.video.sha256, at=round(p / rate * 1000)) for p in places)
 
 

@@ -35,6 +35,11 @@ class Score:
         """Share of the true facts that were induced; 1 where there is none."""
         return self.right[kind] / self.true[kind] if self.true[kind] else 1.0
 
+    def f1(self, kind: str) -> float:
+        """The harmonic mean of both."""
+        both = self.precision(kind) + self.recall(kind)
+        return 2 * self.precision(kind) * self.recall(kind) / both if both else 0.0
+
     def table(self) -> str:
         """A table for people."""
         lines = [f"{'':12}{'precision':>10}{'recall':>10}{'true':>8}{'induced':>9}"]

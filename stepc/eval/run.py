@@ -1,0 +1,360 @@
+"""Asking a model a benchmark's questions: one record a question, kept as soon as it is there.
+
+A run that was stopped goes on; what a judge could not be asked, or said unreadably, is asked for again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+from PIL import Image, UnidentifiedImageError
+
+from stepc import __version__
+from stepc.compile import write_whole
+from stepc.diagnostics import Diagnostic, Place, StepcError, fail, printable
+from stepc.eval.items import MANY, Item, Reading, Videos
+from stepc.eval.judge import judged
+from stepc.eval.readers import BENCHMARKS
+from stepc.eval.rules import JUDGED, RULES, Verdict
+from stepc.ir.types import Frame
+from stepc.model.ask import Asker
+from stepc.model.requests import Ask, Explain
+from stepc.reward import held
+from stepc.train.rows import spread
+from stepc.video import Pictures, Source, encode, probe
+
+HOWS: tuple[Literal["direct", "reasoned"], ...] = ("direct", "reasoned")
+"""The two instructions that a model is asked with."""
+PART = 64
+"""Questions that are asked before their records are written."""
+RATE = 3
+"""Pictures a second in folders of them (MVBench, Episodic Reasoning)."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a benchmark is asked; recorded in the result."""
+
+    benchmark: str
+    how: Literal["direct", "reasoned"] = "direct"
+    """The instruction: answer directly, or give the rationale first."""
+    frames: int = 8
+    """Frames that are shown."""
+    video: bool = False
+    """Whether they are shown as a video, where the model takes one."""
+    limit: int = 0
+    """Only so many questions, the first ones; 0: all."""
+    seed: int = 0
+
+
+@dataclass
+class Record:
+    """One question and what became of it."""
+
+    id: str
+    video: str
+    question: str
+    answer: str
+    rule: str
+    steps: int = 0
+    groups: list[tuple[str, str]] = field(default_factory=list)
+    reply: str = ""
+    """What the model said: the answer, without the rationale."""
+    rationale: str = ""
+    right: bool | None = None
+    """By the sound rule; None: the reply, or the judge's, cannot be read."""
+    official: bool | None = None
+    """By the benchmark's own rule."""
+    score: float | None = None
+    """A judge's, 0 to 5; of a long reply 2 to 10."""
+    exact: bool | None = None
+    """Of an open-ended question: whether the words are the same, whatever the judge says."""
+    second: bool | None = None
+    """What a second judge says."""
+    steps_right: int | None = None
+    """Sentences of the true rationale that the model's holds, in their order."""
+    judge: str = ""
+    """Which judge was asked; empty: none."""
+
+
+@dataclass
+class Result:
+    """All records of a run, and what could not be asked."""
+
+    settings: Settings
+    model: str
+    records: list[Record]
+    missing: int = 0
+    """Questions left out: their record or their video is not as it should be."""
+    judge: str = ""
+    second: str = ""
+
+
+def evaluate(
+    settings: Settings,
+    folders: Sequence[Path],
+    out: Path,
+    ask: Callable[[Pictures], Asker],
+    judges: Sequence[Callable[[Pictures], Asker]] = (),
+    *,
+    say: Callable[[str], None] = print,
+    tell: Callable[[Diagnostic], None],
+) -> Result:
+    """Ask the questions of the benchmark whose files lie in the first of `folders`.
+
+    Videos are looked for in all of them (folders, or files). Raises StepcError (E001 for the
+    benchmark's files, E003 if no video of it is there, E004 if `out` holds another run). A judge
+    that cannot be asked (M008) is told of, and what was said is kept.
+    """
+    if not folders[0].exists():
+        raise fail("E001", "there is no such folder", Place(printable(str(folders[0]))))
+    reading = BENCHMARKS[settings.benchmark].read(folders[0])
+    if settings.limit:
+        reading.items = reading.items[: settings.limit]
+    pictures = Pictures()
+    shown = _shown(reading, Videos(folders), settings.frames, pictures, out)
+    for diagnostic in _some(reading.wrong):
+        tell(diagnostic)
+    if not shown:
+        place = Place(printable(str(folders[0])))
+        raise fail("E003", "no question has its video", place, "name their folder: --videos FOLDER")
+    asker = ask(pictures)
+    asker.video = settings.video
+    result = Result(settings, asker.backend.identity, [], len(reading.wrong))
+    known = _claim(out, result, asker)
+    items = [item for item in reading.items if item.id in shown]
+    file = out / "records.jsonl"
+    left = [item for item in items if item.id not in known]
+    for start in range(0, len(left), PART):
+        part = left[start : start + PART]
+        made = [
+            _asked(*pair) for pair in zip(part, _replies(asker, part, shown, settings), strict=True)
+        ]
+        known |= {record.id: record for record in made}
+        with file.open("ab") as lines:
+            lines.writelines(orjson.dumps(asdict(record)) + b"\n" for record in made)
+        say(f"{len(items) - len(left) + start + len(part)} of {len(items)} questions")
+    by_id = {item.id: item for item in items}
+    result.records = [known[item.id] for item in items]
+    try:
+        _judge(result, by_id, judges, pictures, say)
+    except StepcError as error:
+        for diagnostic in error.diagnostics:
+            tell(diagnostic)
+    write_records(out, result)
+    return result
+
+
+def _some(wrong: list[Diagnostic]) -> Iterable[Diagnostic]:
+    yield from wrong[:MANY]
+    if len(wrong) > MANY:
+        yield Diagnostic("E002", f"{len(wrong) - MANY} more are left out", severity="warning")
+
+
+def _shown(
+    reading: Reading, videos: Videos, number: int, pictures: Pictures, out: Path
+) -> dict[str, tuple[Frame, ...]]:
+    """What is shown for each question, by its id; those without a video are told in `reading`."""
+    sources: dict[str, Source | str] = {}
+    shown: dict[str, tuple[Frame, ...]] = {}
+    for item in reading.items:
+        if item.video not in sources:
+            sources[item.video] = _source(videos.find(item.video), item, number, out)
+        source = sources[item.video]
+        if isinstance(source, Source) and item.sha256 not in ("", source.video.sha256):
+            source = f"its video `{printable(item.video)}` is another file than it was made from"
+        if isinstance(source, str):
+            reading.wrong.append(
+                Diagnostic("E003", f"question {item.id} is left out: {source}", severity="warning")
+            )
+            continue
+        if source.video.sha256 not in pictures.sources:
+            pictures.add(source)
+        shown[item.id] = spread(source, number, item.span)
+    return shown
+
+
+def _source(path: Path | None, item: Item, number: int, out: Path) -> Source | str:
+    """A video, or why there is none. A folder of pictures becomes a video of all of them, once."""
+    if path is None:
+        return f"its video `{printable(item.video)}` is not there, or more than one has its name"
+    try:
+        if path.is_dir():
+            return probe(_film(path, out))
+        return probe(path)
+    except StepcError as error:
+        return f"its video: {error.diagnostics[0].message}"
+
+
+def _film(folder: Path, out: Path) -> Path:
+    """A video of a folder's numbered pictures, `RATE` a second. Raises StepcError (B003)."""
+    import numpy as np
+
+    film = out / "videos" / f"{folder.name}.mp4"
+    if not film.exists():
+        film.parent.mkdir(parents=True, exist_ok=True)
+        paths = sorted(p for p in folder.iterdir() if p.suffix in (".jpg", ".png"))
+        try:
+            frames = [np.asarray(Image.open(p).convert("RGB")) for p in paths]
+        except (OSError, UnidentifiedImageError) as error:
+            raise fail("B003", f"a picture cannot be read: {error}", Place(str(folder))) from None
+        write_whole(film, encode(frames, [i * 1000 // RATE for i in range(len(frames))]))
+    return film
+
+
+def _replies(
+    asker: Asker, items: Sequence[Item], shown: dict[str, tuple[Frame, ...]], settings: Settings
+) -> list[tuple[str, str]]:
+    """(answer, rationale) of each question; both empty where the reply cannot be read."""
+    kind: type[Ask | Explain] = Ask if settings.how == "direct" else Explain
+    requests = [
+        kind(frames=shown[i.id], question=i.question, options=_plain(i.options)) for i in items
+    ]
+    replies = []
+    for reply in asker.ask(requests):
+        answer = reply.answers[0]
+        rationale = getattr(answer, "rationale", "") if answer is not None else ""
+        replies.append((answer.text.strip() if answer is not None else "", rationale))
+    return replies
+
+
+def _plain(options: tuple[str, ...]) -> tuple[str, ...]:
+    """Options without letters of their own: the template gives them."""
+    marked = all(o.startswith(f"{chr(65 + i)}. ") for i, o in enumerate(options))
+    return tuple(o[3:] for o in options) if options and marked else options
+
+
+def _asked(item: Item, said: tuple[str, str]) -> Record:
+    """A record, graded as far as that needs no judge."""
+    reply, rationale = said
+    record = Record(item.id, item.video, item.question, item.answer, item.rule, item.steps,
+                    list(item.groups), reply, rationale)  # fmt: skip
+    if item.rule == "judge":
+        record.exact = RULES["match"](reply, item).right
+        verdict = Verdict(record.exact, record.exact) if reply else Verdict(None, False)
+    elif item.rule in JUDGED:
+        verdict = Verdict(None, None)
+    else:
+        verdict = RULES[item.rule](reply, item) if reply else Verdict(None, False)
+    record.right, record.official = verdict.right, verdict.official
+    if item.rationale and rationale:
+        record.steps_right = held(rationale, item.rationale)
+    return record
+
+
+def _judge(
+    result: Result,
+    items: dict[str, Item],
+    judges: Sequence[Callable[[Pictures], Asker]],
+    pictures: Pictures,
+    say: Callable[[str], None],
+) -> None:
+    """Ask the judges about what they have not judged."""
+    for place, make in enumerate(judges):
+        judge = make(pictures)
+        name = judge.backend.identity
+        if place == 0:
+            result.judge = name
+        else:
+            result.second = name
+        wanted = [r for r in result.records if _needs(r, name, place)]
+        for start in range(0, len(wanted), PART):
+            part = wanted[start : start + PART]
+            said = judged(judge, [(items[r.id], r.reply) for r in part])
+            for record, judgement in zip(part, said, strict=True):
+                if place:
+                    record.second = judgement.right
+                    continue
+                record.official, record.score = judgement.right, judgement.score
+                if record.rule in JUDGED:
+                    record.right = judgement.right
+                record.judge = (
+                    name if judgement.right is not None or judgement.score is not None else ""
+                )
+            say(f"{start + len(part)} of {len(wanted)} judged")
+
+
+def _needs(record: Record, judge: str, place: int) -> bool:
+    """Whether a judge is to be asked: about open answers, and where TempCompass's rules give up."""
+    if place:
+        return record.rule == "judge" and record.second is None
+    if record.judge == judge:
+        return False
+    return record.rule in JUDGED or (
+        record.rule in ("letters", "yes_no", "caption") and record.official is None
+    )
+
+
+def _claim(out: Path, result: Result, asker: Asker) -> dict[str, Record]:
+    """Say in `out` what is asked there, and what was asked before. Raises StepcError (E004, B014)."""
+    facts = {
+        "benchmark": result.settings.benchmark, "model": result.model, "templates": asker.templates.digest,
+        **{k: v for k, v in asdict(result.settings).items() if k not in ("benchmark", "limit")},
+    }  # fmt: skip
+    file = out / "run.json"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        old = orjson.loads(file.read_bytes()) if file.exists() else None
+    except (OSError, ValueError) as error:
+        raise fail("B014", f"cannot be used ({error})", Place(printable(str(out)))) from error
+    if old is not None:
+        other = [k for k in facts if old.get(k) != facts[k]]
+        if other:
+            message = f"another result is in this folder: its {' and '.join(other)} differs"
+            raise fail("E004", message, Place(printable(str(out))), "name another folder with -o")
+    else:
+        told = {**facts, "stepc": __version__}
+        write_whole(file, orjson.dumps(told, option=orjson.OPT_INDENT_2))
+    return {record.id: record for record in read_records(out)}
+
+
+def read_records(out: Path) -> list[Record]:
+    """The records of a result, as far as they are whole; the last of each question counts."""
+    file = out / "records.jsonl"
+    records: dict[str, Record] = {}
+    for line in file.read_bytes().splitlines() if file.exists() else ():
+        try:
+            record = Record(**orjson.loads(line))
+        except (ValueError, TypeError):  # a line that was cut short
+            continue
+        record.groups = [(g[0], g[1]) for g in record.groups]
+        records[record.id] = record
+    return list(records.values())
+
+
+def write_records(out: Path, result: Result) -> None:
+    """The records in the benchmark's order, as JSON lines and, where pyarrow is there, as Parquet."""
+    rows = [asdict(record) for record in result.records]
+    write_whole(out / "records.jsonl", b"".join(orjson.dumps(row) + b"\n" for row in rows))
+    told = orjson.loads((out / "run.json").read_bytes())
+    told |= {"missing": result.missing, "judge": result.judge, "second": result.second}
+    write_whole(out / "run.json", orjson.dumps(told, option=orjson.OPT_INDENT_2))
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        return
+    flat = [{**row, "groups": [{"name": n, "value": v} for n, v in row["groups"]]} for row in rows]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(flat), out / "records.parquet")
+
+
+def load_result(out: Path) -> Result:
+    """A result by its folder. Raises StepcError (E005)."""
+    try:
+        told: dict[str, Any] = orjson.loads((out / "run.json").read_bytes())
+        settings = Settings(
+            told["benchmark"], told["how"], told["frames"], told["video"], 0, told["seed"]
+        )
+        records = read_records(out)
+        if not records:
+            raise ValueError("there is no record")
+    except (OSError, ValueError, KeyError) as error:
+        shown = Place(printable(str(out)))
+        help = "a result is what `stepc eval BENCHMARK … -o RESULT` writes"
+        raise fail("E005", f"this is no result: {error}", shown, help) from None
+    return Result(settings, told["model"], records, told.get("missing", 0), told.get("judge", ""),
+                  told.get("second", ""))  # fmt: skip

@@ -1,0 +1,379 @@
+"""Figures of results: with intervals, by steps and kinds, side by side, as in the paper's tables."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from stepc.diagnostics import fail
+from stepc.eval import TITLES
+from stepc.eval.judge import agreement
+from stepc.eval.readers import BENCHMARKS, GENERATION
+from stepc.eval.run import Record, Result
+
+DRAWS = 1000
+"""Resamples of a bootstrap."""
+
+
+def interval(values: Sequence[float], seed: int = 0) -> tuple[float, float]:
+    """The 95 % interval of a mean by bootstrap (percentiles of resampled means)."""
+    rng = random.Random(seed)
+    means = sorted(sum(rng.choices(values, k=len(values))) / len(values) for _ in range(DRAWS))
+    return means[int(0.025 * DRAWS)], means[int(0.975 * DRAWS) - 1]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A share of right answers, or a mean score, and how it came about."""
+
+    value: float
+    """NaN without a question."""
+    low: float
+    high: float
+    """The 95 % interval, by bootstrap over questions."""
+    count: int
+    """Questions that count."""
+    unread: int = 0
+    """Of all, those whose reply, or whose judge's, could not be read."""
+
+    def text(self, scale: float = 100.0) -> str:
+        """The figure with its interval."""
+        if math.isnan(self.value):
+            return "-"
+        low, high = scale * self.low, scale * self.high
+        return f"{scale * self.value:.1f} ({low:.1f}-{high:.1f})"
+
+
+def figure(values: Sequence[float], unread: int = 0) -> Figure:
+    """The mean of values."""
+    if not values:
+        return Figure(math.nan, math.nan, math.nan, 0, unread)
+    return Figure(sum(values) / len(values), *interval(values), len(values), unread)
+
+
+def sound(records: Sequence[Record]) -> Figure:
+    """Right answers by the sound rule; what cannot be read counts as wrong, and is told."""
+    asked = [r for r in records if r.rule not in ("points", "summary")]
+    lost = [r for r in asked if r.rule == "judge" and r.reply and r.right is None]
+    values = [float(bool(r.right)) for r in asked if r not in lost]
+    return figure(values, sum(r.right is None for r in asked))
+
+
+def official(records: Sequence[Record]) -> Figure:
+    """Right answers by the benchmark's own rule: what its judge did not say drops out."""
+    asked = [r for r in records if r.rule not in ("points", "summary")]
+    values = [float(r.official) for r in asked if r.official is not None]
+    return figure(values, sum(r.official is None for r in asked))
+
+
+def score(records: Sequence[Record], whole: bool = False) -> Figure:
+    """The judge's mean score; `whole`: cut to integers, as Video-ChatGPT's script does."""
+    values = [float(int(r.score) if whole else r.score) for r in records if r.score is not None]
+    return figure(values, sum(r.score is None for r in records))
+
+
+def sentences(records: Sequence[Record]) -> float:
+    """The share of the steps of true rationales that the replies hold; NaN without one."""
+    steps = sum(r.steps for r in records)
+    return sum(r.steps_right or 0 for r in records) / steps if steps else math.nan
+
+
+def of_groups(records: Sequence[Record]) -> dict[str, dict[str, list[Record]]]:
+    """Records by the name of a group and its value, `steps` among them (3: three or more)."""
+    made: dict[str, dict[str, list[Record]]] = {}
+    for record in records:
+        groups = list(record.groups)
+        if record.steps:
+            groups.insert(0, ("steps", f"{min(record.steps, 3)}"))
+        for name, value in groups:
+            made.setdefault(name, {}).setdefault(value, []).append(record)
+    return {name: dict(sorted(values.items())) for name, values in made.items()}
+
+
+def headline(
+    result: Result, how: Callable[[Sequence[Record]], Figure] = official
+) -> dict[str, float]:
+    """The benchmark's own figures by their names, in hundredths; scores as they are.
+
+    Where it is a mean of groups (STAR's types, MLVU's tasks) these count alike.
+    """
+    benchmark = BENCHMARKS[result.settings.benchmark]
+    records = result.records
+    if result.settings.benchmark == "mlvu":
+        tasks = of_groups(records).get("task", {})
+        choice = [how(of).value for task, of in tasks.items() if task not in GENERATION]
+        long = [score(of).value for task, of in tasks.items() if task in GENERATION]
+        return {"M-Avg": 100 * _mean(choice), "G-Avg": _mean(long)}
+    if benchmark.mean:
+        groups = of_groups(records).get(benchmark.mean, {})
+        return {"accuracy": 100 * _mean([how(of).value for of in groups.values()])}
+    made = {"accuracy": 100 * how(records).value}
+    if any(r.score is not None for r in records):
+        made["score"] = score(records, whole=how is official).value
+    return made
+
+
+def _mean(values: Sequence[float]) -> float:
+    known = [v for v in values if not math.isnan(v)]
+    return sum(known) / len(known) if known else math.nan
+
+
+def summary(result: Result) -> dict[str, Any]:
+    """All figures of a result, for `summary.json`."""
+
+    def told(records: Sequence[Record]) -> dict[str, Any]:
+        both = {"sound": sound(records), "official": official(records)}
+        made: dict[str, Any] = {k: vars(v) for k, v in both.items()}
+        if any(r.score is not None for r in records):
+            made["score"] = vars(score(records))
+            made["score, cut to integers"] = vars(score(records, whole=True))
+        if any(r.exact is not None for r in records):
+            made["exact"] = vars(
+                figure([float(bool(r.exact)) for r in records if r.exact is not None])
+            )
+        steps = [r for r in records if r.steps_right is not None]
+        if steps:
+            made["steps of rationales"] = sum(r.steps_right or 0 for r in steps) / sum(
+                r.steps for r in steps
+            )
+        return made
+
+    made: dict[str, Any] = {"all": told(result.records), "missing": result.missing}
+    made["headline"] = {"official": headline(result), "sound": headline(result, sound)}
+    for name, values in of_groups(result.records).items():
+        made[name] = {value: told(records) for value, records in values.items()}
+    agree = _agreements(result)
+    if agree:
+        made["agreement"] = agree
+    return made
+
+
+def _agreements(result: Result) -> dict[str, dict[str, float]]:
+    records = [r for r in result.records if r.rule == "judge" and r.judge]
+    if not records:
+        return {}
+    pairs = {"exact match": [r.exact for r in records]}
+    if any(r.second is not None for r in records):
+        pairs["the second judge"] = [r.second for r in records]
+    made = {}
+    for name, other in pairs.items():
+        same, kappa, count = agreement([r.right for r in records], other)
+        made[name] = {"same": same, "kappa": kappa, "count": count}
+    return made
+
+
+def text(result: Result) -> str:
+    """A table for people."""
+    rows = [("all", result.records)]
+    for name, values in of_groups(result.records).items():
+        rows += [(f"{name} {value}", records) for value, records in values.items()]
+    scored = any(r.score is not None for r in result.records)
+    head = ["", "questions", "sound", "official", *(["score"] if scored else []), "unread"]
+    cells = [
+        [label, f"{len(of)}", sound(of).text(), official(of).text(),
+         *([score(of).text(1.0)] if scored else []), f"{sound(of).unread}"]
+        for label, of in rows
+    ]  # fmt: skip
+    wide = [max(len(row[i]) for row in [head, *cells]) for i in range(len(head))]
+    lines = [
+        "  ".join(
+            c.ljust(w) if i == 0 else c.rjust(w)
+            for i, (c, w) in enumerate(zip(row, wide, strict=True))
+        )
+        for row in [head, *cells]
+    ]
+    own = ", ".join(f"{k} {v:.1f}" for k, v in headline(result).items())
+    lines.append(f"{TITLES[result.settings.benchmark]}: {own}, by its own rules")
+    if any(r.steps_right is not None for r in result.records):
+        lines.append(
+            f"steps of the true rationales that were said: {sentences(result.records):.1%}"
+        )
+    for name, agree in _agreements(result).items():
+        lines.append(
+            f"the judge agrees with {name} on {agree['same']:.1%} of {agree['count']:.0f}"
+            f" (kappa {agree['kappa']:.2f})"
+        )
+    if result.missing:
+        lines.append(
+            f"{result.missing} left out: their record or their video is not as it should be"
+        )
+    unjudged = sum(r.rule == "judge" and not r.judge for r in result.records)
+    if unjudged:
+        lines.append(f"{unjudged} open answers graded by their words, not by a judge (--judge)")
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Two results on the same questions."""
+
+    count: int
+    first: float
+    second: float
+    low: float
+    high: float
+    """The 95 % interval of second minus first, by bootstrap over questions."""
+    only_first: int
+    only_second: int
+    """Questions that only one of them answers rightly."""
+    p: float
+    """McNemar's exact test: how likely so uneven a split is if both are as good."""
+
+
+def difference(one: Sequence[Record], other: Sequence[Record]) -> Difference:
+    """Of records of the same questions, in the same order."""
+    from scipy.stats import binomtest
+
+    a, b = ([float(bool(r.right)) for r in of] for of in (one, other))
+    off = [y - x for x, y in zip(a, b, strict=True)]
+    only_a, only_b = off.count(-1.0), off.count(1.0)
+    p = float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
+    low, high = interval(off)
+    return Difference(len(off), _mean(a), _mean(b), low, high, only_a, only_b, p)
+
+
+def compare(one: Result, other: Result) -> str:
+    """Two results side by side, overall and by groups. Raises StepcError (E006)."""
+    if one.settings.benchmark != other.settings.benchmark:
+        told = f"{one.settings.benchmark} and {other.settings.benchmark} are different benchmarks"
+        raise fail("E006", told, None, "compare two results of one benchmark")
+    theirs = {r.id: r for r in other.records}
+    ours = [r for r in one.records if r.id in theirs]
+    if not ours:
+        raise fail(
+            "E006", "the two results have no question in common", None, "were both asked the same?"
+        )
+    rows = [("all", ours)]
+    for name, values in of_groups(ours).items():
+        rows += [(f"{name} {value}", records) for value, records in values.items()]
+    lines = [f"{'':28}{'questions':>10}{'first':>8}{'second':>8}{'difference':>24}{'p':>9}"]
+    for label, records in rows:
+        d = difference(records, [theirs[r.id] for r in records])
+        off = f"{100 * (d.second - d.first):+.1f} ({100 * d.low:+.1f} to {100 * d.high:+.1f})"
+        lines.append(
+            f"{label:28}{d.count:10}{100 * d.first:8.1f}{100 * d.second:8.1f}{off:>24}{d.p:9.4f}"
+        )
+    apart = len(one.records) + len(other.records) - 2 * len(ours)
+    if apart:
+        lines.append(f"{apart} questions are in one result only and do not count")
+    return "\n".join(lines)
+
+
+def paper() -> list[dict[str, Any]]:
+    """The paper's figures: a table's number, a row, and by column what stands there."""
+    rows: list[dict[str, Any]] = orjson.loads((files("stepc") / "paper.json").read_bytes())["rows"]
+    return rows
+
+
+COLUMNS: dict[int, dict[str, tuple[str, str]]] = {
+    1: {
+        **{f"{TITLES[b]} {k}": (b, k) for b in ("msvd-qa", "msrvtt-qa", "activitynet-qa", "agqa", "star")
+           for k in ("accuracy", "score")},
+    },
+    2: {f"{TITLES[b]} {n}": (b, n) for b in ("agqa", "star") for n in ("1", "2", "3", "all")},
+    3: {
+        "TempCompass": ("tempcompass", "accuracy"), "MVBench": ("mvbench", "accuracy"),
+        "MovieChat-1K": ("moviechat", "accuracy"), "MLVU": ("mlvu", "M-Avg"),
+    },
+    4: {f"{TITLES[b]} {k}": (b, k) for b in ("agqa", "star") for k in ("accuracy", "score")},
+}  # fmt: skip
+"""The columns of each of the paper's tables: the benchmark and the figure."""
+
+
+def cell(result: Result, wanted: str) -> float:
+    """A figure of a result: by the benchmark's own rules, or of a number of steps."""
+    if wanted in ("1", "2", "3", "all"):
+        of = (
+            result.records
+            if wanted == "all"
+            else of_groups(result.records).get("steps", {}).get(wanted, [])
+        )
+        return 100 * official(of).value
+    return headline(result).get(wanted, math.nan)
+
+
+@dataclass
+class Table:
+    """One of the paper's tables: its rows, and ours below."""
+
+    number: int
+    columns: list[str]
+    rows: list[tuple[str, list[float]]]
+
+    def markdown(self) -> str:
+        """In Markdown."""
+        head = ["", *self.columns]
+        body = [
+            [label, *("-" if math.isnan(v) else f"{v:.1f}" for v in values)]
+            for label, values in self.rows
+        ]
+        rule = ["---", *["---:"] * len(self.columns)]
+        return "\n".join("| " + " | ".join(row) + " |" for row in [head, rule, *body]) + "\n"
+
+    def csv(self) -> str:
+        """As comma-separated values."""
+        made = io.StringIO()
+        writer = csv.writer(made, lineterminator="\n")
+        writer.writerow(["row", *self.columns])
+        writer.writerows(
+            [label, *("" if math.isnan(v) else f"{v:.3f}" for v in values)]
+            for label, values in self.rows
+        )
+        return made.getvalue()
+
+    def plot(self, path: Path) -> None:
+        """Bars of each column, an SVG. Raises StepcError (T005)."""
+        try:
+            import matplotlib
+        except ImportError:
+            raise fail(
+                "T005", "a plot needs matplotlib", None, "pip install 'stepc[plots]'"
+            ) from None
+        matplotlib.use("svg")
+        matplotlib.rcParams["svg.hashsalt"] = "stepc"
+        from matplotlib import pyplot
+
+        figure, axis = pyplot.subplots(
+            figsize=(max(6, 1.2 * len(self.columns)), 4), layout="constrained"
+        )
+        width = 0.8 / len(self.rows)
+        for i, (label, values) in enumerate(self.rows):
+            places = [x + (i + 0.5) * width - 0.4 for x in range(len(values))]
+            axis.bar(places, [0 if math.isnan(v) else v for v in values], width, label=label)
+        axis.set_xticks(
+            range(len(self.columns)), self.columns, rotation=20, ha="right", fontsize="small"
+        )
+        axis.legend(fontsize="x-small")
+        figure.savefig(path, metadata={"Date": None})
+        pyplot.close(figure)
+
+
+def table(number: int, results: Sequence[tuple[str, Sequence[Result]]]) -> Table:
+    """A table of the paper with our rows: a label, and its results of several benchmarks."""
+    columns = COLUMNS[number]
+    rows = [
+        (
+            f"{row['row']} (paper)",
+            [math.nan if row["figures"].get(c) is None else row["figures"][c] for c in columns],
+        )
+        for row in paper()
+        if row["table"] == number
+    ]
+    for label, made in results:
+        by_name = {r.settings.benchmark: r for r in made}
+        rows.append(
+            (
+                label,
+                [cell(by_name[b], k) if b in by_name else math.nan for b, k in columns.values()],
+            )
+        )
+    return Table(number, list(columns), rows)

@@ -1,0 +1,33 @@
+"""Films with their true graphs, as files."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from stepc.compile import write_whole
+from stepc.diagnostics import Place, fail, printable
+from stepc.ir.text import write as write_ir
+from stepc.video import digest
+from stepc.world.render import write
+from stepc.world.scene import make_film
+from stepc.world.truth import truth
+
+
+def make_films(out: Path, number: int, seed: int, shots: int = 0) -> None:
+    """Render `number` films (mp4) and their true STSGs (IR text) into `out`.
+
+    With 0 `shots` each has 2 to 4. Raises StepcError (B014).
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        place = Place(printable(str(out)))
+        raise fail("B014", f"cannot be written ({error.strerror})", place) from None
+    for i in range(number):
+        film = make_film(random.Random(f"film/{seed}/{i}"), shots or None)
+        name = f"film-{seed}-{i:03d}"
+        path = out / f"{name}.mp4"
+        write(film, path)
+        unit = truth(film, name, path.name, digest(path))
+        write_whole(out / f"{name}.true.stsg", write_ir(unit).encode())

@@ -1,0 +1,241 @@
+"""Studies: what is made once, what goes on after a failure, tables by hand, every arm of every study."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stepc.diagnostics import Diagnostic, StepcError, fail
+from stepc.eval.run import HOWS, Record
+from stepc.model.transformers import Local
+from stepc.pipeline import DEFAULT, parse_pipeline
+from stepc.spec.read import read_spec
+from stepc.train.lab import (
+    DONE,
+    Compiled,
+    Examined,
+    Films,
+    Given,
+    Lab,
+    Questions,
+    Start,
+    Thing,
+    Trained,
+    Videos,
+    all_of,
+    make_all,
+)
+from stepc.train.loop import Recipe
+from stepc.train.study import (
+    ABLATED,
+    MIXES,
+    STUDIES,
+    Cell,
+    Setup,
+    _outcome,
+    ablated,
+    spec,
+    study,
+)
+from stepc.world.score import KINDS
+
+
+@dataclass(frozen=True)
+class Part(Thing):
+    """Counts how often it is made; a bad one cannot be."""
+
+    name: str
+    of: Thing | None = None
+    bad: bool = False
+
+    def make(self, lab: Lab, folder: Path) -> dict[str, Any]:
+        with (lab.root / "made.txt").open("a") as file:
+            file.write(f"{self.name}\n")
+        if self.bad:
+            raise fail("T003", f"{self.name} cannot be made")
+        return {"pid": os.getpid()}
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    return Lab(tmp_path, Local())
+
+
+def _make(lab: Lab, *things: Thing) -> list[str]:
+    told: list[Diagnostic] = []
+    make_all(things, lab, 2, lambda line: None, told.append)
+    return [d.message for d in told]
+
+
+def test_what_is_shared_is_made_once_and_what_fails_stops_only_what_needs_it(lab: Lab) -> None:
+    root = Part("root")
+    bad = Part("bad", root, bad=True)
+    things = [Part("one", root), Part("two", root), Part("child", bad)]
+    assert _make(lab, *things) == ["bad cannot be made"]
+    made = (lab.root / "made.txt").read_text().split()
+    assert made[0] == "root" and sorted(made) == ["bad", "one", "root", "two"]
+    assert lab.known(things[0]) and lab.known(things[2]) is None
+    assert _make(lab, *things) == ["bad cannot be made"]  # tried again; the rest is there
+    assert (lab.root / "made.txt").read_text().split()[4:] == ["bad"]
+    assert lab.known(root)["made"] == {"name": "root", "of": None, "bad": False}  # type: ignore[index]
+
+
+def test_a_folder_is_named_by_all_that_a_thing_is_made_of(lab: Lab) -> None:
+    one = Trained(Start("m"), Questions(Films(1, 1), spec(), 1), Recipe())
+    others = [
+        replace(one, on=Start("n")),
+        replace(one, data=Questions(Films(2, 1), spec(), 1)),
+        replace(one, recipe=Recipe(weight=0.5)),
+        Trained(one, one.data, one.recipe),
+    ]
+    folders = {lab.folder(x) for x in (one, *others)}
+    assert len(folders) == 5 and lab.folder(replace(one)) == lab.folder(one)
+
+
+def test_arms_differ_in_what_they_are_named_for_and_share_the_rest() -> None:
+    setup = Setup(films=4, recipe=Recipe(frames=2))
+    arms = STUDIES["controls"][0](setup, 3)
+    base = arms["base"]
+    assert isinstance(base, Trained) and base.recipe.weight == 0 and base.on == arms["as given"]
+    for name in ("Instruct", "Distillation", "STEP, 1 round"):
+        arm = arms[name]
+        assert isinstance(arm, Trained) and arm.on == base and arm.data.videos == Films(4, 10_003)
+        assert arm.recipe.weight == (0 if name == "Instruct" else 1) and arm.recipe.seed == 3
+    second = arms["STEP"]
+    assert isinstance(second, Trained) and second.on == arms["STEP, 1 round"]
+    assert isinstance(second.data, Compiled) and second.data.by == arms["STEP, 1 round"]
+    assert isinstance(arms["Instruct"], Trained) and isinstance(arms["Instruct"].data, Questions)
+    assert "count 36 per video" in arms["Instruct"].data.spec
+
+    left_out = STUDIES["ablations"][0](setup, 3)
+    assert left_out.pop("STEP") == arms["STEP, 1 round"]
+    assert list(left_out) == [f"w/o {name}" for name in ABLATED]
+    for name, arm in left_out.items():
+        assert isinstance(arm, Trained) and isinstance(arm.data, Compiled)
+        parse_pipeline(arm.data.pipeline)
+        passes = ABLATED[name.removeprefix("w/o ")]
+        assert all(new in arm.data.pipeline for new in passes.values())
+        assert arm.data.after == arms["STEP, 1 round"].data  # type: ignore[union-attr]
+    assert STUDIES["lambda"][0](setup, 3)["λ = 1"] == arms["STEP, 1 round"]
+    mixed = STUDIES["steps"][0](setup, 3)
+    assert list(mixed) == list(MIXES) and mixed["balanced"] == arms["STEP, 1 round"]
+    for mix in MIXES.values():
+        read_spec(spec(18, mix), "study.step", None)
+
+
+def test_real_videos_need_a_quiz_annotations_and_a_teacher(lab: Lab) -> None:
+    setup = Setup(model="m", videos=("v",))
+    with pytest.raises(StepcError) as error:
+        study("controls", setup, 1, lab, tell=lambda d: None)
+    message = error.value.diagnostics[0].message
+    assert all(o in message for o in ("--quiz", "--quiz-videos", "--annotated", "--teacher"))
+    whole = replace(setup, quiz="q", quiz_videos=("w",), annotated="a", teacher="openai:gpt")
+    arms = STUDIES["controls"][0](whole, 0)
+    assert arms["base"] == arms["as given"] == Start("m")
+    kinds = {name: type(arm.data) for name, arm in arms.items() if isinstance(arm, Trained)}
+    assert kinds == {
+        "Instruct": Given, "Distillation": Compiled, "STEP, 1 round": Compiled, "STEP": Compiled
+    }  # fmt: skip
+    tuned = replace(whole, initial="i").base(0)
+    assert tuned == Trained(Start("m"), Given("i", Videos(("v",))), Recipe(weight=0.0))
+
+
+def test_means_and_intervals_by_hand() -> None:
+    cell = Cell([0.1, 0.2, 0.3])
+    assert cell.mean == pytest.approx(0.2)
+    assert cell.half == pytest.approx(4.302653 * 0.1 / math.sqrt(3), rel=1e-5)  # t(0.975, 2)
+    assert cell.text() == "20.0 ± 24.8" and Cell([0.5]).text() == "50.0"
+    assert Cell([math.nan, 0.5]).text("+") == "+50.0" and Cell([math.nan]).text() == "-"
+    assert cell.minus(Cell([0.0, 0.1, 0.2])).text("+") == "+10.0 ± 0.0"
+
+
+def _done(lab: Lab, thing: Thing, **told: Any) -> Path:
+    folder = lab.folder(thing)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / DONE).write_text(json.dumps(told))
+    return folder
+
+
+def _data(folder: Path, questions: list[str]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = [
+        {"id": f"q{i}", "video": "v", "question": q, "answer": "a", "steps": i % 3 + 1}
+        for i, q in enumerate(questions)
+    ]
+    (folder / "qra.jsonl").write_text("\n".join(map(json.dumps, rows)))
+
+
+def test_questions_that_an_arm_was_trained_on_do_not_count(lab: Lab, tmp_path: Path) -> None:
+    setup = Setup(model="m", films=2, quiz_films=1)
+    quiz = setup.asked()
+    _data(_done(lab, quiz), ["One?", "Two?", "Three?", "Seen?", "Two again?"])
+    arms = [STUDIES["controls"][0](setup, seed) for seed in (0, 1)]
+    exams = [{a: Examined(m, quiz, setup.recipe.frames) for a, m in of.items()} for of in arms]
+    for seed, of in enumerate(arms):
+        for model in of.values():
+            if isinstance(model, Trained):
+                folder = _done(
+                    lab, model.data, samples=10 * seed, graph=dict.fromkeys(KINDS, 0.5 + seed / 4)
+                )
+                _data(
+                    folder if isinstance(model.data, Questions) else folder / "data", ["the seen"]
+                )
+    for seed, of in enumerate(exams):
+        for arm, exam in of.items():
+            if arm == "Distillation":
+                continue  # it could not be made
+            right = [arm == "STEP" and (seed == 0 or i == 2) for i in range(5)]
+            rows = [
+                Record(f"q{i}", "v", "", "a", "match", i % 3 + 1, right=r, steps_right=int(arm == "STEP"))
+                for i, r in enumerate(right)
+            ]  # fmt: skip
+            for how in HOWS:
+                place = _done(lab, exam) / how / "records.jsonl"
+                place.parent.mkdir(exist_ok=True)
+                place.write_text("\n".join(json.dumps(asdict(r)) for r in rows))
+    made = _outcome("controls", setup, lab, arms, exams)
+    assert [made.asked[n].mean for n in (1, 2, 3, None)] == [1, 2, 1, 4]
+    assert made.cells["STEP", "direct", 3].values == [1, 1]
+    assert made.cells["STEP", "direct", 2].values == [1, 0]
+    assert made.cells["STEP", "reasoned", None].values == [1, 0.25]
+    assert made.cells["STEP", "rationale", None].values == [0.5, 0.5]  # 4 of 1 + 2 + 3 + 2 steps
+    table = made.markdown()
+    missing = next(x for x in table.splitlines() if x.startswith("| Distillation"))
+    assert missing.count(" - ") == 5 and "57.9 / 35.4" in table
+    assert "| 62.5 ± " in table and "+100.0 ± 0.0" in table and "2 seeds" in table
+    assert re.search(r"\| STEP, 1 round +\| 62.5 ± ", table)
+    made.plot(tmp_path / "plot.svg")
+    drawn = (tmp_path / "plot.svg").read_bytes()
+    made.plot(tmp_path / "plot.svg")
+    assert drawn == (tmp_path / "plot.svg").read_bytes() and b"</svg>" in drawn
+
+
+def test_a_study_of_real_models_is_found_again(lab: Lab) -> None:
+    """All of it: films, their compiling, training and exams; a second time nothing is made."""
+    setup = Setup(films=1, quiz_films=1, recipe=Recipe(frames=2, steps=1, batch=2, rate=1e-4))
+    local = replace(lab, local=Local(batch=64))
+    said: list[str] = []
+    told: list[Diagnostic] = []
+    made = study("lambda", setup, 1, local, say=said.append, tell=told.append)
+    assert not told and said[-1].startswith("0 left")
+    assert len(made.arms) == 6 and all(c.values[0] >= 0 for c in made.cells.values())
+    assert {k: 0 < c.mean <= 1 for k, c in made.graphs["λ = 1"].items()}["objects"]
+    again: list[str] = []
+    assert study("lambda", setup, 1, local, say=again.append, tell=told.append) == made
+    assert again == [] and (lab.root / "lambda.md").read_text() == made.markdown()
+    arms = STUDIES["lambda"][0](setup, 0)
+    models = [x for x in all_of(arms.values()) if isinstance(x, Trained)]
+    recipes = [json.loads((local.folder(x) / "model" / "training.json").read_text())["recipe"]
+               for x in models]  # fmt: skip
+    assert sorted(r["weight"] for r in recipes) == [0, 0, 0.25, 0.5, 1, 2, 4]
+    steps = {lab.known(x)["steps"] for x in models}  # type: ignore[index]
+    assert steps == {1}
+    kept = [x.replay for x in models if x.replay is not None]
+    assert len(kept) == 7 and {c.pipeline for c in kept} == {DEFAULT, ablated("parsing")}
