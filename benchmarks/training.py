@@ -19,9 +19,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from stepc.dataset import Dataset, load_dataset
 from stepc.ir.text import write as write_ir
 from stepc.spec.parse import builtin
-from stepc.train.rows import Dataset, load_dataset
 from stepc.video import digest
 from stepc.world.questions import true_questions
 from stepc.world.render import write

@@ -393,6 +393,25 @@ def write_whole(path: Path, data: bytes) -> None:
         raise fail("B014", f"cannot be written ({error.strerror})", place) from error
 
 
+def claim(file: Path, facts: dict[str, Any], code: str, what: str) -> dict[str, Any] | None:
+    """What `file` says is made in its folder; None if nothing yet. The folder is made.
+
+    Raises StepcError: `code` if that is another one than `facts` tell, B014 if it cannot be used.
+    """
+    shown = Place(printable(str(file.parent)))
+    new = orjson.loads(orjson.dumps(facts))
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        old: dict[str, Any] | None = orjson.loads(file.read_bytes()) if file.exists() else None
+    except (OSError, ValueError) as error:
+        raise fail("B014", f"cannot be used ({error})", shown) from error
+    other = [k for k in new if old is not None and old.get(k) != new[k]]
+    if other:
+        message = f"another {what} is in this folder: its {' and '.join(other)} differs"
+        raise fail(code, message, shown, "name another folder with -o, or remove this one")
+    return old
+
+
 @dataclass
 class Summary:
     """What a compile did."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from speaking import Speaker
+from test_golden import footage
 from test_server import Proxy, free_port, llama  # noqa: F401  (a fixture)
 
 from stepc.diagnostics import Diagnostic, StepcError
@@ -41,6 +42,7 @@ from stepc.model.ask import Asker, Prompt
 from stepc.model.load import Choice, load
 from stepc.model.prompts import Templates
 from stepc.model.server import Server
+from stepc.reward import words
 from stepc.video import Pictures, probe
 
 Replies = dict[str, str]
@@ -137,6 +139,7 @@ def _star(folder: Path, film: Path) -> None:
         row("Prediction_T9_7", "An unknown template?", 2),
         row("Prediction_T1_7", "From end to start?", 2, start=5.0, end=2.0),
         row("Feasibility_T1_7", "No such answer?", 2, answer="The moon."),
+        row("Sequence_T5_7", "The same id?", 2),
     ]
     _write(folder, "STAR_val.json", rows)
     _film(film, folder, "WBS4I.mp4")
@@ -147,7 +150,7 @@ def test_star_open_and_as_a_choice(tmp_path: Path, film: Path) -> None:
     replies = {"closed": "closet", "under": "B. The window.", "after": "I do not know."}
     made, told = _run("star", tmp_path, replies)
     assert [r.right for r in made.records] == [True, False, False]
-    assert [r.steps for r in made.records] == [1, 3, 3] and [d.code for d in told] == ["E002"] * 3
+    assert [r.steps for r in made.records] == [1, 3, 3] and [d.code for d in told] == ["E002"] * 4
     choice, _ = _run("star-choice", tmp_path, replies, out="choice")
     assert [r.right for r in choice.records] == [True, True, None]
     assert headline(choice) == {"accuracy": 50.0}  # the mean of Interaction 100 and Sequence 0
@@ -334,6 +337,65 @@ def test_mlvu_means_of_tasks_and_of_scores(tmp_path: Path, film: Path) -> None:
     assert score(made.records).count == 2 and sound(made.records).count == 4
 
 
+def _small(name: str) -> tuple[dict[str, Any], str]:
+    """Each benchmark's files with one question or two, and the name of the video."""
+    choice = {"question": "What is it?", "candidates": ["red", "blue"], "answer": "red"}
+    star = {"question_id": "Interaction_T1_1", "question": "Which object?", "video_id": "v", "start": 0,
+            "end": 1, "answer": "The cup.", "question_program": [], "situations": {},
+            "choices": [{"choice_id": 0, "choice": "The cup."},
+                        {"choice_id": 1, "choice": "A door."}]}  # fmt: skip
+    pair = {"test_q.json": [{"video_name": "v", "question": "what is it?", "question_id": "1"}],
+            "test_a.json": [{"answer": "circle", "type": 5, "question_id": "1"}]}  # fmt: skip
+    agqa = {"question": "What is it?", "answer": "circle", "video_id": "v", "global": "exists", "steps": 1,
+            "structural": "query", "semantic": "object", "ans_type": "open"}  # fmt: skip
+    asked = {"v": {"action": [{"question": "Is it red?", "answer": "no"}]}}
+    film = {"info": {"video_path": "v.mp4", "fps": 24}, "global": [{"question": "Red?", "answer": "no"}],
+            "breakpoint": [{"time": 30, "question": "Now?", "answer": "no"}]}  # fmt: skip
+    return {
+        "agqa": ({"test_balanced.txt": {"a": agqa}}, "v.mp4"),
+        "star": ({"STAR_val.json": [star]}, "v.mp4"),
+        "star-choice": ({"STAR_val.json": [star]}, "v.mp4"),
+        "msvd-qa": (pair, "v.avi"),
+        "msrvtt-qa": (pair, "v.mp4"),
+        "activitynet-qa": (pair, "v_v.mkv"),
+        "mvbench": (
+            {"json/action_count.json": [{**choice, "video": "v.mp4"}]},
+            "perception/videos/v.mp4",
+        ),
+        "tempcompass": ({"questions/yes_no.json": asked}, "v.mp4"),
+        "moviechat": ({"1.json": film}, "v.mp4"),
+        "mlvu": ({"json/4_count.json": [{**choice, "video": "v.mp4"}]}, "4_count/v.mp4"),
+    }[name]  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("name", sorted(set(BENCHMARKS) - {"world"}))
+def test_the_embedded_model_answers_every_benchmark_about_real_footage(
+    name: str, tmp_path: Path
+) -> None:
+    files, video = _small(name)
+    for file, data in files.items():
+        _write(tmp_path, file, data)
+    _film(footage("bikes.mp4"), tmp_path, video)
+    told: list[Diagnostic] = []
+    made = evaluate(Settings(name, frames=2), [tmp_path], tmp_path / "out", lambda p: load(Choice(), p),
+                    tell=told.append, say=lambda line: None)  # fmt: skip
+    assert len(made.records) == (2 if name == "moviechat" else 1) and made.model.startswith(
+        "embedded@"
+    )
+    assert all(r.reply for r in made.records)  # it says something, in the words of its own world
+    by_hand = {
+        "judge": lambda r: words(r.reply) == words(r.answer),
+        "yes_no": lambda r: r.reply.lower().startswith(r.answer),
+        "choice": lambda r: "cup" in words(r.reply),
+        "mvbench": lambda r: r.reply[0].lower() in "(a",
+        "mlvu": lambda r: r.reply.split(")")[0] == "A",
+    }
+    counted = 100 * sum(by_hand[r.rule](r) for r in made.records) / len(made.records)
+    figures = headline(made)
+    assert figures["M-Avg" if name == "mlvu" else "accuracy"] == pytest.approx(counted)
+    assert text(made) and summary(made)["all"]
+
+
 def test_the_world_is_the_same_twice(tmp_path: Path) -> None:
     from stepc.spec.parse import builtin
     from stepc.world.films import make_films
@@ -482,6 +544,7 @@ def test_what_a_judge_does_not_say_changes_no_figure_silently(tmp_path: Path, fi
     assert sound(made.records).unread == 1 and sound(made.records).count == 2
     assert headline(made) == {"accuracy": 50.0, "score": 2.5}  # 4.8 is cut to 4
     assert summary(made)["all"]["score"]["value"] == pytest.approx(2.9)
+    assert "1 open answers drop out" in text(made) and "by their words" not in text(made)
     assert [r.exact for r in made.records] == [False] * 3
     again, _ = _run("agqa", tmp_path, replies, _speaking({"cushion": YES, "nope": NO}))
     assert [r.official for r in again.records] == [True, True, False]  # only the one left is asked
@@ -554,6 +617,8 @@ def test_a_stopped_run_goes_on_and_another_is_refused(tmp_path: Path, film: Path
              say=lambda line: None)  # fmt: skip
     assert len(asked) == 2 and not any("holding" in a for a in asked)
     assert [r.reply for r in read_records(tmp_path / "result")] == ["no", "x", "x"]
+    few, _ = _run("agqa", tmp_path, {}, limit=1)  # nothing that is there is lost
+    assert len(few.records) == 1 and len(read_records(tmp_path / "result")) == 3
     with pytest.raises(StepcError) as error:
         _run("agqa", tmp_path, {}, seed=3)
     assert (

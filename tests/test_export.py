@@ -10,10 +10,10 @@ import families
 import pytest
 from test_train import _sample
 
+from stepc.dataset import Dataset, load_dataset
 from stepc.model.load import templates_of
 from stepc.reward import answered, reasoned
 from stepc.train.export import FORMATS, export
-from stepc.train.rows import Dataset, load_dataset
 
 
 @pytest.fixture(scope="module")

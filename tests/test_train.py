@@ -16,6 +16,7 @@ import families
 import pytest
 import torch
 
+from stepc.dataset import Dataset, Sample, load_dataset, spread
 from stepc.diagnostics import StepcError
 from stepc.model.ask import Prompt
 from stepc.model.prompts import Templates
@@ -24,7 +25,6 @@ from stepc.model.transformers import Local, TransformersModel, embedded_folder
 from stepc.reward import answered, held, parted, reasoned, words
 from stepc.train.collate import TASKS, Collator
 from stepc.train.loop import Recipe, losses, train, weigh
-from stepc.train.rows import Dataset, Sample, load_dataset, spread
 from stepc.video import Pictures, probe
 
 FAST = Recipe(frames=2, steps=6, rate=3e-3, batch=2, save_every=2)

@@ -174,7 +174,7 @@ def selftrain(
 
 def _loaded(dataset: Path, videos: list[Path], frames: int) -> Any:
     """A dataset; what is left out of it is said."""
-    from stepc.train.rows import load_dataset, told
+    from stepc.dataset import load_dataset, told
 
     loaded = load_dataset(dataset, videos, frames)
     for diagnostic in told(loaded.left_out):

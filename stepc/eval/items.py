@@ -74,8 +74,9 @@ def load_json(folder: Path, names: Iterable[str]) -> tuple[Any, str]:
 
 def found(folder: Path, name: str) -> Path | None:
     """A file by its name in a folder or below it; the shortest path first."""
-    if (folder / name).is_file():
-        return folder / name
+    for place in (folder, folder / "json", folder / "questions"):  # before a look at all videos
+        if (place / name).is_file():
+            return place / name
     there = [
         p for p in folder.rglob(Path(name).name) if p.is_file() and p.as_posix().endswith(name)
     ]

@@ -15,9 +15,9 @@ from typing import Any
 
 import orjson
 
+from stepc.dataset import read_samples
 from stepc.diagnostics import Place, fail
 from stepc.eval.items import Item, Reading, found, left_out, load_json, read_rows
-from stepc.train.rows import read_samples
 
 
 def _text(value: Any, name: str) -> str:

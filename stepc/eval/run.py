@@ -5,6 +5,7 @@ A run that was stopped goes on; what a judge could not be asked, or said unreada
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,7 +15,8 @@ import orjson
 from PIL import Image, UnidentifiedImageError
 
 from stepc import __version__
-from stepc.compile import write_whole
+from stepc.compile import claim, write_whole
+from stepc.dataset import spread
 from stepc.diagnostics import Diagnostic, Place, StepcError, fail, printable
 from stepc.eval.items import MANY, Item, Reading, Videos
 from stepc.eval.judge import judged
@@ -24,7 +26,6 @@ from stepc.ir.types import Frame
 from stepc.model.ask import Asker
 from stepc.model.requests import Ask, Explain
 from stepc.reward import held
-from stepc.train.rows import spread
 from stepc.video import Pictures, Source, encode, probe
 
 HOWS: tuple[Literal["direct", "reasoned"], ...] = ("direct", "reasoned")
@@ -113,6 +114,9 @@ def evaluate(
     if not folders[0].exists():
         raise fail("E001", "there is no such folder", Place(printable(str(folders[0]))))
     reading = BENCHMARKS[settings.benchmark].read(folders[0])
+    _once(reading)
+    every = [item.id for item in reading.items]
+    data = hashlib.sha256(repr(reading.items).encode()).hexdigest()
     if settings.limit:
         reading.items = reading.items[: settings.limit]
     pictures = Pictures()
@@ -125,7 +129,7 @@ def evaluate(
     asker = ask(pictures)
     asker.video = settings.video
     result = Result(settings, asker.backend.identity, [], len(reading.wrong))
-    known = _claim(out, result, asker)
+    known = _claim(out, result, asker, data)
     items = [item for item in reading.items if item.id in shown]
     file = out / "records.jsonl"
     left = [item for item in items if item.id not in known]
@@ -145,8 +149,18 @@ def evaluate(
     except StepcError as error:
         for diagnostic in error.diagnostics:
             tell(diagnostic)
-    write_records(out, result)
+    write_records(out, result, [known[id] for id in every if id in known])
     return result
+
+
+def _once(reading: Reading) -> None:
+    """Leave out items whose id an earlier one has: records are found by it."""
+    first: dict[str, Item] = {}
+    for item in reading.items:
+        if first.setdefault(item.id, item) is not item:
+            why = f"question {item.id} is left out: another one has its id"
+            reading.wrong.append(Diagnostic("E002", why, severity="warning"))
+    reading.items = list(first.values())
 
 
 def _some(wrong: list[Diagnostic]) -> Iterable[Diagnostic]:
@@ -257,14 +271,14 @@ def _judge(
     for place, make in enumerate(judges):
         judge = make(pictures)
         name = judge.backend.identity
-        if place == 0:
-            result.judge = name
-        else:
-            result.second = name
         wanted = [r for r in result.records if _needs(r, name, place)]
         for start in range(0, len(wanted), PART):
             part = wanted[start : start + PART]
             said = judged(judge, [(items[r.id], r.reply) for r in part])
+            if place == 0:
+                result.judge = name
+            else:
+                result.second = name
             for record, judgement in zip(part, said, strict=True):
                 if place:
                     record.second = judgement.right
@@ -289,24 +303,15 @@ def _needs(record: Record, judge: str, place: int) -> bool:
     )
 
 
-def _claim(out: Path, result: Result, asker: Asker) -> dict[str, Record]:
+def _claim(out: Path, result: Result, asker: Asker, data: str) -> dict[str, Record]:
     """Say in `out` what is asked there, and what was asked before. Raises StepcError (E004, B014)."""
     facts = {
         "benchmark": result.settings.benchmark, "model": result.model, "templates": asker.templates.digest,
+        "data": data,
         **{k: v for k, v in asdict(result.settings).items() if k not in ("benchmark", "limit")},
     }  # fmt: skip
     file = out / "run.json"
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        old = orjson.loads(file.read_bytes()) if file.exists() else None
-    except (OSError, ValueError) as error:
-        raise fail("B014", f"cannot be used ({error})", Place(printable(str(out)))) from error
-    if old is not None:
-        other = [k for k in facts if old.get(k) != facts[k]]
-        if other:
-            message = f"another result is in this folder: its {' and '.join(other)} differs"
-            raise fail("E004", message, Place(printable(str(out))), "name another folder with -o")
-    else:
+    if claim(file, facts, "E004", "result") is None:
         told = {**facts, "stepc": __version__}
         write_whole(file, orjson.dumps(told, option=orjson.OPT_INDENT_2))
     return {record.id: record for record in read_records(out)}
@@ -326,12 +331,16 @@ def read_records(out: Path) -> list[Record]:
     return list(records.values())
 
 
-def write_records(out: Path, result: Result) -> None:
-    """The records in the benchmark's order, as JSON lines and, where pyarrow is there, as Parquet."""
-    rows = [asdict(record) for record in result.records]
+def write_records(out: Path, result: Result, records: Sequence[Record]) -> None:
+    """All records in the benchmark's order, as JSON lines and, where pyarrow is there, as Parquet."""
+    rows = [asdict(record) for record in records]
     write_whole(out / "records.jsonl", b"".join(orjson.dumps(row) + b"\n" for row in rows))
     told = orjson.loads((out / "run.json").read_bytes())
-    told |= {"missing": result.missing, "judge": result.judge, "second": result.second}
+    told |= {
+        "missing": result.missing,
+        "judge": result.judge or told.get("judge", ""),
+        "second": result.second or told.get("second", ""),
+    }
     write_whole(out / "run.json", orjson.dumps(told, option=orjson.OPT_INDENT_2))
     try:
         import pyarrow

@@ -191,7 +191,8 @@ def text(result: Result) -> str:
         )
         for row in [head, *cells]
     ]
-    own = ", ".join(f"{k} {v:.1f}" for k, v in headline(result).items())
+    figures = headline(result).items()
+    own = ", ".join(f"{k} {'-' if math.isnan(v) else f'{v:.1f}'}" for k, v in figures)
     lines.append(f"{TITLES[result.settings.benchmark]}: {own}, by its own rules")
     if any(r.steps_right is not None for r in result.records):
         lines.append(
@@ -206,9 +207,14 @@ def text(result: Result) -> str:
         lines.append(
             f"{result.missing} left out: their record or their video is not as it should be"
         )
-    unjudged = sum(r.rule == "judge" and not r.judge for r in result.records)
-    if unjudged:
-        lines.append(f"{unjudged} open answers graded by their words, not by a judge (--judge)")
+    open_ = [r for r in result.records if r.rule == "judge" and not r.judge]
+    lost = sum(r.right is None and bool(r.reply) for r in open_)
+    if lost:
+        lines.append(f"{lost} open answers drop out: what the judge said of them cannot be read")
+    if len(open_) > lost:
+        lines.append(
+            f"{len(open_) - lost} open answers graded by their words, not by a judge (--judge)"
+        )
     return "\n".join(lines)
 
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from stepc.dataset import Row
 from stepc.model.ask import Prompt
-from stepc.train.rows import Row
 
 TASKS = ("answer", "rationale", "parse")
 """What a target is of; its place here stands for it in a batch."""

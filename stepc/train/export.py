@@ -18,9 +18,9 @@ import orjson
 
 from stepc import reward
 from stepc.compile import write_whole
+from stepc.dataset import Dataset, Sample
 from stepc.diagnostics import Place, fail, printable
 from stepc.model.prompts import Templates
-from stepc.train.rows import Dataset, Sample
 
 Thought = Literal["apart", "block"]
 """How answer and rationale are told: two conversations, or one with a thinking block."""

@@ -19,6 +19,7 @@ from typing import Any
 import orjson
 
 from stepc.compile import Order, compile_corpus, write_whole
+from stepc.dataset import load_dataset
 from stepc.diagnostics import Diagnostic, Place, StepcError, fail, printable
 from stepc.eval.run import HOWS, Record, Settings, evaluate, read_records
 from stepc.ir.text import read
@@ -27,7 +28,6 @@ from stepc.model.replay import Cassette
 from stepc.model.server import Server
 from stepc.model.transformers import Local
 from stepc.train.loop import Recipe, train
-from stepc.train.rows import load_dataset
 from stepc.world.films import make_films
 from stepc.world.questions import true_questions
 from stepc.world.score import KINDS, Score, compare

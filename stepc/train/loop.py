@@ -21,14 +21,14 @@ from torch.nn.functional import cross_entropy
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from stepc import __version__
-from stepc.compile import write_whole
-from stepc.diagnostics import Diagnostic, Place, StepcError, fail, printable
+from stepc.compile import claim, write_whole
+from stepc.dataset import Dataset, Row, left_out
+from stepc.diagnostics import Diagnostic, Place, fail, printable
 from stepc.model.ask import Prompt
 from stepc.model.load import templates_of
 from stepc.model.replay import Cassette
 from stepc.model.transformers import NEEDED, Local, TransformersModel
 from stepc.train.collate import TASKS, Collator
-from stepc.train.rows import Dataset, Row, left_out
 
 WHOLE = "whole"
 """A file in a checkpoint that was written to its end."""
@@ -257,7 +257,9 @@ def train(
     data = hashlib.sha256("\n".join(lines).encode()).hexdigest()
     own = TransformersModel(model, local)
     facts = {"model": own.identity, "data": data, "recipe": asdict(recipe), **(lineage or {})}
-    _claim(out, facts)
+    file = out / "training.json"
+    if claim(file, facts, "T004", "training") is None and first_process():
+        write_whole(file, orjson.dumps(facts, option=orjson.OPT_INDENT_2))
     if not first_process():
         told = lambda diagnostic: None  # noqa: E731
     chosen = templates_of(templates or own.templates)
@@ -411,25 +413,6 @@ def _gathers(trainer: Any) -> None:
     if zero.get("stage") == 3 and not zero.get(gather):
         help = f'"zero_optimization": {{"stage": 3, "{gather}": true}}'
         raise fail("T006", "DeepSpeed is not told to gather the weights it spread", None, help)
-
-
-def _claim(out: Path, facts: dict[str, Any]) -> None:
-    """Say in `out` what is trained there. Raises StepcError (T004, B014)."""
-    file = out / "training.json"
-    new = orjson.loads(orjson.dumps(facts))
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        old = orjson.loads(file.read_bytes()) if file.exists() else None
-    except (OSError, ValueError) as error:
-        raise fail("B014", f"cannot be used ({error})", Place(printable(str(out)))) from error
-    if old is not None:
-        other = [k for k in new if old.get(k) != new[k]]
-        if other:
-            message = f"another training is in this folder: its {' and '.join(other)} differs"
-            help = "name another folder with -o, or remove this one"
-            raise StepcError(Diagnostic("T004", message, Place(printable(str(out))), help))
-    elif first_process():
-        write_whole(file, orjson.dumps(new, option=orjson.OPT_INDENT_2))
 
 
 def _last(folder: Path) -> Path | None:

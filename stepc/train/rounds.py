@@ -10,18 +10,17 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import orjson
 
-from stepc.compile import Order, compile_corpus, find_videos, write_whole
-from stepc.diagnostics import Diagnostic, Place, StepcError, fail, printable
+from stepc.compile import Order, claim, compile_corpus, find_videos, write_whole
+from stepc.dataset import load_dataset, told
+from stepc.diagnostics import Diagnostic, Place, fail, printable
 from stepc.eval.run import HOWS, Settings, evaluate
 from stepc.eval.tables import of_groups, sound
 from stepc.model.load import Choice, load
 from stepc.model.replay import Cassette
 from stepc.train.loop import Recipe, train
-from stepc.train.rows import load_dataset, told
 from stepc.world.exam import Exam
 
 CHECKED = 8
@@ -98,7 +97,8 @@ def selftrain(
         "seed": order.seed, "fresh": fresh and rounds, "recipe": asdict(recipe),
         "videos": [path.name for path in places],
     }  # fmt: skip
-    _claim(out, facts)
+    claim(out / "run.json", facts, "T004", "run")
+    write_whole(out / "run.json", orjson.dumps(facts, option=orjson.OPT_INDENT_2))
     done = [_first(out, order.choice, quiz, order.seed, tell)]
     best = 0
     for number in range(1, rounds + 1):
@@ -124,23 +124,6 @@ def selftrain(
 def _score(one: Round) -> float:
     """What rounds are compared by: the better of both ways of answering."""
     return max(one.right.get("direct", 0.0), one.right.get("reasoned", 0.0))
-
-
-def _claim(out: Path, facts: dict[str, Any]) -> None:
-    """Say in `out` what runs there. Raises StepcError (T004, B014)."""
-    file = out / "run.json"
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        old = orjson.loads(file.read_bytes()) if file.exists() else None
-    except (OSError, ValueError) as error:
-        raise fail("B014", f"cannot be used ({error})", Place(printable(str(out)))) from error
-    new = orjson.loads(orjson.dumps(facts))
-    if old is not None and old != new:
-        other = [k for k in new if old.get(k) != new[k]]
-        message = f"another run is in this folder: its {' and '.join(other)} differs"
-        help = "name another folder with -o, or remove this one"
-        raise StepcError(Diagnostic("T004", message, Place(printable(str(out))), help))
-    write_whole(file, orjson.dumps(new, option=orjson.OPT_INDENT_2))
 
 
 def _first(

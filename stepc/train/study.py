@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 
 from stepc.compile import write_whole
+from stepc.dataset import read_samples
 from stepc.diagnostics import Diagnostic, fail
 from stepc.eval.run import HOWS
 from stepc.eval.tables import sentences
@@ -39,7 +40,6 @@ from stepc.train.lab import (
     make_all,
 )
 from stepc.train.loop import Recipe
-from stepc.train.rows import read_samples
 from stepc.world.score import KINDS
 
 RATIONALE = "rationale"

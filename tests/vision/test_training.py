@@ -8,8 +8,8 @@ from pathlib import Path
 import families
 from test_train import _sample
 
+from stepc.dataset import load_dataset
 from stepc.train.loop import Recipe, train
-from stepc.train.rows import load_dataset
 
 
 def test_a_tiny_qwen_learns_with_an_adapter(film: Path, tmp_path: Path) -> None:
