@@ -9,6 +9,8 @@ import hashlib
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field, replace
@@ -325,8 +327,22 @@ class Compiler:
 _worker: Compiler | None = None
 
 
+def end_with_parent() -> None:
+    """End this process soon after the one that started it: else a killed run's workers go on, and
+    write where the next run does."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def _begin(order: Order) -> None:
     global _worker
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _worker = Compiler(order)
 

@@ -6,6 +6,10 @@ import json
 import math
 import os
 import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -85,6 +89,53 @@ def test_what_is_shared_is_made_once_and_what_fails_stops_only_what_needs_it(lab
     assert _make(lab, *things) == ["bad cannot be made"]  # tried again; the rest is there
     assert (lab.root / "made.txt").read_text().split()[4:] == ["bad"]
     assert lab.known(root)["made"] == {"name": "root", "of": None, "bad": False}  # type: ignore[index]
+
+
+@dataclass(frozen=True)
+class Slow(Thing):
+    """Takes longer than anybody waits."""
+
+    number: int
+
+    def make(self, lab: Lab, folder: Path) -> dict[str, Any]:
+        (lab.root / f"{self.number}.pid").write_text(str(os.getpid()))
+        time.sleep(600)
+        return {}
+
+
+def test_workers_end_with_a_run_that_was_killed(lab: Lab) -> None:
+    """Else they go on in folders where the next run works, too."""
+    script = lab.root / "run.py"
+    script.write_text(
+        f"import sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from pathlib import Path\nfrom test_study import Lab, Local, Slow, make_all\n"
+        "if __name__ == '__main__':\n"
+        f"    lab = Lab(Path({str(lab.root)!r}), Local())\n"
+        "    make_all([Slow(1), Slow(2)], lab, 2, print, print)\n"
+    )
+    run = subprocess.Popen([sys.executable, str(script)])
+    files = [lab.root / "1.pid", lab.root / "2.pid"]
+    _until(lambda: all(f.exists() and f.read_text() for f in files) or run.poll() is not None, 200)
+    workers = [int(f.read_text()) for f in files]
+    run.kill()
+    run.wait()
+    _until(lambda: not any(_lives(pid) for pid in workers), 30)
+
+
+def _until(true: Callable[[], bool], seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.2)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{pid}/stat")
+    return not (stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z")
 
 
 def test_a_folder_is_named_by_all_that_a_thing_is_made_of(lab: Lab) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 import orjson
 
-from stepc.compile import Order, compile_corpus, write_whole
+from stepc.compile import Order, compile_corpus, end_with_parent, write_whole
 from stepc.dataset import load_dataset
 from stepc.diagnostics import Diagnostic, Place, StepcError, fail, printable
 from stepc.eval.run import HOWS, Record, Settings, evaluate, read_records
@@ -328,9 +328,10 @@ def make_all(
 
 
 def _begin(jobs: int) -> None:
-    """As many threads a process as its share of the processors."""
+    """As many threads a process as its share of the processors; it ends with the one that began it."""
     import os
 
     import torch
 
+    end_with_parent()
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // jobs))

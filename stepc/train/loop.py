@@ -318,6 +318,9 @@ def train(
     counts = {task: sum(row.task == task for row in rows) for task in TASKS}
     made = Trained(trainer.state.global_step, len(learnt), counts, trainer.state.log_history)
     _save(trainer, own, out, facts, made, bool(recipe.lora))
+    if torch.distributed.is_initialized():  # a process that ends while others talk to it is aborted
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
     return made
 
 
