@@ -40,7 +40,7 @@ from stepc.eval.tables import (
 )
 from stepc.model.ask import Asker, Prompt
 from stepc.model.load import Choice, load
-from stepc.model.prompts import Templates
+from stepc.model.prompts import Templates, find_json
 from stepc.model.server import Server
 from stepc.reward import words
 from stepc.video import Pictures, probe
@@ -531,6 +531,13 @@ def test_a_judge_is_read_strictly_and_asked_again() -> None:
     assert temperatures == [0.0, 0.5, 1.0]
     asker, _ = _judge_of(["nonsense", "yes", "{"])
     assert vars(judged(asker, [(item, "a")])[0]) == {"right": None, "score": None}
+
+
+def test_a_reply_as_python_writes_it_is_read_unless_it_has_no_order() -> None:
+    assert find_json("So: {'pred': 'no', 'score': 1}.") == {"pred": "no", "score": 1}
+    for reply in ("{'red', 'cup'}", "{'objects': {'red', 'cup'}}", "{oops}"):
+        with pytest.raises(ValueError, match="no JSON"):
+            find_json(reply)
 
 
 def test_what_a_judge_does_not_say_changes_no_figure_silently(tmp_path: Path, film: Path) -> None:

@@ -28,7 +28,7 @@ class Item:
     answers: tuple[str, ...]
     """All that are right; the first one is the benchmark's."""
     rule: str
-    """How a reply is graded: a name in `rules.RULES`, or `judge`, `caption`, `points`, `summary`."""
+    """How a reply is graded: a name in `rules.RULES`, or one of `rules.JUDGED`."""
     options: tuple[str, ...] = ()
     groups: tuple[tuple[str, str], ...] = ()
     """What it counts in: (`task`, `Action Count`), (`type`, `query`)."""

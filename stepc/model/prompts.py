@@ -93,8 +93,8 @@ class Templates:
         for request, known in VARIABLES.items():
             file = folder / f"{request}.jinja"
             try:
-                known_here = file.is_file()
-                source = (file if known_here else builtin / f"{request}.jinja").read_text("utf-8")
+                there = file.is_file()
+                source = (file if there else builtin / f"{request}.jinja").read_text("utf-8")
             except (OSError, UnicodeDecodeError) as error:
                 raise TemplateError(f"{request}.jinja", f"cannot be read in {name}") from error
             form = _FORM.match(source)
@@ -274,9 +274,11 @@ def find_json(reply: str) -> Any:
             return json.JSONDecoder().raw_decode(text, start)[0]
         except json.JSONDecodeError:
             continue
-    for written in _DICT.findall(text):  # as Python writes it
+    for written in _DICT.findall(text):  # as Python writes it; a set has no order
         with contextlib.suppress(ValueError, SyntaxError, TypeError, MemoryError):
-            return ast.literal_eval(written)
+            data = ast.literal_eval(written)
+            if isinstance(data, dict):
+                return data
     word = text.strip().strip(".").lower()
     if word in ("yes", "no"):
         return {"yes": word == "yes"}
