@@ -114,7 +114,7 @@ def test_agqa_by_its_own_step_counts(tmp_path: Path, film: Path) -> None:
     made, told = _run(
         "agqa", tmp_path, {"holding": "No.", "did they hold": "cup", "first": "the door"}
     )
-    assert [r.right for r in made.records] == [True, False, True] and made.missing == 2
+    assert [r.right for r in made.records] == [True, False, True] and made.missing["all"] == 2
     assert [d.code for d in told] == ["E002"] * 2 and "`structural`" in told[0].message
     groups = of_groups(made.records)
     assert {k: official(v).value for k, v in groups["steps"].items()} == {"1": 0, "2": 1, "3": 1}
@@ -656,13 +656,41 @@ def test_two_results_side_by_side() -> None:
         assert error.value.diagnostics[0].code == "E006"
 
 
+def test_what_a_judge_did_not_say_counts_in_no_comparison() -> None:
+    """Neither as right nor as wrong; other judges, and kinds that are missing whole, are told."""
+
+    def judged(rights: dict[str, bool | None], judge: str) -> Result:
+        records = [
+            Record(id, "v", "q", "a", "judge", 1, reply="x", right=r) for id, r in rights.items()
+        ]
+        return Result(Settings("agqa"), "m", records, judge=judge)
+
+    one = judged({"a": True, "b": None, "c": False}, "gpt")
+    other = judged({"a": True, "b": False, "c": True}, "")
+    other.missing = {"all": 2, "steps 3": 2}
+    shown = compare(one, other)
+    assert shown.splitlines()[1].split()[:4] == ["all", "2", "50.0", "100.0"]
+    assert "1 do not count" in shown and "by gpt and by words alone" in shown
+    gone = next(line for line in shown.splitlines() if line.startswith("steps 3"))
+    assert gone.split()[2:] == ["0", "-", "-", "-", "-", "0,", "2"]
+    assert "steps 3" in text(other) and "; 2 missing" in text(other)
+    with pytest.raises(StepcError):
+        compare(judged({"a": None}, "gpt"), other)
+
+
 def test_the_papers_tables_with_rows_of_ours(tmp_path: Path) -> None:
     mine = _result("agqa", {"a": True, "b": False}, steps=4)
     made = table(2, [("mine", [mine])])
     rows = made.markdown().splitlines()
     assert rows[-1].startswith("| mine | - | - | 50.0 | 50.0 |") and len(rows) == 2 + 8 + 1
     assert "| VideoChat2* STEP (paper) | 58.5 | 36.7 | 30.0 | 39.2 | 47.7 |" in made.markdown()
-    assert made.csv().splitlines()[-1] == "mine,,,50.000,50.000,,,,"
+    assert made.csv().splitlines()[-1] == "mine,,,50.000,50.000,,,,,"
+    mine.missing = {"all": 7, "steps 3": 5}
+    short = table(2, [("mine", [mine])])
+    assert "| mine | - | - | 50.0 (5 missing) | 50.0 (7 missing) | - |" in short.markdown()
+    assert short.csv().splitlines()[-1].endswith(",AGQA 3: 5; AGQA all: 7")
+    row = compare(mine, _result("agqa", {"a": True}, steps=4)).splitlines()[1:]
+    assert [line.split()[-2:] for line in row[:2]] == [["7,", "0"], ["5,", "0"]]
     assert (
         len(table(1, []).rows) == 12
         and len(table(3, []).rows) == 10

@@ -180,6 +180,18 @@ def test_arms_differ_in_what_they_are_named_for_and_share_the_rest() -> None:
     for mix in MIXES.values():
         read_spec(spec(18, mix), "study.step", None)
 
+    taken_apart = STUDIES["rounds"][0](setup, 3)
+    one, true = taken_apart["1 round"], taken_apart["true graphs"]
+    assert one == arms["STEP, 1 round"] and taken_apart["2 rounds"] == arms["STEP"]
+    assert taken_apart["true graphs, no parsing"] == arms["Distillation"]
+    assert isinstance(one, Trained) and isinstance(true, Trained)
+    assert true.data == arms["Distillation"].data and true.replay == one.replay  # type: ignore[union-attr]
+    assert taken_apart["no parsing"] == replace(one, replay=None)
+    longer = taken_apart["twice as long"]
+    assert longer == replace(one, recipe=replace(one.recipe, epochs=2 * one.recipe.epochs))
+    assert taken_apart["trained again"] == replace(one, on=one)
+    assert "true graphs" not in STUDIES["rounds"][0](Setup(model="m", videos=("v",)), 0)
+
 
 def test_real_videos_need_a_quiz_annotations_and_a_teacher(lab: Lab) -> None:
     setup = Setup(model="m", videos=("v",))

@@ -223,8 +223,11 @@ def _lab_recipe(
 @giving(_lab_recipe, "recipe")
 def study(
     name: Annotated[
-        Literal["controls", "ablations", "lambda", "steps"],
-        typer.Argument(help="Tables 1 and 2, table 4, figure 6a, figure 6b of the paper."),
+        Literal["controls", "ablations", "lambda", "steps", "rounds"],
+        typer.Argument(
+            help="Tables 1 and 2, table 4, figure 6a, figure 6b of the paper; "
+            "what a round of STEP is made of."
+        ),
     ],
     out: Annotated[
         Path, typer.Option("--out", "-o", help="A folder; studies share what is there.")

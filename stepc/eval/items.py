@@ -49,6 +49,11 @@ class Item:
         return self.answers[0]
 
 
+def kinds(steps: int, groups: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """What a question counts in: name and value, its number of steps first (3: three or more)."""
+    return ([("steps", f"{min(steps, 3)}")] if steps else []) + list(groups)
+
+
 @dataclass
 class Reading:
     """What a benchmark's files hold, and what of it cannot be used."""

@@ -6,6 +6,7 @@ A run that was stopped goes on; what a judge could not be asked, or said unreada
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ from stepc import __version__
 from stepc.compile import claim, write_whole
 from stepc.dataset import spread
 from stepc.diagnostics import Diagnostic, Place, StepcError, fail, printable
-from stepc.eval.items import MANY, Item, Reading, Videos
+from stepc.eval.items import MANY, Item, Reading, Videos, kinds
 from stepc.eval.judge import judged
 from stepc.eval.readers import BENCHMARKS
 from stepc.eval.rules import JUDGED, RULES, Verdict
@@ -89,8 +90,9 @@ class Result:
     settings: Settings
     model: str
     records: list[Record]
-    missing: int = 0
-    """Questions left out: their record or their video is not as it should be."""
+    missing: dict[str, int] = field(default_factory=dict)
+    """Questions left out, their record or their video not as it should be: `all`, and by the kind
+    (`steps 2`) where the record can be read."""
     judge: str = ""
     second: str = ""
 
@@ -128,7 +130,10 @@ def evaluate(
         raise fail("E003", "no question has its video", place, "name their folder: --videos FOLDER")
     asker = ask(pictures)
     asker.video = settings.video
-    result = Result(settings, asker.backend.identity, [], len(reading.wrong))
+    gone = [item for item in reading.items if item.id not in shown]
+    missing = Counter(f"{n} {v}" for item in gone for n, v in kinds(item.steps, item.groups))
+    missing |= {"all": len(reading.wrong)} if reading.wrong else {}
+    result = Result(settings, asker.backend.identity, [], dict(missing))
     known = _claim(out, result, asker, data)
     items = [item for item in reading.items if item.id in shown]
     file = out / "records.jsonl"
@@ -181,6 +186,13 @@ def _shown(
         source = sources[item.video]
         if isinstance(source, Source) and item.sha256 not in ("", source.video.sha256):
             source = f"its video `{printable(item.video)}` is another file than it was made from"
+        elif (
+            isinstance(source, Source)
+            and item.span
+            and item.span[0] * 1000 >= source.video.duration
+        ):
+            there = source.video.duration / 1000
+            source = f"it is about {item.span[0]:g} s on, and its video ends at {there:g} s"
         if isinstance(source, str):
             reading.wrong.append(
                 Diagnostic("E003", f"question {item.id} is left out: {source}", severity="warning")

@@ -7,7 +7,7 @@ import io
 import math
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import orjson
 
 from stepc.diagnostics import fail
 from stepc.eval import TITLES
+from stepc.eval.items import kinds
 from stepc.eval.judge import agreement
 from stepc.eval.readers import BENCHMARKS, GENERATION
 from stepc.eval.run import Record, Result
@@ -25,7 +26,9 @@ DRAWS = 1000
 
 
 def interval(values: Sequence[float], seed: int = 0) -> tuple[float, float]:
-    """The 95 % interval of a mean by bootstrap (percentiles of resampled means)."""
+    """The 95 % interval of a mean by bootstrap (percentiles of resampled means); NaN without values."""
+    if not values:
+        return math.nan, math.nan
     rng = random.Random(seed)
     means = sorted(sum(rng.choices(values, k=len(values))) / len(values) for _ in range(DRAWS))
     return means[int(0.025 * DRAWS)], means[int(0.975 * DRAWS) - 1]
@@ -63,9 +66,15 @@ def figure(values: Sequence[float], unread: int = 0) -> Figure:
 def sound(records: Sequence[Record]) -> Figure:
     """Right answers by the sound rule; what cannot be read counts as wrong, and is told."""
     asked = [r for r in records if r.rule not in ("points", "summary")]
-    lost = [r for r in asked if r.rule == "judge" and r.reply and r.right is None]
-    values = [float(bool(r.right)) for r in asked if r not in lost]
+    values = [float(bool(r.right)) for r in asked if counts(r)]
     return figure(values, sum(r.right is None for r in asked))
+
+
+def counts(record: Record) -> bool:
+    """Whether a record says right or wrong: not if that is a judge's to say, and it cannot be read."""
+    if record.rule in ("points", "summary"):
+        return False
+    return not (record.rule == "judge" and record.reply and record.right is None)
 
 
 def official(records: Sequence[Record]) -> Figure:
@@ -88,15 +97,25 @@ def sentences(records: Sequence[Record]) -> float:
 
 
 def of_groups(records: Sequence[Record]) -> dict[str, dict[str, list[Record]]]:
-    """Records by the name of a group and its value, `steps` among them (3: three or more)."""
+    """Records by the name of a group and its value, `steps` among them."""
     made: dict[str, dict[str, list[Record]]] = {}
     for record in records:
-        groups = list(record.groups)
-        if record.steps:
-            groups.insert(0, ("steps", f"{min(record.steps, 3)}"))
-        for name, value in groups:
+        for name, value in kinds(record.steps, record.groups):
             made.setdefault(name, {}).setdefault(value, []).append(record)
     return {name: dict(sorted(values.items())) for name, values in made.items()}
+
+
+def rows_of(
+    records: Sequence[Record], *missing: dict[str, int]
+) -> list[tuple[str, Sequence[Record]]]:
+    """All records, and those of each group, with what the row is called; of groups that are missing whole,
+    too."""
+    rows: dict[str, Sequence[Record]] = {"all": records}
+    for name, values in of_groups(records).items():
+        rows |= {f"{name} {value}": of for value, of in values.items()}
+    for lacks in missing:
+        rows |= {label: () for label in sorted(lacks) if label not in rows}
+    return list(rows.items())
 
 
 def headline(
@@ -173,14 +192,20 @@ def _agreements(result: Result) -> dict[str, dict[str, float]]:
 
 def text(result: Result) -> str:
     """A table for people."""
-    rows = [("all", result.records)]
-    for name, values in of_groups(result.records).items():
-        rows += [(f"{name} {value}", records) for value, records in values.items()]
+    rows = rows_of(result.records, result.missing)
     scored = any(r.score is not None for r in result.records)
-    head = ["", "questions", "sound", "official", *(["score"] if scored else []), "unread"]
+    head = [
+        "",
+        "questions",
+        "sound",
+        "official",
+        *(["score"] if scored else []),
+        "unread",
+        "missing",
+    ]
     cells = [
         [label, f"{len(of)}", sound(of).text(), official(of).text(),
-         *([score(of).text(1.0)] if scored else []), f"{sound(of).unread}"]
+         *([score(of).text(1.0)] if scored else []), f"{sound(of).unread}", f"{result.missing.get(label, 0)}"]
         for label, of in rows
     ]  # fmt: skip
     wide = [max(len(row[i]) for row in [head, *cells]) for i in range(len(head))]
@@ -193,7 +218,8 @@ def text(result: Result) -> str:
     ]
     figures = headline(result).items()
     own = ", ".join(f"{k} {'-' if math.isnan(v) else f'{v:.1f}'}" for k, v in figures)
-    lines.append(f"{TITLES[result.settings.benchmark]}: {own}, by its own rules")
+    lacks = f"; {result.missing['all']} missing" if result.missing.get("all") else ""
+    lines.append(f"{TITLES[result.settings.benchmark]}: {own}, by its own rules{lacks}")
     if any(r.steps_right is not None for r in result.records):
         lines.append(
             f"steps of the true rationales that were said: {sentences(result.records):.1%}"
@@ -204,9 +230,7 @@ def text(result: Result) -> str:
             f" (kappa {agree['kappa']:.2f})"
         )
     if result.missing:
-        lines.append(
-            f"{result.missing} left out: their record or their video is not as it should be"
-        )
+        lines.append("missing: their record or their video is not as it should be")
     open_ = [r for r in result.records if r.rule == "judge" and not r.judge]
     lost = sum(r.right is None and bool(r.reply) for r in open_)
     if lost:
@@ -253,22 +277,32 @@ def compare(one: Result, other: Result) -> str:
         told = f"{one.settings.benchmark} and {other.settings.benchmark} are different benchmarks"
         raise fail("E006", told, None, "compare two results of one benchmark")
     theirs = {r.id: r for r in other.records}
-    ours = [r for r in one.records if r.id in theirs]
+    common = [r for r in one.records if r.id in theirs]
+    ours = [r for r in common if counts(r) and counts(theirs[r.id])]
     if not ours:
-        raise fail(
-            "E006", "the two results have no question in common", None, "were both asked the same?"
-        )
-    rows = [("all", ours)]
-    for name, values in of_groups(ours).items():
-        rows += [(f"{name} {value}", records) for value, records in values.items()]
-    lines = [f"{'':28}{'questions':>10}{'first':>8}{'second':>8}{'difference':>24}{'p':>9}"]
-    for label, records in rows:
+        told = "the two results have no question in common that tells right from wrong"
+        raise fail("E006", told, None, "were both asked the same?")
+    head = f"{'':28}{'questions':>10}{'first':>8}{'second':>8}{'difference':>24}{'p':>9}"
+    lines = [f"{head}{'missing':>10}"]
+    for label, records in rows_of(ours, one.missing, other.missing):
+        lacks = f"{one.missing.get(label, 0)}, {other.missing.get(label, 0)}"
+        if not records:
+            lines.append(f"{label:28}{0:10}{'-':>8}{'-':>8}{'-':>24}{'-':>9}{lacks:>10}")
+            continue
         d = difference(records, [theirs[r.id] for r in records])
         off = f"{100 * (d.second - d.first):+.1f} ({100 * d.low:+.1f} to {100 * d.high:+.1f})"
         lines.append(
             f"{label:28}{d.count:10}{100 * d.first:8.1f}{100 * d.second:8.1f}{off:>24}{d.p:9.4f}"
+            f"{lacks:>10}"
         )
-    apart = len(one.records) + len(other.records) - 2 * len(ours)
+    apart = len(one.records) + len(other.records) - 2 * len(common)
+    if len(common) > len(ours):
+        lines.append(
+            f"{len(common) - len(ours)} do not count: no judge says whether they are right"
+        )
+    if one.judge != other.judge:
+        judges = " and by ".join(r.judge or "words alone" for r in (one, other))
+        lines.append(f"graded differently: by {judges}")
     if apart:
         lines.append(f"{apart} questions are in one result only and do not count")
     return "\n".join(lines)
@@ -314,26 +348,34 @@ class Table:
     number: int
     columns: list[str]
     rows: list[tuple[str, list[float]]]
+    missing: dict[tuple[str, int], int] = field(default_factory=dict)
+    """By row and column: questions that a figure of ours lacks."""
 
     def markdown(self) -> str:
         """In Markdown."""
         head = ["", *self.columns]
         body = [
-            [label, *("-" if math.isnan(v) else f"{v:.1f}" for v in values)]
+            [label, *(self._text(label, i, v) for i, v in enumerate(values))]
             for label, values in self.rows
         ]
         rule = ["---", *["---:"] * len(self.columns)]
         return "\n".join("| " + " | ".join(row) + " |" for row in [head, rule, *body]) + "\n"
 
+    def _text(self, label: str, column: int, value: float) -> str:
+        lacks = self.missing.get((label, column), 0)
+        told = "-" if math.isnan(value) else f"{value:.1f}"
+        return f"{told} ({lacks} missing)" if lacks else told
+
     def csv(self) -> str:
-        """As comma-separated values."""
+        """As comma-separated values; a last column has the missing questions of a row's figures."""
         made = io.StringIO()
         writer = csv.writer(made, lineterminator="\n")
-        writer.writerow(["row", *self.columns])
-        writer.writerows(
-            [label, *("" if math.isnan(v) else f"{v:.3f}" for v in values)]
-            for label, values in self.rows
-        )
+        writer.writerow(["row", *self.columns, "missing"])
+        for label, values in self.rows:
+            lacks = (self.missing.get((label, i), 0) for i in range(len(values)))
+            told = " ".join(f"{c}: {n};" for c, n in zip(self.columns, lacks, strict=True) if n)
+            figures = ("" if math.isnan(v) else f"{v:.3f}" for v in values)
+            writer.writerow([label, *figures, told.rstrip(";")])
         return made.getvalue()
 
     def plot(self, path: Path) -> None:
@@ -374,12 +416,13 @@ def table(number: int, results: Sequence[tuple[str, Sequence[Result]]]) -> Table
         for row in paper()
         if row["table"] == number
     ]
+    missing = {}
     for label, made in results:
         by_name = {r.settings.benchmark: r for r in made}
-        rows.append(
-            (
-                label,
-                [cell(by_name[b], k) if b in by_name else math.nan for b, k in columns.values()],
-            )
-        )
-    return Table(number, list(columns), rows)
+        values = [cell(by_name[b], k) if b in by_name else math.nan for b, k in columns.values()]
+        rows.append((label, values))
+        for i, (b, k) in enumerate(columns.values()):
+            if b in by_name:
+                kind = f"steps {k}" if k.isdigit() else "all"
+                missing[label, i] = by_name[b].missing.get(kind, 0)
+    return Table(number, list(columns), rows, missing)

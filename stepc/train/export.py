@@ -135,8 +135,8 @@ _PICTURES = _list({"_type": "Image"})
 _STEP = {"question": _text(), "answer": _text(), "text": _text()}
 
 
-def _pictures(dataset: Dataset, sample: Sample) -> list[dict[str, Any]]:
-    """JPEGs of what is shown of a sample's video."""
+def _pictures(dataset: Dataset, sample: Sample, exact: bool = False) -> list[dict[str, Any]]:
+    """What is shown of a sample's video: JPEGs, or to be `exact` PNGs."""
     from PIL import Image
 
     from stepc.video import shrink
@@ -145,7 +145,7 @@ def _pictures(dataset: Dataset, sample: Sample) -> list[dict[str, Any]]:
     for frame in dataset.frames[sample.video]:
         file = io.BytesIO()
         picture = shrink(dataset.pictures.at(frame), LONGEST)
-        Image.fromarray(picture).save(file, "JPEG", quality=95)
+        Image.fromarray(picture).save(file, "PNG" if exact else "JPEG", quality=95)
         shown.append({"bytes": file.getvalue(), "path": None})
     return shown
 
@@ -313,7 +313,7 @@ def lmms_eval(dataset: Dataset, out: Path, templates: Templates, thought: Though
             accepted = dict.fromkeys([sample.answer, sample.reply, *sample.answers])
             yield {
                 "id": sample.id,
-                "images": _pictures(dataset, sample),
+                "images": _pictures(dataset, sample, exact=True),
                 "text": dataset.rows(sample, templates, False)[0].text,
                 "answer": sample.answer,
                 "answers": list(accepted),

@@ -1,4 +1,4 @@
-"""The paper's trainings side by side: controls, ablations, the sweeps of figure 6; tables and plots.
+"""The paper's trainings side by side: controls, ablations, figure 6, what a round is made of; tables, plots.
 
 An arm of a study is a model. All arms of a seed start from the same one, and are asked the same held-out
 questions, of which those count whose text was in no arm's training data.
@@ -126,7 +126,7 @@ class Setup:
         replay = Compiled(films, given, ablated("parsing"), spec(), seed, own)  # its requests, too
         return Trained(given, asked, replace(recipe, parse=1.0), replay)
 
-    def step(self, seed: int, on: Model, recipe: Recipe, data: Compiled | None = None) -> Trained:
+    def step(self, seed: int, on: Model, recipe: Recipe, data: Data | None = None) -> Trained:
         """A round of self-training; of data of other arms, where these are given."""
         own = Compiled(self.trained_on(seed), on, DEFAULT, spec(), seed)
         return Trained(on, data or own, replace(recipe, seed=seed, parse=1.0), own)
@@ -195,11 +195,27 @@ def mixes(setup: Setup, seed: int) -> dict[str, Model]:
     }
 
 
+def rounds(setup: Setup, seed: int) -> dict[str, Model]:
+    """What a round of STEP owes to its graphs, to parsing learnt beside, to its length, to a second one."""
+    base, videos = setup.base(seed), setup.trained_on(seed)
+    recipe = replace(setup.recipe, seed=seed)
+    once = setup.step(seed, base, recipe)
+    again = replace(once, on=once)
+    arms: dict[str, Model] = {"1 round": once, "no parsing": replace(once, replay=None)}
+    if isinstance(videos, Films):
+        true = Questions(videos, spec(), seed)
+        arms["true graphs"] = setup.step(seed, base, recipe, true)
+        arms["true graphs, no parsing"] = Trained(base, true, recipe)
+    arms["twice as long"] = setup.step(seed, base, replace(recipe, epochs=2 * recipe.epochs))
+    return arms | {"trained again": again, "2 rounds": setup.step(seed, once, recipe)}
+
+
 STUDIES: dict[str, tuple[Callable[[Setup, int], dict[str, Model]], str]] = {
     "controls": (controls, "Instruct"),
     "ablations": (ablations, "STEP"),
     "lambda": (lambdas, "λ = 1"),
     "steps": (mixes, "balanced"),
+    "rounds": (rounds, "1 round"),
 }
 """By name: the arms of a seed, and the one that others are compared with."""
 
