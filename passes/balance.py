@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 
+import numpy as np
 from pydantic import Field
 
 from stepc.diagnostics import Statistics
-from stepc.ir import types as t
 from stepc.ir.meaning import plain
-from stepc.pipeline import Corpus, LinkPass
+from stepc.link import Corpus
+from stepc.pipeline import LinkPass
 
 
 class Balance(LinkPass):
@@ -32,99 +35,98 @@ class Balance(LinkPass):
 
     def run(self, corpus: Corpus, seed: int, counts: Statistics) -> Corpus:
         """The corpus, balanced."""
-        everything = [(u, s) for u in corpus.units for s in u.samples]
-        ranked = sorted(everything, key=lambda us: _rank(seed, us[0], us[1]))
-        kept = self._answers(ranked, counts)
-        kept = self._mix(kept, counts) if self.mix else self._steps(kept, counts)
-        kept = self._most(kept, counts) if self.most else kept
-        chosen = {(u.name, s.id) for u, s in kept}
-        units = tuple(
-            u.evolve(samples=tuple(s for s in u.samples if (u.name, s.id) in chosen))
-            for u in corpus.units
-        )
-        return corpus.model_copy(update={"units": units})
+        pool = _Pool(corpus, seed)
+        left = self._answers(pool, counts)
+        left = self._mix(pool, left, counts) if self.mix else self._steps(pool, left, counts)
+        left = self._most(pool, left, counts) if self.most else left
+        stays = bytearray(max(pool.numbers, default=-1) + 1)
+        for i in left:
+            stays[pool.numbers[i]] = 1
+        return corpus.keeping(lambda _, number, __: bool(stays[number]))
 
-    def _steps(
-        self, ranked: list[tuple[t.Qras, t.Sample]], counts: Statistics
-    ) -> list[tuple[t.Qras, t.Sample]]:
-        count = Counter(len(s.rationale) for _, s in ranked)
-        if not self.steps or len(ranked) < self.least or not count:
-            return ranked
+    def _steps(self, pool: _Pool, left: Sequence[int], counts: Statistics) -> Sequence[int]:
+        count = Counter(pool.steps[i] for i in left)
+        if not self.steps or len(left) < self.least or not count:
+            return left
         most = int(self.steps * min(count.values()))
-        seen: Counter[int] = Counter()
-        kept = []
-        for u, s in ranked:
-            seen[len(s.rationale)] += 1
-            if seen[len(s.rationale)] <= most:
-                kept.append((u, s))
-            else:
-                counts.add(f"dropped: too many of {len(s.rationale)} steps")
-        return kept
+        return _first(left, pool.steps, lambda n: most, counts, "{} steps")
 
-    def _mix(
-        self, ranked: list[tuple[t.Qras, t.Sample]], counts: Statistics
-    ) -> list[tuple[t.Qras, t.Sample]]:
+    def _mix(self, pool: _Pool, left: Sequence[int], counts: Statistics) -> Sequence[int]:
         """As many as there are in the target's proportions, however few the corpus has."""
         parts = (part.split(":") for part in self.mix.split(";"))
         wanted = {int(n): float(share) for n, share in parts}
-        count = Counter(len(s.rationale) for _, s in ranked)
+        count = Counter(pool.steps[i] for i in left)
         whole = min((count[n] / share for n, share in wanted.items() if share > 0), default=0.0)
-        seen: Counter[int] = Counter()
-        kept = []
-        for u, s in ranked:
-            n = len(s.rationale)
-            seen[n] += 1
-            if seen[n] <= round(whole * wanted.get(n, 0.0)):
-                kept.append((u, s))
+        return _first(
+            left, pool.steps, lambda n: round(whole * wanted.get(n, 0.0)), counts, "{} steps"
+        )
+
+    def _most(self, pool: _Pool, left: Sequence[int], counts: Statistics) -> Sequence[int]:
+        return _first(left, pool.units, lambda unit: self.most, counts, "one video")
+
+    def _answers(self, pool: _Pool, counts: Statistics) -> Sequence[int]:
+        """Of each kind of question the commonest answer no more often than its share."""
+        count: dict[int, Counter[int]] = defaultdict(Counter)
+        for i in pool.order:
+            count[pool.kinds[i]][pool.plain[pool.answers[i]]] += 1
+        most: dict[tuple[int, int], int] = {}
+        for kind, answers in count.items():
+            (common, times), *_ = answers.most_common(1)
+            rest = answers.total() - times
+            if self.answer < 1 and rest + times >= self.least and rest:
+                most[kind, common] = min(times, int(rest * self.answer / (1 - self.answer)))
+        seen: Counter[tuple[int, int]] = Counter()
+        left = array("Q")
+        for i in pool.order:
+            key = pool.kinds[i], pool.plain[pool.answers[i]]
+            seen[key] += key in most
+            if key in most and seen[key] > most[key]:
+                counts.add(f"dropped: too often {pool.words[pool.answers[i]]!r}")
             else:
-                counts.add(f"dropped: too many of {n} steps")
-        return kept
-
-    def _most(
-        self, ranked: list[tuple[t.Qras, t.Sample]], counts: Statistics
-    ) -> list[tuple[t.Qras, t.Sample]]:
-        seen: Counter[str] = Counter()
-        kept = []
-        for u, s in ranked:
-            seen[u.name] += 1
-            if seen[u.name] <= self.most:
-                kept.append((u, s))
-            else:
-                counts.add("dropped: too many of one video")
-        return kept
-
-    def _answers(
-        self, ranked: list[tuple[t.Qras, t.Sample]], counts: Statistics
-    ) -> list[tuple[t.Qras, t.Sample]]:
-        kinds: dict[tuple[str, ...], list[tuple[int, t.Sample]]] = defaultdict(list)
-        for rank, (_, s) in enumerate(ranked):
-            kinds[_kind(s)].append((rank, s))
-        kept = []
-        for kind in sorted(kinds):
-            group = kinds[kind]
-            count = Counter(plain(s.answer) for _, s in group)
-            (common, times), *_ = count.most_common(1)
-            rest = len(group) - times
-            most = times
-            if self.answer < 1 and len(group) >= self.least and len(count) > 1:
-                most = min(times, int(rest * self.answer / (1 - self.answer)))
-            seen = 0
-            for rank, s in group:
-                seen += plain(s.answer) == common
-                if plain(s.answer) != common or seen <= most:
-                    kept.append(rank)
-                else:
-                    counts.add(f"dropped: too often {s.answer!r}")
-        return [ranked[rank] for rank in sorted(kept)]
+                left.append(i)
+        return left
 
 
-def _kind(s: t.Sample) -> tuple[str, ...]:
-    """What a question asks for: its form, the last edge and the attribute's kind."""
-    last = next((op for op in reversed(s.query) if isinstance(op, t.Follow)), None)
-    if last is None:
-        return (s.form,)
-    return (s.form, last.edge, last.way, last.word if last.edge == "attr" else "")
+class _Pool:
+    """What balancing needs of all samples, in arrays: some thirty bytes of each."""
+
+    def __init__(self, corpus: Corpus, seed: int) -> None:
+        ranks, self.numbers, self.units = array("Q"), array("Q"), array("L")
+        self.steps, self.kinds, self.answers = array("H"), array("L"), array("L")
+        kinds: dict[str, int] = {}
+        words: dict[str, int] = {}
+        for place, card, left in corpus.walk():
+            for number, s in left:
+                key = f"{seed}/{card.sha256}/{s.id}/{s.question}".encode()
+                ranks.append(int.from_bytes(hashlib.sha256(key).digest()[:8], "big"))
+                self.numbers.append(number)
+                self.units.append(place)
+                self.steps.append(s.steps)
+                self.kinds.append(kinds.setdefault(s.kind, len(kinds)))
+                self.answers.append(words.setdefault(s.answer, len(words)))
+        self.words = list(words)
+        simple: dict[str, int] = {}
+        self.plain = [simple.setdefault(plain(word), len(simple)) for word in words]
+        """For each answer the number of what it is without its small words."""
+        self.order = array("Q", np.argsort(np.asarray(ranks), kind="stable").tolist())
+        """Samples in the order of their ranks, which depends on seed, video and question alone."""
 
 
-def _rank(seed: int, u: t.Qras, s: t.Sample) -> bytes:
-    return hashlib.sha256(f"{seed}/{u.video.sha256}/{s.id}/{s.question}".encode()).digest()
+def _first(
+    left: Sequence[int],
+    groups: Sequence[int],
+    most: Callable[[int], int],
+    counts: Statistics,
+    what: str,
+) -> Sequence[int]:
+    """Of each group the first ones, so many."""
+    seen: Counter[int] = Counter()
+    kept = array("Q")
+    for i in left:
+        group = groups[i]
+        seen[group] += 1
+        if seen[group] <= most(group):
+            kept.append(i)
+        else:
+            counts.add(f"dropped: too many of {what.format(group)}")
+    return kept

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from stepc.diagnostics import Statistics
-from stepc.ir import types as t
 from stepc.ir.meaning import words_of
-from stepc.pipeline import Corpus, LinkPass
+from stepc.link import Asked, Card, Corpus
+from stepc.pipeline import LinkPass
 
 
 class Dedupe(LinkPass):
@@ -17,16 +19,21 @@ class Dedupe(LinkPass):
 
     def run(self, corpus: Corpus, seed: int, counts: Statistics) -> Corpus:
         """The corpus with different samples."""
-        seen: set[tuple[str, tuple[str, ...]]] = set()
-        units = []
-        for unit in corpus.units:
-            kept: list[t.Sample] = []
-            for s in unit.samples:
-                key = (unit.video.sha256, words_of(s.question))
-                if key in seen:
-                    counts.add("duplicates dropped")
-                else:
-                    seen.add(key)
-                    kept.append(s)
-            units.append(unit.evolve(samples=tuple(kept)))
-        return corpus.model_copy(update={"units": tuple(units)})
+        videos = Counter(card.sha256 for _, card, _ in corpus.walk())
+        copied = {sha for sha, times in videos.items() if times > 1}
+        before: dict[str, set[tuple[str, ...]]] = {sha: set() for sha in copied}
+        seen: set[tuple[str, ...]] = set()
+        now = ""
+
+        def keep(card: Card, number: int, sample: Asked) -> bool:
+            nonlocal seen, now
+            if card.name != now:
+                seen, now = before.get(card.sha256, set()), card.name
+            words = words_of(sample.question)
+            new = words not in seen
+            seen.add(words)
+            if not new:
+                counts.add("duplicates dropped")
+            return new
+
+        return corpus.keeping(keep)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
 
 from stepc.diagnostics import Statistics
 from stepc.ir import types as t
 from stepc.ir.meaning import mentions, normal, plain
-from stepc.pipeline import Corpus, LinkPass
+from stepc.link import Corpus
+from stepc.pipeline import LinkPass
 from stepc.query import Said
 from stepc.rivals import Category, apart, category, words
 from stepc.solver import answers, facts
@@ -21,45 +24,50 @@ class Distract(LinkPass):
     must not find it. A choice that stays too small is dropped and counted.
     """
 
+    whole = True
+
     def run(self, corpus: Corpus, seed: int, counts: Statistics) -> Corpus:
         """The corpus with whole choices."""
+        if not any(s.room for _, _, left in corpus.walk() for _, s in left):
+            return corpus
         pools: dict[Category, dict[str, str]] = defaultdict(dict)
-        if any(s.room for u in corpus.units for s in u.samples):
-            for unit in corpus.units:
-                for kind, _, word in words(unit):
-                    pools[kind].setdefault(plain(word), word)
+        for place, _, _ in corpus.walk():
+            for kind, _, word in words(corpus.units.whole(place)):
+                pools[kind].setdefault(plain(word), word)
         sorted_pools = {kind: [p[k] for k in sorted(p)] for kind, p in pools.items()}
-        units = tuple(
-            self._unit(u, seed, sorted_pools, counts) if any(s.room for s in u.samples) else u
-            for u in corpus.units
+        options: dict[int, tuple[str, ...]] = {}
+        for place, _, left in corpus.walk():
+            wanted = {s.id: number for number, s in left if s.room}
+            if wanted:
+                for id, made in self._unit(corpus.units.whole(place), seed, sorted_pools):
+                    if id in wanted:
+                        counts.add("choices completed" if made else "dropped: too few options")
+                        options[wanted[id]] = made
+        return replace(
+            corpus.keeping(lambda _, number, s: not s.room or bool(options[number])),
+            options=corpus.options | {number: made for number, made in options.items() if made},
         )
-        return corpus.model_copy(update={"units": units})
 
     def _unit(
-        self, unit: t.Qras, seed: int, pools: dict[Category, list[str]], counts: Statistics
-    ) -> t.Qras:
+        self, unit: t.Qras, seed: int, pools: dict[Category, list[str]]
+    ) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Samples that lack options, and all of them; none where too few are found."""
         known, said = facts(unit), Said(unit)
         last = {p.id: p.steps[-1] for p in unit.paths}
-        kept = []
         for s in unit.samples:
-            if s.room:
-                rng = random.Random(f"{seed}/{unit.video.sha256}/{s.id}/{s.question}")
-                pool = pools.get(category(last[s.path], said), [])
-                right = answers(s.query, known)
-                made = list(s.options)
-                for word in rng.sample(pool, len(pool)):
-                    if len(made) == len(s.options) + s.room:
-                        break
-                    alike = {plain(x) for x in right} | {normal(x) for x in right}
-                    if plain(word) in alike or normal(word) in alike:
-                        continue
-                    if apart(word, [*made, *right]) and not mentions(s.question, word):
-                        made.append(word)
-                if len(made) < len(s.options) + s.room:
-                    counts.add("dropped: too few options")
+            if not s.room:
+                continue
+            rng = random.Random(f"{seed}/{unit.video.sha256}/{s.id}/{s.question}")
+            pool = pools.get(category(last[s.path], said), [])
+            right = answers(s.query, known)
+            made = list(s.options)
+            for word in rng.sample(pool, len(pool)):
+                if len(made) == len(s.options) + s.room:
+                    break
+                alike = {plain(x) for x in right} | {normal(x) for x in right}
+                if plain(word) in alike or normal(word) in alike:
                     continue
-                counts.add("choices completed")
-                rng.shuffle(made)
-                s = s.model_copy(update={"options": tuple(made), "room": 0})
-            kept.append(s)
-        return unit.evolve(samples=tuple(kept))
+                if apart(word, [*made, *right]) and not mentions(s.question, word):
+                    made.append(word)
+            rng.shuffle(made)
+            yield s.id, tuple(made) if len(made) == len(s.options) + s.room else ()

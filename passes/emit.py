@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from string import ascii_uppercase
 from typing import Any
 
-import orjson
-
 from stepc.diagnostics import Statistics
 from stepc.ir import types as t
 from stepc.ir.text import query_text
-from stepc.pipeline import Corpus, LinkPass
+from stepc.link import Asked, Card, Corpus
+from stepc.pipeline import LinkPass
 
 
 class Emit(LinkPass):
@@ -22,74 +21,70 @@ class Emit(LinkPass):
 
     def run(self, corpus: Corpus, seed: int, counts: Statistics) -> Corpus:
         """The corpus as it is written."""
-        units = []
-        for unit in sorted(corpus.units, key=lambda u: u.name):
-            kept = tuple(s for s in unit.samples if (s.checked or self.unchecked) and not s.room)
-            unproved = sum(not (s.checked or self.unchecked) for s in unit.samples)
-            counts.add("dropped: not proved", unproved)
-            counts.add("dropped: too few options", len(unit.samples) - len(kept) - unproved)
-            counts.add("samples", len(kept))
-            units.append(unit.evolve(samples=kept))
-        return corpus.model_copy(update={"units": units})
+        for what in ("dropped: not proved", "dropped: too few options", "samples"):
+            counts.add(what, 0)
+
+        def keep(card: Card, number: int, sample: Asked) -> bool:
+            proved = sample.checked or self.unchecked
+            whole = not sample.room or number in corpus.options
+            why = "samples" if proved and whole else "dropped: too few options"
+            counts.add(why if proved else "dropped: not proved")
+            return proved and whole
+
+        return corpus.keeping(keep)
 
 
-def records(corpus: Corpus, model: str, spec: str) -> Iterator[bytes]:
-    """One JSON line a sample: the format `jsonl`."""
-    sets = dict(corpus.sets)
-    for unit in corpus.units:
-        paths = {p.id: p for p in unit.paths}
-        seen = _Evidence(unit)
-        for s in unit.samples:
-            row = _record(unit, paths[s.path], s, seen)
-            row["set"] = sets.get(unit.name, "train")
-            row["origin"] = {
-                "unit": unit.name,
-                "path": s.path,
-                "block": paths[s.path].block,
-                "wording": s.wording,
-                "spec": spec,
-                "model": model,
-                "asks": seen.asks(paths[s.path]),
-            }
-            yield orjson.dumps(row) + b"\n"
+def records(unit: t.Qras, model: str, spec: str) -> list[list[dict[str, Any]]]:
+    """One JSON line a sample: the format `jsonl`. Its set is filled in when that is known."""
+    paths = {p.id: p for p in unit.paths}
+    seen = _Evidence(unit)
+    made = []
+    for s in unit.samples:
+        row = _record(unit, paths[s.path], s, seen)
+        row["set"] = ""
+        row["origin"] = {
+            "unit": unit.name,
+            "path": s.path,
+            "block": paths[s.path].block,
+            "wording": s.wording,
+            "spec": spec,
+            "model": model,
+            "asks": seen.asks(paths[s.path]),
+        }
+        made.append([row])
+    return made
 
 
-def chats(corpus: Corpus, model: str, spec: str) -> Iterator[bytes]:
+def chats(unit: t.Qras, model: str, spec: str) -> list[list[dict[str, Any]]]:
     """Two conversations a sample, one for the answer and one for the rationale: the format `chat`.
 
     Messages are as `transformers` chat templates take them.
     """
-    sets = dict(corpus.sets)
-    for unit in corpus.units:
-        for s in unit.samples:
-            asked = "\n".join([s.question, *(f"{a}. {x}" for a, x in _lettered(s))])
-            answer = next((f"{a}. {x}" for a, x in _lettered(s) if x == s.answer), s.answer)
-            told = " ".join(b.text for b in s.rationale)
-            for task, reply in (("answer", answer), ("rationale", told)):
-                yield (
-                    orjson.dumps(
-                        {
-                            "id": f"{unit.name}/{s.id}/{task}",
-                            "task": task,
-                            "set": sets.get(unit.name, "train"),
-                            "messages": [
-                                {
-                                    "role": "user",
-                                    "content": [
-                                        {"type": "video", "video": unit.video.file},
-                                        {"type": "text", "text": asked},
-                                    ],
-                                },
-                                {"role": "assistant", "content": [{"type": "text", "text": reply}]},
-                            ],
-                        }
-                    )
-                    + b"\n"
-                )
+    made = []
+    for s in unit.samples:
+        asked = "\n".join([s.question, *(f"{a}. {x}" for a, x in _lettered(s))])
+        answer = next((f"{a}. {x}" for a, x in _lettered(s) if x == s.answer), s.answer)
+        told = " ".join(b.text for b in s.rationale)
+        shown = [{"type": "video", "video": unit.video.file}, {"type": "text", "text": asked}]
+        made.append(
+            [
+                {
+                    "id": f"{unit.name}/{s.id}/{task}",
+                    "task": task,
+                    "set": "",
+                    "messages": [
+                        {"role": "user", "content": shown},
+                        {"role": "assistant", "content": [{"type": "text", "text": reply}]},
+                    ],
+                }
+                for task, reply in (("answer", answer), ("rationale", told))
+            ]
+        )
+    return made
 
 
 FORMATS = {"jsonl": ("qra.jsonl", records), "chat": ("chat.jsonl", chats)}
-"""What a spec's `formats` may name: the file, and what writes it."""
+"""What a spec's `formats` may name: the file, and the records of each sample of a unit."""
 
 
 def _lettered(s: t.Sample) -> list[tuple[str, str]]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Self
 
 from pydantic import Field, model_validator
 
 from stepc.diagnostics import Statistics
-from stepc.pipeline import Corpus, LinkPass
+from stepc.link import Corpus
+from stepc.pipeline import LinkPass
+
+SETS = ("train", "val", "test")
 
 
 class SplitSets(LinkPass):
@@ -31,11 +35,11 @@ class SplitSets(LinkPass):
 
     def run(self, corpus: Corpus, seed: int, counts: Statistics) -> Corpus:
         """The corpus with the set of every unit."""
-        sets = []
-        for unit in corpus.units:
-            key = f"{seed}/{unit.video.sha256}".encode()
+        sets = bytearray()
+        for _, card, _ in corpus.walk():
+            key = f"{seed}/{card.sha256}".encode()
             at = int.from_bytes(hashlib.sha256(key).digest()[:8], "big") / 2**64
             name = "test" if at < self.test else "val" if at < self.test + self.val else "train"
             counts.add(f"videos in {name}")
-            sets.append((unit.name, name))
-        return corpus.model_copy(update={"sets": tuple(sets)})
+            sets.append(SETS.index(name))
+        return replace(corpus, sets=bytes(sets), names=SETS)

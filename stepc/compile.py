@@ -5,30 +5,27 @@ A unit that fails becomes a diagnostic and the rest goes on. Files appear whole 
 
 from __future__ import annotations
 
-import hashlib
 import os
-import signal
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+import cv2
 import orjson
 from pydantic import ValidationError
 
-from stepc import __version__
-from stepc.diagnostics import Diagnostic, Place, Statistics, StepcError, fail, printable
+from stepc import __version__, watch
+from stepc.diagnostics import Diagnostic, Place, StepcError, fail, printable
 from stepc.ir import types as t
-from stepc.ir.text import write
+from stepc.link import Linked, Made, Spool, link_corpus, write_whole
 from stepc.model.ask import Asker, Tally
-from stepc.model.load import Choice, load
+from stepc.model.load import EMBEDDED, Choice, load
 from stepc.model.replay import Replay
+from stepc.model.shared import Shared
 from stepc.pipeline import (
-    Corpus,
     Done,
     LinkPass,
     Memo,
@@ -36,6 +33,7 @@ from stepc.pipeline import (
     Pass,
     Tools,
     check_levels,
+    code,
     hash_of,
     parse_pipeline,
     pipeline_text,
@@ -43,8 +41,9 @@ from stepc.pipeline import (
 )
 from stepc.spec.read import read_spec
 from stepc.spec.types import Spec
-from stepc.store import Store, name_of
+from stepc.store import Entry, Store, name_of
 from stepc.video import Pictures, Source, probe
+from stepc.workers import Limits, Lost, Workers, ended, threads
 
 EXTENSIONS = frozenset(
     [
@@ -97,9 +96,7 @@ class Result:
 
     path: Path
     name: str
-    unit: t.Qras | None = None
-    stsg: str = ""
-    identity: str = ""
+    made: Made | None = None
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
@@ -199,22 +196,41 @@ def split_pipeline(text: str) -> tuple[list[Pass[Any, Any]], list[LinkPass]]:
     return units, links
 
 
+@dataclass
+class Begun:
+    """What was made of a video before a model is asked."""
+
+    unit: bytes = b""
+    """JSON of the unit."""
+    done: list[tuple[str, dict[str, int], float, bool, str]] = field(default_factory=list)
+    """Of each pass: name, counts, seconds, whether it was found, why it ran."""
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
 class Compiler:
     """Compiles one video after another with one model."""
 
     def __init__(
-        self, order: Order, say: Callable[[Diagnostic], None] = lambda diagnostic: None
+        self,
+        order: Order,
+        say: Callable[[Diagnostic], None] = lambda diagnostic: None,
+        shared: Shared | None = None,
+        told: Callable[[Tally], None] | None = None,
     ) -> None:
-        self.order = order
-        self.passes, _ = split_pipeline(order.pipeline)
+        self.order, self.say, self.shared = order, say, shared
+        self.passes, links = split_pipeline(order.pipeline)
         self.spec = read_spec(order.spec_text, order.spec_name, order.spec_folder)
+        if not links:
+            _, links = split_pipeline(order.link or links_of(self.spec))
+        self.links = links
+        self.formats = self.spec.dataset.formats or ("jsonl",)
         self.pictures = Pictures()
         kept = (
             order.store if order.choice.record is None else None
         )  # a recording leaves nothing out
         self.store = Store(kept, say) if kept else None
         self.memo = Memo(self.store, self._depends) if self.store else None
-        self.told: Callable[[Tally], None] | None = None
+        self.told = told
         """Is told what the model was asked about the present video, call by call."""
         self._stands: dict[str, Any] = {}
         self._asker: Asker | None = None
@@ -223,8 +239,9 @@ class Compiler:
         """The model; loaded when it is first needed. Raises StepcError (M002-M005)."""
         if self._asker is None:
             self._asker = load(
-                self.order.choice, self.pictures, seed=self.order.seed, store=self.store
-            )
+                self.order.choice, self.pictures, seed=self.order.seed, store=self.store,
+                shared=self.shared,
+            )  # fmt: skip
         return self._asker
 
     def _depends(self, thing: str) -> Any:
@@ -274,139 +291,219 @@ class Compiler:
         self.store.keep(name, "probe", b"", source.facts())
         return source
 
-    def whole(self, path: Path) -> bool:
-        """Whether all that would be made of a video is there from before."""
+    def known(self, path: Path, retry: bool = False) -> Result | None:
+        """What is stored of a video, where that is all, or that it was lost before; else None."""
+        if self.memo is None or self.store is None:
+            return None
+        lost = None if retry else self.store.find(self._lost(path))
+        if lost is not None:
+            message = f"was given up before: {lost.facts['message']}"
+            help = "--retry tries it again"
+            wrong = Diagnostic("B018", message, Place(printable(str(path))), help)
+            return Result(path, unit_name(path), diagnostics=(wrong,))
         try:
-            unit = self.start(path)
-            made = self.memo.chain(self.passes, hash_of(unit)) if self.memo else []
+            chain = self.memo.chain(self.passes, hash_of(self.start(path)))
         except StepcError:
-            return False
-        return len(made) == len(self.passes)
+            return None
+        finally:
+            self.pictures.sources.clear()
+        if len(chain) < len(self.passes):
+            return None
+        made = self._made(chain[-1].hash, None, chain[-1])
+        if made is None:
+            return None
+        result = Result(path, unit_name(path), made, found=len(chain))
+        for i, (p, entry) in enumerate(zip(self.passes, chain, strict=True), 1):
+            result.counts[f"{i}:{p.name}"], result.seconds[f"{i}:{p.name}"] = (
+                entry.facts["counts"],
+                0.0,
+            )
+        return result
+
+    def lost(self, path: Path, lost: Lost) -> Result:
+        """A video whose worker ended. It is left alone from then on."""
+        wrong = lost.diagnostic
+        if self.store is not None and path.is_file():
+            self.store.keep(self._lost(path), "lost", b"", {"message": wrong.message})
+        return Result(path, unit_name(path), diagnostics=(wrong,))
+
+    def _lost(self, path: Path) -> bytes:
+        """The name of the note that a file was lost."""
+        about = path.stat() if path.is_file() else None
+        size, changed = (about.st_size, about.st_mtime_ns) if about else (0, 0)
+        return name_of("lost", os.fsencode(path.resolve()).hex(), size, changed, code())
+
+    def _made(self, content: bytes, unit: t.Qras | None, entry: Entry | None = None) -> Made | None:
+        """What is linked of a unit whose JSON has this hash: stored, or made of it."""
+        identity = self.asker().backend.identity
+        whole = any(link.whole for link in self.links)
+        name = name_of(
+            "linked", code(), content.hex(), self.order.spec_name, identity, list(self.formats)
+        )
+        if self.store is not None and entry is not None:
+            there = self.store.find(name)
+            data = self.store.read(there) if there else None
+            stored = self.store.read(entry) if whole or data is None else b""
+            if stored is None:
+                return None
+            if data is not None:
+                card, rows, stsg = (text.encode() for text in orjson.loads(data))
+                return Made(card, rows, stsg.decode(), stored)
+            read = t.from_json(stored)
+            unit = read if isinstance(read, t.Qras) else None
+        if unit is None:
+            return None
+        made = Made.of(unit, identity, self.order.spec_name, self.formats)
+        if self.store is not None:
+            texts = [made.card.decode(), made.rows.decode(), made.stsg]
+            self.store.keep(name, "linked", orjson.dumps(texts), {})
+        return made if whole else replace(made, whole=b"")
 
     def tools(self) -> Tools:
         """Fresh tools for one unit."""
         return Tools(self.pictures, self.asker, self.spec, self.order.seed)
 
-    def compile(self, path: Path) -> Result:
-        """Compile one video; what goes wrong with it is in the result."""
+    def begin(self, path: Path) -> Begun:
+        """What can be made of a video before a model is asked; what goes wrong with it is told."""
+        begun = Begun()
+        try:
+            unit: t.Unit = self.start(path)
+            passes = list(takewhile(lambda p: "model" not in p.uses, self.passes))
+            for done in run(passes, unit, self.tools(), verify_each=self.order.verify_each,
+                            memo=self.memo):  # fmt: skip
+                unit = done.unit
+                begun.done.append(
+                    (done.name, dict(done.counts), done.seconds, done.found, done.why)
+                )
+            begun.unit = unit.to_json()
+        except StepcError as error:
+            begun.diagnostics = error.in_file(printable(str(path))).diagnostics
+        except NO_MEMORY as error:
+            begun.diagnostics = _memory(path, error)
+        finally:
+            self.pictures.sources.clear()
+        return begun
+
+    def go_on(self, begun: tuple[Path, Begun | Lost]) -> Result:
+        """Compile a video further that was begun, or lost."""
+        path, start = begun
+        return self.lost(path, start) if isinstance(start, Lost) else self.compile(path, start)
+
+    def compile(self, path: Path, begun: Begun | None = None) -> Result:
+        """Compile one video, further if it was begun; what goes wrong with it is in the result."""
         result = Result(path, unit_name(path))
-        place = printable(str(path))
+        if begun is not None and begun.diagnostics:
+            result.diagnostics = begun.diagnostics
+            return result
         try:
             unit: t.Unit = self.start(path)
             tools = self.tools()
             asker = self.asker()
             asker.tally, asker.told = result.tally, self.told
-            result.identity = asker.backend.identity
+            passes = self.passes
+            for name, counts, seconds, found, why in begun.done if begun else ():
+                self._note(result, name, counts, seconds, found, why)
+                passes = passes[1:]
+            if begun is not None:
+                unit = t.from_json(begun.unit)
             last: Done | None = None
-            for i, done in enumerate(
-                run(self.passes, unit, tools, verify_each=self.order.verify_each, memo=self.memo)
-            ):
-                key = f"{i + 1}:{done.name}"
-                result.counts[key] = dict(done.counts)
-                result.seconds[key] = done.seconds
-                result.found += done.found
-                if done.why:
-                    result.why.append(f"{result.name}: {key} {done.why}")
+            for done in run(
+                passes, unit, tools, verify_each=self.order.verify_each, memo=self.memo,
+                first=len(self.passes) - len(passes),
+            ):  # fmt: skip
+                self._note(result, done.name, dict(done.counts), done.seconds, done.found, done.why)
                 last = done
             if last is not None:
                 unit = last.unit
-            if type(unit) is t.Stsg:
-                result.stsg = write(unit)
             if isinstance(unit, t.Qras):
-                result.unit = unit
-                result.stsg = write(t.raise_to(t.Stsg, unit))
+                result.made = self._made(hash_of(unit), unit)
         except StepcError as error:
-            result.diagnostics = error.in_file(place).diagnostics
-        except MemoryError:
-            result.diagnostics = (Diagnostic("B012", "memory ran out", Place(place)),)
+            result.diagnostics = error.in_file(printable(str(path))).diagnostics
+        except NO_MEMORY as error:
+            result.diagnostics = _memory(path, error)
         finally:
             self.pictures.sources.clear()
         return result
+
+    def _note(
+        self,
+        result: Result,
+        name: str,
+        counts: dict[str, int],
+        seconds: float,
+        found: bool,
+        why: str,
+    ) -> None:
+        key = f"{len(result.counts) + 1}:{name}"
+        result.counts[key], result.seconds[key] = counts, seconds
+        result.found += found
+        if why:
+            result.why.append(f"{result.name}: {key} {why}")
+        watch.alive()
+
+
+NO_MEMORY = (MemoryError, cv2.error)
+
+
+def _memory(path: Path, error: Exception) -> tuple[Diagnostic]:
+    """That memory ran out. Raises what is wrong if that is something else."""
+    if isinstance(error, cv2.error) and error.code != cv2.Error.StsNoMem:
+        raise error
+    return (Diagnostic("B012", "memory ran out", Place(printable(str(path)))),)
+
+
+def results(
+    videos: list[Path], order: Order, jobs: int, compiler: Compiler, limits: Limits | None = None
+) -> Iterator[Result]:
+    """The results as they are ready, in whatever order; so many videos at one time.
+
+    The embedded model is loaded by each of as many processes. Any other is loaded once: processes
+    do what comes before it is first asked, threads the rest.
+    """
+    limits = limits or Limits()
+    left = []
+    for path in videos:  # what needs no work needs no worker
+        known = compiler.known(path, limits.retry)
+        if known is None:
+            left.append(path)
+        else:
+            yield known
+    if order.choice.record is not None or len(left) <= 1:
+        yield from map(compiler.compile, left)
+        return
+    if order.choice.name == EMBEDDED and jobs > 1:
+        whole = Workers(min(len(left), jobs), limits, _whole, _prepare, (order,))
+        with ended(whole):
+            for path, result in whole.each(left):
+                yield compiler.lost(path, result) if isinstance(result, Lost) else result
+        return
+    looking = Workers(min(len(left), max(jobs, 2)), limits, _look, _prepare, (order,))
+    with ended(looking):
+        begun = looking.each(left)
+        if jobs <= 1:
+            yield from map(compiler.go_on, begun)
+            return
+        shared = Shared()
+        several = [Compiler(order, compiler.say, shared, compiler.told) for _ in range(jobs)]
+        yield from threads(begun, [one.go_on for one in several])
 
 
 _worker: Compiler | None = None
 
 
-def end_with_parent() -> None:
-    """End this process soon after the one that started it: else a killed run's workers go on, and
-    write where the next run does."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _begin(order: Order) -> None:
+def _prepare(order: Order) -> None:
     global _worker
-    end_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _worker = Compiler(order)
 
 
-def _work(path: Path) -> Result:
+def _whole(path: Path) -> Result:
     assert _worker is not None
     return _worker.compile(path)
 
 
-def results(videos: list[Path], order: Order, jobs: int, compiler: Compiler) -> Iterator[Result]:
-    """The results as they are ready, in whatever order; with `jobs` workers."""
-    if compiler.memo is not None:  # what needs no work needs no worker
-        known = [path for path in videos if compiler.whole(path)]
-        for path in known:
-            yield compiler.compile(path)
-        videos = [path for path in videos if path not in {*known}]
-    if jobs <= 1 or len(videos) <= 1 or order.choice.record is not None:
-        for path in videos:
-            yield compiler.compile(path)
-        return
-    import multiprocessing
-
-    pool = ProcessPoolExecutor(
-        min(jobs, len(videos)),
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_begin,
-        initargs=(order,),
-    )
-    try:
-        waiting = {pool.submit(_work, path): path for path in videos}
-        while waiting:
-            ready, _ = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in ready:
-                path = waiting.pop(future)
-                try:
-                    yield future.result()
-                except OSError as error:
-                    yield _lost(path, error)
-                except RuntimeError as error:  # the pool's: a worker was killed
-                    yield _lost(path, error)
-    except (KeyboardInterrupt, GeneratorExit):
-        for process in list(getattr(pool, "_processes", {}).values()):
-            process.terminate()
-        raise
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _lost(path: Path, error: Exception) -> Result:
-    message = f"the worker that compiled it ended: {error or type(error).__name__}"
-    found = Diagnostic("B013", message, Place(printable(str(path))), "try it with --jobs 1")
-    return Result(path, unit_name(path), diagnostics=(found,))
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all. Raises StepcError (B014)."""
-    partial = path.with_name(path.name + ".partial")
-    try:
-        partial.write_bytes(data)
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        place = Place(printable(str(path)))
-        raise fail("B014", f"cannot be written ({error.strerror})", place) from error
+def _look(path: Path) -> Begun:
+    assert _worker is not None
+    return _worker.begin(path)
 
 
 def claim(file: Path, facts: dict[str, Any], code: str, what: str) -> dict[str, Any] | None:
@@ -443,7 +540,6 @@ class Summary:
     """Whether what is wrong with the model ended the run."""
     tally: Tally = field(default_factory=Tally)
     """What the model was asked."""
-    why: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
 
@@ -454,9 +550,11 @@ def compile_corpus(
     order: Order,
     *,
     jobs: int = 1,
+    limits: Limits | None = None,
     say: Callable[[Diagnostic], None],
     progress: Callable[[int, int, str], None],
     told: Callable[[Tally], None] = lambda tally: None,
+    why: Callable[[str], None] = lambda line: None,
 ) -> Summary:
     """Compile all videos in `places` into `out`.
 
@@ -466,9 +564,7 @@ def compile_corpus(
     StepcError for what makes the whole compile impossible; what is wrong with a video is said.
     """
     compiler = Compiler(order, say)
-    link = order.link or ("" if split_pipeline(order.pipeline)[1] else links_of(compiler.spec))
-    units, links = split_pipeline(order.pipeline + "," + link)
-    last = check_levels(units, t.Clips)
+    last = check_levels(compiler.passes, t.Clips)
     if last is not t.Qras:
         message = f"the pipeline ends at level {last.LEVEL}, a dataset is made of qra"
         help = "end with sample,compose,check; or look at one level with `stepc dump`"
@@ -484,7 +580,7 @@ def compile_corpus(
         raise fail("B014", f"cannot be written ({error.strerror})", place) from error
     if videos:
         compiler.asker()  # what is wrong with the model is said before any video
-    done: list[Result] = []
+    spool = Spool(out)
     skipped: list[Diagnostic] = list(wrong)
 
     def tell(of_this: Tally) -> None:
@@ -495,9 +591,10 @@ def compile_corpus(
     compiler.told = tell
     progress(0, len(videos), "")
     try:
-        for result in results(videos, order, jobs, compiler):
+        for result in results(videos, order, jobs, compiler, limits):
             summary.tally.add(result.tally)
-            summary.why += result.why
+            for line in result.why:
+                why(line)
             told(summary.tally)
             for diagnostic in result.diagnostics:
                 say(diagnostic)
@@ -508,18 +605,29 @@ def compile_corpus(
             if result.diagnostics:
                 summary.failed += 1
                 skipped += result.diagnostics[:1]
-            elif result.unit is not None:
-                write_whole(out / "units" / f"{result.name}.stsg", result.stsg.encode())
-                done.append(result)
+            elif result.made is not None:
+                keep_unit(out, result.made)
+                summary.objects += spool.add(result.made).objects
                 summary.compiled += 1
             _add_up(summary, result)
-            progress(len(done) + summary.failed - len(wrong), len(videos), result.name)
+            progress(summary.compiled + summary.failed - len(wrong), len(videos), result.name)
     except KeyboardInterrupt:
         summary.interrupted = True
     finally:
         compiler.close()
-    link_corpus(out, order, compiler.spec, links, done, skipped, summary)
+    write_dataset(out, order, compiler, spool, skipped, summary)
     return summary
+
+
+def keep_unit(out: Path, made: Made) -> None:
+    """Write a unit's STSG, unless it is there as it should be. Raises StepcError (B014)."""
+    file, text = out / "units" / f"{orjson.loads(made.card)[0]}.stsg", made.stsg.encode()
+    try:
+        if file.stat().st_size == len(text) and file.read_bytes() == text:
+            return
+    except OSError:
+        pass
+    write_whole(file, text)
 
 
 def _add_up(summary: Summary, result: Result) -> None:
@@ -531,80 +639,40 @@ def _add_up(summary: Summary, result: Result) -> None:
             mine[name] = mine.get(name, 0) + n
 
 
-def link_corpus(
+def write_dataset(
     out: Path,
     order: Order,
-    spec: Spec,
-    links: list[LinkPass],
-    done: list[Result],
-    skipped: list[Diagnostic],
+    compiler: Compiler,
+    spool: Spool,
+    skipped: Iterable[Diagnostic],
     summary: Summary,
 ) -> None:
     """Link what is done, and write the dataset and its manifest. Raises StepcError (B014)."""
-    from stepc.passes.emit import FORMATS
 
-    done.sort(key=lambda r: r.name)
-    corpus = Corpus(units=tuple(r.unit for r in done if r.unit is not None))
-    summary.objects = sum(len(u.objects) for u in corpus.units)
-    for number, link in enumerate(links, 1):
-        counts = Statistics()
-        corpus = link.run(corpus, order.seed, counts)
-        summary.counts[f"link {number}:{link.name}"] = dict(counts)
-    identity = done[0].identity if done else ""
-    written = {}
-    for name in spec.dataset.formats or ("jsonl",):
-        file, records = FORMATS[name]
-        written[file] = b"".join(records(corpus, identity, order.spec_name))
-        write_whole(out / file, written[file])
-    for u in corpus.units:
-        for s in u.samples:
-            n = len(s.rationale)
-            summary.by_steps[n] = summary.by_steps.get(n, 0) + 1
-    summary.samples = sum(summary.by_steps.values())
-    summary.files = list(written)
-    sets = dict(corpus.sets)
-    left = {u.name: len(u.samples) for u in corpus.units}
-    manifest = {
-        "stepc": __version__,
-        "schema": t.SCHEMA,
-        "python": ".".join(map(str, sys.version_info[:2])),
-        "pipeline": pipeline_text([*split_pipeline(order.pipeline)[0], *links]),
-        "seed": order.seed,
-        "model": identity or order.choice.name,
-        "templates": order.choice.templates,
-        "together": order.choice.together,
-        "video": order.choice.video,
-        "spec": {
-            "name": order.spec_name,
-            "sha256": spec.digest,
-        },
-        "interrupted": summary.interrupted,
-        "samples": summary.samples,
-        "steps": {str(n): c for n, c in sorted(summary.by_steps.items())},
-        "files": {n: {"sha256": hashlib.sha256(d).hexdigest()} for n, d in written.items()},
-        "counts": {k: dict(sorted(v.items())) for k, v in summary.counts.items()},
-        "videos": [
-            {
-                "name": r.name,
-                "file": r.unit.video.file,
-                "sha256": r.unit.video.sha256,
-                "set": sets.get(r.name),
-                "samples": left.get(r.name, 0),
-                "stsg": {
-                    "file": f"units/{r.name}.stsg",
-                    "sha256": hashlib.sha256(r.stsg.encode()).hexdigest(),
-                },
-            }
-            for r in done
-            if r.unit is not None
-        ],
-        "skipped": [
-            {"file": Path(d.place.file).name if d.place else None, "code": d.code, "why": d.message}
-            for d in sorted(skipped, key=lambda d: (d.place.file if d.place else "", d.code))
-        ],
-    }
-    manifest["counts"] = dict(sorted(manifest["counts"].items()))  # type: ignore[attr-defined]
-    write_whole(
-        out / "manifest.json",
-        orjson.dumps(manifest, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE),
-    )
+    def about(linked: Linked) -> dict[str, Any]:
+        summary.by_steps, summary.files = linked.by_steps, list(linked.files)
+        summary.samples = sum(linked.by_steps.values())
+        return {
+            "stepc": __version__,
+            "schema": t.SCHEMA,
+            "python": ".".join(map(str, sys.version_info[:2])),
+            "pipeline": pipeline_text([*compiler.passes, *compiler.links]),
+            "seed": order.seed,
+            "model": spool.model() or order.choice.name,
+            "templates": order.choice.templates,
+            "together": order.choice.together,
+            "video": order.choice.video,
+            "spec": {
+                "name": order.spec_name,
+                "sha256": compiler.spec.digest,
+            },
+            "interrupted": summary.interrupted,
+            "samples": summary.samples,
+            "steps": {str(n): c for n, c in sorted(summary.by_steps.items())},
+            "files": {n: {"sha256": sha} for n, sha in linked.files.items()},
+        }
+
+    link_corpus(
+        out, spool, compiler.links, order.seed, compiler.formats, order.spec_name,
+        summary.counts, about, skipped,
+    )  # fmt: skip

@@ -24,8 +24,9 @@ from lark.exceptions import UnexpectedInput
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stepc.diagnostics import Place, Statistics, StepcError, did_you_mean, fail
-from stepc.ir.types import LEVELS, Qras, Unit, Value, from_json
+from stepc.ir.types import LEVELS, Qras, Unit, from_json
 from stepc.ir.verify import verify
+from stepc.link import Corpus, Held
 from stepc.store import Entry, Store, name_of
 
 if TYPE_CHECKING:
@@ -132,16 +133,11 @@ class Pass(Options, Generic[In, Out]):
         raise NotImplementedError
 
 
-class Corpus(Value):
-    """All units of a corpus at link time, and the set each video belongs to."""
-
-    units: tuple[Qras, ...]
-    sets: tuple[tuple[str, str], ...] = ()
-    """(unit's name, set's name)."""
-
-
 class LinkPass(Options):
-    """A pass over the whole corpus."""
+    """A pass over the whole corpus. It walks over the units' cards, and decides which samples stay."""
+
+    whole: ClassVar[bool] = False
+    """Whether it looks into units, too."""
 
     def run(self, corpus: Corpus, seed: int, counts: Statistics) -> Corpus:
         """The corpus after the pass."""
@@ -392,9 +388,10 @@ def run(
     *,
     verify_each: bool = True,
     memo: Memo | None = None,
+    first: int = 0,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Iterator[Done]:
-    """Run `passes` on `unit` one after another, telling of each.
+    """Run `passes` on `unit` one after another, telling of each; the first is the pipeline's `first`.
 
     With `verify_each` the unit is verified before the first and after every pass that runs. With
     a `memo` what is stored is not made again, and what is made is stored. Raises StepcError: the
@@ -420,7 +417,7 @@ def run(
                 content, place = entry.hash, place + 1
             continue
         began, p = clock(), passes[place]
-        why = memo.why(p, place, unit, content) if memo else ""
+        why = memo.why(p, first + place, unit, content) if memo else ""
         tools.counts, tools.uses = Statistics(), p.uses
         unit = p.run(unit, tools)
         if verify_each:
@@ -458,7 +455,8 @@ def run_alone(
             message = f"`{link.name}` joins units of level qra, and this one is {unit.LEVEL}"
             raise fail("P005", message, Place("--pipeline"), "compose it first")
         began, counts = clock(), Statistics()
-        unit = link.run(Corpus(units=(unit,)), seed, counts).units[0]
+        corpus = link.run(Corpus(Held([unit])), seed, counts)
+        _, unit = next(corpus.left())
         yield Done(link.name, functools.partial(_same, unit), clock() - began, counts)
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from av.error import FFmpegError
 from numpy.typing import NDArray
 
+from stepc import watch
 from stepc.diagnostics import Place, StepcError, fail, printable
 from stepc.ir.types import Frame, Video
 
@@ -73,6 +74,9 @@ def _place(path: Path) -> Place:
 
 
 def _trouble(path: Path, error: Exception) -> StepcError:
+    """B002. Raises MemoryError if that is what it is."""
+    if isinstance(error, MemoryError):
+        raise MemoryError from error
     reason = getattr(error, "strerror", None) or str(error)
     return fail(
         "B002",
@@ -191,6 +195,7 @@ def frames(source: Source, longest: int | None = None) -> Iterator[tuple[int, Pi
     step = 1 / Fraction(source.video.rate)
     try:
         for i, frame in enumerate(_decode(source.path, None, threads=True)):
+            watch.alive()
             if frame.is_corrupt:
                 continue
             stamp = frame.pts
@@ -199,6 +204,8 @@ def frames(source: Source, longest: int | None = None) -> Iterator[tuple[int, Pi
                 yield at, _picture(frame, source.aspect, longest)
                 last = at
     except (FFmpegError, OSError, EOFError) as error:
+        if isinstance(error, MemoryError):
+            raise MemoryError from error
         raise fail(
             "B007",
             f"is damaged after {max(last, 0) / 1000:.1f} seconds ({getattr(error, 'strerror', error)})",

@@ -184,11 +184,12 @@ def _die(path: Path) -> Result:
 
 
 def test_a_worker_that_is_killed_is_named(films: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stepc.compile, "_work", _die)
+    monkeypatch.setattr(stepc.compile, "_whole", _die)
     videos = sorted(films.glob("film-*.mp4"))
     done = list(results(videos, _order(), 2, Compiler(_order())))
-    lost = {r.name: r.diagnostics[0].code for r in done if r.diagnostics}
-    assert lost["film-1"] == "B013"
+    lost = {r.name: r.diagnostics[0] for r in done if r.diagnostics}
+    assert lost.keys() == {"film-1"} and lost["film-1"].code == "B013"
+    assert "SIGKILL" in lost["film-1"].message
     assert {r.name for r in done} == {"film-0", "film-1", "film-2"}
 
 

@@ -48,26 +48,39 @@ def compile(
     jobs: Annotated[
         int,
         typer.Option(
-            "--jobs", "-j", min=0, help="Workers; 0: one a core with the embedded model, else 1."
+            "--jobs",
+            "-j",
+            min=0,
+            help="Videos at one time; 0: a core each with the embedded model, 4 with a server, else 1.",
         ),
     ] = 0,
     verify_each: Verify = True,
     stats: Times = False,
     store: StoreFolder = None,
     no_store: NoStore = False,
+    patience: Annotated[
+        float,
+        typer.Option(min=0, help="Give a video up of which nothing is heard for so many seconds."),
+    ] = 600.0,
+    memory: Annotated[
+        float, typer.Option(min=0, help="GB a worker may have; 0: its share of the machine's.")
+    ] = 0.0,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Try videos again that were given up before.")
+    ] = False,
     explain_rebuild: Annotated[
         bool, typer.Option("--explain-rebuild", help="Say why each pass was run.")
     ] = False,
 ) -> None:
     """Compile videos into a dataset: OUT/qra.jsonl, OUT/units/NAME.stsg, OUT/manifest.json."""
     from stepc.compile import compile_corpus
+    from stepc.workers import Limits
 
     kept = store_of(store, no_store)
     order = order_of(pipeline, spec, choice, seed, verify_each=verify_each, store=kept)
-    if choice.name.startswith("openai:"):  # many calls at once already, and one budget
-        jobs = 1
     if jobs == 0:
-        jobs = (os.cpu_count() or 1) if choice.name == EMBEDDED else 1
+        several = 4 if choice.name.startswith("openai:") else 1
+        jobs = (os.cpu_count() or 1) if choice.name == EMBEDDED else several
     prices = choice.server.prices
     columns = (
         TextColumn("{task.description}"),
@@ -85,11 +98,14 @@ def compile(
         def told(tally: Any) -> None:
             bar.update(task, asked=tally.text(prices))
 
+        def why(line: str) -> None:
+            if explain_rebuild:
+                errors.print(Text(line))
+
         summary = compile_corpus(
-            videos, out, order, jobs=jobs, say=say, progress=progress, told=told
-        )
-    for line in summary.why if explain_rebuild else ():
-        errors.print(Text(line))
+            videos, out, order, jobs=jobs, limits=Limits(patience, int(memory * 1e9), retry),
+            say=say, progress=progress, told=told, why=why,
+        )  # fmt: skip
     if stats:
         show_stats(summary.seconds, summary.counts)
     if summary.tally.calls and (stats or not choice.name.startswith(EMBEDDED)):

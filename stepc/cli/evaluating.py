@@ -72,10 +72,10 @@ def _asking(
 
 def _evaluate(name: str, asking: dict[str, Any], choice: Any) -> None:
     """Ask, grade, write and print."""
-    from stepc.compile import write_whole
     from stepc.eval.readers import BENCHMARKS
     from stepc.eval.run import Settings, evaluate
     from stepc.eval.tables import summary, text
+    from stepc.link import write_whole
     from stepc.model.load import Choice, load
     from stepc.model.server import Server
     from stepc.store import Store

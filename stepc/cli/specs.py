@@ -49,7 +49,7 @@ def fmt(
     check: Annotated[bool, typer.Option("--check", help="Change nothing; 1 if one would.")] = False,
 ) -> None:
     """Write specs in their canonical layout; tokens and comments survive."""
-    from stepc.compile import write_whole
+    from stepc.link import write_whole
     from stepc.spec.format import format_spec
 
     found: list[Diagnostic] = []

@@ -12,6 +12,7 @@ from stepc.model.ask import Asker, Backend, Together
 from stepc.model.prompts import TemplateError, Templates
 from stepc.model.replay import Recorded, Replay, Stored
 from stepc.model.server import Server, ServerModel, address
+from stepc.model.shared import Shared
 from stepc.model.transformers import (
     EMBEDDED,
     TOGETHER,
@@ -47,12 +48,17 @@ class Choice:
 
 
 def load(
-    choice: Choice | str, pictures: Pictures, *, seed: int = 0, store: Store | None = None
+    choice: Choice | str,
+    pictures: Pictures,
+    *,
+    seed: int = 0,
+    store: Store | None = None,
+    shared: Shared | None = None,
 ) -> Asker:
     """The chosen model, ready to be asked. Raises StepcError (M002-M005, M007, U001, B014).
 
     With a store what it was asked before is not asked again, and it is loaded when it is first
-    asked something new.
+    asked something new. What is `shared` is loaded once for all askers that share it.
     """
     if isinstance(choice, str):
         choice = Choice(choice)
@@ -71,6 +77,9 @@ def load(
         raise fail("U001", "nothing is recorded that could be redacted", Place("--redact"), help)
 
     def make() -> Backend:
+        return alone() if shared is None else shared.over(alone)
+
+    def alone() -> Backend:
         backend: Backend
         if choice.name.startswith("replay:"):
             return Replay(Path(choice.name.removeprefix("replay:")))

@@ -11,6 +11,7 @@ import base64
 import email.utils
 import os
 import random
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -109,6 +110,8 @@ class ServerModel:
     together: Together = TOGETHER
     spent: Tally = field(default_factory=Tally)
     """Requests, whatever came of them, and tokens; what the budget is about."""
+    parallel: bool = True
+    """Whether several threads may ask at one time. Together they make no more calls at once than one."""
 
     def __post_init__(self) -> None:
         import openai
@@ -117,6 +120,10 @@ class ServerModel:
         self.key = _key()
         self.openai = openai
         self.identity = f"openai:{self.model}"
+        self.lock = threading.Lock()
+        self.slots = threading.Semaphore(self.server.at_once)
+        self.asking = 0
+        """Threads that ask."""
         self.over: StepcError | None = None
         """What ended the asking."""
         self.form = 0
@@ -138,8 +145,15 @@ class ServerModel:
         Raises StepcError: M008 where the server cannot be asked, M009 where the budget is spent,
         M010 where it refuses a request for good; of what came before `done` was told.
         """
-        self.over = None
-        asyncio.run(self._all(iter(prompts), pictures, done))
+        with self.lock:
+            if not self.asking:
+                self.over = None
+            self.asking += 1
+        try:
+            asyncio.run(self._all(iter(prompts), pictures, done))
+        finally:
+            with self.lock:
+                self.asking -= 1
 
     async def _all(
         self, prompts: Iterator[Prompt], pictures: Pictures, done: Callable[[Done], None]
@@ -157,9 +171,14 @@ class ServerModel:
 
         async def work() -> None:
             for prompt in prompts:
-                if self.over is not None:
-                    raise self.over
-                done(await self._one(client, prompt, pictures))
+                while not self.slots.acquire(blocking=False):  # other threads have them all
+                    await asyncio.sleep(0.01)
+                try:
+                    if self.over is not None:
+                        raise self.over
+                    done(await self._one(client, prompt, pictures))
+                finally:
+                    self.slots.release()
 
         async with client:
             tasks = [asyncio.create_task(work()) for _ in range(self.server.at_once)]
@@ -267,7 +286,8 @@ class ServerModel:
                 help = "is its address right (--base-url), and the model's name one it knows?"
                 self.over = fail("M008", message, Place(self.identity), help)
                 raise self.over from None
-            self.spent.retries += 1
+            with self.lock:
+                self.spent.retries += 1
             call.retries += 1
             pause = self.server.wait * 2 ** (tried - 1) * (0.5 + random.random())
             await asyncio.sleep(max(wait or 0.0, min(pause, 60.0)))
@@ -294,14 +314,18 @@ class ServerModel:
         if not choices:  # a page of some proxy, or an error with status 200
             raise _Later(f"no reply in the answer: {brief(self._hidden(str(made)))}")
         used = getattr(made, "usage", None)
-        for spent in (self.spent, call):
-            spent.tokens_in += int(getattr(used, "prompt_tokens", 0) or 0)
-            spent.tokens_out += int(getattr(used, "completion_tokens", 0) or 0)
+        with self.lock:
+            for spent in (self.spent, call):
+                spent.tokens_in += int(getattr(used, "prompt_tokens", 0) or 0)
+                spent.tokens_out += int(getattr(used, "completion_tokens", 0) or 0)
         return [str(c.message.content or "") for c in choices]
 
     def _afford(self) -> None:
         """Count a request. Raises StepcError (M009) where the budget does not allow it."""
-        s, spent = self.server, self.spent
+        with self.lock:
+            self._counted(self.server, self.spent)
+
+    def _counted(self, s: Server, spent: Tally) -> None:
         over = ""
         if s.max_requests is not None and spent.calls >= s.max_requests:
             over = f"{spent.calls} requests"

@@ -17,9 +17,9 @@ from typing import Any, Literal
 import orjson
 
 from stepc import reward
-from stepc.compile import write_whole
 from stepc.dataset import Dataset, Sample
 from stepc.diagnostics import Place, fail, printable
+from stepc.link import write_whole
 from stepc.model.prompts import Templates
 
 Thought = Literal["apart", "block"]

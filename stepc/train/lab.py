@@ -18,16 +18,18 @@ from typing import Any
 
 import orjson
 
-from stepc.compile import Order, compile_corpus, end_with_parent, write_whole
+from stepc.compile import Order, compile_corpus
 from stepc.dataset import load_dataset
 from stepc.diagnostics import Diagnostic, Place, StepcError, fail, printable
 from stepc.eval.run import HOWS, Record, Settings, evaluate, read_records
 from stepc.ir.text import read
+from stepc.link import write_whole
 from stepc.model.load import Choice, load
 from stepc.model.replay import Cassette
 from stepc.model.server import Server
 from stepc.model.transformers import Local
 from stepc.train.loop import Recipe, train
+from stepc.workers import end_with_parent
 from stepc.world.films import make_films
 from stepc.world.questions import true_questions
 from stepc.world.score import KINDS, Score, compare

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import orjson
 
-from stepc.compile import Order, claim, compile_corpus, find_videos, write_whole
+from stepc.compile import Order, claim, compile_corpus, find_videos
 from stepc.dataset import load_dataset, told
 from stepc.diagnostics import Diagnostic, Place, fail, printable
 from stepc.eval.run import HOWS, Settings, evaluate
 from stepc.eval.tables import of_groups, sound
+from stepc.link import write_whole
 from stepc.model.load import Choice, load
 from stepc.model.replay import Cassette
 from stepc.train.loop import Recipe, train

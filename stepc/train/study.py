@@ -16,11 +16,11 @@ from typing import Any
 
 import orjson
 
-from stepc.compile import write_whole
 from stepc.dataset import read_samples
 from stepc.diagnostics import Diagnostic, fail
 from stepc.eval.run import HOWS
 from stepc.eval.tables import sentences
+from stepc.link import write_whole
 from stepc.model.transformers import EMBEDDED
 from stepc.pipeline import DEFAULT
 from stepc.reward import words

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from stepc.compile import write_whole
 from stepc.diagnostics import Place, fail, printable
 from stepc.ir.text import write as write_ir
+from stepc.link import write_whole
 from stepc.video import digest
 from stepc.world.render import write
 from stepc.world.scene import make_film

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stepc.compile import Order, Result, Summary, link_corpus, links_of, split_pipeline
+from stepc.compile import Compiler, Order, Summary, keep_unit, write_dataset
 from stepc.diagnostics import Place, fail, printable
 from stepc.ir import types as t
-from stepc.ir.text import read, write
+from stepc.ir.text import read
+from stepc.link import Made, Spool
 from stepc.pipeline import Tools, run
-from stepc.spec.read import read_spec
 from stepc.video import Pictures
 
 PASSES = "sample,compose,check"
@@ -28,26 +28,20 @@ def true_questions(
         help = "films and their graphs are made by `stepc world render`"
         raise fail("U001", "there is no true graph", Place(printable(str(films))), help)
     order = Order(PASSES, "", spec[0], spec[1], spec_folder=spec[2], seed=seed)
-    read_spec_ = read_spec(*spec)
-    passes, _ = split_pipeline(PASSES)
-    _, links = split_pipeline(links_of(read_spec_))
-    done = []
-    for path in graphs:
-        unit = read(path.read_text("utf-8"), path.name).unit
-        result = Result(path, unit.name, stsg=write(unit), identity="the true graph")
-        for step in run(passes, unit, Tools(Pictures(), spec=read_spec_, seed=seed)):
-            unit = step.unit
-        assert isinstance(unit, t.Qras)
-        result.unit = unit
-        done.append(result)
+    compiler = Compiler(order)
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "units").mkdir(exist_ok=True)
-        for result in done:
-            (out / "units" / f"{result.name}.stsg").write_text(result.stsg, "utf-8")
+        (out / "units").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         place = Place(printable(str(out)))
         raise fail("B014", f"cannot be written ({error.strerror})", place) from error
-    summary = Summary(compiled=len(done))
-    link_corpus(out, order, read_spec_, links, done, [], summary)
+    spool, summary = Spool(out), Summary(compiled=len(graphs))
+    for path in graphs:
+        unit = read(path.read_text("utf-8"), path.name).unit
+        for step in run(compiler.passes, unit, Tools(Pictures(), spec=compiler.spec, seed=seed)):
+            unit = step.unit
+        assert isinstance(unit, t.Qras)
+        made = Made.of(unit, "the true graph", order.spec_name, compiler.formats)
+        keep_unit(out, made)
+        spool.add(made)
+    write_dataset(out, order, compiler, spool, [], summary)
     return summary

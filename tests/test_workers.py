@@ -1,0 +1,274 @@
+"""Many videos at one time: what one does to its worker is told of it alone; a model asked by several."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from speaking import Speaker, said
+
+import stepc.compile
+from stepc import watch
+from stepc.compile import Begun, Order, compile_corpus
+from stepc.diagnostics import Diagnostic, Place, StepcError, fail
+from stepc.ir.types import Frame
+from stepc.link import Spool
+from stepc.model.ask import Done, Prompt
+from stepc.model.load import Choice
+from stepc.model.shared import Shared
+from stepc.pipeline import DEFAULT, LINK
+from stepc.spec.parse import builtin
+from stepc.video import Pictures
+from stepc.workers import Limits, Lost, Workers, ended, threads
+
+# --- processes ---------------------------------------------------------------------------
+
+
+def _nothing() -> None:
+    pass
+
+
+def _poison(path: Path) -> str:
+    """What harmful files do to a decoder, by their name."""
+    match path.name:
+        case "hangs":
+            time.sleep(600)
+        case "lives long":
+            for _ in range(12):
+                time.sleep(0.25)
+                watch.alive()
+        case "eats":
+            raise MemoryError if _eaten(4 << 30) is None else AssertionError
+        case "crashes":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        case "leaves":
+            os._exit(7)
+        case "fails":
+            raise OSError("no such device")
+    return path.name.upper()
+
+
+def _eaten(size: int) -> Any:
+    try:
+        return np.ones(size, np.uint8)
+    except MemoryError:
+        return None
+
+
+def test_what_a_file_does_to_its_worker_is_told_of_it_alone() -> None:
+    """A decoder that hangs, crashes or leaves; a long work that shows signs of life is no hanging."""
+    names = ["a", "hangs", "b", "crashes", "leaves", "lives long", "fails", "c"]
+    began = time.monotonic()
+    with ended(Workers(2, Limits(patience=2.0), _poison, _nothing, ())) as workers:
+        made = dict(workers.each(map(Path, names)))
+    assert time.monotonic() - began < 100
+    right = {p.name: m for p, m in made.items() if isinstance(m, str)}
+    assert right == {n: n.upper() for n in ("a", "b", "c", "lives long")}
+    told = {p.name: m.diagnostic for p, m in made.items() if isinstance(m, Lost)}
+    assert {n: d.code for n, d in told.items()} == {
+        "hangs": "B017", "crashes": "B013", "leaves": "B013", "fails": "B013"
+    }  # fmt: skip
+    assert told["hangs"].message == "nothing was heard of it for 2 s, in test_workers.py, _poison"
+    assert "SIGSEGV" in told["crashes"].message and "exit code 7" in told["leaves"].message
+    assert "no such device" in told["fails"].message
+
+
+def test_a_worker_has_so_much_memory_and_no_more() -> None:
+    with ended(Workers(1, Limits(memory=1 << 30), _starved, _nothing, ())) as workers:
+        assert dict(workers.each([Path("4294967296"), Path("1000")])) == {
+            Path("4294967296"): "too much", Path("1000"): "enough"
+        }  # fmt: skip
+    assert Limits(memory=5).bytes_each(3) == 5 and Limits().bytes_each(1) >= 1 << 31
+
+
+def _starved(path: Path) -> str:
+    return "too much" if _eaten(int(path.name)) is None else "enough"
+
+
+def test_few_paths_are_under_way_however_many_there_are() -> None:
+    taken: list[int] = []
+
+    def paths() -> Iterable[Path]:
+        for i in range(50):
+            taken.append(i)
+            yield Path(str(i))
+
+    with ended(Workers(2, Limits(), _poison, _nothing, ())) as workers:
+        for done, _ in enumerate(workers.each(paths())):
+            assert len(taken) <= done + 1 + 4
+    assert len(taken) == 50
+
+
+# --- videos that are given up ------------------------------------------------------------
+
+
+def _stuck(path: Path) -> Begun:
+    if path.stem == "film-1":
+        time.sleep(600)
+    stepc.compile._prepare(_ORDER)
+    return stepc.compile._look(path)
+
+
+_ORDER = Order("split-uniform,keyframes-uniform,parse,merge,bridge,sample,compose,check", LINK,
+               builtin("step"), "step.step")  # fmt: skip
+
+
+@pytest.fixture
+def three(tmp_path: Path, film: Path) -> Path:
+    """Three different files."""
+    folder = tmp_path / "films"
+    folder.mkdir()
+    for i in range(3):
+        (folder / f"film-{i}.mp4").write_bytes(film.read_bytes() + bytes([i]))
+    return folder
+
+
+def test_a_video_that_was_lost_is_left_alone_until_it_is_wanted(
+    three: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = replace(_ORDER, store=tmp_path / "store")
+
+    def compiled(**limits: Any) -> tuple[int, list[Diagnostic]]:
+        wrong: list[Diagnostic] = []
+        made = compile_corpus([three], tmp_path / "out", order, limits=Limits(**limits),
+                              say=wrong.append, progress=lambda *_: None)  # fmt: skip
+        return made.compiled, wrong
+
+    monkeypatch.setattr(stepc.compile, "_look", _stuck)
+    before, (hung,) = compiled(patience=3.0)
+    assert before == 2 and hung.code == "B017" and "film-1" in (hung.place or Place("")).file
+    began = time.monotonic()
+    before, (again,) = compiled(patience=3.0)
+    assert before == 2 and again.code == "B018" and hung.message in again.message
+    assert time.monotonic() - began < 20
+    monkeypatch.undo()
+    assert compiled(retry=True) == (3, [])
+    whole = (tmp_path / "out" / "qra.jsonl").read_bytes()
+    assert compiled()[0] == 2  # what was said of it is still believed
+    (three / "film-1.mp4").touch()  # another file, for all one knows
+    assert compiled() == (3, []) and (tmp_path / "out" / "qra.jsonl").read_bytes() == whole
+
+
+# --- threads -----------------------------------------------------------------------------
+
+
+def test_threads_have_one_task_each_and_hand_on_what_goes_wrong() -> None:
+    there, most = [0], [0]
+    lock = threading.Lock()
+
+    def work(n: int) -> int:
+        with lock:
+            there[0] += 1
+            most[0] = max(most[0], there[0])
+        time.sleep(0.01)
+        with lock:
+            there[0] -= 1
+        if n == 90:
+            raise ValueError("ninety")
+        return n * n
+
+    assert sorted(threads(range(30), [work] * 3)) == [n * n for n in range(30)]
+    assert most[0] == 3
+    with pytest.raises(ValueError, match="ninety"):
+        list(threads(range(80, 100), [work] * 3))
+
+
+def _prompt(video: str, text: str) -> Prompt:
+    return Prompt(f"{video}/{text}", "r", text, (Frame(video=video * 64, at=0),), 0.0, (1, 2))
+
+
+class _Slow(Speaker):
+    """A model that may not be asked by two, sees pictures, and is slow at first."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda p, seed: f"{p.text} {seed}")
+        self.batches: list[set[str]] = []
+        self.inside = False
+
+    def generate(
+        self, prompts: Iterable[Prompt], pictures: Pictures, done: Callable[[Done], None]
+    ) -> None:
+        assert not self.inside
+        self.inside = True
+        try:
+            every = list(prompts)
+            self.batches.append({p.key for p in every})
+            time.sleep(0.3 if len(self.batches) == 1 else 0)
+            for prompt in every:
+                done(Done(prompt, (str(pictures.at(prompt.frames[0])),) * 2))
+        finally:
+            self.inside = False
+
+
+class _Shown(Pictures):
+    """Pictures of one video."""
+
+    def __init__(self, video: str) -> None:
+        super().__init__()
+        self.video = video
+
+    def at(self, frame: Frame) -> Any:
+        assert frame.video == self.video * 64
+        if self.video == "d":
+            raise fail("B007", "is damaged")
+        return self.video
+
+
+def test_what_several_ask_at_the_same_time_is_one_batch() -> None:
+    """Each sees its own video's pictures; what is wrong with one is told to no other."""
+    shared, model, made = Shared(), _Slow(), list[Any]()
+    backends = [shared.over(lambda: made.append(model) or model) for _ in "abcd"]  # type: ignore[func-returns-value]
+    assert made == [model] and all(b is shared for b in backends)
+    assert shared.identity == "speaker@1"
+    told: dict[str, Any] = {}
+
+    def ask(video: str) -> None:
+        prompts = [_prompt(video, str(i)) for i in range(3)]
+        try:
+            told[video] = said(shared, prompts, _Shown(video))
+        except StepcError as error:
+            told[video] = error.diagnostics[0].code
+
+    first = threading.Thread(target=ask, args=("a",))
+    first.start()
+    time.sleep(0.1)  # the model is busy with it
+    rest = [threading.Thread(target=ask, args=(v,)) for v in "bcd"]
+    for thread in rest:
+        thread.start()
+    for thread in (first, *rest):
+        thread.join(20)
+    assert told == {"d": "B007", **{v: [[v, v]] * 3 for v in "abc"}}
+    assert {k[0] for k in model.batches[0]} == {"a"} and {k[0] for k in model.batches[1]} == {
+        *"bcd"
+    }
+
+
+def test_one_model_for_several_videos_gives_what_it_gives_one_by_one(
+    three: Path, tmp_path: Path
+) -> None:
+    """Threads over one model, with a cassette in its place: the same bytes."""
+    tape = tmp_path / "calls.jsonl"
+    order = replace(_ORDER, pipeline=DEFAULT, choice=Choice(record=tape))
+    alone = Choice(f"replay:{tape}")
+    for out, choice, jobs in (("rec", order.choice, 1), ("one", alone, 1), ("many", alone, 3)):
+        made = compile_corpus([three], tmp_path / out, replace(order, choice=choice), jobs=jobs,
+                              say=lambda d: None, progress=lambda *_: None)  # fmt: skip
+        assert made.compiled == 3
+    files = [p.relative_to(tmp_path / "one") for p in (tmp_path / "one").rglob("*") if p.is_file()]
+    assert len(files) >= 5
+    for file in files:
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "many" / file).read_bytes()
+
+
+def test_a_spool_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    with pytest.raises(StepcError) as error:
+        Spool(tmp_path / "nowhere")
+    assert error.value.diagnostics[0].code == "B014"
