@@ -2,43 +2,84 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
+from collections import deque
+from fractions import Fraction
 from itertools import pairwise
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from stepc.ir.types import Clip, Clips, Keyframe
-from stepc.pipeline import Pass, Tools
-from stepc.video import Picture, frames
+from stepc.ir.types import Clip, Clips, Frame, Keyframe
+from stepc.pipeline import Tools
+from stepc.scan import Scan
+from stepc.video import Look, Picture, shrink
 
 Features = NDArray[np.float32]
-LONGEST = 160
-"""Pixels of the longer side at which frames are looked at."""
+LONGEST = 128
+"""Pixels of the longer side at which frames are looked at: half of what cuts are found in, at most."""
+FEW = 6
+"""Of a clip with fewer frames that would be looked at, the first ones all are, so many."""
+LATE = 8
+"""Frames by which a clip's end may be known late."""
+HELD = 256 << 20
+"""Pixels of the frames of a clip that may be held at full size; larger ones are decoded again when chosen."""
 WORST, WORST_CHANGE = 0.15, 0.10
 """The share of frames that one quality criterion, one transition criterion, may drop."""
 
 
-@dataclass
 class _Seen:
-    """What is kept of one frame."""
+    """A frame that is looked at: small, and by reference at full size, so that none is decoded twice."""
 
-    at: int
-    grey: NDArray[np.float32]
-    edges: NDArray[np.uint8]
-    features: Features
-    dark: float
-    blur: float
-    uniform: float
-    change: float = 0.0
-    """Mean absolute difference to its neighbours, 0 to 1; one-sided at the ends of a clip."""
-    redrawn: float = 0.0
-    """Edge-change ratio to the frame before."""
+    def __init__(self, at: int, picture: Picture, look: Look | None) -> None:
+        self.at, self.picture, self.look = at, picture, look
+        grey = cv2.GaussianBlur(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), (3, 3), 0)
+        self.grey: NDArray[np.uint8] = grey.astype(np.uint8, copy=False)
+        threshold, _ = cv2.threshold(grey, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+        self.edges: NDArray[np.uint8] = cv2.Canny(grey, threshold / 2, threshold).astype(np.uint8)
+        bins = np.sort(np.bincount(grey.ravel() >> 1, minlength=128))[::-1]
+        self.uniform = float(bins[:6].sum() / grey.size)
+        blue, green, red, _ = cv2.mean(picture)
+        self.dark = (0.2126 * red + 0.7152 * green + 0.0722 * blue) / 255
+        self.blur = float(self.gradients()[0].mean())
+        self.change = 0.0
+        """Mean absolute difference to its neighbours, 0 to 1; one-sided at the ends of a clip."""
+        self.redrawn = 0.0
+        """Edge-change ratio to the frame before."""
+
+    def gradients(self) -> tuple[Features, Features]:
+        """Their magnitudes and angles."""
+        scaled = self.grey.astype(np.float32) / 255
+        dx = cv2.Sobel(scaled, cv2.CV_32F, 1, 0, ksize=3)
+        dy = cv2.Sobel(scaled, cv2.CV_32F, 0, 1, ksize=3)
+        magnitude, angle = cv2.cartToPolar(dx, dy, angleInDegrees=True)
+        return np.asarray(magnitude, np.float32), np.asarray(angle, np.float32)
+
+    def features(self) -> Features:
+        """2000 numbers: histograms of the whole frame and of its quarters, each of unit length."""
+        hsv = cv2.cvtColor(self.picture, cv2.COLOR_BGR2HSV)
+        magnitude, angle = self.gradients()
+        height, width = magnitude.shape
+        rows = slice(0, height // 2), slice(height // 2, None)
+        columns = slice(0, width // 2), slice(width // 2, None)
+        patches = [(slice(None), slice(None)), *((r, c) for r in rows for c in columns)]
+        parts: list[Features] = []
+        for patch in patches:
+            for channel, top in enumerate((180, 256, 256)):
+                colours = cv2.calcHist([hsv[patch]], [channel], None, [128], [0, top])
+                parts.append(np.asarray(colours, np.float32).ravel())
+            weight, turn = magnitude[patch].ravel(), angle[patch].ravel()
+            turns = np.minimum(turn / 45, 7).astype(np.int64)
+            parts.append(np.bincount(turns, weight, minlength=8).astype(np.float32))
+            steps = np.minimum(2 * weight, 7).astype(np.int64)
+            parts.append(np.bincount(steps, minlength=8).astype(np.float32))
+        return np.concatenate([p / max(float(np.linalg.norm(p)), 1e-9) for p in parts])
 
 
-class Keyframes(Pass[Clips, Clips]):
+class Keyframes(Scan):
     """Representative keyframes by clustering, after [42] (section 3.1, visual splitting).
 
     Frames that are dark, blurred, uniform or in a transition are dropped, at most a given share
@@ -54,8 +95,11 @@ class Keyframes(Pass[Clips, Clips]):
     """Seconds a keyframe stands for."""
     most: int = Field(6, ge=2)
     """The most keyframes a clip gets by its length."""
-    looked_at: int = Field(240, ge=2)
-    """The most frames of a clip that are clustered; of a longer clip, evenly spaced ones."""
+    looked_at: int = Field(48, ge=2)
+    """The most frames of a clip that are looked at; of a longer clip evenly spaced ones, at least
+    half as many."""
+    often: float = Field(6.0, gt=0)
+    """The most frames a second that are looked at."""
     dark: float = Field(0.075, ge=0)
     """Mean relative luminance at or below which a frame is dark."""
     blurred: float = Field(0.08, ge=0)
@@ -67,34 +111,12 @@ class Keyframes(Pass[Clips, Clips]):
     redrawn: float = Field(0.10, ge=0)
     """Edge-change ratio at or above which a frame is in a transition."""
 
-    def run(self, unit: Clips, tools: Tools) -> Clips:
-        """The unit with keyframes; clips without a single frame are left out."""
-        source = tools.pictures.source(unit.video.sha256)
-        rate = eval_rate(unit.video.rate)
-        made: list[Clip] = []
-        clips = list(unit.clips)
-        seen: list[_Seen] = []
-        number = 0
-        for at, picture in frames(source, LONGEST):
-            while clips and at >= clips[0].end:
-                made += self._chosen(clips.pop(0), seen, tools)
-                seen, number = [], 0
-            if not clips or at < clips[0].start:
-                continue
-            length = (clips[0].end - clips[0].start) / 1000 * rate
-            stride = max(1, int(np.ceil(length / self.looked_at)))
-            if number % stride == 0:
-                seen.append(_look(at, picture))
-            number += 1
-        if clips:
-            made += self._chosen(clips[0], seen, tools)
-        tools.counts.add("keyframes", sum(len(c.keyframes) for c in made))
-        return unit.evolve(clips=tuple(made))
+    def stage(self, unit: Clips, tools: Tools) -> _Chooser:
+        """The choice at work; clips without a single frame are left out."""
+        return _Chooser(self, unit, tools)
 
-    def _chosen(self, clip: Clip, seen: list[_Seen], tools: Tools) -> list[Clip]:
-        if not seen:
-            tools.counts.add("clips without a frame")
-            return []
+    def chosen(self, clip: Clip, seen: list[_Seen], tools: Tools) -> list[_Seen]:
+        """The keyframes of a clip, of the frames of it that were looked at."""
         _changes(seen)
         kept = self._good(seen)
         tools.counts.add("frames dropped", len(seen) - len(kept))
@@ -104,9 +126,7 @@ class Keyframes(Pass[Clips, Clips]):
         wanted = min(wanted, len(seen))
         if len(kept) < wanted:
             kept = seen
-        chosen = sorted(_cluster(kept, wanted))
-        keyframes = tuple(Keyframe(id=f"{clip.id}.k{i}", at=at) for i, at in enumerate(chosen))
-        return [Clip(id=clip.id, start=clip.start, end=clip.end, keyframes=keyframes)]
+        return sorted(_cluster(kept, wanted), key=lambda s: s.at)
 
     def _good(self, seen: list[_Seen]) -> list[_Seen]:
         """Frames that pass every criterion; each may drop only its share, the worst first."""
@@ -124,59 +144,75 @@ class Keyframes(Pass[Clips, Clips]):
         return [s for i, s in numbered if i not in dropped]
 
 
-def eval_rate(rate: str) -> float:
-    """Frames a second of a rate such as `30000/1001`."""
-    above, _, below = rate.partition("/")
-    return int(above) / int(below or 1)
+class _Chooser:
+    """Looks at frames as they go past, and chooses when a clip is finished."""
 
+    def __init__(self, by: Keyframes, unit: Clips, tools: Tools) -> None:
+        self.by, self.video, self.tools = by, unit.video.sha256, tools
+        self.first = max(1, round(float(Fraction(unit.video.rate)) / by.often))
+        self.late: deque[Look] = deque()
+        """Frames that may belong to the clip after the present one."""
+        self.made: list[Clip] = []
+        self._begin()
 
-def _look(at: int, picture: Picture) -> _Seen:
-    grey = cv2.GaussianBlur(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), (3, 3), 0)
-    luminance = picture.reshape(-1, 3).mean(0) @ (0.2126, 0.7152, 0.0722) / 255
-    scaled = grey.astype(np.float32) / 255
-    dx = cv2.Sobel(scaled, cv2.CV_32F, 1, 0, ksize=3)
-    dy = cv2.Sobel(scaled, cv2.CV_32F, 0, 1, ksize=3)
-    magnitude, angle = cv2.cartToPolar(dx, dy, angleInDegrees=True)
-    bins = np.sort(np.bincount(grey.ravel() >> 1, minlength=128))[::-1]
-    threshold, _ = cv2.threshold(grey, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
-    hsv = cv2.cvtColor(picture, cv2.COLOR_RGB2HSV)
-    return _Seen(
-        at=at,
-        grey=scaled,
-        edges=cv2.Canny(grey, threshold / 2, threshold).astype(np.uint8),
-        features=_features(hsv, magnitude, angle),
-        dark=float(luminance),
-        blur=float(magnitude.mean()),
-        uniform=float(bins[:6].sum() / grey.size),
-    )
+    def _begin(self) -> None:
+        self.seen: list[_Seen] = []
+        self.early: list[_Seen] = []
+        """Of the first frames those between: a clip may have no more."""
+        self.number, self.stride = 0, self.first
 
+    def see(self, look: Look, clips: list[Clip]) -> list[Clip]:
+        """Clips that are finished get their keyframes."""
+        self.late.append(look)
+        for clip in clips:
+            self._finish(clip)
+        while len(self.late) > LATE:
+            self._look(self.late.popleft())
+        return []
 
-def _features(hsv: Picture, magnitude: NDArray, angle: NDArray) -> Features:  # type: ignore[type-arg]
-    """2000 numbers: histograms of the whole frame and of its quarters, each of unit length."""
-    height, width = hsv.shape[:2]
-    rows, columns = (
-        (slice(0, height // 2), slice(height // 2, None)),
-        (
-            slice(0, width // 2),
-            slice(width // 2, None),
-        ),
-    )
-    patches = [(slice(None), slice(None)), *((r, c) for r in rows for c in columns)]
-    parts: list[Features] = []
-    for patch in patches:
-        for channel, top in enumerate((180, 256, 256)):
-            values = hsv[patch][..., channel].ravel()
-            parts.append(np.histogram(values, 128, (0, top))[0].astype(np.float32))
-        weight = magnitude[patch].ravel()
-        turn = angle[patch].ravel()
-        parts.append(np.histogram(turn, 8, (0, 360), weights=weight)[0].astype(np.float32))
-        parts.append(np.histogram(weight, 8, (0, 4))[0].astype(np.float32))
-    return np.concatenate([p / max(float(np.linalg.norm(p)), 1e-9) for p in parts])
+    def end(self, unit: Clips, clips: list[Clip]) -> tuple[Clips, list[Clip]]:
+        """The unit with all keyframes."""
+        for clip in clips:
+            self._finish(clip)
+        self.tools.counts.add("keyframes", sum(len(c.keyframes) for c in self.made))
+        return unit.evolve(clips=tuple(self.made)), []
+
+    def _look(self, look: Look) -> None:
+        """Every so many frames, twice as many when there are too many, and so on."""
+        regular = self.number % self.stride == 0
+        if regular or self.number < FEW:
+            large = look.frame.width * look.frame.height * self.by.looked_at > HELD
+            seen = _Seen(look.at, shrink(look.small, LONGEST), None if large else look)
+            (self.seen if regular else self.early).append(seen)
+            if len(self.seen) > self.by.looked_at:
+                self.seen, self.stride = self.seen[::2], 2 * self.stride
+        self.number += 1
+
+    def _finish(self, clip: Clip) -> None:
+        while self.late and self.late[0].at < clip.end:
+            self._look(self.late.popleft())
+        short = len(self.seen) < FEW
+        seen = sorted(self.seen + self.early, key=lambda s: s.at) if short else self.seen
+        seen = [s for s in seen if s.at >= clip.start]
+        self._begin()
+        if not seen:
+            self.tools.counts.add("clips without a frame")
+            return
+        keyframes = []
+        for i, s in enumerate(self.by.chosen(clip, seen, self.tools)):
+            keyframes.append(Keyframe(id=f"{clip.id}.k{i}", at=s.at))
+            if s.look is not None and self.tools.pictures.room:
+                self.tools.pictures.keep_at(Frame(video=self.video, at=s.at), s.look.picture())
+        self.made.append(
+            Clip(id=clip.id, start=clip.start, end=clip.end, keyframes=tuple(keyframes))
+        )
 
 
 def _changes(seen: list[_Seen]) -> None:
     """Fill `change` and `redrawn`; the ends of a clip compare with their one neighbour."""
-    differences = [float(np.abs(a.grey - b.grey).mean()) for a, b in pairwise(seen)]
+    differences = [
+        cv2.norm(a.grey, b.grey, cv2.NORM_L1) / a.grey.size / 255 for a, b in pairwise(seen)
+    ]
     kernel = np.ones((5, 5), np.uint8)
     for i, s in enumerate(seen):
         near = differences[max(0, i - 1) : i + 1]
@@ -191,13 +227,15 @@ def _edge_change(before: NDArray[np.uint8], after: NDArray[np.uint8], kernel: Pi
     return float(max(out, into))
 
 
-def _cluster(seen: list[_Seen], wanted: int) -> list[int]:
-    """Times of `wanted` frames: the stillest of each cluster of a k-means on the features."""
+def _cluster(seen: list[_Seen], wanted: int) -> list[_Seen]:
+    """So many frames: the stillest of each cluster of a k-means on the features."""
     from sklearn.cluster import KMeans
 
-    features = np.stack([s.features for s in seen])
-    means = KMeans(min(wanted, len(np.unique(features, axis=0))), n_init=4, random_state=0)
-    labels = means.fit_predict(features)
+    features = np.stack([s.features() for s in seen])
+    different = len({row.tobytes() for row in features})
+    means = KMeans(min(wanted, different), n_init=4, random_state=0)
+    with _alone().limit(limits=1):
+        labels = means.fit_predict(features)
     chosen: list[_Seen] = []
     for label in range(labels.max() + 1):
         chosen.append(_stillest([s for s, at in zip(seen, labels, strict=True) if at == label]))
@@ -207,7 +245,15 @@ def _cluster(seen: list[_Seen], wanted: int) -> list[int]:
             key=lambda s: min(abs(s.at - c.at) for c in chosen),
         )
         chosen.append(gap)
-    return [s.at for s in chosen]
+    return chosen
+
+
+@functools.cache
+def _alone() -> Any:
+    """Threads of numeric libraries wait for each other longer than so little work takes."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def _stillest(cluster: list[_Seen]) -> _Seen:

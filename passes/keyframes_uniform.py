@@ -6,7 +6,7 @@ from pydantic import Field
 
 from stepc.ir.types import Clip, Clips, Keyframe
 from stepc.pipeline import Pass, Tools
-from stepc.video import frames
+from stepc.video import looks
 
 
 class KeyframesUniform(Pass[Clips, Clips]):
@@ -21,7 +21,7 @@ class KeyframesUniform(Pass[Clips, Clips]):
         times: dict[str, list[int]] = {clip.id: [] for clip in unit.clips}
         clips = iter(unit.clips)
         clip = next(clips, None)
-        for at, _ in frames(source, 16):
+        for at in (look.at for look in looks(source)):
             while clip is not None and at >= clip.end:
                 clip = next(clips, None)
             if clip is not None and at >= clip.start:

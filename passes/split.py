@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from array import array
 from typing import Any, Literal
 
 from pydantic import Field
 
 from stepc.ir.types import Clip, Clips
-from stepc.pipeline import Pass, Tools
-from stepc.video import Source, frames
+from stepc.pipeline import Tools
+from stepc.scan import Scan
+from stepc.video import Look
 
 
-class Split(Pass[Clips, Clips]):
+class Split(Scan):
     """Visual splitting (section 3.1): a clip between every two scene cuts.
 
     The detectors are PySceneDetect's with their defaults; frames are numbered in order of
@@ -26,34 +27,13 @@ class Split(Pass[Clips, Clips]):
     min_scene_len: int = Field(15, ge=1)
     """The fewest frames of a clip."""
 
-    def run(self, unit: Clips, tools: Tools) -> Clips:
-        """The unit with its clips; keyframes it had are dropped."""
-        source = tools.pictures.source(unit.video.sha256)
-        cuts, end = self._cuts(source)
-        end = max(end + 1, unit.video.duration)
-        edges = [0, *cuts, end]
-        spans = list(pairwise(edges))
-        tools.counts.add("clips", len(spans))
-        clips = tuple(Clip(id=f"c{i}", start=a, end=b) for i, (a, b) in enumerate(spans))
-        return unit.evolve(clips=clips, video=unit.video.model_copy(update={"duration": end}))
+    def soon(self) -> bool:
+        """The adaptive detector says so two frames later; others may look far ahead."""
+        return self.detector == "adaptive"
 
-    def _cuts(self, source: Source) -> tuple[list[int], int]:
-        """Times of the first frame of every clip but the first, and of the last frame."""
-        from scenedetect import FrameTimecode
-
-        detector = self._detector()
-        width = source.video.width
-        longest = round(max(source.video.height / width, 1) * 256) if width > 256 else None
-        times: list[int] = []
-        cuts: list[int] = []
-        for number, (at, picture) in enumerate(frames(source, longest)):
-            times.append(at)
-            bgr = picture[:, :, ::-1].copy()
-            found = detector.process_frame(FrameTimecode(number, 25.0), bgr)
-            cuts += [c.frame_num for c in found]
-        found = detector.post_process(FrameTimecode(len(times) - 1, 25.0))
-        cuts += [c.frame_num for c in found]
-        return sorted({times[c] for c in cuts if 0 < c < len(times)}), times[-1]
+    def stage(self, unit: Clips, tools: Tools) -> _Cuts:
+        """The detector at work; clips and keyframes that there were are dropped."""
+        return _Cuts(self._detector(), tools)
 
     def _detector(self) -> Any:
         from scenedetect import (
@@ -72,3 +52,42 @@ class Split(Pass[Clips, Clips]):
         kind, name = kinds[self.detector]
         more = {} if self.threshold is None else {name: self.threshold}
         return kind(min_scene_len=self.min_scene_len, **more)
+
+
+class _Cuts:
+    """Finds a clip's end when frames have gone past it."""
+
+    def __init__(self, detector: Any, tools: Tools) -> None:
+        self.detector, self.tools = detector, tools
+        self.times = array("q")
+        self.made: list[Clip] = []
+
+    def see(self, look: Look, clips: list[Clip]) -> list[Clip]:
+        """The clips that a cut ends which is seen now."""
+        from scenedetect import FrameTimecode
+
+        number = FrameTimecode(len(self.times), 25.0)
+        self.times.append(look.at)
+        return self._cut(self.detector.process_frame(number, look.small))
+
+    def end(self, unit: Clips, clips: list[Clip]) -> tuple[Clips, list[Clip]]:
+        """The unit with its clips, the last ones now finished."""
+        from scenedetect import FrameTimecode
+
+        last = self._cut(self.detector.post_process(FrameTimecode(len(self.times) - 1, 25.0)))
+        end = max(self.times[-1] + 1, unit.video.duration)
+        last.append(self._clip(end))
+        self.tools.counts.add("clips", len(self.made))
+        video = unit.video.model_copy(update={"duration": end})
+        return unit.evolve(clips=tuple(self.made), video=video), last
+
+    def _cut(self, found: list[Any]) -> list[Clip]:
+        times = (self.times[cut.frame_num] for cut in found if 0 < cut.frame_num < len(self.times))
+        return [self._clip(at) for at in sorted({*times}) if at > self._start()]
+
+    def _start(self) -> int:
+        return self.made[-1].end if self.made else 0
+
+    def _clip(self, end: int) -> Clip:
+        self.made.append(Clip(id=f"c{len(self.made)}", start=self._start(), end=end))
+        return self.made[-1]

@@ -42,7 +42,7 @@ from stepc.pipeline import (
 from stepc.spec.read import read_spec
 from stepc.spec.types import Spec
 from stepc.store import Entry, Store, name_of
-from stepc.video import Pictures, Source, probe
+from stepc.video import Picture, Pictures, Source, probe
 from stepc.workers import Limits, Lost, Workers, ended, threads
 
 EXTENSIONS = frozenset(
@@ -68,6 +68,8 @@ EXTENSIONS = frozenset(
 """What is taken for a video in a folder; a file named by itself is always tried."""
 
 
+SENT = 64 << 20
+"""Bytes of a video's pictures that are handed on with it."""
 STOPS = ("M002", "M003", "M004", "M005", "M007", "M008", "M009")
 """What is wrong with the model for every video: it cannot be loaded, no server, no budget left."""
 
@@ -200,10 +202,13 @@ def split_pipeline(text: str) -> tuple[list[Pass[Any, Any]], list[LinkPass]]:
 class Begun:
     """What was made of a video before a model is asked."""
 
+    source: Source | None = None
     unit: bytes = b""
     """JSON of the unit."""
     done: list[tuple[str, dict[str, int], float, bool, str]] = field(default_factory=list)
     """Of each pass: name, counts, seconds, whether it was found, why it ran."""
+    pictures: dict[t.Frame, Picture] = field(default_factory=dict)
+    """Keyframes, as far as they are not too many: they need not be decoded again."""
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
@@ -269,46 +274,44 @@ class Compiler:
         if self._asker is not None and isinstance(self._asker.backend, Replay):
             self._asker.backend.close()
 
-    def start(self, path: Path) -> t.Clips:
+    def start(self, path: Path, source: Source | None = None) -> t.Clips:
         """The unit of a video before any pass. Raises StepcError (B001-B006)."""
-        source = self._probed(path)
+        known = self.probed(path)
+        source = source or known or probe(path)
+        if self.store is not None and known is None:
+            self.store.keep(self._probe(path), "probe", b"", source.facts())
         self.pictures.add(source)
         try:
             return t.Clips(name=unit_name(path), video=source.video)
         except ValidationError as error:
             raise fail("B002", str(error), Place(printable(str(path)))) from error
 
-    def _probed(self, path: Path) -> Source:
-        """The facts of a file; known from before where size and time of change are the same."""
-        if self.store is None or not path.is_file():
-            return probe(path)
-        about = path.stat()
-        name = name_of("probe", os.fsencode(path.resolve()).hex(), about.st_size, about.st_mtime_ns)
-        entry = self.store.find(name)
-        if entry is not None:
-            return Source.from_facts(path, entry.facts)
-        source = probe(path)
-        self.store.keep(name, "probe", b"", source.facts())
-        return source
+    def probed(self, path: Path) -> Source | None:
+        """The facts of a file that are known from before, where size and time of change are the same."""
+        entry = self.store.find(self._probe(path)) if self.store is not None else None
+        return Source.from_facts(path, entry.facts) if entry is not None else None
+
+    def _probe(self, path: Path) -> bytes:
+        """The name of what is known of a file."""
+        return name_of("probe", *_file(path))
 
     def known(self, path: Path, retry: bool = False) -> Result | None:
         """What is stored of a video, where that is all, or that it was lost before; else None."""
         if self.memo is None or self.store is None:
             return None
-        lost = None if retry else self.store.find(self._lost(path))
-        if lost is not None:
+        source = self.probed(path)
+        chain = []
+        if source is not None:
+            unit = t.Clips(name=unit_name(path), video=source.video)
+            chain = self.memo.chain(self.passes, hash_of(unit))
+        if len(chain) < len(self.passes):
+            lost = None if retry else self.store.find(self._lost(path))
+            if lost is None:
+                return None
             message = f"was given up before: {lost.facts['message']}"
             help = "--retry tries it again"
             wrong = Diagnostic("B018", message, Place(printable(str(path))), help)
             return Result(path, unit_name(path), diagnostics=(wrong,))
-        try:
-            chain = self.memo.chain(self.passes, hash_of(self.start(path)))
-        except StepcError:
-            return None
-        finally:
-            self.pictures.sources.clear()
-        if len(chain) < len(self.passes):
-            return None
         made = self._made(chain[-1].hash, None, chain[-1])
         if made is None:
             return None
@@ -323,15 +326,13 @@ class Compiler:
     def lost(self, path: Path, lost: Lost) -> Result:
         """A video whose worker ended. It is left alone from then on."""
         wrong = lost.diagnostic
-        if self.store is not None and path.is_file():
+        if self.store is not None:
             self.store.keep(self._lost(path), "lost", b"", {"message": wrong.message})
         return Result(path, unit_name(path), diagnostics=(wrong,))
 
     def _lost(self, path: Path) -> bytes:
         """The name of the note that a file was lost."""
-        about = path.stat() if path.is_file() else None
-        size, changed = (about.st_size, about.st_mtime_ns) if about else (0, 0)
-        return name_of("lost", os.fsencode(path.resolve()).hex(), size, changed, code())
+        return name_of("lost", *_file(path), code())
 
     def _made(self, content: bytes, unit: t.Qras | None, entry: Entry | None = None) -> Made | None:
         """What is linked of a unit whose JSON has this hash: stored, or made of it."""
@@ -376,12 +377,14 @@ class Compiler:
                     (done.name, dict(done.counts), done.seconds, done.found, done.why)
                 )
             begun.unit = unit.to_json()
+            begun.source = self.pictures.source(unit.video.sha256)
+            begun.pictures = self.pictures.kept(unit.video.sha256, SENT)
         except StepcError as error:
             begun.diagnostics = error.in_file(printable(str(path))).diagnostics
         except NO_MEMORY as error:
             begun.diagnostics = _memory(path, error)
         finally:
-            self.pictures.sources.clear()
+            self.pictures.clear()
         return begun
 
     def go_on(self, begun: tuple[Path, Begun | Lost]) -> Result:
@@ -396,7 +399,7 @@ class Compiler:
             result.diagnostics = begun.diagnostics
             return result
         try:
-            unit: t.Unit = self.start(path)
+            unit: t.Unit = self.start(path, begun.source if begun else None)
             tools = self.tools()
             asker = self.asker()
             asker.tally, asker.told = result.tally, self.told
@@ -406,6 +409,8 @@ class Compiler:
                 passes = passes[1:]
             if begun is not None:
                 unit = t.from_json(begun.unit)
+                for frame, picture in begun.pictures.items():
+                    self.pictures.keep_at(frame, picture)
             last: Done | None = None
             for done in run(
                 passes, unit, tools, verify_each=self.order.verify_each, memo=self.memo,
@@ -422,7 +427,7 @@ class Compiler:
         except NO_MEMORY as error:
             result.diagnostics = _memory(path, error)
         finally:
-            self.pictures.sources.clear()
+            self.pictures.clear()
         return result
 
     def _note(
@@ -440,6 +445,15 @@ class Compiler:
         if why:
             result.why.append(f"{result.name}: {key} {why}")
         watch.alive()
+
+
+def _file(path: Path) -> tuple[str, int, int]:
+    """What a file is told by without reading it: its path, size and time of change."""
+    try:
+        about = path.stat()
+    except OSError:
+        return os.fsencode(path).hex(), 0, 0
+    return os.fsencode(path.resolve()).hex(), about.st_size, about.st_mtime_ns
 
 
 NO_MEMORY = (MemoryError, cv2.error)
@@ -468,7 +482,7 @@ def results(
             left.append(path)
         else:
             yield known
-    if order.choice.record is not None or len(left) <= 1:
+    if order.choice.record is not None or len(videos) <= 1:
         yield from map(compiler.compile, left)
         return
     if order.choice.name == EMBEDDED and jobs > 1:

@@ -14,8 +14,8 @@ import inspect
 import pkgutil
 import random
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args
 
@@ -130,6 +130,16 @@ class Pass(Options, Generic[In, Out]):
 
     def run(self, unit: In, tools: Tools) -> Out:
         """The unit at the next level."""
+        raise NotImplementedError
+
+    def joins(self, following: Pass[Any, Any]) -> bool:
+        """Whether the pass after this one may run along with it."""
+        return False
+
+    def run_joined(
+        self, following: Sequence[Any], unit: Any, tools: Sequence[Tools]
+    ) -> list[tuple[Any, float]]:
+        """The unit after this pass and after each of those that follow, and the seconds of each."""
         raise NotImplementedError
 
 
@@ -416,19 +426,37 @@ def run(
                 yield Done(p.name, load, 0.0, Statistics(entry.facts["counts"]), found=True)
                 content, place = entry.hash, place + 1
             continue
-        began, p = clock(), passes[place]
-        why = memo.why(p, first + place, unit, content) if memo else ""
-        tools.counts, tools.uses = Statistics(), p.uses
-        unit = p.run(unit, tools)
-        if verify_each:
-            after = f"after {', '.join(before)}" if before else "first"
-            _verified(unit, f"the output of `{p.name}` ({after})")
-        before.append(p.name)
-        done = Done(p.name, functools.partial(_same, unit), clock() - began, tools.counts, why)
-        if memo:
-            content = memo.keep(p, content, unit, done).hash
-        place += 1
-        yield done
+        joined = [passes[place]]
+        while passes[place + len(joined) :] and joined[-1].joins(passes[place + len(joined)]):
+            joined.append(passes[place + len(joined)])
+        for p, made, seconds, counts in _made(joined, unit, tools, clock):
+            why = memo.why(p, first + place, unit, content) if memo else ""
+            unit = made
+            if verify_each:
+                after = f"after {', '.join(before)}" if before else "first"
+                _verified(unit, f"the output of `{p.name}` ({after})")
+            before.append(p.name)
+            done = Done(p.name, functools.partial(_same, unit), seconds, counts, why)
+            if memo:
+                content = memo.keep(p, content, unit, done).hash
+            place += 1
+            yield done
+
+
+def _made(
+    joined: list[Pass[Any, Any]], unit: Unit, tools: Tools, clock: Callable[[], float]
+) -> Iterator[tuple[Pass[Any, Any], Unit, float, Statistics]]:
+    """What passes that run at one time make, each with its seconds and counts."""
+    if len(joined) > 1:
+        own = [replace(tools, counts=Statistics(), uses=p.uses) for p in joined]
+        many = joined[0].run_joined(joined[1:], unit, own)
+        for p, with_, (made, seconds) in zip(joined, own, many, strict=True):
+            yield p, made, seconds, with_.counts
+        return
+    (p,), began = joined, clock()
+    tools.counts, tools.uses = Statistics(), p.uses
+    made = p.run(unit, tools)
+    yield p, made, clock() - began, tools.counts
 
 
 def _same(unit: Unit) -> Unit:

@@ -7,6 +7,7 @@ never held all at once.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -185,9 +186,53 @@ def _picture(frame: av.VideoFrame, aspect: Fraction, longest: int | None) -> Pic
     return picture
 
 
-def frames(source: Source, longest: int | None = None) -> Iterator[tuple[int, Picture]]:
-    """Time and picture of every frame in order; those that are damaged, or whose
-    time does not advance, are left out.
+@dataclass(frozen=True)
+class Look:
+    """A decoded frame: its time, and pictures of it when they are wanted."""
+
+    at: int
+    frame: av.VideoFrame
+    aspect: Fraction
+
+    def picture(self, longest: int | None = None) -> Picture:
+        """The frame as displayed, RGB, its longer side at most `longest`."""
+        return _picture(self.frame, self.aspect, longest)
+
+    @functools.cached_property
+    def small(self) -> Picture:
+        """The frame as displayed, BGR, at most `SMALL` pixels wide: as PySceneDetect looks at it, and fast.
+
+        The planes of the usual kind of frame are made small before they are made a picture. Colours
+        are those of BT.601 whatever the frame's are, as OpenCV reads them.
+        """
+        frame = self.frame
+        height, width = _shape(frame, self.aspect)
+        longest = round(max(height / width, 1) * SMALL) if width > SMALL else max(height, width)
+        if frame.format.name != "yuv420p" or frame.color_range == _FULL:
+            return np.ascontiguousarray(self.picture(longest)[:, :, ::-1])
+        scale = min(1.0, longest / max(height, width))
+        stored = (frame.height, round(frame.width * self.aspect))
+        size = [max(2, round(side * scale / 2) * 2) for side in stored]
+        planes = []
+        for plane, half in zip(frame.planes, (1, 2, 2), strict=True):
+            there = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)  # type: ignore[call-overload]
+            there = there[: plane.height, : plane.width]
+            wanted = (size[1] // half, size[0] // half)
+            planes.append(cv2.resize(there, wanted, interpolation=cv2.INTER_LINEAR).reshape(-1))
+        whole = np.concatenate(planes).reshape(size[0] * 3 // 2, size[1])
+        small: Picture = np.asarray(cv2.cvtColor(whole, cv2.COLOR_YUV2BGR_I420), np.uint8)
+        turns = round(frame.rotation / 90) % 4
+        return np.rot90(small, turns).copy() if turns else small
+
+
+SMALL = 256
+"""PySceneDetect's width of frames."""
+_FULL = 2
+"""A frame's colour range that uses all values."""
+
+
+def looks(source: Source) -> Iterator[Look]:
+    """Every frame in order; those that are damaged, or whose time does not advance, are left out.
 
     Raises StepcError (B007) where the file is damaged.
     """
@@ -201,7 +246,7 @@ def frames(source: Source, longest: int | None = None) -> Iterator[tuple[int, Pi
             stamp = frame.pts
             at = round(i * step * 1000) if stamp is None else _millis(source, stamp)
             if at > last:
-                yield at, _picture(frame, source.aspect, longest)
+                yield Look(at, frame, source.aspect)
                 last = at
     except (FFmpegError, OSError, EOFError) as error:
         if isinstance(error, MemoryError):
@@ -212,6 +257,12 @@ def frames(source: Source, longest: int | None = None) -> Iterator[tuple[int, Pi
             _place(source.path),
             "copy it again, or cut off the damaged end",
         ) from error
+
+
+def frames(source: Source, longest: int | None = None) -> Iterator[tuple[int, Picture]]:
+    """Time and picture of every frame in order, as `looks` finds them."""
+    for look in looks(source):
+        yield look.at, look.picture(longest)
 
 
 def _millis(source: Source, stamp: int) -> int:
@@ -231,6 +282,11 @@ class Pictures:
         """Make `source` known."""
         self.sources[source.video.sha256] = source
 
+    def clear(self) -> None:
+        """Forget all sources and pictures."""
+        self.sources.clear()
+        self._kept.clear()
+
     def source(self, sha256: str) -> Source:
         """The file of a video. Raises StepcError (B008) if it is not at hand."""
         if sha256 not in self.sources:
@@ -244,10 +300,28 @@ class Pictures:
     def at(self, frame: Frame) -> Picture:
         """The picture of a keyframe, full size. Raises StepcError (B007, B008)."""
         if frame not in self._kept:
-            while len(self._kept) >= self.keep:
-                self._kept.pop(next(iter(self._kept)))
-            self._kept[frame] = self._find(self.source(frame.video), frame.at)
+            self.keep_at(frame, self._find(self.source(frame.video), frame.at))
         return self._kept[frame]
+
+    @property
+    def room(self) -> bool:
+        """Whether another picture can be kept and none has to go."""
+        return len(self._kept) < self.keep
+
+    def keep_at(self, frame: Frame, picture: Picture) -> None:
+        """Keep a picture that will be wanted."""
+        while len(self._kept) >= self.keep:
+            self._kept.pop(next(iter(self._kept)))
+        self._kept[frame] = picture
+
+    def kept(self, video: str, most: int) -> dict[Frame, Picture]:
+        """Pictures of a video that are kept, of so many bytes together."""
+        made: dict[Frame, Picture] = {}
+        for frame, picture in self._kept.items():
+            most -= picture.nbytes
+            if frame.video == video and most >= 0:
+                made[frame] = picture
+        return made
 
     def _find(self, source: Source, at: int) -> Picture:
         stamp = source.first + int(at / 1000 / source.base)

@@ -123,14 +123,30 @@ class Workers(Generic[T]):
         """What came of each path, as it is ready; those of two paths a worker are under way."""
         left = iter(paths)
         running: dict[Any, Path] = {}
+        again: set[Path] = set()
+
+        def begin(path: Path) -> None:
+            running[self.pool.schedule(_watched, (self.work, path))] = path
+
         while True:
             for path in islice(left, 2 * self.number - len(running)):
-                running[self.pool.schedule(_watched, (self.work, path))] = path
+                begin(path)
             if not running:
                 return
             ready, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in ready:
-                yield (path := running.pop(future)), self._result(future, path)
+                path = running.pop(future)
+                if self._gave_up(future) and path not in again:
+                    again.add(path)
+                    begin(path)
+                else:
+                    yield path, self._result(future, path)
+
+    def _gave_up(self, future: Any) -> bool:
+        """Whether a worker ended by itself: after a pause of the whole machine it may, and means nothing."""
+        error = future.exception()
+        gave_up = isinstance(error, ProcessExpired) and (error.exitcode or 0) >= 0
+        return gave_up and not self._hung(error.pid)
 
     def _result(self, future: Any, path: Path) -> T | Lost:
         place = Place(printable(str(path)))

@@ -164,10 +164,10 @@ def test_memory_that_runs_out_is_one_videos_trouble(
 ) -> None:
     start = Compiler.start
 
-    def starved(self: Compiler, path: Path) -> Any:
+    def starved(self: Compiler, path: Path, *more: Any) -> Any:
         if path.stem == "film-1":
             raise MemoryError
-        return start(self, path)
+        return start(self, path, *more)
 
     monkeypatch.setattr(Compiler, "start", starved)
     said = _compile([films], tmp_path / "out", _order(f"replay:{recorded[1]}"))

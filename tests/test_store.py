@@ -296,26 +296,48 @@ KILLS = int(os.environ.get("STEPC_KILLS", "4"))
 """How often a run is killed; more of them by `make test-kill`."""
 
 
-def test_a_killed_run_goes_on_to_the_same_dataset(
-    filled: Path, films: Path, tmp_path: Path
-) -> None:
+def _lose_power(folder: Path, rng: random.Random) -> None:
+    """What a loss of power leaves: files cut short, or as long as they were with nothing in the end."""
+    for path in [p for p in folder.rglob("*") if p.is_file() and rng.random() < 0.4]:
+        size = path.stat().st_size
+        left = rng.choice([0, rng.randrange(size + 1), max(0, size - 4096)])
+        with path.open("r+b") as file:
+            file.truncate(left)
+            if rng.random() < 0.5:
+                file.truncate(size)
+
+
+def test_a_killed_run_goes_on_to_the_same_dataset(films: Path, tmp_path: Path) -> None:
+    """Killed with its workers or without, with a loss of power after it or none, as often as may be."""
     rng = random.Random(KILLS)
+    both = tmp_path / "films"
+    both.mkdir()
+    for film in [*(films / "films").glob("*.mp4"), *(films / "later").glob("*.mp4")]:
+        shutil.copy2(film, both / film.name)
+    assert len(list(both.iterdir())) == 2
+    whole = tmp_path / "undisturbed"
+    order = Order(DEFAULT, "", STEP, "step.step", seed=1)
+    compile_corpus([both], whole / "out", order, say=print, progress=lambda *_: None)
     command = [
-        sys.executable, "-m", "stepc", "compile", films / "films", "-o", tmp_path / "out",
-        "--store", tmp_path / "store", "--seed", "1", "--jobs", "1",
+        sys.executable, "-m", "stepc", "compile", both, "-o", tmp_path / "out",
+        "--store", tmp_path / "store", "--seed", "1",
     ]  # fmt: skip
     env = {**os.environ, "PYTHONPATH": str(HERE)}
     for _ in range(KILLS):
         process = subprocess.Popen(
-            command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            start_new_session=True,
+            [*command, "--jobs", rng.choice("12")], env=env, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         time.sleep(rng.uniform(0.5, 8))
         if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
+            alone = rng.random() < 0.3
+            (os.kill if alone else os.killpg)(process.pid, signal.SIGKILL)
         process.wait()
-        if rng.random() < 0.3:  # now and then a new beginning, so that there is something to kill
+        if rng.random() < 0.3:
+            _lose_power(tmp_path / "store", rng)
+            _lose_power(tmp_path / "out", rng)
+        if rng.random() < 0.2:  # now and then a new beginning, so that there is something to kill
             shutil.rmtree(tmp_path / "store", ignore_errors=True)
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run([*command, "--jobs", "2"], env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert _data(tmp_path) == _data(filled)
+    assert _data(tmp_path) == _data(whole)

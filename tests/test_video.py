@@ -6,20 +6,24 @@ import tracemalloc
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import av
+import cv2
 import numpy as np
 import pytest
+import scenedetect
 from recipes import encode
 from test_golden import footage
 
+import stepc.video
 from stepc.compile import Compiler, Order, split_pipeline
 from stepc.ir import types as t
 from stepc.ir.types import Frame
 from stepc.model.load import Choice
 from stepc.pipeline import run
 from stepc.spec.parse import builtin
-from stepc.video import Pictures, frames, probe
+from stepc.video import Look, Pictures, frames, probe
 
 
 def _numbered(count: int, height: int = 64, width: int = 96) -> list[np.ndarray]:
@@ -169,3 +173,84 @@ def test_cuts_of_a_film_are_exact(film: Path) -> None:
     unit = _compiled(film, "split,keyframes")
     assert [c.start for c in unit.clips] == [c.start for c in true.clips]
     assert all(len(c.keyframes) == 2 for c in unit.clips)
+
+
+@pytest.fixture(scope="module")
+def cut(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Real footage of two films with nine cuts, some short."""
+    path = tmp_path_factory.mktemp("cut") / "cut.mp4"
+    pictures = []
+    for name, start, count in (
+        ("bikes", 0, 140),
+        ("bigbuckbunny", 20, 25),
+        ("bikes", 150, 40),
+        ("bigbuckbunny", 60, 50),
+    ):
+        shown = islice(frames(probe(footage(f"{name}.mp4"))), start, start + count)
+        pictures += [cv2.resize(p, (640, 272)) for _, p in shown]
+    encode(path, pictures, [i * 40 for i in range(len(pictures))])
+    return path
+
+
+def test_cuts_are_those_of_pyscenedetect_itself(cut: Path) -> None:
+    real = [footage(f"{name}.mp4") for name in ("bikes", "bigbuckbunny", "carphone_pristine")]
+    for path in (cut, *real):
+        found = scenedetect.detect(str(path), scenedetect.AdaptiveDetector())
+        theirs = [round(start.seconds * 1000) for start, _ in found]
+        ours = [c.start for c in _compiled(path, "split").clips]
+        assert ours == (theirs or [0]), path
+    assert len(_compiled(cut, "split").clips) >= 5
+
+
+@pytest.mark.parametrize("detector", ["adaptive", "content", "hash"])
+def test_two_passes_with_one_decode_make_what_each_makes_alone(
+    detector: str, cut: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[int] = []
+    before = stepc.video._decode
+
+    def counted(*given: Any, **more: Any) -> Any:
+        decoded.append(0)
+        for frame in before(*given, **more):
+            decoded[-1] += 1
+            yield frame
+
+    text = f"split(detector={detector}),keyframes(every=0.5)"
+    passes = split_pipeline(text)[0]
+    compiler = Compiler(Order(text, "", builtin("step"), "step.step", Choice("replay:none")))
+    unit = compiler.start(cut)
+    monkeypatch.setattr(stepc.video, "_decode", counted)
+    alone: t.Unit = unit
+    for p in passes:
+        alone = p.run(alone, compiler.tools())
+    assert decoded == [255, 255]
+    compiler = Compiler(compiler.order)
+    compiler.start(cut)
+    decoded.clear()
+    made = list(run(passes, unit, compiler.tools()))
+    assert decoded == ([255] if detector == "adaptive" else [255, 255])
+    assert made[-1].unit == alone and [d.name for d in made] == ["split", "keyframes"]
+    assert all(d.seconds > 0 for d in made) and dict(made[1].counts)["keyframes"] > 8
+    decoded.clear()
+    source = compiler.pictures.source(unit.video.sha256)
+    for keyframe in made[-1].unit.keyframes.values():  # they need not be decoded again
+        kept = compiler.pictures.at(Frame(video=unit.video.sha256, at=keyframe.at))
+        assert decoded == [] and kept.shape == (272, 640, 3)
+        assert np.array_equal(kept, Pictures()._find(source, keyframe.at))
+        decoded.clear()
+
+
+def test_frames_of_any_kind_are_made_small(tmp_path: Path) -> None:
+    """The fast way and the exact one show the same, whatever the planes, the range, the turning."""
+    rng = np.random.default_rng(1)
+    smooth = cv2.resize(
+        rng.integers(0, 255, (6, 9, 3), np.uint8), (642, 358), interpolation=cv2.INTER_CUBIC
+    )
+    for layout, most in (("yuv420p", 4), ("yuvj420p", 4), ("yuv444p", 4), ("yuv420p10le", 4)):
+        frame = av.VideoFrame.from_ndarray(smooth, format="rgb24").reformat(format=layout)
+        small = Look(0, frame, Fraction(1)).small
+        exact = cv2.resize(smooth, small.shape[1::-1], interpolation=cv2.INTER_AREA)[:, :, ::-1]
+        assert small.shape == (142, 256, 3) or small.shape == (143, 256, 3)
+        assert np.abs(small.astype(int) - exact).mean() < most, layout
+    tiny = av.VideoFrame.from_ndarray(smooth[:97, :33], format="rgb24").reformat(format="yuv420p")
+    assert Look(0, tiny, Fraction(1)).small.shape == (96, 32, 3)

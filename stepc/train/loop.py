@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -321,6 +322,9 @@ def train(
     _save(trainer, own, out, facts, made, bool(recipe.lora))
     if torch.distributed.is_initialized():  # a process that ends while others talk to it is aborted
         torch.distributed.barrier()
+        time.sleep(
+            0.5
+        )  # its thread lets go of the barrier's tensor, and needs Python's lock for that
         torch.distributed.destroy_process_group()
     return made
 

@@ -1,0 +1,130 @@
+"""What is made again after each kind of change, in passes, model calls and seconds.
+
+    python benchmarks/rebuild.py [--films 10]
+
+Rendered films are compiled with the embedded model and a store. Then, each time from a copy of that store, one thing is
+changed and all is compiled again: the passes that had to run (of how many videos), the calls that were made, the seconds, and
+whether the dataset is what it is without a store.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import shutil
+import tempfile
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save_file
+
+from stepc.compile import Order, Summary, compile_corpus
+from stepc.model.load import Choice
+from stepc.model.transformers import embedded_folder
+from stepc.pipeline import DEFAULT
+from stepc.spec.parse import builtin
+from stepc.world.render import write
+from stepc.world.scene import make_film
+
+STEP = builtin("step")
+
+
+def compiled(films: Path, out: Path, order: Order) -> tuple[Summary, Counter[str], float]:
+    """What came of a compile, how often each pass ran, and seconds."""
+    ran: Counter[str] = Counter()
+
+    def why(line: str) -> None:
+        ran[line.split(": ", 1)[1].split(" ")[0]] += 1
+
+    began = time.perf_counter()
+    made = compile_corpus([films], out, order, say=print, progress=lambda *_: None, why=why)
+    return made, ran, time.perf_counter() - began
+
+
+def other_model(to: Path) -> Path:
+    """The embedded model with one weight changed by a hair: another model."""
+    shutil.copytree(embedded_folder(), to)
+    weights = load_file(to / "model.safetensors")
+    first = sorted(weights)[0]
+    weights[first] = weights[first].clone()
+    weights[first].view(-1)[0] += 1e-4
+    save_file(weights, to / "model.safetensors", {"format": "pt"})
+    return to
+
+
+def main() -> None:
+    """Compile, change, compile."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--films", type=int, default=10)
+    told = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        films, more, fewer = (root / name for name in ("films", "more", "fewer"))
+        for place in (films, more, fewer):
+            place.mkdir()
+        for i in range(told.films + 1):
+            file = more / f"film-{i}.mp4"
+            write(make_film(random.Random(f"rebuild/{i}")), file)
+            for place, here in ((films, i < told.films), (fewer, i < told.films - 1)):
+                if here:
+                    shutil.copy2(file, place / file.name)
+        templates = root / "templates"
+        shutil.copytree(embedded_folder().parents[1] / "templates" / "compact", templates)
+        event = templates / "event.jinja"
+        event.write_text(event.read_text("utf-8").replace("what", "what  "), "utf-8")
+
+        base = Order(DEFAULT, "", STEP, "step.step", seed=1, store=root / "base")
+        changes: dict[str, tuple[Path, Order]] = {
+            "all new": (films, base),
+            "nothing": (films, base),
+            "a word of a question": (
+                films,
+                replace(base, spec_text=STEP.replace("What is", "Which is")),
+            ),
+            "what is drawn": (
+                films,
+                replace(base, spec_text=STEP + "override paths { count 9 per video }\n"),
+            ),
+            "a threshold": (
+                films,
+                replace(base, pipeline=DEFAULT.replace("parse", "parse(keep=0.6)")),
+            ),
+            "a template": (films, replace(base, choice=Choice(templates=str(templates)))),
+            "the model": (films, replace(base, choice=Choice(str(other_model(root / "other"))))),
+            "one new video": (more, base),
+            "one removed": (fewer, base),
+        }
+        first = 0.0
+        print(f"{'':22}{'calls':>8}{'seconds':>9}{'share':>8}  passes that ran, of how many videos")
+        for name, (place, order) in changes.items():
+            store = root / "store"
+            shutil.rmtree(store, ignore_errors=True)
+            if name != "all new":
+                shutil.copytree(root / "base", store)
+            made, ran, seconds = compiled(
+                place, root / "out", order if name == "all new" else replace(order, store=store)
+            )
+            first = first or seconds
+            alone: Any = None
+            if name != "all new":
+                compiled(place, root / "anew", replace(order, store=None))
+                alone = [(root / x / "qra.jsonl").read_bytes() for x in ("out", "anew")]
+            same = (
+                ""
+                if alone is None or alone[0] == alone[1]
+                else "   ANOTHER DATASET THAN WITHOUT A STORE"
+            )
+            passes = ", ".join(f"{p.split(':')[-1]} {n}" for p, n in ran.items()) or "none"
+            print(
+                f"{name:22}{made.tally.calls:8,}{seconds:9.1f}{seconds / first:8.1%}  {passes}{same}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
