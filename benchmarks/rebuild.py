@@ -64,55 +64,54 @@ def main() -> None:
     told = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        films, more, fewer = (root / name for name in ("films", "more", "fewer"))
-        for place in (films, more, fewer):
-            place.mkdir()
+        made, films = root / "made", root / "films"
+        made.mkdir()
         for i in range(told.films + 1):
-            file = more / f"film-{i}.mp4"
-            write(make_film(random.Random(f"rebuild/{i}")), file)
-            for place, here in ((films, i < told.films), (fewer, i < told.films - 1)):
-                if here:
-                    shutil.copy2(file, place / file.name)
+            write(make_film(random.Random(f"rebuild/{i}")), made / f"film-{i}.mp4")
         templates = root / "templates"
         shutil.copytree(embedded_folder().parents[1] / "templates" / "compact", templates)
         event = templates / "event.jinja"
         event.write_text(event.read_text("utf-8").replace("what", "what  "), "utf-8")
 
         base = Order(DEFAULT, "", STEP, "step.step", seed=1, store=root / "base")
-        changes: dict[str, tuple[Path, Order]] = {
-            "all new": (films, base),
-            "nothing": (films, base),
+        changes: dict[str, tuple[int, Order]] = {
+            "all new": (0, base),
+            "nothing": (0, base),
             "a word of a question": (
-                films,
+                0,
                 replace(base, spec_text=STEP.replace("What is", "Which is")),
             ),
             "what is drawn": (
-                films,
+                0,
                 replace(base, spec_text=STEP + "override paths { count 9 per video }\n"),
             ),
             "a threshold": (
-                films,
+                0,
                 replace(base, pipeline=DEFAULT.replace("parse", "parse(keep=0.6)")),
             ),
-            "a template": (films, replace(base, choice=Choice(templates=str(templates)))),
-            "the model": (films, replace(base, choice=Choice(str(other_model(root / "other"))))),
-            "one new video": (more, base),
-            "one removed": (fewer, base),
+            "a template": (0, replace(base, choice=Choice(templates=str(templates)))),
+            "the model": (0, replace(base, choice=Choice(str(other_model(root / "other"))))),
+            "one new video": (1, base),
+            "one removed": (-1, base),
         }
         first = 0.0
         print(f"{'':22}{'calls':>8}{'seconds':>9}{'share':>8}  passes that ran, of how many videos")
-        for name, (place, order) in changes.items():
+        for name, (more, order) in changes.items():
+            shutil.rmtree(films, ignore_errors=True)
+            films.mkdir()
+            for i in range(told.films + more):
+                shutil.copy2(made / f"film-{i}.mp4", films)
             store = root / "store"
             shutil.rmtree(store, ignore_errors=True)
             if name != "all new":
                 shutil.copytree(root / "base", store)
-            made, ran, seconds = compiled(
-                place, root / "out", order if name == "all new" else replace(order, store=store)
+            summary, ran, seconds = compiled(
+                films, root / "out", order if name == "all new" else replace(order, store=store)
             )
             first = first or seconds
             alone: Any = None
             if name != "all new":
-                compiled(place, root / "anew", replace(order, store=None))
+                compiled(films, root / "anew", replace(order, store=None))
                 alone = [(root / x / "qra.jsonl").read_bytes() for x in ("out", "anew")]
             same = (
                 ""
@@ -121,7 +120,7 @@ def main() -> None:
             )
             passes = ", ".join(f"{p.split(':')[-1]} {n}" for p, n in ran.items()) or "none"
             print(
-                f"{name:22}{made.tally.calls:8,}{seconds:9.1f}{seconds / first:8.1%}  {passes}{same}",
+                f"{name:22}{summary.tally.calls:8,}{seconds:9.1f}{seconds / first:8.1%}  {passes}{same}",
                 flush=True,
             )
 

@@ -18,6 +18,7 @@ import orjson
 from pydantic import ValidationError
 
 from stepc import __version__, watch
+from stepc.corpus import find_videos, unit_name
 from stepc.diagnostics import Diagnostic, Place, StepcError, fail, printable
 from stepc.ir import types as t
 from stepc.link import Linked, Made, Spool, link_corpus, write_whole
@@ -44,29 +45,6 @@ from stepc.spec.types import Spec
 from stepc.store import Entry, Store, name_of
 from stepc.video import Picture, Pictures, Source, probe
 from stepc.workers import Limits, Lost, Workers, ended, threads
-
-EXTENSIONS = frozenset(
-    [
-        ".mp4",
-        ".m4v",
-        ".mov",
-        ".mkv",
-        ".webm",
-        ".avi",
-        ".mpg",
-        ".mpeg",
-        ".mts",
-        ".m2ts",
-        ".ts",
-        ".wmv",
-        ".flv",
-        ".ogv",
-        ".3gp",
-        ".gif",
-    ]
-)
-"""What is taken for a video in a folder; a file named by itself is always tried."""
-
 
 SENT = 64 << 20
 """Bytes of a video's pictures that are handed on with it."""
@@ -107,61 +85,6 @@ class Result:
     why: list[str] = field(default_factory=list)
     """Of each pass that ran why it had to."""
     diagnostics: tuple[Diagnostic, ...] = ()
-
-
-def find_videos(places: list[Path]) -> tuple[list[Path], list[Diagnostic]]:
-    """The video files in `places` (files or folders), sorted, and what is wrong with the rest."""
-    found: dict[Path, None] = {}
-    wrong: list[Diagnostic] = []
-    for place in places:
-        shown = Place(printable(str(place)))
-        if place.is_dir():
-            inside = sorted(
-                (p for p in place.rglob("*") if _is_video(p, place)),
-                key=os.fsencode,
-            )
-            if not inside:
-                help = "videos are " + " ".join(sorted(EXTENSIONS))
-                wrong.append(Diagnostic("B010", "there is no video in this folder", shown, help))
-            found |= dict.fromkeys(inside)
-        elif place.exists():
-            found[place] = None
-        else:
-            wrong.append(Diagnostic("B006", "there is no such file or folder", shown))
-    videos: list[Path] = []
-    names: dict[str, Path] = {}
-    seen: set[Path] = set()
-    for path in sorted(found, key=lambda p: (unit_name(p), os.fsencode(p))):
-        shown = Place(printable(str(path)))
-        real = path.resolve()
-        if real in seen:
-            continue
-        seen.add(real)
-        try:
-            str(path).encode("utf-8")
-        except UnicodeEncodeError:
-            message = "the file's name is not UTF-8"
-            wrong.append(Diagnostic("B009", message, shown, "rename the file"))
-            continue
-        name = unit_name(path)
-        if name in names:
-            message = f"another video is already called `{name}`: {printable(str(names[name]))}"
-            wrong.append(Diagnostic("B011", message, shown, "rename one of them"))
-            continue
-        names[name] = path
-        videos.append(path)
-    return videos, wrong
-
-
-def _is_video(path: Path, folder: Path) -> bool:
-    """Whether `path` in `folder` is taken for a video: by its extension; hidden ones are not."""
-    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-    return not hidden and path.suffix.lower() in EXTENSIONS and path.is_file()
-
-
-def unit_name(path: Path) -> str:
-    """What a video's unit is called: the file's name without its extension."""
-    return printable(path.stem) or "video"
 
 
 def links_of(spec: Spec) -> str:
@@ -221,8 +144,10 @@ class Compiler:
         say: Callable[[Diagnostic], None] = lambda diagnostic: None,
         shared: Shared | None = None,
         told: Callable[[Tally], None] | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self.order, self.say, self.shared = order, say, shared
+        self.limits = limits or Limits()
         self.passes, links = split_pipeline(order.pipeline)
         self.spec = read_spec(order.spec_text, order.spec_name, order.spec_folder)
         if not links:
@@ -295,7 +220,7 @@ class Compiler:
         """The name of what is known of a file."""
         return name_of("probe", *_file(path))
 
-    def known(self, path: Path, retry: bool = False) -> Result | None:
+    def known(self, path: Path) -> Result | None:
         """What is stored of a video, where that is all, or that it was lost before; else None."""
         if self.memo is None or self.store is None:
             return None
@@ -305,11 +230,11 @@ class Compiler:
             unit = t.Clips(name=unit_name(path), video=source.video)
             chain = self.memo.chain(self.passes, hash_of(unit))
         if len(chain) < len(self.passes):
-            lost = None if retry else self.store.find(self._lost(path))
-            if lost is None:
+            lost = None if self.limits.retry else self.store.find(self._lost(path))
+            if lost is None or self.limits.more_than(lost.facts):
                 return None
             message = f"was given up before: {lost.facts['message']}"
-            help = "--retry tries it again"
+            help = "--retry tries it again, as do more --patience or --memory"
             wrong = Diagnostic("B018", message, Place(printable(str(path))), help)
             return Result(path, unit_name(path), diagnostics=(wrong,))
         made = self._made(chain[-1].hash, None, chain[-1])
@@ -327,7 +252,8 @@ class Compiler:
         """A video whose worker ended. It is left alone from then on."""
         wrong = lost.diagnostic
         if self.store is not None:
-            self.store.keep(self._lost(path), "lost", b"", {"message": wrong.message})
+            facts = {"message": wrong.message, **self.limits.facts()}
+            self.store.keep(self._lost(path), "lost", b"", facts)
         return Result(path, unit_name(path), diagnostics=(wrong,))
 
     def _lost(self, path: Path) -> bytes:
@@ -466,18 +392,16 @@ def _memory(path: Path, error: Exception) -> tuple[Diagnostic]:
     return (Diagnostic("B012", "memory ran out", Place(printable(str(path)))),)
 
 
-def results(
-    videos: list[Path], order: Order, jobs: int, compiler: Compiler, limits: Limits | None = None
-) -> Iterator[Result]:
+def results(videos: list[Path], order: Order, jobs: int, compiler: Compiler) -> Iterator[Result]:
     """The results as they are ready, in whatever order; so many videos at one time.
 
     The embedded model is loaded by each of as many processes. Any other is loaded once: processes
     do what comes before it is first asked, threads the rest.
     """
-    limits = limits or Limits()
+    limits = compiler.limits
     left = []
     for path in videos:  # what needs no work needs no worker
-        known = compiler.known(path, limits.retry)
+        known = compiler.known(path)
         if known is None:
             left.append(path)
         else:
@@ -498,7 +422,9 @@ def results(
             yield from map(compiler.go_on, begun)
             return
         shared = Shared()
-        several = [Compiler(order, compiler.say, shared, compiler.told) for _ in range(jobs)]
+        several = [
+            Compiler(order, compiler.say, shared, compiler.told, limits) for _ in range(jobs)
+        ]
         yield from threads(begun, [one.go_on for one in several])
 
 
@@ -577,7 +503,7 @@ def compile_corpus(
     the spec's `dataset` block. Raises
     StepcError for what makes the whole compile impossible; what is wrong with a video is said.
     """
-    compiler = Compiler(order, say)
+    compiler = Compiler(order, say, limits=limits)
     last = check_levels(compiler.passes, t.Clips)
     if last is not t.Qras:
         message = f"the pipeline ends at level {last.LEVEL}, a dataset is made of qra"
@@ -605,7 +531,7 @@ def compile_corpus(
     compiler.told = tell
     progress(0, len(videos), "")
     try:
-        for result in results(videos, order, jobs, compiler, limits):
+        for result in results(videos, order, jobs, compiler):
             summary.tally.add(result.tally)
             for line in result.why:
                 why(line)

@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from stepc.compile import find_videos
+from stepc.corpus import find_videos
 from stepc.diagnostics import Diagnostic, Place, StepcError, fail, printable
 from stepc.ir.types import Frame
 from stepc.model.prompts import Templates

@@ -42,6 +42,15 @@ class Limits:
     retry: bool = False
     """Whether videos are tried again that were lost before."""
 
+    def facts(self) -> dict[str, Any]:
+        """What is noted of a video that was lost."""
+        return {"patience": self.patience, "memory": self.memory}
+
+    def more_than(self, facts: dict[str, Any]) -> bool:
+        """Whether a video that was lost under other limits may do under these."""
+        longer = facts["patience"] and (not self.patience or self.patience > facts["patience"])
+        return bool(longer) or self.memory > facts["memory"]
+
     def bytes_each(self, workers: int) -> int:
         """Bytes a worker."""
         if self.memory:
@@ -69,20 +78,27 @@ def end_with_parent() -> None:
 
 
 _told: Any = None
+_unable: Exception | None = None
+"""Why this worker cannot work."""
 
 
 def _begin(
     folder: str, limits: Limits, workers: int, prepare: Callable[..., None], args: Any
 ) -> None:
-    global _told
+    global _told, _unable
     end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _told = (Path(folder) / str(os.getpid())).open("w")
     watch.begin(limits.patience, limits.bytes_each(workers), _told)
-    prepare(*args)
+    try:
+        prepare(*args)
+    except Exception as error:  # told of what it is to work on, since a pool cannot be told
+        _unable = error
 
 
 def _watched(work: Callable[[Path], T], path: Path) -> T:
+    if _unable is not None:
+        raise _unable
     watch.alive()
     try:
         return work(path)
@@ -160,6 +176,9 @@ class Workers(Generic[T]):
                 help = "--patience SECONDS waits longer"
                 return Lost(Diagnostic("B017", message, place, help))
             message = f"the worker that compiled it ended ({_how(error.exitcode)})"
+        except MemoryError:
+            help = "--memory GB allows a worker more"
+            return Lost(Diagnostic("B012", "memory ran out", place, help))
         except (OSError, RuntimeError) as error:
             message = f"the worker that compiled it failed: {error}"
         help = "does it play? --memory GB allows a worker more"

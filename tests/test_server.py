@@ -34,6 +34,7 @@ from stepc.model.load import Choice
 from stepc.model.prompts import Templates
 from stepc.model.requests import Classify, Event, Mention, Motion, Narrate, Request, SameObject
 from stepc.model.server import Server, ServerModel, _wait
+from stepc.model.shared import Shared
 from stepc.model.transformers import embedded_folder
 from stepc.pipeline import run
 from stepc.spec.parse import builtin
@@ -376,6 +377,43 @@ def test_budgets_of_tokens_and_of_money(limit: dict[str, Any]) -> None:
         model.generate(_prompts(20), Pictures(), lambda call: kept.append(call.prompt.key))
     assert error.value.diagnostics[0].code == "M009"
     assert len(kept) == 7  # of 15 tokens each
+
+
+@pytest.mark.parametrize("most", [None, 50])
+def test_videos_at_one_time_share_calls_at_once_and_the_budget(most: int | None) -> None:
+    class Counting(Proxy):
+        inside = highest = 0
+
+        def stub(self, asked: dict[str, Any]) -> tuple[int, bytes]:
+            with self.lock:
+                self.inside += 1
+                self.highest = max(self.highest, self.inside)
+            time.sleep(0.02)
+            with self.lock:
+                self.inside -= 1
+            return super().stub(asked)
+
+    proxy, shared = Counting(None, often=0), Shared()
+    server = Server(proxy.url, at_once=4, max_requests=most)
+    told: list[Any] = []
+
+    def ask() -> None:
+        model = shared.over(lambda: ServerModel("m", server))
+        try:
+            told.append(said(model, _prompts(30), Pictures()))
+        except StepcError as error:
+            told.append(error.diagnostics[0].code)
+
+    several = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in several:
+        thread.start()
+    for thread in several:
+        thread.join(60)
+    assert 2 <= proxy.highest <= 4
+    if most is None:
+        assert told == [[[f"SAY {i}"] for i in range(30)]] * 3 and len(proxy.passed) == 90
+    else:
+        assert "M009" in told and len(proxy.passed) == most
 
 
 def test_the_key_goes_nowhere_but_to_the_server(

@@ -93,6 +93,17 @@ def _starved(path: Path) -> str:
     return "too much" if _eaten(int(path.name)) is None else "enough"
 
 
+def _unable() -> None:
+    raise MemoryError
+
+
+def test_workers_that_cannot_begin_are_told_of_each_path() -> None:
+    with ended(Workers(1, Limits(), _poison, _unable, ())) as workers:
+        made = dict(workers.each([Path("a"), Path("b")]))
+    assert all(isinstance(m, Lost) and m.diagnostic.code == "B012" for m in made.values())
+    assert len(made) == 2
+
+
 def test_few_paths_are_under_way_however_many_there_are() -> None:
     taken: list[int] = []
 
@@ -149,6 +160,13 @@ def test_a_video_that_was_lost_is_left_alone_until_it_is_wanted(
     before, (again,) = compiled(patience=3.0)
     assert before == 2 and again.code == "B018" and hung.message in again.message
     assert time.monotonic() - began < 20
+    more = Limits(4.0, 0).facts()
+    assert (
+        Limits(5.0).more_than(more)
+        and Limits(0.0).more_than(more)
+        and Limits(4.0, 1).more_than(more)
+    )
+    assert not Limits(4.0).more_than(more) and not Limits(9.0).more_than(Limits(0.0).facts())
     monkeypatch.undo()
     assert compiled(retry=True) == (3, [])
     whole = (tmp_path / "out" / "qra.jsonl").read_bytes()

@@ -145,7 +145,8 @@ def plan(
     rate: Annotated[float, typer.Option(min=0, help="Calls a second that the model does.")] = 0.0,
 ) -> None:
     """Say what a compile would ask a model, without asking: calls, pictures, tokens, cost, time."""
-    from stepc.compile import Compiler, find_videos, split_pipeline
+    from stepc.compile import Compiler, split_pipeline
+    from stepc.corpus import find_videos
     from stepc.model.load import together
     from stepc.model.plan import Assumed, shown
     from stepc.model.plan import plan as planned

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from stepc.compile import EXTENSIONS
+from stepc.corpus import EXTENSIONS
 from stepc.diagnostics import Diagnostic, Place, fail, printable
 
 MANY = 20

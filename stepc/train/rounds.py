@@ -13,7 +13,8 @@ from pathlib import Path
 
 import orjson
 
-from stepc.compile import Order, claim, compile_corpus, find_videos
+from stepc.compile import Order, claim, compile_corpus
+from stepc.corpus import find_videos
 from stepc.dataset import load_dataset, told
 from stepc.diagnostics import Diagnostic, Place, fail, printable
 from stepc.eval.run import HOWS, Settings, evaluate
