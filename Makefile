@@ -34,9 +34,11 @@ $(VISION)/.ready: $(READY)
 test-torchvision: $(VISION)/.ready
 	PYTHONPATH=$(VISION) $(BIN)/python -m pytest -n $(JOBS) tests/vision
 
-# Runs killed at random points, 200 of them; a few are among the other tests.
+# Runs killed at random points, 200 of them, and clusters that lose workers and machines five times
+# a run; a few of each are among the other tests.
 test-kill: $(READY)
 	STEPC_KILLS=200 $(BIN)/python -m pytest tests/test_store.py -k killed
+	STEPC_KILLS=200 $(BIN)/python -m pytest tests/test_cluster.py -k loses
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -31,7 +31,7 @@ from typing import Any
 
 import openai
 
-from stepc.compile import Compiler, Order
+from stepc.compiler import Compiler, Order
 from stepc.ir import types as t
 from stepc.ir.text import read
 from stepc.model.ask import Asker, Done, Prompt, Reply

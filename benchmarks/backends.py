@@ -26,7 +26,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from test_server import Proxy, serving
 
-from stepc.compile import Order, compile_corpus
+from stepc.compile import compile_corpus
+from stepc.compiler import Order
 from stepc.model.load import Choice
 from stepc.model.server import Server
 from stepc.model.transformers import embedded_folder

@@ -35,7 +35,7 @@ import numpy as np
 import scenedetect
 import sklearn.cluster  # noqa: F401  that neither way pays for it
 
-from stepc.compile import Compiler, Order
+from stepc.compiler import Compiler, Order
 from stepc.ir import types as t
 from stepc.passes.keyframes import LONGEST, Keyframes, _Seen
 from stepc.pipeline import Tools, run

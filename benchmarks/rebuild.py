@@ -21,7 +21,8 @@ from typing import Any
 
 from safetensors.torch import load_file, save_file
 
-from stepc.compile import Order, Summary, compile_corpus
+from stepc.compile import Summary, compile_corpus
+from stepc.compiler import Order
 from stepc.model.load import Choice
 from stepc.model.transformers import embedded_folder
 from stepc.pipeline import DEFAULT

@@ -10,6 +10,7 @@ from stepc.diagnostics import Statistics
 from stepc.ir import types as t
 from stepc.ir.text import query_text
 from stepc.link import Asked, Card, Corpus
+from stepc.parquet import NUMBER, TEXT, WHOLE, YES, Features, many
 from stepc.pipeline import LinkPass
 
 
@@ -83,8 +84,32 @@ def chats(unit: t.Qras, model: str, spec: str) -> list[list[dict[str, Any]]]:
     return made
 
 
-FORMATS = {"jsonl": ("qra.jsonl", records), "chat": ("chat.jsonl", chats)}
-"""What a spec's `formats` may name: the file, and the records of each sample of a unit."""
+FORMATS = {
+    "jsonl": ("qra.jsonl", records),
+    "chat": ("chat.jsonl", chats),
+    "parquet": ("qra", records),
+}
+"""What a spec's `formats` may name: the file, or the stem of shards, and the records of each sample
+of a unit."""
+_STEP: Features = {"question": TEXT, "answer": TEXT, "text": TEXT}
+_SEEN: Features = {"step": WHOLE, "clip": TEXT, "start": NUMBER, "end": NUMBER,
+                   "keyframes": many({"id": TEXT, "at": NUMBER}), "nodes": many(TEXT)}  # fmt: skip
+COLUMNS: Features = {
+    **dict.fromkeys(("id", "video", "sha256", "question", "answer"), TEXT),
+    "rationale": many(_STEP),
+    "steps": WHOLE,
+    **dict.fromkeys(("type", "form", "asks_for"), TEXT),
+    "time": {"how": TEXT, "start": NUMBER, "end": NUMBER, "event": TEXT},
+    "query": TEXT,
+    "evidence": many(_SEEN),
+    "options": many(TEXT),
+    "ambiguous": YES,
+    "answers": many(TEXT),
+    "set": TEXT,
+    "origin": {**dict.fromkeys(("unit", "path", "block", "wording", "spec", "model"), TEXT),
+               "asks": many(TEXT)},
+}  # fmt: skip
+"""What a record holds, as columns."""
 
 
 def _lettered(s: t.Sample) -> list[tuple[str, str]]:

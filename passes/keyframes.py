@@ -36,19 +36,39 @@ class _Seen:
 
     def __init__(self, at: int, picture: Picture, look: Look | None) -> None:
         self.at, self.picture, self.look = at, picture, look
-        grey = cv2.GaussianBlur(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), (3, 3), 0)
-        self.grey: NDArray[np.uint8] = grey.astype(np.uint8, copy=False)
-        threshold, _ = cv2.threshold(grey, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
-        self.edges: NDArray[np.uint8] = cv2.Canny(grey, threshold / 2, threshold).astype(np.uint8)
-        bins = np.sort(np.bincount(grey.ravel() >> 1, minlength=128))[::-1]
-        self.uniform = float(bins[:6].sum() / grey.size)
-        blue, green, red, _ = cv2.mean(picture)
-        self.dark = (0.2126 * red + 0.7152 * green + 0.0722 * blue) / 255
-        self.blur = float(self.gradients()[0].mean())
         self.change = 0.0
         """Mean absolute difference to its neighbours, 0 to 1; one-sided at the ends of a clip."""
         self.redrawn = 0.0
         """Edge-change ratio to the frame before."""
+
+    @functools.cached_property
+    def grey(self) -> NDArray[np.uint8]:
+        """Brightness, smoothed."""
+        grey = cv2.cvtColor(self.picture, cv2.COLOR_BGR2GRAY)
+        return np.asarray(cv2.GaussianBlur(grey, (3, 3), 0), np.uint8)
+
+    @functools.cached_property
+    def edges(self) -> NDArray[np.uint8]:
+        """Where brightness changes."""
+        threshold, _ = cv2.threshold(self.grey, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+        return np.asarray(cv2.Canny(self.grey, threshold / 2, threshold), np.uint8)
+
+    @functools.cached_property
+    def uniform(self) -> float:
+        """Share of pixels in the fullest bins of grey."""
+        bins = np.sort(np.bincount(self.grey.ravel() >> 1, minlength=128))[::-1]
+        return float(bins[:6].sum() / self.grey.size)
+
+    @functools.cached_property
+    def dark(self) -> float:
+        """Mean relative luminance, 0 to 1."""
+        blue, green, red, _ = cv2.mean(self.picture)
+        return (0.2126 * red + 0.7152 * green + 0.0722 * blue) / 255
+
+    @functools.cached_property
+    def blur(self) -> float:
+        """Mean gradient magnitude: little where it is blurred."""
+        return float(self.gradients()[0].mean())
 
     def gradients(self) -> tuple[Features, Features]:
         """Their magnitudes and angles."""
@@ -76,7 +96,7 @@ class _Seen:
             parts.append(np.bincount(turns, weight, minlength=8).astype(np.float32))
             steps = np.minimum(2 * weight, 7).astype(np.int64)
             parts.append(np.bincount(steps, minlength=8).astype(np.float32))
-        return np.concatenate([p / max(float(np.linalg.norm(p)), 1e-9) for p in parts])
+        return np.concatenate([p / max(float(np.sqrt(p @ p)), 1e-9) for p in parts])
 
 
 class Keyframes(Scan):

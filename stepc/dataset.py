@@ -24,6 +24,7 @@ from stepc.ir.types import Frame
 from stepc.model.prompts import Templates
 from stepc.model.replay import Cassette
 from stepc.model.requests import Ask, Explain
+from stepc.parquet import read_rows, shards
 from stepc.video import Pictures, Source, probe
 
 MANY = 20
@@ -155,23 +156,29 @@ def spread(
 
 
 def read_samples(dataset: Path) -> tuple[list[Sample], list[Diagnostic]]:
-    """The samples of a dataset's folder or of a file like `qra.jsonl`, and what is wrong.
+    """The samples of a dataset's folder or of a file like `qra.jsonl` or a shard, and what is wrong.
 
     Raises StepcError (T001) if there is no such file, or nothing in it.
     """
     file = dataset / "qra.jsonl" if dataset.is_dir() else dataset
-    shown = printable(str(file))
+    parts = shards(dataset, "qra") if dataset.is_dir() and not file.exists() else []
+    if file.suffix == ".parquet":
+        parts = [file]
+    shown = printable(str(dataset if parts else file))
+    rows: list[Any]
     try:
-        lines = file.read_bytes().splitlines()
-    except OSError as error:
+        rows = list(read_rows(parts)) if parts else file.read_bytes().splitlines()
+    except (OSError, ValueError) as error:
         help = "a dataset is what `stepc compile … -o DATASET` writes"
-        raise fail("T001", f"cannot be read ({error.strerror})", Place(shown), help) from None
+        why = getattr(error, "strerror", None) or str(error)
+        raise fail("T001", f"cannot be read ({why})", Place(shown), help) from None
     samples, wrong = [], []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
+    for number, row in enumerate(rows, 1):
+        if isinstance(row, bytes) and not row.strip():
             continue
         try:
-            sample = Sample.model_validate(orjson.loads(line)).model_copy(update={"line": number})
+            read = orjson.loads(row) if isinstance(row, bytes) else row
+            sample = Sample.model_validate(read).model_copy(update={"line": number})
             if not sample.question.strip() or not sample.answer.strip():
                 raise ValueError("its question or its answer is empty")
             samples.append(sample)

@@ -6,9 +6,7 @@ what they decide is a byte a sample.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
 import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,7 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import orjson
 
-from stepc.diagnostics import Diagnostic, Place, Statistics, fail, printable
+from stepc.diagnostics import Diagnostic, Statistics
+from stepc.files import write_parts, writing
 from stepc.ir import types as t
 from stepc.ir.text import write
 
@@ -135,7 +134,7 @@ class Spool:
         self.index: list[tuple[str, int, int, int, int]] = []
         """Name, offset, and the lengths of card, rows and unit; in order once `cards` was called."""
         self._sorted = True
-        with _writing(folder):
+        with writing(folder):
             self.file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
         self.end = 0
 
@@ -144,7 +143,7 @@ class Spool:
         card = _card(made.card)
         whole = zlib.compress(made.whole, 1) if made.whole else b""
         rows = zlib.compress(made.rows, 1)
-        with _writing(self.folder):
+        with writing(self.folder):
             self.file.seek(self.end)
             self.file.write(made.card + rows + whole)
         self.index.append((card.name, self.end, len(made.card), len(rows), len(whole)))
@@ -262,7 +261,8 @@ def link_corpus(
 
     `counts` is told what the passes counted. Raises StepcError (B014).
     """
-    from stepc.passes.emit import FORMATS
+    from stepc.parquet import write_shards
+    from stepc.passes.emit import COLUMNS, FORMATS
 
     corpus = Corpus(spool)
     for number, link in enumerate(links, 1):
@@ -278,23 +278,27 @@ def link_corpus(
     for name in formats:
         file, rows_of = FORMATS[name]
 
-        def lines(name: str = name, rows_of: Any = rows_of) -> Iterator[bytes]:
+        def rows(name: str = name, rows_of: Any = rows_of) -> Iterator[dict[str, Any]]:
             for place, card, samples in corpus.walk():
                 if any(number in corpus.options for number, _ in samples):
                     unit = corpus.unit(place, samples)
-                    rows = rows_of(unit, card.model, spec)
+                    made = rows_of(unit, card.model, spec)
                 elif samples:
                     every = dict(
                         zip((s.id for s in card.samples), spool.rows(place)[name], strict=True)
                     )
-                    rows = [every[s.id] for _, s in samples]
+                    made = [every[s.id] for _, s in samples]
                 else:
                     continue
-                for row in (row for of_sample in rows for row in of_sample):
-                    row["set"] = corpus.set_of(place)
-                    yield orjson.dumps(row) + b"\n"
+                for row in (row for of_sample in made for row in of_sample):
+                    yield {**row, "set": corpus.set_of(place)}
 
-        linked.files[file] = write_parts(out / file, lines())
+        if name == "parquet":
+            linked.files |= write_shards(out, file, rows(), COLUMNS)
+        else:
+            linked.files[file] = write_parts(
+                out / file, (orjson.dumps(row) + b"\n" for row in rows())
+            )
     write_parts(out / "manifest.json", _manifest(corpus, about(linked), left, counts, skipped))
     return linked
 
@@ -329,41 +333,3 @@ def _manifest(
     ]
     text = orjson.dumps({"skipped": told}, option=orjson.OPT_INDENT_2)
     yield b"," + text[1:] + b"\n"
-
-
-@contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """Raises StepcError (B014) for what goes wrong with a file inside."""
-    try:
-        yield
-    except OSError as error:
-        place = Place(printable(str(path)))
-        raise fail("B014", f"cannot be written ({error.strerror})", place) from error
-
-
-def write_parts(path: Path, parts: Iterable[bytes], sync: bool = True) -> str:
-    """Write a file so that it is there whole or not at all, after a loss of power, too, with `sync`.
-
-    Its SHA-256. Raises StepcError (B014).
-    """
-    partial = path.with_name(path.name + ".partial")
-    whole = hashlib.sha256()
-    try:
-        with _writing(path):
-            with partial.open("wb") as file:
-                for part in parts:
-                    whole.update(part)
-                    file.write(part)
-                if sync:
-                    file.flush()
-                    os.fsync(file.fileno())
-            partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    return whole.hexdigest()
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all. Raises StepcError (B014)."""
-    write_parts(path, (data,), sync=False)

@@ -357,7 +357,7 @@ class Memo:
         """A stored unit. Raises StepcError (B016) if it is gone or damaged."""
         content = self.store.read(entry)
         if content is None:
-            raise fail("B016", "what was stored is gone", Place(str(self.store.path)), "run again")
+            raise fail("B016", "what was stored is gone", Place(self.store.place), "run again")
         return from_json(content)
 
     def keep(self, p: Pass[Any, Any], before: bytes, unit: Unit, done: Done) -> Entry:

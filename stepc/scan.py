@@ -9,6 +9,8 @@ import time
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+import cv2
+
 from stepc.ir.types import Clip, Clips
 from stepc.pipeline import Pass, Tools
 from stepc.video import Look, looks
@@ -83,11 +85,16 @@ def _past(passes: Sequence[Any], unit: Clips, tools: Sequence[Tools]) -> list[tu
         seconds[place] += now - before
         before = now
 
-    for look in looks(tools[0].pictures.source(unit.video.sha256)):
-        clips: list[Clip] = []
-        for place, stage in enumerate(stages):
-            clips = stage.see(look, clips)
-            took(place)
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # pictures are small: more threads would wait longer than they work
+    try:
+        for look in looks(tools[0].pictures.source(unit.video.sha256)):
+            clips: list[Clip] = []
+            for place, stage in enumerate(stages):
+                clips = stage.see(look, clips)
+                took(place)
+    finally:
+        cv2.setNumThreads(threads)
     made = []
     clips = []
     for place, stage in enumerate(stages):

@@ -28,11 +28,16 @@ from stepc.ir.types import Frame, Video
 
 Picture = NDArray[np.uint8]
 """An RGB image, shape (height, width, 3)."""
+Plane = NDArray[np.uint8]
+"""Brightness or one of the colour differences, shape (height, width)."""
 
 # The default callback, silenced: one that runs Python in FFmpeg's threads can deadlock.
 av.logging.restore_default_callback()
 av.logging.set_libav_level(av.logging.PANIC)
 _TINY = 16
+alone = True
+"""Whether this process is the only one that decodes. Of several each does with one thread, which is a fifth
+less work; alone several are sooner done."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +184,9 @@ def _picture(frame: av.VideoFrame, aspect: Fraction, longest: int | None) -> Pic
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     turned = frame.rotation % 180 != 0
     stored = size[::-1] if turned else size
-    small = frame.reformat(width=stored[0], height=stored[1], format="rgb24", interpolation="AREA")
+    same = stored == (frame.width, frame.height)  # then there is nothing to interpolate
+    how = "FAST_BILINEAR" if same else "AREA"
+    small = frame.reformat(width=stored[0], height=stored[1], format="rgb24", interpolation=how)
     picture = small.to_ndarray().astype(np.uint8, copy=False)
     if frame.rotation % 360:
         picture = np.rot90(picture, round(frame.rotation / 90) % 4).copy()
@@ -205,26 +212,55 @@ class Look:
         The planes of the usual kind of frame are made small before they are made a picture. Colours
         are those of BT.601 whatever the frame's are, as OpenCV reads them.
         """
-        frame = self.frame
+        frame, there = self.frame, self._planes()
         height, width = _shape(frame, self.aspect)
         longest = round(max(height / width, 1) * SMALL) if width > SMALL else max(height, width)
-        if frame.format.name != "yuv420p" or frame.color_range == _FULL:
+        if there is None:
             return np.ascontiguousarray(self.picture(longest)[:, :, ::-1])
         scale = min(1.0, longest / max(height, width))
         stored = (frame.height, round(frame.width * self.aspect))
         size = [max(2, round(side * scale / 2) * 2) for side in stored]
         planes = []
-        for plane, half in zip(frame.planes, (1, 2, 2), strict=True):
-            there = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)  # type: ignore[call-overload]
-            there = there[: plane.height, : plane.width]
+        for plane, half in zip(there, (1, 2, 2), strict=True):
             wanted = (size[1] // half, size[0] // half)
-            planes.append(cv2.resize(there, wanted, interpolation=cv2.INTER_LINEAR).reshape(-1))
+            planes.append(cv2.resize(plane, wanted, interpolation=cv2.INTER_LINEAR).reshape(-1))
         whole = np.concatenate(planes).reshape(size[0] * 3 // 2, size[1])
         small: Picture = np.asarray(cv2.cvtColor(whole, cv2.COLOR_YUV2BGR_I420), np.uint8)
         turns = round(frame.rotation / 90) % 4
         return np.rot90(small, turns).copy() if turns else small
 
+    @functools.cached_property
+    def parts(self) -> tuple[Plane, ...]:
+        """Hue, saturation and value of the small picture."""
+        hue, saturation, value = cv2.split(cv2.cvtColor(self.small, cv2.COLOR_BGR2HSV))
+        return tuple(np.asarray(part, np.uint8) for part in (hue, saturation, value))
 
+    @functools.cached_property
+    def glance(self) -> list[Plane] | None:
+        """The planes of the usual kind of frame, single pixels of each: enough to see whether much has
+        changed, for a small part of what decoding costs. None for other kinds."""
+        there = self._planes()
+        if there is None:
+            return None
+        sizes = ((GLANCE, GLANCE // 2), (GLANCE // 2, GLANCE // 4), (GLANCE // 2, GLANCE // 4))
+        return [
+            np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_NEAREST), np.uint8)
+            for plane, size in zip(there, sizes, strict=True)
+        ]
+
+    def _planes(self) -> list[Plane] | None:
+        """The planes of the usual kind of frame, as they are stored; None for other kinds."""
+        frame, made = self.frame, []
+        if frame.format.name != "yuv420p" or frame.color_range == _FULL:
+            return None
+        for plane in frame.planes:
+            there = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)  # type: ignore[call-overload]
+            made.append(there[: plane.height, : plane.width])
+        return made
+
+
+GLANCE = 128
+"""Pixels of a glance at a frame, in a row."""
 SMALL = 256
 """PySceneDetect's width of frames."""
 _FULL = 2
@@ -239,7 +275,7 @@ def looks(source: Source) -> Iterator[Look]:
     last = -1
     step = 1 / Fraction(source.video.rate)
     try:
-        for i, frame in enumerate(_decode(source.path, None, threads=True)):
+        for i, frame in enumerate(_decode(source.path, None, threads=alone)):
             watch.alive()
             if frame.is_corrupt:
                 continue
@@ -266,7 +302,10 @@ def frames(source: Source, longest: int | None = None) -> Iterator[tuple[int, Pi
 
 
 def _millis(source: Source, stamp: int) -> int:
-    return round((stamp - source.first) * source.base * 1000)
+    """As `round` rounds a fraction, without making one for every frame."""
+    units, base = (stamp - source.first) * source.base.numerator * 1000, source.base.denominator
+    whole, rest = divmod(units, base)
+    return whole + (2 * rest > base or (2 * rest == base and whole % 2 == 1))
 
 
 @dataclass

@@ -13,7 +13,7 @@ import re
 import signal
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -224,7 +224,7 @@ def ended(workers: Workers[T]) -> Iterator[Workers[T]]:
     workers.close()
 
 
-def threads(tasks: Iterable[T], works: list[Callable[[T], Any]], /) -> Iterator[Any]:
+def threads(tasks: Iterable[T], works: Sequence[Callable[[T], Any]], /) -> Iterator[Any]:
     """What came of tasks, as it is ready; each of `works` has one at a time, in a thread of its own.
 
     Raises what one of them raised.

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from speaking import Speaker
 
-from stepc.compile import Compiler, Order, split_pipeline
+from stepc.compiler import Compiler, Order, split_pipeline
 from stepc.ir import types as t
 from stepc.ir.text import read, write
 from stepc.model.ask import Asker, Prompt

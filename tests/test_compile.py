@@ -17,14 +17,20 @@ from typing import Any
 
 import pytest
 import recipes
+from datasets import load_dataset
 from speaking import Lister
 from test_golden import HERE
 
-import stepc.compile
-from stepc.compile import Compiler, Order, Result, compile_corpus, links_of, results
-from stepc.diagnostics import Diagnostic
+import stepc.engine
+from stepc import parquet
+from stepc.compile import compile_corpus
+from stepc.compiler import Compiler, Order, Result, links_of
+from stepc.dataset import read_samples
+from stepc.diagnostics import Diagnostic, StepcError
+from stepc.engine import Local
 from stepc.model.load import Choice
 from stepc.model.plan import Assumed, Plan, plan
+from stepc.parquet import read_rows
 from stepc.pipeline import DEFAULT, LINK, run
 from stepc.spec.parse import builtin
 from stepc.world.render import write
@@ -39,7 +45,9 @@ def _order(model: str = "embedded", **more: Any) -> Order:
 
 def _compile(places: list[Path], out: Path, order: Order, jobs: int = 1) -> list[Diagnostic]:
     said: list[Diagnostic] = []
-    compile_corpus(places, out, order, jobs=jobs, say=said.append, progress=lambda *_: None)
+    compile_corpus(
+        places, out, order, engine=Local(jobs), say=said.append, progress=lambda *_: None
+    )
     return said
 
 
@@ -184,9 +192,9 @@ def _die(path: Path) -> Result:
 
 
 def test_a_worker_that_is_killed_is_named(films: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stepc.compile, "_whole", _die)
+    monkeypatch.setattr(stepc.engine, "_whole", _die)
     videos = sorted(films.glob("film-*.mp4"))
-    done = list(results(videos, _order(), 2, Compiler(_order())))
+    done = list(Local(2).results(videos, Compiler(_order())))
     lost = {r.name: r.diagnostics[0] for r in done if r.diagnostics}
     assert lost.keys() == {"film-1"} and lost["film-1"].code == "B013"
     assert "SIGKILL" in lost["film-1"].message
@@ -254,7 +262,7 @@ def _interrupted(*_: Any) -> Iterator[Result]:
 
 
 def test_stopped_before_anything(films: Path, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(stepc.compile, "results", _interrupted)
+    monkeypatch.setattr(Local, "results", _interrupted)
     assert _compile([films], tmp_path, _order()) == []
     assert (tmp_path / "qra.jsonl").read_bytes() == b""
     assert json.loads((tmp_path / "manifest.json").read_bytes())["interrupted"] is True
@@ -319,7 +327,7 @@ dataset {
   answers <= 1/3
   most    5 per video
   sets    train: 60%, test: 40%
-  formats jsonl, chat
+  formats jsonl, chat, parquet
 }
 """
     order = Order(DEFAULT, "", text, "mine.step")
@@ -340,7 +348,45 @@ dataset {
     reply = chats[0]["messages"][1]["content"][0]["text"]
     assert reply in asked and reply.endswith(rows[0]["answer"])
     manifest = json.loads((tmp_path / "manifest.json").read_bytes())
-    assert set(manifest["files"]) == {"qra.jsonl", "chat.jsonl"}
+    assert set(manifest["files"]) == {"qra.jsonl", "chat.jsonl", "qra-00000.parquet"}
+    found = load_dataset("parquet", data_files=str(tmp_path / "qra-*.parquet"), split="train",
+                         cache_dir=str(tmp_path / "cache"))  # fmt: skip
+    assert len(found) == len(rows) and found.features["steps"].dtype == "int64"
+    told = [{k: v for k, v in row.items() if v is not None} for row in read_rows(
+        [tmp_path / "qra-00000.parquet"])]  # fmt: skip
+    assert told == [{k: v for k, v in row.items() if v is not None} for row in rows]
+    from_lines, _ = read_samples(tmp_path)
+    (tmp_path / "qra.jsonl").unlink()
+    assert read_samples(tmp_path) == (from_lines, [])
+    assert read_samples(tmp_path / "qra-00000.parquet")[0] == from_lines
+
+
+def test_parquet_is_written_in_shards_and_whole(tmp_path: Path) -> None:
+    features = {"n": parquet.WHOLE, "who": {"a": parquet.TEXT, "b": parquet.many(parquet.NUMBER)}}
+    rows = [{"n": i, "who": {"a": str(i), "b": [i / 2]}} for i in range(2500)]
+    files = parquet.write_shards(tmp_path, "qra", rows, features, most=600)
+    assert list(files) == [f"qra-{i:05}.parquet" for i in range(5)]
+    assert list(read_rows(parquet.shards(tmp_path, "qra"))) == rows
+    assert files == parquet.write_shards(tmp_path, "qra", rows, features, most=600)
+    (tmp_path / "qra-more.parquet").touch()
+    (one,) = parquet.write_shards(tmp_path, "qra", iter(rows[:10]), features, most=600)
+    assert {p.name for p in tmp_path.iterdir()} == {one, "qra-more.parquet"}
+    assert list(parquet.write_shards(tmp_path, "qra", [], features)) == [one]
+    assert list(read_rows([tmp_path / one])) == []
+
+    def broken() -> Iterator[dict[str, Any]]:
+        yield rows[0]
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        parquet.write_shards(tmp_path, "other", broken(), features)
+    with pytest.raises(StepcError) as error:
+        parquet.write_parquet(tmp_path / "nowhere" / "x.parquet", rows, features)
+    assert error.value.diagnostics[0].code == "B014"
+    assert {p.name for p in tmp_path.iterdir()} == {one, "qra-more.parquet"}
+    with pytest.raises(StepcError) as error:
+        read_samples(tmp_path / "qra-more.parquet")
+    assert error.value.diagnostics[0].code == "T001"
 
 
 def test_an_imported_spec_is_part_of_what_made_the_dataset(films: Path, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ import pytest
 import recipes
 
 from stepc.codes import PAGES
-from stepc.compile import Compiler, Order, split_pipeline
+from stepc.compiler import Compiler, Order, split_pipeline
 from stepc.diagnostics import Statistics
 from stepc.ir import types as t
 from stepc.ir.text import read, write
@@ -192,6 +192,8 @@ ELSEWHERE = {
     "B016": "test_store: what is damaged",
     "B017": "test_workers: a decoder that hangs",
     "B018": "test_workers: a video that was lost",
+    "B019": "test_cluster: a cluster that is not there",
+    "B020": "test_cluster: another stepc",
 }
 
 

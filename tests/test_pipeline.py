@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from speaking import Speaker
 from test_golden import GOLDEN
 
-from stepc.compile import split_pipeline
+from stepc.compiler import split_pipeline
 from stepc.diagnostics import StepcError
 from stepc.ir import types as t
 from stepc.ir.text import read, write

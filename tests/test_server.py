@@ -25,7 +25,8 @@ import numpy as np
 import pytest
 from speaking import said
 
-from stepc.compile import Compiler, Order, compile_corpus
+from stepc.compile import compile_corpus
+from stepc.compiler import Compiler, Order
 from stepc.diagnostics import Diagnostic, StepcError
 from stepc.ir.text import write
 from stepc.ir.types import Frame

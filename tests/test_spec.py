@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from test_golden import HERE
 
 from stepc.codes import PAGES
-from stepc.compile import split_pipeline
+from stepc.compiler import split_pipeline
 from stepc.diagnostics import Diagnostic, Place, StepcError
 from stepc.ir import types as t
 from stepc.pipeline import Tools, run

@@ -20,13 +20,15 @@ import pytest
 from test_golden import HERE
 
 import stepc.pipeline
-from stepc.compile import Order, Summary, compile_corpus
+from stepc.compile import Summary, compile_corpus
+from stepc.compiler import Order
 from stepc.diagnostics import Diagnostic
 from stepc.ir import types as t
 from stepc.model.load import Choice
+from stepc.objects import Objects
 from stepc.pipeline import DEFAULT, LINK, Pass, Tools, pass_names, pass_type
 from stepc.spec.parse import builtin
-from stepc.store import Entry, Store, name_of
+from stepc.store import Database, Entry, name_of, open_store
 from stepc.video import Pictures
 from stepc.world.render import write
 from stepc.world.scene import make_film
@@ -199,7 +201,7 @@ def test_what_is_damaged_is_not_believed(
     harm: Callable[[Path], None], filled: Path, films: Path, tmp_path: Path
 ) -> None:
     store = _copy(filled, tmp_path)
-    path = Store(store).path
+    path = Database(store).path
     with sqlite3.connect(path) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     harm(path)
@@ -224,7 +226,7 @@ def test_a_store_that_cannot_be_used_costs_time_only(films: Path, tmp_path: Path
 
 def test_a_full_disk_costs_time_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[Diagnostic] = []
-    store = Store(tmp_path, said.append)
+    store = Database(tmp_path, said.append)
     store.keep(b"a" * 32, "call", b"1" * 100, {})
     assert store._db is not None
     store._db.execute("PRAGMA max_page_count = 8")
@@ -235,27 +237,30 @@ def test_a_full_disk_costs_time_only(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert entry is not None and store.read(entry) == b"1" * 100
 
 
-def _fill(folder: Path, first: int) -> None:
-    store = Store(folder)
+def _fill(place: str, first: int) -> None:
+    store = open_store(place)
     for i in range(first, first + 300):
         store.keep(name_of(i), "call", str(i).encode(), {"i": i})
         found = store.find(name_of(i))
         assert found is not None and store.read(found) == str(i).encode()
 
 
-def test_many_processes_share_a_store(tmp_path: Path) -> None:
-    processes = [multiprocessing.Process(target=_fill, args=(tmp_path, 100 * k)) for k in range(4)]
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_many_processes_share_a_store(scheme: str, tmp_path: Path) -> None:
+    place = f"{scheme}{tmp_path}"
+    processes = [multiprocessing.Process(target=_fill, args=(place, 100 * k)) for k in range(4)]
     for p in processes:
         p.start()
     for p in processes:
         p.join()
     assert [p.exitcode for p in processes] == [0] * 4
-    assert Store(tmp_path).stats() == [("call", 600, Store(tmp_path).stats()[0][2])]
-    assert Store(tmp_path).verify() == 0
+    ((_, number, _),) = open_store(place).stats()
+    assert number == 600 and open_store(place).verify() == 0
+    assert scheme or Database(tmp_path).stats()[0][0] == "call"
 
 
 def test_what_was_not_used_for_longest_goes_first(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = Database(tmp_path)
     for i in range(50):
         store.keep(name_of(i), "call", random.Random(i).randbytes(1000), {})
     assert store._db is not None
@@ -266,6 +271,133 @@ def test_what_was_not_used_for_longest_goes_first(tmp_path: Path) -> None:
     assert 28 <= dropped <= 31 and freed >= 1000 * dropped
     assert all(store.find(name_of(i)) for i in range(10))
     assert store.collect(20_000) == (0, 0)
+
+
+# --- a store of objects ------------------------------------------------------------------
+
+
+@pytest.fixture(params=["file://", "memory://"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where objects are."""
+    return f"{request.param}{tmp_path}/objects"
+
+
+def test_objects_are_kept_found_and_dropped(url: str) -> None:
+    said: list[Diagnostic] = []
+    store = open_store(url, said.append)
+    assert isinstance(store, Objects) and store.find(name_of(0)) is None and store.stats() == []
+    for i in range(20):
+        kept = store.keep(name_of(i), "call", random.Random(i).randbytes(1000), {"i": i})
+        assert store.find(name_of(i)) == kept
+        store.files.modified(store._path(name_of(i)))
+    entry = store.find(name_of(7))
+    assert entry is not None and entry.facts == {"i": 7}
+    assert store.find(name_of(8)) is not None  # another one between finding and reading
+    assert store.read(entry) == store.read(entry) == random.Random(7).randbytes(1000)
+    again = store.keep(name_of(7), "call", b"other", {})
+    assert store.read(again) == b"other" and store.stats()[0][1] == 20
+    dropped, freed = store.collect(8_000)
+    assert 12 <= dropped <= 14 and freed >= 1000 * (dropped - 1) and store.verify() == 0
+    assert store.find(name_of(0)) is None and store.find(name_of(19)) is not None
+    store.close()
+    assert store.find(name_of(19)) is None and said == []
+
+
+def test_replies_about_a_video_are_packed(url: str) -> None:
+    said: list[Diagnostic] = []
+    store, other = open_store(url, said.append), open_store(url, said.append)
+    store.keep_call(name_of("alone"), b'["a"]')
+    for video in ("a" * 64, "b" * 64):
+        store.about(video)
+        assert store.call(name_of(0)) is None
+        for i in range(50):
+            store.keep_call(name_of(i), f'["{video[0]} {i}"]'.encode())
+            assert store.call(name_of(i)) == f'["{video[0]} {i}"]'.encode()
+        store.keep(name_of("pass", video), "parse", b"{}", {})  # a pass ends: what it asked is safe
+        other.about(video)
+        assert other.call(name_of(49)) == f'["{video[0]} 49"]'.encode()
+        other.keep_call(name_of(50), b'["more"]')
+        store.keep_call(name_of("lost"), b'["not kept yet"]')
+    assert store.stats()[0][1] == 1 + 2 + 2 + 1 + 1  # of both, and what waited when they went on
+    other.about("")
+    store.close()
+    again = open_store(url, said.append)
+    again.about("a" * 64)
+    assert [again.call(name_of(i)) for i in (0, 50, "lost")] == [
+        b'["a 0"]', b'["more"]', b'["not kept yet"]'
+    ]  # fmt: skip
+    again.about("")
+    assert again.call(name_of(0)) is None and again.call(name_of("alone")) == b'["a"]'
+    assert again.verify() == 0 and said == []
+    assert isinstance(again, Objects)
+    pack = next(p for p in again.files.find(again.root) if f"/{'a' * 64}/" in p)
+    again.files.pipe_file(pack, _flip(again.files.cat_file(pack)))
+    again.about("a" * 64)
+    assert None in [again.call(name_of(i)) for i in (0, 50, "lost")]
+    assert [d.code for d in said] == ["B016"] and not again.files.exists(pack)
+    assert again.collect(0)[0] == 8 and again.stats() == []
+
+
+def _flip(data: bytes) -> bytes:
+    return data[:-9] + bytes([data[-9] ^ 1]) + data[-8:]
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        _flip,
+        lambda data: data[: len(data) // 2],
+        lambda data: b"",
+        lambda data: data.replace(b'"facts":"{}"', b'"facts":"[]"'),
+        lambda data: b"[1]" + data[data.index(b"\n") :],
+        lambda data: b"nothing of the kind",
+    ],
+)
+def test_a_damaged_object_is_not_believed(harm: Callable[[bytes], bytes], url: str) -> None:
+    said: list[Diagnostic] = []
+    store = open_store(url, said.append)
+    assert isinstance(store, Objects)
+    whole = store.keep(name_of("x"), "call", b"content" * 20, {})
+    path = store._path(whole.name)
+    store.files.pipe_file(path, harm(store.files.cat_file(path)))
+    entry = store.find(whole.name)
+    assert entry is None or store.read(entry) is None
+    assert [d.code for d in said] == ["B016"] and store.find(whole.name) is None
+    assert store.keep(name_of("x"), "call", b"content" * 20, {}) == whole
+    assert store.find(whole.name) == whole and store.verify() == 0
+
+
+def test_what_was_being_written_when_a_machine_stopped_goes(tmp_path: Path) -> None:
+    store = open_store(f"file://{tmp_path}/objects")
+    store.keep(name_of("x"), "call", b"content", {})
+    assert isinstance(store, Objects)
+    path = Path(store._path(name_of("x")))
+    old, new = path.with_name(path.name + ".0f"), path.with_name(path.name + ".1f")
+    for half in (old, new):
+        half.write_bytes(b"half")
+    os.utime(old, (1, 1))
+    assert store.stats()[0][1] == 1 and store.collect(1 << 30) == (0, 0)
+    assert path.exists() and new.exists() and not old.exists()
+
+
+@pytest.mark.parametrize("url", ["nothing://here", "s3://bucket/store", "file:///proc/nowhere"])
+def test_objects_that_cannot_be_reached_cost_time_only(url: str) -> None:
+    said: list[Diagnostic] = []
+    store = open_store(url, said.append)  # s3fs is not installed
+    entry = store.keep(name_of("x"), "call", b"content", {})
+    assert store.find(entry.name) is None and store.read(entry) is None
+    assert store.stats() == [] and store.verify() == 0 and store.collect(0) == (0, 0)
+    assert [d.code for d in said] == ["B015"]
+
+
+def test_what_is_in_objects_is_not_made_again(films: Path, tmp_path: Path) -> None:
+    url = f"file://{tmp_path}/objects"
+    first, _ = _compiled(films / "films", tmp_path / "one", url)
+    again, said = _compiled(films / "films", tmp_path / "two", url)
+    assert first.tally.calls > 0 == again.tally.calls and said == []
+    for name in ("qra.jsonl", "manifest.json"):
+        one, two = tmp_path / "one" / "out", tmp_path / "two" / "out"
+        assert (one / name).read_bytes() == (two / name).read_bytes()
 
 
 def test_a_pass_says_what_it_uses() -> None:
@@ -287,7 +419,7 @@ def test_names_depend_on_all_their_parts(tmp_path: Path) -> None:
     assert name_of("a", {"x": 1, "y": 2}) == name_of("a", {"y": 2, "x": 1})
     assert len({name_of("a", 1), name_of("a", "1"), name_of("a", [1]), name_of("a1")}) == 4
     (tmp_path / "file").touch()
-    nowhere = Store(tmp_path / "file" / "store")
+    nowhere = Database(tmp_path / "file" / "store")
     assert nowhere.find(b"x" * 32) is None and nowhere.read(Entry(b"x" * 32, b"", {})) is None
     assert nowhere.stats() == [] and nowhere.verify() == 0 and nowhere.collect(0) == (0, 0)
 

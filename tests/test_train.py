@@ -353,7 +353,7 @@ def test_a_run_goes_round_is_found_again_and_stops(
     film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import stepc.train.rounds as rounds_
-    from stepc.compile import Order
+    from stepc.compiler import Order
     from stepc.spec.parse import builtin
 
     order = Order(SHORT, "dedupe,emit", builtin("step"), "step.step", seed=1)

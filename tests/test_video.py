@@ -17,13 +17,14 @@ from recipes import encode
 from test_golden import footage
 
 import stepc.video
-from stepc.compile import Compiler, Order, split_pipeline
+from stepc.compiler import Compiler, Order, split_pipeline
 from stepc.ir import types as t
 from stepc.ir.types import Frame
 from stepc.model.load import Choice
+from stepc.passes.split import _Adaptive
 from stepc.pipeline import run
 from stepc.spec.parse import builtin
-from stepc.video import Look, Pictures, frames, probe
+from stepc.video import Look, Pictures, frames, looks, probe
 
 
 def _numbered(count: int, height: int = 64, width: int = 96) -> list[np.ndarray]:
@@ -200,6 +201,36 @@ def test_cuts_are_those_of_pyscenedetect_itself(cut: Path) -> None:
         ours = [c.start for c in _compiled(path, "split").clips]
         assert ours == (theirs or [0]), path
     assert len(_compiled(cut, "split").clips) >= 5
+
+
+@pytest.mark.parametrize("threshold", [1.2, 2.0, 3.0, 6.0])
+def test_a_glance_leaves_no_cut_out(threshold: float, cut: Path, tmp_path: Path) -> None:
+    """Every frame scored by PySceneDetect's own detector against those that a glance leaves open."""
+    noisy = tmp_path / "noisy.mp4"
+    rng = np.random.default_rng(1)
+    pictures = []
+    for shot in range(12):  # noise, flat colours, pans, fades: 20 frames each
+        base = (
+            rng.integers(0, 256, (120, 160, 3)) if shot % 3 else np.full((120, 160, 3), 20 * shot)
+        )
+        for i in range(20):
+            moved = np.roll(base, 3 * i * (shot % 4), 1) * (1 if shot % 5 else i / 20)
+            grain = rng.integers(-4, 5, moved.shape) * (shot % 2)
+            pictures.append(np.clip(moved + grain, 0, 255).astype(np.uint8))
+    encode(noisy, pictures, [i * 40 for i in range(len(pictures))])
+    scored = seen = 0
+    for path in (cut, noisy, footage("bikes.mp4"), footage("carphone_pristine.mp4")):
+        mine = _Adaptive(scenedetect.AdaptiveDetector(adaptive_threshold=threshold))
+        theirs = scenedetect.AdaptiveDetector(adaptive_threshold=threshold)
+        found: list[int] = []
+        right: list[int] = []
+        for number, look in enumerate(looks(probe(path))):
+            found += mine.see(look)
+            code = scenedetect.FrameTimecode(number, 25.0)
+            right += [c.frame_num for c in theirs.process_frame(code, look.small)]
+            seen, scored = seen + 1, scored + ("score" in vars(mine.around[0]))
+        assert found == right, path
+    assert threshold < 3 or scored < seen / 2
 
 
 @pytest.mark.parametrize("detector", ["adaptive", "content", "hash"])

@@ -15,10 +15,12 @@ import numpy as np
 import pytest
 from speaking import Speaker, said
 
-import stepc.compile
+import stepc.engine
 from stepc import watch
-from stepc.compile import Begun, Order, compile_corpus
+from stepc.compile import compile_corpus
+from stepc.compiler import Begun, Order
 from stepc.diagnostics import Diagnostic, Place, StepcError, fail
+from stepc.engine import Local
 from stepc.ir.types import Frame
 from stepc.link import Spool
 from stepc.model.ask import Done, Prompt
@@ -124,8 +126,8 @@ def test_few_paths_are_under_way_however_many_there_are() -> None:
 def _stuck(path: Path) -> Begun:
     if path.stem == "film-1":
         time.sleep(600)
-    stepc.compile._prepare(_ORDER)
-    return stepc.compile._look(path)
+    stepc.engine._prepare(_ORDER)
+    return stepc.engine._look(path)
 
 
 _ORDER = Order("split-uniform,keyframes-uniform,parse,merge,bridge,sample,compose,check", LINK,
@@ -153,7 +155,7 @@ def test_a_video_that_was_lost_is_left_alone_until_it_is_wanted(
                               say=wrong.append, progress=lambda *_: None)  # fmt: skip
         return made.compiled, wrong
 
-    monkeypatch.setattr(stepc.compile, "_look", _stuck)
+    monkeypatch.setattr(stepc.engine, "_look", _stuck)
     before, (hung,) = compiled(patience=3.0)
     assert before == 2 and hung.code == "B017" and "film-1" in (hung.place or Place("")).file
     began = time.monotonic()
@@ -275,7 +277,7 @@ def test_one_model_for_several_videos_gives_what_it_gives_one_by_one(
     order = replace(_ORDER, pipeline=DEFAULT, choice=Choice(record=tape))
     alone = Choice(f"replay:{tape}")
     for out, choice, jobs in (("rec", order.choice, 1), ("one", alone, 1), ("many", alone, 3)):
-        made = compile_corpus([three], tmp_path / out, replace(order, choice=choice), jobs=jobs,
+        made = compile_corpus([three], tmp_path / out, replace(order, choice=choice), engine=Local(jobs),
                               say=lambda d: None, progress=lambda *_: None)  # fmt: skip
         assert made.compiled == 3
     files = [p.relative_to(tmp_path / "one") for p in (tmp_path / "one").rglob("*") if p.is_file()]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stepc.compile import Compiler, Order, split_pipeline
+from stepc.compiler import Compiler, Order, split_pipeline
 from stepc.ir import types as t
 from stepc.ir.verify import verify
 from stepc.model.load import load

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -19,7 +19,7 @@ from stepc.cli.parts import (
     Pipeline,
     Seed,
     SpecFile,
-    StoreFolder,
+    StorePlace,
     Times,
     Verify,
     app,
@@ -33,7 +33,7 @@ from stepc.cli.parts import (
     store_of,
     stranger,
 )
-from stepc.diagnostics import StepcError, did_you_mean, fail, printable
+from stepc.diagnostics import Place, StepcError, did_you_mean, fail, printable
 
 
 @app.command(epilog="Example: stepc compile films -o out --seed 1 --jobs 2")
@@ -54,9 +54,19 @@ def compile(
             help="Videos at one time; 0: a core each with the embedded model, 4 with a server, else 1.",
         ),
     ] = 0,
+    engine: Annotated[
+        Literal["local", "ray"],
+        typer.Option(help="This machine; or a Ray cluster, that at $RAY_ADDRESS or one made here."),
+    ] = "local",
+    replicas: Annotated[
+        int, typer.Option(min=1, help="Of the model, on a cluster; each does --jobs videos.")
+    ] = 1,
+    gpus: Annotated[
+        float, typer.Option(min=0, help="Of each replica, on a cluster; 0.5 shares one.")
+    ] = 0.0,
     verify_each: Verify = True,
     stats: Times = False,
-    store: StoreFolder = None,
+    store: StorePlace = None,
     no_store: NoStore = False,
     patience: Annotated[
         float,
@@ -74,13 +84,25 @@ def compile(
 ) -> None:
     """Compile videos into a dataset: OUT/qra.jsonl, OUT/units/NAME.stsg, OUT/manifest.json."""
     from stepc.compile import compile_corpus
+    from stepc.engine import Engine, Local
     from stepc.workers import Limits
 
     kept = store_of(store, no_store)
     order = order_of(pipeline, spec, choice, seed, verify_each=verify_each, store=kept)
-    if jobs == 0:
-        several = 4 if choice.name.startswith("openai:") else 1
-        jobs = (os.cpu_count() or 1) if choice.name == EMBEDDED else several
+    chosen: Engine
+    several = 4 if choice.name.startswith("openai:") else 1
+    if engine == "ray":
+        from stepc.cluster import Ray
+
+        chosen = Ray(replicas, gpus, jobs or several)
+    elif replicas != 1 or gpus:
+        message = "replicas and their GPUs are of a cluster"
+        raise fail(
+            "U001", message, Place("--replicas" if replicas != 1 else "--gpus"), "--engine ray"
+        )
+    else:
+        cores = (os.cpu_count() or 1) if choice.name == EMBEDDED else several
+        chosen = Local(jobs or cores)
     prices = choice.server.prices
     columns = (
         TextColumn("{task.description}"),
@@ -103,7 +125,7 @@ def compile(
                 errors.print(Text(line))
 
         summary = compile_corpus(
-            videos, out, order, jobs=jobs, limits=Limits(patience, int(memory * 1e9), retry),
+            videos, out, order, engine=chosen, limits=Limits(patience, int(memory * 1e9), retry),
             say=say, progress=progress, told=told, why=why,
         )  # fmt: skip
     if stats:
@@ -143,9 +165,12 @@ def plan(
         float | None, typer.Option(min=1, help="Assumed: different narratives a keyframe.")
     ] = None,
     rate: Annotated[float, typer.Option(min=0, help="Calls a second that the model does.")] = 0.0,
+    corpus: Annotated[
+        int, typer.Option(min=0, help="Reckon for so many videos like these; 0: for these.")
+    ] = 0,
 ) -> None:
     """Say what a compile would ask a model, without asking: calls, pictures, tokens, cost, time."""
-    from stepc.compile import Compiler, split_pipeline
+    from stepc.compiler import Compiler, split_pipeline
     from stepc.corpus import find_videos
     from stepc.model.load import together
     from stepc.model.plan import Assumed, shown
@@ -173,7 +198,10 @@ def plan(
     for diagnostic in wrong:
         say(diagnostic)
     print(f"{count(len(plans), 'video')}, {count(clips, 'clip')}, {count(keyframes, 'keyframe')}")
-    for row in shown(plans, choice.server.prices, rate):
+    times = corpus / len(plans) if corpus and plans else 1.0
+    if times != 1.0:
+        print(f"for {corpus:,} videos like them:")
+    for row in shown(plans, choice.server.prices, rate, times):
         print(row)
     if wrong:
         raise typer.Exit(1)
@@ -192,11 +220,11 @@ def dump(
     dump_after: DumpAfter = None,
     verify_each: Verify = True,
     stats: Times = False,
-    store: StoreFolder = None,
+    store: StorePlace = None,
     no_store: NoStore = False,
 ) -> None:
     """Print the IR of a video after a pass."""
-    from stepc.compile import Compiler
+    from stepc.compiler import Compiler
     from stepc.ir.text import write
 
     order = order_of(pipeline, spec, choice, seed, store=store_of(store, no_store))
@@ -235,7 +263,7 @@ def opt(
     stats: Times = False,
 ) -> None:
     """Read an IR file, verify it, run passes on it and print the result."""
-    from stepc.compile import Compiler
+    from stepc.compiler import Compiler
     from stepc.ir.text import write
     from stepc.video import probe
 

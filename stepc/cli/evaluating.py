@@ -9,7 +9,7 @@ import orjson
 import typer
 
 from stepc.cli.choosing import choosing, giving
-from stepc.cli.parts import NoStore, Seed, StoreFolder, app, errors, say, store_of
+from stepc.cli.parts import NoStore, Seed, StorePlace, app, errors, say, store_of
 from stepc.diagnostics import Place, StepcError, fail, printable
 from stepc.eval import TITLES
 
@@ -53,7 +53,7 @@ def _asking(
     ] = None,
     second_judge_url: Annotated[str | None, typer.Option(help="Its server.")] = None,
     seed: Seed = 0,
-    store: StoreFolder = None,
+    store: StorePlace = None,
     no_store: NoStore = False,
 ) -> Any:
     judges = [(judge, judge_url)] if judge else []
@@ -75,15 +75,15 @@ def _evaluate(name: str, asking: dict[str, Any], choice: Any) -> None:
     from stepc.eval.readers import BENCHMARKS
     from stepc.eval.run import Settings, evaluate
     from stepc.eval.tables import summary, text
-    from stepc.link import write_whole
+    from stepc.files import write_whole
     from stepc.model.load import Choice, load
     from stepc.model.server import Server
-    from stepc.store import Store
+    from stepc.store import open_store
 
     if asking["data"] is None:
         help = "docs/evaluation.md says where its files come from"
         raise fail("E001", f"`{name}` is not shipped: name its folder", Place("--data"), help)
-    kept = Store(asking["store"]) if asking["store"] else None
+    kept = open_store(asking["store"]) if asking["store"] else None
     settings = Settings(
         name, asking["how"], asking["frames"] or BENCHMARKS[name].frames, choice.video,
         asking["limit"], asking["seed"],

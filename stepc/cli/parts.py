@@ -54,10 +54,13 @@ DumpAfter = Annotated[
     str | None,
     typer.Option("--dump-after", help="Print the IR after this pass (or `all`) to stderr."),
 ]
-StoreFolder = Annotated[
-    Path | None,
+StorePlace = Annotated[
+    str | None,
     typer.Option(
-        "--store", help="Where what was made is kept; without, $STEPC_STORE or the user's cache."
+        "--store",
+        metavar="PLACE",
+        help="Where what was made is kept, a folder or a URL such as s3://bucket/store;"
+        " without, $STEPC_STORE or the user's cache.",
     ),
 ]
 NoStore = Annotated[bool, typer.Option("--no-store", help="Keep nothing, find nothing.")]
@@ -87,15 +90,15 @@ def spec_of(path: Path | None) -> tuple[str, str, Path | None]:
         raise fail("B006", f"cannot be read ({reason})", Place(printable(str(path)))) from None
 
 
-def store_of(store: Path | None, no_store: bool) -> Path | None:
-    """The folder of the store, or None without one."""
-    from stepc.store import default_folder
+def store_of(store: str | None, no_store: bool) -> str | None:
+    """The place of the store, or None without one."""
+    from stepc.store import default_place
 
-    return None if no_store else store or default_folder()
+    return None if no_store else store or default_place()
 
 
 def order_of(pipeline: str | None, spec: Path | None, choice: Any, seed: int, **more: Any) -> Any:
-    from stepc.compile import Order
+    from stepc.compiler import Order
     from stepc.pipeline import DEFAULT
 
     text, name, folder = spec_of(spec)
@@ -178,7 +181,7 @@ def run_passes(
     verify_each: bool,
     stats: bool,
 ) -> Any:
-    from stepc.compile import split_pipeline
+    from stepc.compiler import split_pipeline
     from stepc.ir.text import write
     from stepc.pipeline import run, run_alone
 

@@ -49,7 +49,7 @@ def fmt(
     check: Annotated[bool, typer.Option("--check", help="Change nothing; 1 if one would.")] = False,
 ) -> None:
     """Write specs in their canonical layout; tokens and comments survive."""
-    from stepc.link import write_whole
+    from stepc.files import write_whole
     from stepc.spec.format import format_spec
 
     found: list[Diagnostic] = []
@@ -80,7 +80,7 @@ def ask(
     seed: Seed = 0,
 ) -> None:
     """Try a spec on one graph: show questions, steps and answers."""
-    from stepc.compile import Compiler
+    from stepc.compiler import Compiler
     from stepc.ir.types import Qras
     from stepc.model.load import Choice
 

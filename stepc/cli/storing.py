@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from stepc.cli.parts import StoreFolder, app, errors, say, store_of
+from stepc.cli.parts import StorePlace, app, errors, say
 from stepc.diagnostics import Place, fail, printable
 
 store = typer.Typer(
@@ -20,11 +20,11 @@ UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 @store.command(epilog="Example: stepc store stats")
-def stats(folder: StoreFolder = None) -> None:
+def stats(folder: StorePlace = None) -> None:
     """Say how much is kept, by what made it."""
-    from stepc.store import Store
+    from stepc.store import default_place, open_store
 
-    rows = Store(store_of(folder, False), say).stats()  # type: ignore[arg-type]
+    rows = open_store(folder or default_place(), say).stats()
     print(f"{'kind':18}{'entries':>12}{'bytes':>18}")
     for kind, number, size in rows:
         print(f"{kind:18}{number:12,}{size:18,}")
@@ -32,11 +32,11 @@ def stats(folder: StoreFolder = None) -> None:
 
 
 @store.command(epilog="Example: stepc store verify")
-def verify(folder: StoreFolder = None) -> None:
+def verify(folder: StorePlace = None) -> None:
     """Read everything; what is damaged is dropped and will be made anew."""
-    from stepc.store import Store
+    from stepc.store import default_place, open_store
 
-    kept = Store(store_of(folder, False), say)  # type: ignore[arg-type]
+    kept = open_store(folder or default_place(), say)
     bad = kept.verify()
     errors.print(f"{bad} damaged entries dropped")
     if bad:
@@ -46,10 +46,10 @@ def verify(folder: StoreFolder = None) -> None:
 @store.command(epilog="Example: stepc store gc --most 20G")
 def gc(
     most: Annotated[str, typer.Option(help="How much may stay, such as 500M or 20G.")],
-    folder: StoreFolder = None,
+    folder: StorePlace = None,
 ) -> None:
     """Drop what was not used for longest, until so much is left."""
-    from stepc.store import Store
+    from stepc.store import default_place, open_store
 
     number, unit = most[:-1], most[-1:].upper()
     try:
@@ -57,5 +57,5 @@ def gc(
     except ValueError:
         message = f"`{printable(most)}` is no size"
         raise fail("U001", message, Place("--most"), "such as 500M or 20G") from None
-    dropped, freed = Store(store_of(folder, False), say).collect(size)  # type: ignore[arg-type]
+    dropped, freed = open_store(folder or default_place(), say).collect(size)
     errors.print(f"{dropped:,} entries of {freed:,} bytes dropped")

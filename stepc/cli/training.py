@@ -15,7 +15,7 @@ from stepc.cli.parts import (
     Pipeline,
     Seed,
     SpecFile,
-    StoreFolder,
+    StorePlace,
     app,
     count,
     errors,
@@ -148,7 +148,7 @@ def selftrain(
     pipeline: Pipeline = None,
     seed: Seed = 0,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Workers.")] = 1,
-    store: StoreFolder = None,
+    store: StorePlace = None,
     no_store: NoStore = False,
 ) -> None:
     """Compile with a model, train it on that, compile with the better one, and so on."""

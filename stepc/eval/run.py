@@ -16,15 +16,14 @@ import orjson
 from PIL import Image, UnidentifiedImageError
 
 from stepc import __version__
-from stepc.compile import claim
 from stepc.dataset import spread
 from stepc.diagnostics import Diagnostic, Place, StepcError, fail, printable
 from stepc.eval.items import MANY, Item, Reading, Videos, kinds
 from stepc.eval.judge import judged
 from stepc.eval.readers import BENCHMARKS
 from stepc.eval.rules import JUDGED, RULES, Verdict
+from stepc.files import claim, write_whole
 from stepc.ir.types import Frame
-from stepc.link import write_whole
 from stepc.model.ask import Asker
 from stepc.model.requests import Ask, Explain
 from stepc.reward import held

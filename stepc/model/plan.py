@@ -34,6 +34,9 @@ PICTURE_TOKENS = 256
 TEXT_TOKENS = {"narrate": 60, "list_objects": 160, "relate": 110, "draw_graph": 220,
                "reword": 160, "smooth": 260}  # fmt: skip
 """Of an instruction of the default templates with what it names; 90 for others."""
+WIDTHS = (12, 12, 12, 16, 15)
+CALL_BYTES, TOKEN_BYTES = 150.0, 2.0
+"""Of a call in the store, and of each token of its replies, compressed."""
 
 
 @dataclass(frozen=True)
@@ -161,17 +164,27 @@ def _at_whole(made: Plan, request: str, places: float, n: float, pictures: int, 
         made.add(request, places * share, whole * (whole - 1) / 2, pictures, s)
 
 
-def shown(plans: Sequence[Plan], prices: tuple[float, float], rate: float) -> list[str]:
-    """A table: calls, pictures and tokens by kind of request, what they cost, how long they take."""
+def shown(
+    plans: Sequence[Plan], prices: tuple[float, float], rate: float, times: float = 1.0
+) -> list[str]:
+    """A table: calls, pictures and tokens by kind of request, what they cost, how long they take.
+
+    All of it so many times, for a corpus of which the videos are a sample.
+    """
     rows = [
-        f"{'request':14} {'requests':>10} {'calls':>10} {'pictures':>10} {'tokens in':>13}"
-        f" {'tokens out':>12}"
+        f"{'request':14}"
+        + "".join(
+            f" {name:>{w}}"
+            for name, w in zip(
+                ("requests", "calls", "pictures", "tokens in", "tokens out"), WIDTHS, strict=True
+            )
+        )
     ]
     total = [0.0] * 5
     for name in dict.fromkeys(name for p in plans for name in p.asked):
         mine = [(p.asked[name], p.tokens(name)) for p in plans if name in p.asked]
         row = [
-            sum(x)
+            times * sum(x)
             for x in zip(
                 *((a.requests, a.calls, a.pictures, sent, got) for a, (sent, got) in mine),
                 strict=True,
@@ -180,11 +193,13 @@ def shown(plans: Sequence[Plan], prices: tuple[float, float], rate: float) -> li
         rows.append(_row(name, row))
         total = [x + y for x, y in zip(total, row, strict=True)]
     rows.append(_row("all", total))
-    naive = sum(p.naive for p in plans)
+    naive = times * sum(p.naive for p in plans)
     rows.append(
         f"asked naively, one thing and one sample a call: {naive:,.0f} calls"
         + (f"; this is {total[1] / naive:.1%} of them" if naive else "")
     )
+    kept = total[1] * CALL_BYTES + total[4] * TOKEN_BYTES
+    rows.append(f"replies in the store: about {kept / 1e6:,.0f} MB")
     if any(prices):
         cost = (total[3] * prices[0] + total[4] * prices[1]) / 1e6
         rows.append(f"at {prices[0]:g}/{prices[1]:g} a million tokens: {cost:,.2f}")
@@ -194,6 +209,5 @@ def shown(plans: Sequence[Plan], prices: tuple[float, float], rate: float) -> li
 
 
 def _row(name: str, numbers: Sequence[float]) -> str:
-    widths = (10, 10, 10, 13, 12)
-    columns = (f"{round(x):{w},}" for x, w in zip(numbers, widths, strict=True))
+    columns = (f"{round(x):{w},}" for x, w in zip(numbers, WIDTHS, strict=True))
     return f"{name:14} {' '.join(columns)}"

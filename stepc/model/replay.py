@@ -96,15 +96,14 @@ class Stored:
         """The stored texts; what was never asked is asked and stored."""
         missing: list[Prompt] = []
         for prompt in prompts:
-            entry = self.store.find(self._name(prompt))
-            content = self.store.read(entry) if entry else None
+            content = self.store.call(self._name(prompt))
             if content is None:
                 missing.append(prompt)
             else:
                 done(Done(prompt, tuple(orjson.loads(content)), asked=False))
 
         def keep(call: Done) -> None:
-            self.store.keep(self._name(call.prompt), "call", orjson.dumps(call.texts), {})
+            self.store.keep_call(self._name(call.prompt), orjson.dumps(call.texts))
             done(call)
 
         if missing:

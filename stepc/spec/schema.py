@@ -17,7 +17,7 @@ BARE_FILTERS = ("static", "dynamic", "same-clip", "across-clips")
 REVISITS: tuple[str, ...] = get_args(Revisit)
 SOURCES = ("graph", "clip", "corpus")
 SETS = ("train", "val", "test")
-FORMATS = ("jsonl", "chat")
+FORMATS = ("jsonl", "chat", "parquet")
 VALUES = frozenset(
     [("attr", "far"), ("motion", "far"), ("event", "far"), ("next", "far"), ("next", "near")]
 )

@@ -84,7 +84,7 @@ HELP = {
     "answers": "`answers <= 1/2`: the largest share of one answer.",
     "most": "`most 40 per video`: samples a video at most.",
     "sets": "`sets train: 80%, val: 10%, test: 10%`: shares of the videos.",
-    "formats": "`formats jsonl, chat`: what is written.",
+    "formats": "`formats jsonl, chat, parquet`: what is written.",
     "attr": "An attribute: near end the object, far end the value; `{v.kind}` is its kind.",
     "rel": "A relation: near end the subject, far end the object; `{rel}` is its predicate.",
     "motion": "A motion: near end the object, far end what it does.",

@@ -19,8 +19,9 @@ import orjson
 from stepc import reward
 from stepc.dataset import Dataset, Sample
 from stepc.diagnostics import Place, fail, printable
-from stepc.link import write_whole
+from stepc.files import write_whole
 from stepc.model.prompts import Templates
+from stepc.parquet import TEXT, WHOLE, many, write_parquet
 
 Thought = Literal["apart", "block"]
 """How answer and rationale are told: two conversations, or one with a thinking block."""
@@ -122,17 +123,11 @@ def llava(dataset: Dataset, out: Path, templates: Templates, thought: Thought) -
 # --- Parquet -----------------------------------------------------------------------------
 
 
-def _text() -> dict[str, Any]:
-    return {"dtype": "string", "_type": "Value"}
-
-
-def _list(of: dict[str, Any]) -> dict[str, Any]:
-    return {"feature": of, "_type": "List"}
-
-
-_CHAT = _list({"role": _text(), "content": _text()})
-_PICTURES = _list({"_type": "Image"})
-_STEP = {"question": _text(), "answer": _text(), "text": _text()}
+PICTURED = 100
+"""Rows with pictures that are in memory at a time."""
+_CHAT = many({"role": TEXT, "content": TEXT})
+_PICTURES = many({"_type": "Image"})
+_STEP = {"question": TEXT, "answer": TEXT, "text": TEXT}
 
 
 def _pictures(dataset: Dataset, sample: Sample, exact: bool = False) -> list[dict[str, Any]]:
@@ -150,43 +145,6 @@ def _pictures(dataset: Dataset, sample: Sample, exact: bool = False) -> list[dic
     return shown
 
 
-def _parquet(path: Path, rows: Iterator[dict[str, Any]], features: dict[str, Any]) -> int:
-    """Write rows with what `datasets` wants to know of their columns. Raises StepcError (T005)."""
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError:
-        help = "pip install 'stepc[export]'"
-        raise fail("T005", "Parquet needs pyarrow", None, help) from None
-
-    def kind(feature: Any) -> Any:
-        match feature:
-            case {"_type": "List", "feature": of}:
-                return pa.list_(kind(of))
-            case {"_type": "Image"}:
-                return pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-            case {"_type": "Value", "dtype": dtype}:
-                return getattr(pa, dtype)()
-        return pa.struct([(name, kind(of)) for name, of in feature.items()])
-
-    known = orjson.dumps({"info": {"features": features}}).decode()
-    fields = [(name, kind(of)) for name, of in features.items()]
-    schema = pa.schema(fields, metadata={"huggingface": known})
-    partial, count = path.with_name(path.name + ".partial"), 0
-    with pq.ParquetWriter(partial, schema) as file:
-        part: list[dict[str, Any]] = []
-        for row in rows:
-            part.append(row)
-            count += 1
-            if len(part) == 100:
-                file.write_table(pa.Table.from_pylist(part, schema))
-                part = []
-        if part or not count:
-            file.write_table(pa.Table.from_pylist(part, schema))
-    partial.replace(path)
-    return count
-
-
 def trl(dataset: Dataset, out: Path, templates: Templates, thought: Thought) -> None:
     """`SET.parquet` with `images`, `prompt` and `completion` (TRL's SFTTrainer, vision)."""
     for name, samples in _by_set(dataset).items():
@@ -199,8 +157,8 @@ def trl(dataset: Dataset, out: Path, templates: Templates, thought: Thought) -> 
                     yield {"id": f"{sample.id}/{task}", "images": shown, "prompt": [one],
                            "completion": [other]}  # fmt: skip
 
-        features = {"id": _text(), "images": _PICTURES, "prompt": _CHAT, "completion": _CHAT}
-        _parquet(out / f"{name}.parquet", rows(), features)
+        features = {"id": TEXT, "images": _PICTURES, "prompt": _CHAT, "completion": _CHAT}
+        write_parquet(out / f"{name}.parquet", rows(), features, PICTURED)
 
 
 def grpo(dataset: Dataset, out: Path, templates: Templates, thought: Thought) -> None:
@@ -220,22 +178,21 @@ def grpo(dataset: Dataset, out: Path, templates: Templates, thought: Thought) ->
                     "query": sample.query,
                 }
 
-        features = {"id": _text(), "images": _PICTURES, "prompt": _CHAT, "answers": _list(_text()),
-                    "steps": _list(_text()), "query": _text()}  # fmt: skip
-        _parquet(out / f"{name}.parquet", rows(), features)
+        features = {"id": TEXT, "images": _PICTURES, "prompt": _CHAT, "answers": many(TEXT),
+                    "steps": many(TEXT), "query": TEXT}  # fmt: skip
+        write_parquet(out / f"{name}.parquet", rows(), features, PICTURED)
 
 
 def hf(dataset: Dataset, out: Path, templates: Templates, thought: Thought) -> None:
     """`data/SET.parquet` with the samples, and a card by which `datasets.load_dataset` opens the folder."""
     (out / "data").mkdir(exist_ok=True)
-    number = {"dtype": "int64", "_type": "Value"}
     features = {
-        **dict.fromkeys(("id", "video", "sha256", "question", "answer"), _text()),
-        "rationale": _list(_STEP),
-        "options": _list(_text()),
-        "answers": _list(_text()),
-        "steps": number,
-        "query": _text(),
+        **dict.fromkeys(("id", "video", "sha256", "question", "answer"), TEXT),
+        "rationale": many(_STEP),
+        "options": many(TEXT),
+        "answers": many(TEXT),
+        "steps": WHOLE,
+        "query": TEXT,
     }
     told = []
     for name, samples in _by_set(dataset).items():
@@ -244,7 +201,9 @@ def hf(dataset: Dataset, out: Path, templates: Templates, thought: Thought) -> N
             for sample in samples:
                 yield {k: v for k, v in sample.model_dump(mode="json").items() if k in features}
 
-        told.append((name, _parquet(out / "data" / f"{name}.parquet", rows(), features)))
+        told.append(
+            (name, write_parquet(out / "data" / f"{name}.parquet", rows(), features, PICTURED))
+        )
     write_whole(out / "README.md", _card(told).encode())
 
 
@@ -320,9 +279,9 @@ def lmms_eval(dataset: Dataset, out: Path, templates: Templates, thought: Though
                 "steps": sample.steps,
             }
 
-    features = {**dict.fromkeys(("id", "text", "answer"), _text()), "images": _PICTURES,
-                "answers": _list(_text()), "steps": {"dtype": "int64", "_type": "Value"}}  # fmt: skip
-    _parquet(file, rows(), features)
+    features = {**dict.fromkeys(("id", "text", "answer"), TEXT), "images": _PICTURES,
+                "answers": many(TEXT), "steps": WHOLE}  # fmt: skip
+    write_parquet(file, rows(), features, PICTURED)
     names = ["accuracy", *(f"accuracy_{n}" for n in (1, 2, 3))]
     metrics = "".join(METRIC.format(name=name, module=module) for name in names)
     shown = orjson.dumps(str(file)).decode()

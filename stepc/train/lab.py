@@ -18,12 +18,13 @@ from typing import Any
 
 import orjson
 
-from stepc.compile import Order, compile_corpus
+from stepc.compile import compile_corpus
+from stepc.compiler import Order
 from stepc.dataset import load_dataset
 from stepc.diagnostics import Diagnostic, Place, StepcError, fail, printable
 from stepc.eval.run import HOWS, Record, Settings, evaluate, read_records
+from stepc.files import write_whole
 from stepc.ir.text import read
-from stepc.link import write_whole
 from stepc.model.load import Choice, load
 from stepc.model.replay import Cassette
 from stepc.model.server import Server

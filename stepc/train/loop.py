@@ -22,10 +22,9 @@ from torch.nn.functional import cross_entropy
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from stepc import __version__
-from stepc.compile import claim
 from stepc.dataset import Dataset, Row, left_out
 from stepc.diagnostics import Diagnostic, Place, fail, printable
-from stepc.link import write_whole
+from stepc.files import claim, write_whole
 from stepc.model.ask import Prompt
 from stepc.model.load import templates_of
 from stepc.model.replay import Cassette

@@ -13,13 +13,15 @@ from pathlib import Path
 
 import orjson
 
-from stepc.compile import Order, claim, compile_corpus
+from stepc.compile import compile_corpus
+from stepc.compiler import Order
 from stepc.corpus import find_videos
 from stepc.dataset import load_dataset, told
 from stepc.diagnostics import Diagnostic, Place, fail, printable
+from stepc.engine import Local
 from stepc.eval.run import HOWS, Settings, evaluate
 from stepc.eval.tables import of_groups, sound
-from stepc.link import write_whole
+from stepc.files import claim, write_whole
 from stepc.model.load import Choice, load
 from stepc.model.replay import Cassette
 from stepc.train.loop import Recipe, train
@@ -91,7 +93,7 @@ def selftrain(
     part of the videos of its own. Raises StepcError for what makes a round impossible; T004 if `out`
     holds another run.
     """
-    places, _ = find_videos(videos)
+    places = list(find_videos(videos)[0])
     if not places:
         raise fail("B010", "there is no video", Place(printable(str(videos[0]))))
     facts = {
@@ -184,7 +186,12 @@ def _round(
     tape = folder / "calls.jsonl" if recipe.parse else None
     recorded = replace(order, choice=replace(order.choice, record=tape))
     summary = compile_corpus(
-        videos, folder / "data", recorded, jobs=jobs, say=tell, progress=lambda a, b, name: None
+        videos,
+        folder / "data",
+        recorded,
+        engine=Local(jobs),
+        say=tell,
+        progress=lambda a, b, name: None,
     )
     if summary.interrupted:
         raise KeyboardInterrupt

@@ -20,7 +20,7 @@ from stepc.dataset import read_samples
 from stepc.diagnostics import Diagnostic, fail
 from stepc.eval.run import HOWS
 from stepc.eval.tables import sentences
-from stepc.link import write_whole
+from stepc.files import write_whole
 from stepc.model.transformers import EMBEDDED
 from stepc.pipeline import DEFAULT
 from stepc.reward import words

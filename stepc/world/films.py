@@ -6,8 +6,8 @@ import random
 from pathlib import Path
 
 from stepc.diagnostics import Place, fail, printable
+from stepc.files import write_whole
 from stepc.ir.text import write as write_ir
-from stepc.link import write_whole
 from stepc.video import digest
 from stepc.world.render import write
 from stepc.world.scene import make_film

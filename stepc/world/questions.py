@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stepc.compile import Compiler, Order, Summary, keep_unit, write_dataset
+from stepc.compile import Summary, keep_unit, write_dataset
+from stepc.compiler import Compiler, Order
 from stepc.diagnostics import Place, fail, printable
 from stepc.ir import types as t
 from stepc.ir.text import read

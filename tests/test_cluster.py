@@ -1,0 +1,222 @@
+"""The engine of many machines, on a cluster made here: lost workers and machines, the same bytes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from ray.cluster_utils import Cluster
+
+from stepc import cluster
+from stepc.cluster import Ray
+from stepc.compile import compile_corpus
+from stepc.compiler import Begun, Compiler, Order, Result
+from stepc.diagnostics import Diagnostic
+from stepc.ir.types import Frame
+from stepc.link import Made
+from stepc.model.ask import Tally
+from stepc.model.load import Choice
+from stepc.pipeline import DEFAULT, LINK, code
+from stepc.spec.parse import builtin
+from stepc.video import probe
+from stepc.workers import Limits
+from stepc.world.render import write
+from stepc.world.scene import make_film
+
+ORDER = Order(DEFAULT, LINK, builtin("step"), "step.step", seed=1)
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six films, and a file that is none."""
+    folder = tmp_path_factory.mktemp("films")
+    for i in range(6):
+        write(make_film(random.Random(f"cluster {i}"), 1), folder / f"film-{i}.mp4")
+    (folder / "text.mp4").write_text("no film")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def here(films: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What this machine makes of them."""
+    out = tmp_path_factory.mktemp("here")
+    compile_corpus([films], out, ORDER, say=lambda d: None, progress=lambda *_: None)
+    return out
+
+
+@pytest.fixture(scope="module")
+def machines() -> Iterator[Cluster]:
+    """Two machines, as far as Ray can tell."""
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 3, "include_dashboard": False})
+    made.add_node(num_cpus=2)
+    yield made
+    made.shutdown()
+
+
+def _stepc(*arguments: Any, **environment: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "stepc", *map(str, arguments)]
+    return subprocess.Popen(command, env={**os.environ, **environment}, text=True,
+                            stderr=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
+
+
+def _tree(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def _of(cluster: Cluster, what: str) -> list[psutil.Process]:
+    """Workers of a cluster that do something, by its name."""
+    raylets = [node.all_processes["raylet"][0].process.pid for node in cluster.list_all_nodes()]
+    made = []
+    for worker in (w for pid in raylets for w in psutil.Process(pid).children(recursive=True)):
+        with contextlib.suppress(psutil.Error):
+            if what in " ".join(worker.cmdline()):
+                made.append(worker)
+    return made
+
+
+LOSSES = max(1, int(os.environ.get("STEPC_KILLS", "1")) // 40)
+"""How often a run loses something; more often by `make test-kill`."""
+
+
+@pytest.mark.parametrize("lost", ["a replica", "a machine"])
+def test_a_cluster_makes_the_same_dataset_whatever_it_loses(
+    lost: str, machines: Cluster, films: Path, here: Path, tmp_path: Path
+) -> None:
+    out, store = tmp_path / "out", f"file://{tmp_path}/store"
+    asked = ["compile", films, "-o", out, "--seed", 1, "--store", store, "--engine", "ray"]
+    run = _stepc(*asked, "--replicas", 2, RAY_ADDRESS=machines.address)
+    began, ended = time.monotonic(), 0
+    while run.poll() is None and time.monotonic() - began < 240 + 60 * LOSSES:
+        time.sleep(0.1)
+        replicas = _of(machines, "Replica") if ended < LOSSES else []
+        if replicas and len(list((out / "units").glob("*.stsg"))) > ended:
+            if lost == "a replica":
+                random.choice(replicas).kill()
+            else:
+                machines.remove_node(machines.list_all_nodes()[-1])
+                machines.add_node(num_cpus=2)
+            ended += 1
+    _, told = run.communicate()
+    assert ended and run.returncode == 1, told  # one file is no film
+    assert "6 compiled, 1 failed" in told and "error[B002]" in told and "text.mp4" in told
+    assert _tree(out) == _tree(here)
+
+
+def test_a_file_that_hangs_is_told_as_on_one_machine(
+    machines: Cluster, films: Path, tmp_path: Path
+) -> None:
+    """A file of a million gigabytes: nobody ever comes to its end."""
+    folder = tmp_path / "films"
+    folder.mkdir()
+    (folder / "film.mp4").write_bytes((films / "film-0.mp4").read_bytes())
+    with (folder / "endless.mp4").open("wb") as file:
+        file.truncate(1 << 43)
+    asked = ["compile", folder, "-o", tmp_path / "out", "--engine", "ray", "--no-store"]
+    run = _stepc(*asked, "--patience", 20, RAY_ADDRESS=machines.address)
+    _, told = run.communicate(timeout=240)
+    assert "1 compiled, 1 failed" in told and run.returncode == 1, told
+    assert re.search(r"error\[B017\]: nothing was heard of it for 20 s, in hashlib.py", told)
+
+
+# --- what needs no cluster ---------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Losing(Ray):
+    """A cluster that loses some videos, some of them once."""
+
+    lost: list[list[Path]] = field(default_factory=list)
+
+    def _made(self, videos: list[Path], most: int, compiler: Compiler) -> Iterator[Result]:
+        self.lost.append(videos)
+        for path in videos:
+            if path.stem not in ("always",) and (path.stem != "once" or most == 1):
+                yield Result(path, path.stem)
+
+    def _joined(self, compiler: Compiler) -> Any:
+        return contextlib.nullcontext()
+
+
+def test_videos_that_are_lost_are_tried_once_more_each_by_itself() -> None:
+    videos = [Path(f"{name}.mp4") for name in ("a", "once", "always", "b")]
+    engine = _Losing()
+    made = {r.name: r for r in engine.results(videos, Compiler(ORDER))}
+    assert engine.lost == [videos, videos[1:3]] and set(made) == {"a", "b", "once", "always"}
+    assert [d.code for d in made["always"].diagnostics] == ["B013"]
+    assert not made["once"].diagnostics
+
+
+def test_what_is_sent_comes_out_as_it_was(film: Path) -> None:
+    picture = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+    begun = Begun(probe(film), b"{}", [("split", {"clips": 2}, 0.25, False, "never made")],
+                  {Frame(video="a" * 64, at=40): picture, Frame(video="b" * 64, at=0): picture[:1]},
+                  (Diagnostic("B007", "is cut off"),))  # fmt: skip
+    row = cluster._table([cluster._packed(film, begun)]).to_pylist()[0]
+    back = cluster._unpacked(film, row)
+    assert back.source == begun.source and back.unit == begun.unit and back.done == begun.done
+    assert back.diagnostics == begun.diagnostics and list(back.pictures) == list(begun.pictures)
+    assert all((back.pictures[f] == p).all() for f, p in begun.pictures.items())
+    made = Result(film, "film", Made(b"[1]", b"{}", "ä", b"{}"), {"1:split": {"clips": 2}},
+                  {"1:split": 1 / 3}, Tally(calls=3, seconds=0.1), 2, ["why"], begun.diagnostics)  # fmt: skip
+    assert cluster._RESULT.validate_json(cluster._row(made)["result"]) == made
+
+
+def test_another_stepc_on_a_machine_ends_the_run(tmp_path: Path) -> None:
+    import pyarrow as pa
+
+    table = pa.table({"path": ["a/film.mp4", "b/film.mp4"]})
+    rows = cluster._begin(table, ORDER, Limits(), "other code", str(tmp_path)).to_pylist()
+    made = [cluster._RESULT.validate_json(row["result"]) for row in rows]
+    assert [[d.code for d in one.diagnostics] for one in made] == [["B020"]] * 2
+    assert cluster._stranger(code(), "film.mp4") == ()
+
+
+def test_what_goes_wrong_in_a_replica_is_told_of_the_video(film: Path, tmp_path: Path) -> None:
+    replica = cluster.Replica(replace(ORDER, choice=Choice("embedded")), Limits(patience=0),
+                              code(), str(Path.cwd()), 2)  # fmt: skip
+    row = cluster._packed(film, Begun(probe(film), b"not JSON"))
+    done = cluster._row(Result(film, "done"))
+    made = replica(cluster._table([row, done])).to_pylist()
+    told = {r.name: r for r in (cluster._RESULT.validate_json(row["result"]) for row in made)}
+    assert [d.code for d in told["film"].diagnostics] == ["B013"] and not told["done"].diagnostics
+
+
+@pytest.mark.parametrize(
+    ("more", "environment", "code", "told"),
+    [
+        (["--engine", "ray", "--record", "calls.jsonl"], {}, "U001", "recorded on one machine"),
+        (["--engine", "ray"], {"RAY_ADDRESS": "127.0.0.1:1"}, "B019", "cannot be reached"),
+        (["--engine", "ray", "--gpus", "64"], {}, "B019", "64 GPUs are wanted"),
+        (["--replicas", "2"], {}, "U001", "of a cluster"),
+        (["--gpus", "0.5"], {}, "U001", "of a cluster"),
+    ],
+)
+def test_a_cluster_that_is_not_there_is_said(
+    more: list[str], environment: dict[str, str], code: str, told: str, film: Path, tmp_path: Path
+) -> None:
+    run = _stepc("compile", film, "-o", tmp_path / "out", *more, **environment)
+    _, said = run.communicate(timeout=200)
+    assert run.returncode == 1 and f"error[{code}]" in said and told in said, said
+    assert "Traceback" not in said
+
+
+def test_a_store_of_one_machine_is_not_shared_by_many(
+    machines: Cluster, film: Path, tmp_path: Path
+) -> None:
+    asked = ["compile", film, "-o", tmp_path / "out", "--engine", "ray"]
+    run = _stepc(*asked, "--store", tmp_path / "store", RAY_ADDRESS=machines.address)
+    _, said = run.communicate(timeout=200)
+    assert "error[U001]: 2 machines cannot share a store" in said and run.returncode == 1
+    assert not (tmp_path / "out" / "qra.jsonl").exists()
