@@ -20,7 +20,7 @@ import socket
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +100,8 @@ class Ray:
             return
         ray = _ray()
         each = max(1, min(most, len(videos) // (4 * self.replicas)))
-        known = (compiler.order, compiler.limits, code(), str(Path.cwd()))
+        known = (compiler.order, compiler.limits, Home.here())
+        mine = (self._share(compiler.order), *known[1:], self.jobs)
         rows = ray.data.from_items(
             [{"path": str(path)} for path in videos],
             override_num_blocks=math.ceil(len(videos) / each),
@@ -110,13 +111,29 @@ class Ray:
             ray_remote_args_fn=functools.partial(dict, max_retries=AGAIN),
         )  # fmt: skip
         made = begun.map_batches(
-            Replica, batch_size=None, batch_format="pyarrow",
-            fn_constructor_args=(*known, self.jobs), num_cpus=1, num_gpus=self.gpus or None,
+            Replica, batch_size=each, batch_format="pyarrow",
+            fn_constructor_args=mine, num_cpus=1, num_gpus=self.gpus or None,
             compute=ray.data.ActorPoolStrategy(size=self.replicas),
             ray_remote_args_fn=functools.partial(dict, max_restarts=-1, max_task_retries=AGAIN),
         )  # fmt: skip
-        for row in made.iter_rows():
-            yield _RESULT.validate_json(row["result"])
+        try:
+            for row in made.iter_rows():
+                yield _RESULT.validate_json(row["result"])
+        except ray.exceptions.RayError as error:
+            message = f"the cluster cannot go on ({str(error).strip().splitlines()[-1]})"
+            help = "what is compiled is in the store; is the same stepc on all machines?"
+            raise fail("B019", message, Place("--engine ray"), help) from error
+
+    def _share(self, order: Order) -> Order:
+        """The order as a replica gets it: of a budget its part."""
+        server, n = order.choice.server, self.replicas
+        part = replace(
+            server,
+            max_requests=None if server.max_requests is None else server.max_requests // n,
+            max_tokens=None if server.max_tokens is None else server.max_tokens // n,
+            max_cost=None if server.max_cost is None else server.max_cost / n,
+        )
+        return replace(order, choice=replace(order.choice, server=part))
 
     @contextlib.contextmanager
     def _joined(self, compiler: Compiler) -> Iterator[None]:
@@ -126,7 +143,6 @@ class Ray:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         there = ray.is_initialized()
         if not there:
-            told = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
             more: dict[str, Any] = {}
             if "RAY_ADDRESS" not in os.environ:
                 more["address"] = "local"
@@ -134,8 +150,7 @@ class Ray:
                 more["include_dashboard"] = False
             try:
                 _answers(os.environ.get("RAY_ADDRESS", ""))
-                ray.init(log_to_driver=False, logging_level=logging.ERROR,
-                         runtime_env={"env_vars": told} if told else None, **more)  # fmt: skip
+                ray.init(log_to_driver=False, logging_level=logging.ERROR, **more)
             except (OSError, ValueError, RuntimeError) as error:
                 where = os.environ.get("RAY_ADDRESS", "this machine")
                 message = f"the cluster at {where} cannot be reached ({error})"
@@ -201,30 +216,50 @@ def _ray() -> Any:
 # --- on the machines ---------------------------------------------------------------------
 
 
-def _stranger(same: str, path: str) -> tuple[Diagnostic, ...]:
-    """What is wrong where this machine has other code than the one that the command was given on."""
-    if code() == same:
-        return ()
-    message = "a machine of the cluster has another stepc, or another version of it"
-    return (Diagnostic("B020", message, Place(printable(path)), "install the same everywhere"),)
+@dataclass(frozen=True)
+class Home:
+    """Where the command was given: its code, its folder, and what of its environment is needed."""
+
+    code: str
+    folder: str
+    environment: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def here(cls) -> Home:
+        """This process."""
+        told = tuple((name, os.environ[name]) for name in ENVIRONMENT if name in os.environ)
+        return cls(code(), str(Path.cwd()), told)
+
+    def settle(self) -> None:
+        """Make this process like it, as far as it goes."""
+        os.environ.update(self.environment)
+        with contextlib.suppress(OSError):
+            os.chdir(self.folder)
+
+    def stranger(self, path: Path) -> tuple[Diagnostic, ...]:
+        """What is wrong where this machine has other code."""
+        if code() == self.code:
+            return ()
+        message = "a machine of the cluster has another stepc, or another version of it"
+        place = Place(printable(str(path)))
+        return (Diagnostic("B020", message, place, "install the same everywhere"),)
 
 
 @functools.cache
-def _hands(order: Order, limits: Limits, there: str) -> tuple[Compiler, Workers[Begun]]:
+def _hands(order: Order, limits: Limits, home: Home) -> tuple[Compiler, Workers[Begun]]:
     """What this process begins videos with; what is in them may end a process of its own."""
-    with contextlib.suppress(OSError):
-        os.chdir(there)
+    home.settle()
     return Compiler(order, limits=limits), looking(order, limits, 1)
 
 
-def _begin(table: Any, order: Order, limits: Limits, same: str, there: str) -> Any:
+def _begin(table: Any, order: Order, limits: Limits, home: Home) -> Any:
     """What was made of each video before a model is asked: a task."""
     rows: list[dict[str, Any]] = []
     paths = [Path(path) for path in table.column("path").to_pylist()]
-    wrong = _stranger(same, str(paths[0]))
+    wrong = home.stranger(paths[0])
     if wrong:
         return _table([_row(Result(path, path.stem, diagnostics=wrong)) for path in paths])
-    compiler, workers = _hands(order, limits, there)
+    compiler, workers = _hands(order, limits, home)
     left = []
     for path in paths:
         known = compiler.known(path)
@@ -243,9 +278,8 @@ def _begin(table: Any, order: Order, limits: Limits, same: str, there: str) -> A
 class Replica:
     """A model that compiles further what was begun: an actor."""
 
-    def __init__(self, order: Order, limits: Limits, same: str, there: str, jobs: int) -> None:
-        with contextlib.suppress(OSError):
-            os.chdir(there)
+    def __init__(self, order: Order, limits: Limits, home: Home, jobs: int) -> None:
+        home.settle()
         self.several = Compiler(order, limits=limits).several(jobs)
         watch.begin(limits.patience, 0, sys.stderr)
 

@@ -51,7 +51,7 @@ class Objects(Store):
         try:
             import fsspec
 
-            self.files, root = fsspec.core.url_to_fs(url)
+            self.files, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
             self.root = f"{root.rstrip('/')}/v{LAYOUT}"
             self._renames = "file" in self._protocols()
         except Exception as error:  # what a storage's client raises is its own affair

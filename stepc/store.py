@@ -5,7 +5,8 @@ can be out of date: what depends on something else has another name. Every conte
 beside it and is believed only if that is right. What is kept is JSON, compressed; never a pickle.
 
 On one machine one SQLite file in WAL mode is the store (`Database`): many processes share it, a kill
-loses at most the entry being written, and small entries (a model's replies) do not each cost a file.
+loses at most the entry being written, and small entries (a model's replies) do not each cost a file
+(benchmarks/store.py has it beside LMDB and files).
 What several machines reach is a folder of objects (`stepc.objects`).
 """
 
@@ -294,7 +295,10 @@ class Database(Store):
             return None
         for _ in range(2):
             try:
-                db = sqlite3.connect(self.path, timeout=60, isolation_level=None)
+                db = sqlite3.connect(
+                    self.path, timeout=60, isolation_level=None,
+                    check_same_thread=False,  # made in one and used in another, by one at a time
+                )  # fmt: skip
                 db.execute("PRAGMA journal_mode = WAL")
                 db.execute("PRAGMA synchronous = NORMAL")
                 db.executescript(SCHEMA)

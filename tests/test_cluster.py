@@ -17,18 +17,20 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+import ray
 from ray.cluster_utils import Cluster
 
 from stepc import cluster
-from stepc.cluster import Ray
+from stepc.cluster import Home, Ray
 from stepc.compile import compile_corpus
 from stepc.compiler import Begun, Compiler, Order, Result
-from stepc.diagnostics import Diagnostic
+from stepc.diagnostics import Diagnostic, StepcError
 from stepc.ir.types import Frame
 from stepc.link import Made
 from stepc.model.ask import Tally
 from stepc.model.load import Choice
-from stepc.pipeline import DEFAULT, LINK, code
+from stepc.model.server import Server
+from stepc.pipeline import DEFAULT, LINK
 from stepc.spec.parse import builtin
 from stepc.video import probe
 from stepc.workers import Limits
@@ -58,9 +60,12 @@ def here(films: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def machines() -> Iterator[Cluster]:
-    """Two machines, as far as Ray can tell."""
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 3, "include_dashboard": False})
-    made.add_node(num_cpus=2)
+    """Two machines with a GPU each, as far as Ray can tell."""
+    made = Cluster(
+        initialize_head=True,
+        head_node_args={"num_cpus": 3, "num_gpus": 1, "include_dashboard": False},
+    )
+    made.add_node(num_cpus=2, num_gpus=1)
     yield made
     made.shutdown()
 
@@ -96,7 +101,7 @@ def test_a_cluster_makes_the_same_dataset_whatever_it_loses(
 ) -> None:
     out, store = tmp_path / "out", f"file://{tmp_path}/store"
     asked = ["compile", films, "-o", out, "--seed", 1, "--store", store, "--engine", "ray"]
-    run = _stepc(*asked, "--replicas", 2, RAY_ADDRESS=machines.address)
+    run = _stepc(*asked, "--replicas", 2, "--gpus", 0.5, RAY_ADDRESS=machines.address)
     began, ended = time.monotonic(), 0
     while run.poll() is None and time.monotonic() - began < 240 + 60 * LOSSES:
         time.sleep(0.1)
@@ -106,7 +111,7 @@ def test_a_cluster_makes_the_same_dataset_whatever_it_loses(
                 random.choice(replicas).kill()
             else:
                 machines.remove_node(machines.list_all_nodes()[-1])
-                machines.add_node(num_cpus=2)
+                machines.add_node(num_cpus=2, num_gpus=1)
             ended += 1
     _, told = run.communicate()
     assert ended and run.returncode == 1, told  # one file is no film
@@ -158,6 +163,41 @@ def test_videos_that_are_lost_are_tried_once_more_each_by_itself() -> None:
     assert not made["once"].diagnostics
 
 
+class _Broken:
+    """In Ray's place, a cluster that goes away."""
+
+    exceptions = ray.exceptions
+
+    def __getattr__(self, name: str) -> Any:
+        return self
+
+    def __call__(self, *given: Any, **more: Any) -> Any:
+        return self
+
+    def iter_rows(self) -> Iterator[dict[str, Any]]:
+        """The rows until it goes away."""
+        yield cluster._row(Result(Path("a.mp4"), "a"))
+        raise ray.exceptions.RaySystemError("the head is gone")
+
+
+def test_a_cluster_that_goes_away_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "_ray", _Broken)
+    made = Ray()._made([Path("a.mp4"), Path("b.mp4")], 1, Compiler(ORDER))
+    assert next(made).name == "a"
+    with pytest.raises(StepcError) as error:
+        next(made)
+    (wrong,) = error.value.diagnostics
+    assert wrong.code == "B019" and "the head is gone" in wrong.message
+
+
+def test_ray_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(StepcError) as error:
+        Ray().ready(Compiler(ORDER))
+    (wrong,) = error.value.diagnostics
+    assert wrong.code == "U001" and "stepc[ray]" in wrong.help
+
+
 def test_what_is_sent_comes_out_as_it_was(film: Path) -> None:
     picture = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
     begun = Begun(probe(film), b"{}", [("split", {"clips": 2}, 0.25, False, "never made")],
@@ -173,19 +213,40 @@ def test_what_is_sent_comes_out_as_it_was(film: Path) -> None:
     assert cluster._RESULT.validate_json(cluster._row(made)["result"]) == made
 
 
-def test_another_stepc_on_a_machine_ends_the_run(tmp_path: Path) -> None:
+def test_a_budget_is_shared_out() -> None:
+    server = Server("http://127.0.0.1:1/v1", max_requests=10, max_tokens=None, max_cost=1.0)
+    order = replace(ORDER, choice=Choice("openai:x", server=server))
+    part = Ray(replicas=4)._share(order)
+    assert part.choice.server == replace(server, max_requests=2, max_cost=0.25)
+    assert replace(part, choice=order.choice) == order
+
+
+def test_another_stepc_on_a_machine_ends_the_run() -> None:
     import pyarrow as pa
 
     table = pa.table({"path": ["a/film.mp4", "b/film.mp4"]})
-    rows = cluster._begin(table, ORDER, Limits(), "other code", str(tmp_path)).to_pylist()
+    rows = cluster._begin(table, ORDER, Limits(), Home("other code", "", ())).to_pylist()
     made = [cluster._RESULT.validate_json(row["result"]) for row in rows]
     assert [[d.code for d in one.diagnostics] for one in made] == [["B020"]] * 2
-    assert cluster._stranger(code(), "film.mp4") == ()
+    assert Home.here().stranger(Path("film.mp4")) == ()
+
+
+def test_the_environment_goes_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "secret")
+    monkeypatch.setenv("OTHER_KEY", "other")
+    monkeypatch.chdir(tmp_path)
+    home = Home.here()
+    monkeypatch.delenv("OPENAI_API_KEY")
+    monkeypatch.chdir("/")
+    home.settle()
+    assert os.environ["OPENAI_API_KEY"] == "secret" and Path.cwd() == tmp_path
+    assert "OTHER_KEY" not in dict(home.environment)
+    replace(home, folder="/is/not/there").settle()
 
 
 def test_what_goes_wrong_in_a_replica_is_told_of_the_video(film: Path, tmp_path: Path) -> None:
     replica = cluster.Replica(replace(ORDER, choice=Choice("embedded")), Limits(patience=0),
-                              code(), str(Path.cwd()), 2)  # fmt: skip
+                              Home.here(), 2)  # fmt: skip
     row = cluster._packed(film, Begun(probe(film), b"not JSON"))
     done = cluster._row(Result(film, "done"))
     made = replica(cluster._table([row, done])).to_pylist()

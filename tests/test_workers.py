@@ -276,14 +276,23 @@ def test_one_model_for_several_videos_gives_what_it_gives_one_by_one(
     tape = tmp_path / "calls.jsonl"
     order = replace(_ORDER, pipeline=DEFAULT, choice=Choice(record=tape))
     alone = Choice(f"replay:{tape}")
-    for out, choice, jobs in (("rec", order.choice, 1), ("one", alone, 1), ("many", alone, 3)):
-        made = compile_corpus([three], tmp_path / out, replace(order, choice=choice), engine=Local(jobs),
-                              say=lambda d: None, progress=lambda *_: None)  # fmt: skip
-        assert made.compiled == 3
+    for out, choice, jobs, store in (
+        ("rec", order.choice, 1, None),
+        ("one", alone, 1, None),
+        ("many", alone, 3, tmp_path / "store"),
+        ("again", alone, 3, tmp_path / "store"),
+        ("objects", alone, 3, f"file://{tmp_path}/objects"),
+    ):
+        order = replace(order, choice=choice, store=store)
+        wrong: list[Diagnostic] = []
+        made = compile_corpus([three], tmp_path / out, order, engine=Local(jobs),
+                              say=wrong.append, progress=lambda *_: None)  # fmt: skip
+        assert made.compiled == 3 and not wrong
     files = [p.relative_to(tmp_path / "one") for p in (tmp_path / "one").rglob("*") if p.is_file()]
     assert len(files) >= 5
     for file in files:
-        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "many" / file).read_bytes()
+        for out in ("many", "again", "objects"):
+            assert (tmp_path / "one" / file).read_bytes() == (tmp_path / out / file).read_bytes()
 
 
 def test_a_spool_that_cannot_be_written_is_said(tmp_path: Path) -> None:
