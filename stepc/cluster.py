@@ -249,7 +249,8 @@ class Home:
 def _hands(order: Order, limits: Limits, home: Home) -> tuple[Compiler, Workers[Begun]]:
     """What this process begins videos with; what is in them may end a process of its own."""
     home.settle()
-    return Compiler(order, limits=limits), looking(order, limits, 1)
+    share = replace(limits, memory=limits.bytes_each(os.cpu_count() or 1))  # as many tasks as cores
+    return Compiler(order, limits=limits), looking(order, share, 1)
 
 
 def _begin(table: Any, order: Order, limits: Limits, home: Home) -> Any:

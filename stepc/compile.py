@@ -16,7 +16,7 @@ import orjson
 from stepc import __version__, parquet
 from stepc.compiler import Compiler, Order, Result
 from stepc.corpus import find_videos
-from stepc.diagnostics import Diagnostic, Place, fail, printable
+from stepc.diagnostics import Diagnostic, Place, StepcError, fail, printable
 from stepc.engine import Engine, Local
 from stepc.files import write_whole
 from stepc.ir import types as t
@@ -25,8 +25,8 @@ from stepc.model.ask import Tally
 from stepc.pipeline import check_levels, pipeline_text
 from stepc.workers import Limits
 
-STOPS = ("M002", "M003", "M004", "M005", "M007", "M008", "M009", "B020")
-"""What is wrong for every video: no model can be loaded, no server, no budget left, another stepc."""
+STOPS = ("M002", "M003", "M004", "M005", "M007", "M008", "M009", "B019", "B020")
+"""What is wrong for every video: no model can be loaded, no server, no budget left, no cluster."""
 
 
 @dataclass
@@ -119,6 +119,13 @@ def compile_corpus(
             progress(summary.compiled + summary.failed - len(wrong), len(videos), result.name)
     except KeyboardInterrupt:
         summary.interrupted = True
+    except StepcError as error:
+        first = error.diagnostics[0]
+        if first.code not in STOPS or not summary.compiled:
+            raise
+        say(first)
+        summary.interrupted = summary.stopped = True
+        skipped.append(first)
     finally:
         compiler.close()
     write_dataset(out, order, compiler, spool, skipped, summary)

@@ -9,8 +9,9 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from stepc import cluster
 from stepc.cluster import Home, Ray
 from stepc.compile import compile_corpus
 from stepc.compiler import Begun, Compiler, Order, Result
-from stepc.diagnostics import Diagnostic, StepcError
+from stepc.diagnostics import Diagnostic, StepcError, fail
 from stepc.ir.types import Frame
 from stepc.link import Made
 from stepc.model.ask import Tally
@@ -188,6 +189,40 @@ def test_a_cluster_that_goes_away_is_told(monkeypatch: pytest.MonkeyPatch) -> No
         next(made)
     (wrong,) = error.value.diagnostics
     assert wrong.code == "B019" and "the head is gone" in wrong.message
+
+
+@dataclass(frozen=True)
+class _Leaving(Ray):
+    """A cluster that goes away after so many videos."""
+
+    after: int = 0
+
+    def ready(self, compiler: Compiler) -> None:
+        """It is."""
+
+    def results(self, videos: Sequence[Path], compiler: Compiler) -> Iterator[Result]:
+        """Some."""
+        for path in videos[: self.after]:
+            yield compiler.compile(path)
+        raise fail("B019", "the cluster cannot go on")
+
+
+def test_what_a_cluster_made_before_it_went_away_is_written(film: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.mp4"
+    other.write_bytes(film.read_bytes() + b"\0")
+    said: list[Diagnostic] = []
+    for after in (1, 0):
+        out = tmp_path / f"out-{after}"
+        whole = partial(compile_corpus, [film, other], out, ORDER, say=said.append,
+                        engine=_Leaving(after=after), progress=lambda *_: None)  # fmt: skip
+        if after:
+            made = whole()
+            assert made.compiled == 1 and made.stopped and [d.code for d in said] == ["B019"]
+            assert made.samples and (out / "qra.jsonl").exists()
+            continue
+        with pytest.raises(StepcError):
+            whole()
+        assert not (out / "qra.jsonl").exists()
 
 
 def test_ray_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
