@@ -161,9 +161,7 @@ def read_samples(dataset: Path) -> tuple[list[Sample], list[Diagnostic]]:
     Raises StepcError (T001) if there is no such file, or nothing in it.
     """
     file = dataset / "qra.jsonl" if dataset.is_dir() else dataset
-    parts = shards(dataset, "qra") if dataset.is_dir() and not file.exists() else []
-    if file.suffix == ".parquet":
-        parts = [file]
+    parts = [file] if file.suffix == ".parquet" else _shards(dataset)
     shown = printable(str(dataset if parts else file))
     rows: list[Any]
     try:
@@ -191,6 +189,16 @@ def read_samples(dataset: Path) -> tuple[list[Sample], list[Diagnostic]]:
     if not samples:
         raise StepcError(*wrong[:MANY], Diagnostic("T001", "there is no sample", Place(shown)))
     return samples, wrong
+
+
+def _shards(dataset: Path) -> list[Path]:
+    """The shards that a folder's samples are in; none where they are lines, as its manifest tells."""
+    try:
+        told = orjson.loads((dataset / "manifest.json").read_bytes())["files"]
+        lines = "qra.jsonl" in told
+    except (OSError, ValueError, KeyError, TypeError):
+        lines = True
+    return [] if lines and (dataset / "qra.jsonl").exists() else shards(dataset, "qra")
 
 
 def left_out(file: str, line: int, why: str) -> Diagnostic:

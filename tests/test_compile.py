@@ -356,6 +356,11 @@ dataset {
         [tmp_path / "qra-00000.parquet"])]  # fmt: skip
     assert told == [{k: v for k, v in row.items() if v is not None} for row in rows]
     from_lines, _ = read_samples(tmp_path)
+    later = {**manifest, "files": {"qra-00000.parquet": manifest["files"]["qra-00000.parquet"]}}
+    (tmp_path / "manifest.json").write_text(json.dumps(later))
+    whole = (tmp_path / "qra.jsonl").read_bytes()
+    (tmp_path / "qra.jsonl").write_bytes(whole.splitlines(keepends=True)[0])  # of a compile before
+    assert read_samples(tmp_path) == (from_lines, [])
     (tmp_path / "qra.jsonl").unlink()
     assert read_samples(tmp_path) == (from_lines, [])
     assert read_samples(tmp_path / "qra-00000.parquet")[0] == from_lines
