@@ -33,7 +33,8 @@ from stepc.compiler import Begun, Compiler, Order, Result
 from stepc.diagnostics import Diagnostic, Place, fail, printable
 from stepc.engine import looking
 from stepc.ir import types as t
-from stepc.model.load import identity_of, templates_of
+from stepc.model.load import identity_of
+from stepc.model.prompts import Templates
 from stepc.pipeline import code
 from stepc.store import shared
 from stepc.video import Source
@@ -76,7 +77,7 @@ class Ray:
             compiler.asker()
         else:
             identity_of(choice)
-            templates_of(choice.templates or "default")
+            Templates(choice.templates or "default")
 
     def results(self, videos: Sequence[Path], compiler: Compiler) -> Iterator[Result]:
         """The results as they are ready, in whatever order. Raises StepcError (B019, U001)."""

@@ -119,6 +119,64 @@ def test_a_template_cannot_reach_out_and_must_know_its_variables(tmp_path: Path)
         Templates(f"{folder}/")
 
 
+HOSTILE = [
+    """{{ frames[0].parse_raw("cos\nsystem\n(S'id > PWNED'\ntR.", proto="pickle", allow_pickle=True) }}""",
+    """{{ frames[0].parse_file("x", proto="pickle", allow_pickle=True) }}""",
+    "{{ frames.append(1) }}",
+    "{{ frames[0].update({}) }}",
+    "{{ frames[0]['__class__'] }}",
+    "{{ 'x'.format(1) }}",
+    "{{ ''.join(frames) }}",
+    "{{ frames | map(attribute='keys') | first | string }}{{ frames[0] | attr('keys') }}",
+    "{{ range(3) }}",
+    "{{ lipsum() }}",
+    "{{ cycler('a').next() }}",
+    "{{ namespace(x=1).x.bit_length() }}",
+    '{% include "outside.jinja" %}',
+    "{{ frames[9].at }}",
+    "{{ 1 / 0 }}",
+]
+
+
+@pytest.mark.parametrize("body", HOSTILE)
+def test_a_template_reads_data_and_calls_no_method(
+    body: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "secret").write_text("{#- answer: words -#}\nsecret")
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "outside.jinja").symlink_to(tmp_path / "secret")
+    (folder / "narrate.jinja").write_text("{#- answer: words -#}\n" + body)
+    with pytest.raises(StepcError) as error:
+        Templates(f"{folder}/").render(Narrate(frames=(Frame(video="a" * 64, at=0),)))
+    assert [d.code for d in error.value.diagnostics] == ["M005"]
+    assert not (tmp_path / "PWNED").exists()
+
+
+@pytest.mark.parametrize("source", ["a model's folder", "a cassette"])
+def test_a_file_that_came_with_a_model_does_not_choose_templates(
+    source: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "evil"
+    folder.mkdir()
+    (folder / "narrate.jinja").write_text("{#- answer: words -#}\nNarrate.")
+    (tmp_path / "stepc.json").write_text(json.dumps({"templates": str(folder)}))
+    cassette = tmp_path / "c.jsonl"
+    cassette.write_text(json.dumps({"model": "x", "templates": str(folder)}) + "\n")
+    if source == "a model's folder":
+        families.make("idefics3", tmp_path)
+        (tmp_path / "stepc.json").write_text(json.dumps({"templates": str(folder)}))
+        name = str(tmp_path)
+    else:
+        name = f"replay:{cassette}"
+    with pytest.raises(StepcError) as error:
+        load(name, Pictures())
+    assert "M005" in str(error.value) and "--templates" in str(error.value)
+    own = load(Choice(name, templates=str(folder)), Pictures())
+    assert own.templates.render(Narrate(frames=())) == "Narrate."
+
+
 READINGS: list[tuple[str, Request, str, Any]] = [
     ("plain JSON", ListObjects(frames=(), narrative=""), '{"objects": ["a", "b"]}', ("a", "b")),
     ("a fence", ListObjects(frames=(), narrative=""), '```json\n{"objects": ["a"]}\n```', ("a",)),

@@ -397,7 +397,7 @@ def test_a_run_goes_round_is_found_again_and_stops(
 def test_a_missing_package_is_said(
     data: Path, film: Path, tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from stepc.model.load import templates_of
+    from stepc.model.prompts import Templates
     from stepc.train.export import export
 
     for package, extra in (("peft", "adapters"), ("pyarrow", "export")):
@@ -406,7 +406,7 @@ def test_a_missing_package_is_said(
             if package == "peft":
                 _train(data, film, tiny, tmp_path / "out", Recipe(frames=2, steps=1, lora=4))
             else:
-                export(_load(data, film), "trl", tmp_path, templates_of("default"), "apart")
+                export(_load(data, film), "trl", tmp_path, Templates("default"), "apart")
         found = caught.value.diagnostics[0]
         assert found.code == "T005" and f"stepc[{extra}]" in found.help
 

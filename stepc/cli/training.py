@@ -315,11 +315,11 @@ def export(
     templates: Annotated[str, typer.Option(help="A set, or a folder of templates.")] = "default",
 ) -> None:
     """Write a dataset in another trainer's format."""
-    from stepc.model.load import templates_of
+    from stepc.model.prompts import Templates
     from stepc.train.export import export as write
 
     loaded = _loaded(dataset, videos, frames)
-    write(loaded, to, out, templates_of(templates), thought)
+    write(loaded, to, out, Templates(templates), thought)
     print(f"{count(len(loaded.samples), 'sample')} for {to} in {printable(str(out))}")
 
 

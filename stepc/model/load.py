@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stepc.diagnostics import Place, fail, printable
 from stepc.model.ask import Asker, Backend, Together
-from stepc.model.prompts import TemplateError, Templates
+from stepc.model.prompts import Templates, spoken_to
 from stepc.model.replay import Recorded, Replay, Stored
 from stepc.model.server import Server, ServerModel, address
 from stepc.model.shared import Shared
@@ -107,19 +107,9 @@ def load(
             shown, templates, most = tape.identity, tape.templates, tape.together
         backend = Stored(store, make, known, shown, templates, most)
     most = backend.together if choice.together is None else choice.together
-    chosen = templates_of(choice.templates or backend.templates or "default")
+    chosen = Templates(choice.templates or spoken_to(choice.name, backend.templates))
     return Asker(backend, chosen, pictures, seed, trace=choice.trace, together=most,
                  video=choice.video)  # fmt: skip
-
-
-def templates_of(name: str) -> Templates:
-    """A set of templates by its name or folder. Raises StepcError (M005)."""
-    try:
-        return Templates(name)
-    except TemplateError as error:
-        help = "each template is named like its request; see templates/default"
-        place = Place(error.template)
-        raise fail("M005", f"the templates cannot be used: {error.problem}", place, help) from error
 
 
 def identity_of(choice: Choice) -> str | None:
@@ -164,4 +154,4 @@ def _pattern(text: str) -> re.Pattern[str]:
         raise fail("U001", message, Place("--redact"), "such as '[0-9]{16}'") from None
 
 
-__all__ = ["EMBEDDED", "Choice", "load", "templates_of", "together"]
+__all__ = ["EMBEDDED", "Choice", "load", "together"]

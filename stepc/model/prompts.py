@@ -1,8 +1,10 @@
 """Template sets: a request becomes an instruction; a reply becomes a typed answer.
 
-Templates are Jinja in a sandbox where an undefined variable is an error. The first line of
-each is a comment that says which form of reply it asks for: `{#- answer: json -#}`,
-`{#- answer: words -#}`, or `{#- answer: thought -#}`: words behind a thought and a colon.
+Templates are Jinja in a sandbox. They get strings, numbers, lists and dictionaries, never an
+object of stepc's; they can read the fields of these and the variables of a loop, and call macros
+and filters, but no method. An undefined variable is an error. The first line of each template is a
+comment that names the form of reply it asks for: `{#- answer: json -#}`, `{#- answer: words -#}`,
+or `{#- answer: thought -#}` (words behind a thought and a colon).
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import functools
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -20,9 +23,11 @@ from typing import Any
 
 import jinja2
 import jinja2.meta
+from jinja2.runtime import LoopContext, Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import ValidationError
 
+from stepc.diagnostics import Diagnostic, Place, StepcError, printable
 from stepc.model.requests import (
     JUDGING,
     REQUESTS,
@@ -57,12 +62,73 @@ class Template:
     body: jinja2.Template
 
 
-class TemplateError(ValueError):
-    """A template set that cannot be used; `.template` names the file."""
+class TemplateError(StepcError):
+    """A template set that cannot be used (M005)."""
 
     def __init__(self, template: str, problem: str) -> None:
-        super().__init__(f"{template}: {problem}")
-        self.template, self.problem = template, problem
+        super().__init__(
+            Diagnostic(
+                "M005",
+                f"the templates cannot be used: {problem}",
+                Place(printable(template)),
+                "each template is named like its request; see templates/default",
+            )
+        )
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """Lets a template read data and call macros and filters; no method of any object.
+
+    Jinja's own sandbox allows every public method of the objects that it is given, and some
+    objects have methods that run code (pydantic's `parse_raw` reads pickles).
+    """
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        """Only the variables of a loop (`loop.index`) and the macros of an imported template."""
+        if isinstance(obj, LoopContext):
+            return not attr.startswith("_") and not callable(value)
+        return isinstance(value, Macro)
+
+    def is_safe_callable(self, obj: Any) -> bool:
+        """Only macros."""
+        return isinstance(obj, Macro)
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """A field of a dictionary comes before the dictionary's methods: `x.items` is a field."""
+        if isinstance(obj, Mapping) and attribute in obj:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
+
+class _Loader(jinja2.FileSystemLoader):
+    """Reads templates from its folders, and nothing that a symbolic link in them leads out to."""
+
+    def get_source(self, environment: jinja2.Environment, template: str) -> Any:
+        """The template's text. Raises TemplateNotFound for one that lies elsewhere."""
+        source, file, fresh = super().get_source(environment, template)
+        real = Path(file).resolve()
+        if not any(real.is_relative_to(Path(folder).resolve()) for folder in self.searchpath):
+            raise jinja2.TemplateNotFound(template)
+        return source, file, fresh
+
+
+def is_folder(name: str) -> bool:
+    """Whether the name of a template set is the path of a folder instead of a built-in set."""
+    return re.fullmatch(r"[a-z][a-z0-9_-]*", name) is None
+
+
+def spoken_to(model: str, named: str) -> str:
+    """The template set that a model's own files (`stepc.json`, a cassette's head) name.
+
+    Raises StepcError (M005) for a folder: a file that came with data does not choose which programs
+    run here; the user does, with --templates.
+    """
+    if is_folder(named or "default"):
+        folder = printable(named)
+        message = f"the model's own files name a folder of templates, `{folder}`"
+        help = f"such a folder is used only where you name it yourself: --templates {folder}"
+        raise StepcError(Diagnostic("M005", message, Place(printable(model)), help))
+    return named or "default"
 
 
 class Templates:
@@ -74,15 +140,15 @@ class Templates:
 
     def __init__(self, name: str) -> None:
         builtin = files("stepc.templates") / "default"
-        own = "/" in name
+        own = is_folder(name)
         folder = Path(name) if own else files("stepc.templates") / name
         if own and not Path(name).is_dir():
             raise TemplateError(name, "is no folder")
         if not any((folder / f"{request}.jinja").is_file() for request in VARIABLES):
             raise TemplateError(name, "holds no template of a request")
         places = [str(folder), str(builtin)]
-        environment = ImmutableSandboxedEnvironment(
-            loader=jinja2.FileSystemLoader(places),
+        environment = _Sandbox(
+            loader=_Loader(places),
             undefined=jinja2.StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
@@ -91,11 +157,9 @@ class Templates:
         whole = hashlib.sha256()
         self._templates: dict[str, Template] = {}
         for request, known in VARIABLES.items():
-            file = folder / f"{request}.jinja"
             try:
-                there = file.is_file()
-                source = (file if there else builtin / f"{request}.jinja").read_text("utf-8")
-            except (OSError, UnicodeDecodeError) as error:
+                source = environment.loader.get_source(environment, f"{request}.jinja")[0]  # type: ignore[union-attr]
+            except (OSError, UnicodeDecodeError, jinja2.TemplateNotFound) as error:
                 raise TemplateError(f"{request}.jinja", f"cannot be read in {name}") from error
             form = _FORM.match(source)
             if form is None:
@@ -138,16 +202,18 @@ class Templates:
         return _schema(request.answer)
 
     def render(self, request: Request) -> str:
-        """The instruction for `request`. Raises TemplateError on an undefined variable."""
+        """The instruction for `request`. Raises TemplateError for whatever the template does wrong."""
         if isinstance(request, Several):
             questions, ending = _together([self.render(item) for item in request.items])
-            fields = {"frames": request.frames, "questions": questions, "ending": ending}
+            frames = [frame.model_dump() for frame in request.frames]
+            fields = {"frames": frames, "questions": questions, "ending": ending}
         else:
-            fields = {name: getattr(request, name) for name in type(request).model_fields}
+            fields = request.model_dump()
         try:
             return self._templates[request.name].body.render(fields).strip()
-        except jinja2.TemplateError as error:
-            raise TemplateError(f"{request.name}.jinja", str(error)) from error
+        except Exception as error:  # a template is a user's program: it may raise anything
+            said = f"{type(error).__name__}: {error}"
+            raise TemplateError(f"{request.name}.jinja", said) from error
 
     def read(self, request: Request, reply: str) -> Answer | None:
         """The typed answer in `reply`, or None if there is none to be found."""

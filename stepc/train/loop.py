@@ -26,7 +26,7 @@ from stepc.dataset import Dataset, Row, left_out
 from stepc.diagnostics import Diagnostic, Place, fail, printable
 from stepc.files import claim, write_whole
 from stepc.model.ask import Prompt
-from stepc.model.load import templates_of
+from stepc.model.prompts import Templates, spoken_to
 from stepc.model.replay import Cassette
 from stepc.model.transformers import NEEDED, Local, TransformersModel
 from stepc.train.collate import TASKS, Collator
@@ -263,7 +263,7 @@ def train(
         write_whole(file, orjson.dumps(facts, option=orjson.OPT_INDENT_2))
     if not first_process():
         told = lambda diagnostic: None  # noqa: E731
-    chosen = templates_of(templates or own.templates)
+    chosen = Templates(templates or spoken_to(model, own.templates))
 
     fits = _Fits(own, dataset)
 
