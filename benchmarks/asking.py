@@ -31,22 +31,22 @@ from typing import Any
 
 import openai
 
-from stepc.compiler import Compiler, Order
+from stepc.driver.compile_video import CompileConfig, Compiler
 from stepc.ir import types as t
 from stepc.ir.text import read
-from stepc.model.ask import Asker, Done, Prompt, Reply
-from stepc.model.load import Choice
-from stepc.model.prompts import Templates
+from stepc.lang.parse import builtin
+from stepc.model.client import Call, Completion, ModelClient, Reply
+from stepc.model.load import ModelConfig
+from stepc.model.openai_compatible import ServerModel, ServerOptions
 from stepc.model.requests import Classify, Mention, Request
-from stepc.model.server import Server, ServerModel
+from stepc.model.templates import Templates
 from stepc.model.transformers import TransformersModel
-from stepc.pipeline import DEFAULT
-from stepc.spec.parse import builtin
-from stepc.video import Pictures, digest
+from stepc.passmanager.pipeline_text import DEFAULT
+from stepc.video.decode import Pictures, digest
+from stepc.world.ground_truth import truth
 from stepc.world.render import write
 from stepc.world.scene import make_film
 from stepc.world.score import KINDS, Score, compare
-from stepc.world.truth import truth
 
 GRAPH = DEFAULT.split(",sample")[0]
 
@@ -54,7 +54,7 @@ GRAPH = DEFAULT.split(",sample")[0]
 # --- calls -------------------------------------------------------------------------------
 
 
-class Counting(Asker):
+class Counting(ModelClient):
     """Counts what would be asked if every request and every sample were a call."""
 
     naive = 0
@@ -85,12 +85,12 @@ def calls(films: int, shots: int, model: str) -> None:
             write(film, Path(folder) / f"{i}.mp4")
         first = 0.0
         for number, (name, prune, together) in enumerate(ways):
-            order = Order(
+            order = CompileConfig(
                 GRAPH.replace("bridge", f"bridge(prune={prune})"),
                 "",
                 builtin("step"),
                 "step.step",
-                Choice(model, together=together),
+                ModelConfig(model, together=together),
             )
             compiler = Compiler(order)
             own = compiler.asker()
@@ -169,14 +169,14 @@ def _requests(number: int, first: int = 0) -> list[Request]:
     return [Classify(frames=(), target=Mention(label=f"cup {first + i}")) for i in range(number)]
 
 
-def _bare(url: str, prompts: list[Prompt]) -> None:
+def _bare(url: str, prompts: list[Call]) -> None:
     """The same calls by the official client alone, as many at once."""
 
     async def main() -> None:
         gate = asyncio.Semaphore(16)
         async with openai.AsyncOpenAI(api_key="none", base_url=url, max_retries=0) as client:
 
-            async def one(p: Prompt) -> str:
+            async def one(p: Call) -> str:
                 async with gate:
                     made = await client.chat.completions.create(
                         model="m",
@@ -202,7 +202,7 @@ def overhead(number: int, rounds: int) -> None:
     templates = Templates("default")
     took: dict[str, list[float]] = {"the client alone": [], "stepc": []}
     for i in range(rounds + 1):
-        asker = Asker(ServerModel("m", Server(url)), templates, Pictures())
+        asker = ModelClient(ServerModel("m", ServerOptions(url)), templates, Pictures())
         requests = _requests(number, i * number)
         prompts = [asker._prompt(r, 1, 0.0) for r in requests]
         began = time.process_time()
@@ -221,11 +221,11 @@ def overhead(number: int, rounds: int) -> None:
 
 def _grown(url: str, number: int, ask: bool, told: Any) -> None:
     """Memory before and after, in a process of its own."""
-    model = ServerModel("m", Server(url))
-    asker = Asker(model, Templates("default"), Pictures())
+    model = ServerModel("m", ServerOptions(url))
+    asker = ModelClient(model, Templates("default"), Pictures())
     asker.ask(_requests(200))
 
-    def stream() -> Iterator[Prompt]:
+    def stream() -> Iterator[Call]:
         for i in range(number):
             yield asker._prompt(_requests(1, 1000 + i)[0], 1, 0.0)
 
@@ -260,11 +260,11 @@ def queue(numbers: Sequence[int]) -> None:
 
 def reading(samples: int) -> None:
     """Time a call of the embedded model with several samples, read once or once a sample."""
-    from stepc.world.exam import Exam
+    from stepc.world.examination import Examination
 
-    exam = Exam(8)
+    exam = Examination(8)
     model = TransformersModel("embedded")
-    asker = Asker(model, Templates("compact"), exam.pictures)
+    asker = ModelClient(model, Templates("compact"), exam.pictures)
     asked = [r for many in exam.questions().values() for r, _ in many if r.frames]
     together = [asker._prompt(r, samples, 0.7) for r in asked]
     alone = [replace(p, seeds=(s,)) for p in together for s in p.seeds]
@@ -272,7 +272,7 @@ def reading(samples: int) -> None:
     texts: dict[str, list[tuple[str, ...]]] = {}
     for _ in range(6):
         for name, prompts in (("once a sample", alone), ("once", together)):
-            got: list[Done] = []
+            got: list[Completion] = []
             began = time.perf_counter()
             model.generate(prompts, exam.pictures, got.append)
             took[name].append(time.perf_counter() - began)

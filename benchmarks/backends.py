@@ -26,13 +26,13 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from test_server import Proxy, serving
 
-from stepc.compile import compile_corpus
-from stepc.compiler import Order
-from stepc.model.load import Choice
-from stepc.model.server import Server
+from stepc.driver.compile_corpus import compile_corpus
+from stepc.driver.compile_video import CompileConfig
+from stepc.lang.parse import builtin
+from stepc.model.load import ModelConfig
+from stepc.model.openai_compatible import ServerOptions
 from stepc.model.transformers import embedded_folder
-from stepc.pipeline import DEFAULT, LINK
-from stepc.spec.parse import builtin
+from stepc.passmanager.pipeline_text import DEFAULT, LINK
 from stepc.world.render import write
 from stepc.world.scene import make_film
 
@@ -56,18 +56,20 @@ def main() -> None:
         port = open_.enter_context(serving())
         proxy = Proxy(port)
         tape = folder / "calls.jsonl"
-        usual = Server(f"http://127.0.0.1:{port}/v1", at_once=4, pictures="png")
-        bad = Server(proxy.url, at_once=8, pictures="png", timeout=10, wait=0.01, attempts=50)
+        usual = ServerOptions(f"http://127.0.0.1:{port}/v1", at_once=4, pictures="png")
+        bad = ServerOptions(
+            proxy.url, at_once=8, pictures="png", timeout=10, wait=0.01, attempts=50
+        )
         ways = {
-            "local": Choice(trace=folder / "trace.jsonl"),
-            "server": Choice(name, "compact", server=usual, together=_together()),
-            "bad line": Choice(name, "compact", server=bad, together=_together(), record=tape),
-            "cassette": Choice(f"replay:{tape}"),
+            "local": ModelConfig(trace=folder / "trace.jsonl"),
+            "server": ModelConfig(name, "compact", server=usual, together=_together()),
+            "bad line": ModelConfig(name, "compact", server=bad, together=_together(), record=tape),
+            "cassette": ModelConfig(f"replay:{tape}"),
         }
         first: list[dict[str, Any]] = []
         before: list[dict[str, Any]] = []
         for way, choice in ways.items():
-            order = Order(pipeline, LINK, builtin("step"), "step.step", choice, seed=1)
+            order = CompileConfig(pipeline, LINK, builtin("step"), "step.step", choice, seed=1)
             began = time.perf_counter()
             summary = compile_corpus(
                 [folder / "films"], folder / way, order, say=print, progress=lambda *_: None

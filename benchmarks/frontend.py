@@ -35,12 +35,13 @@ import numpy as np
 import scenedetect
 import sklearn.cluster  # noqa: F401  that neither way pays for it
 
-from stepc.compiler import Compiler, Order
+from stepc.driver.compile_video import CompileConfig, Compiler
 from stepc.ir import types as t
+from stepc.lang.parse import builtin
 from stepc.passes.keyframes import LONGEST, Keyframes, _Seen
-from stepc.pipeline import Tools, run
-from stepc.spec.parse import builtin
-from stepc.video import Pictures, looks, probe, shrink
+from stepc.passmanager.base import Tools
+from stepc.passmanager.run import run
+from stepc.video.decode import Pictures, decoded_frames, probe, shrink
 
 
 def encoded(path: Path, to: Path, height: int, seconds: float) -> Path:
@@ -53,7 +54,7 @@ def encoded(path: Path, to: Path, height: int, seconds: float) -> Path:
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         number = 0
         while number < seconds * rate:
-            for look in looks(source):
+            for look in decoded_frames(source):
                 frame = look.frame.reformat(width, height, "yuv420p", interpolation="BICUBIC")
                 frame.pts, frame.time_base = number, 1 / rate
                 number += 1
@@ -140,7 +141,7 @@ def ours(path: Path) -> int:
     return sum(tools.pictures.at(frame).size > 0 for frame in frames)
 
 
-COMPILER = Compiler(Order("split,keyframes", "", builtin("step"), "step.step"))
+COMPILER = Compiler(CompileConfig("split,keyframes", "", builtin("step"), "step.step"))
 """Of which a process has one for all its videos."""
 WAYS: dict[str, Callable[[Path], int]] = {"decoding": limit, "the usual way": usual, "stepc": ours}
 

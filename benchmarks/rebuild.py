@@ -21,19 +21,19 @@ from typing import Any
 
 from safetensors.torch import load_file, save_file
 
-from stepc.compile import Summary, compile_corpus
-from stepc.compiler import Order
-from stepc.model.load import Choice
+from stepc.driver.compile_corpus import Summary, compile_corpus
+from stepc.driver.compile_video import CompileConfig
+from stepc.lang.parse import builtin
+from stepc.model.load import ModelConfig
 from stepc.model.transformers import embedded_folder
-from stepc.pipeline import DEFAULT
-from stepc.spec.parse import builtin
+from stepc.passmanager.pipeline_text import DEFAULT
 from stepc.world.render import write
 from stepc.world.scene import make_film
 
 STEP = builtin("step")
 
 
-def compiled(films: Path, out: Path, order: Order) -> tuple[Summary, Counter[str], float]:
+def compiled(films: Path, out: Path, order: CompileConfig) -> tuple[Summary, Counter[str], float]:
     """What came of a compile, how often each pass ran, and seconds."""
     ran: Counter[str] = Counter()
 
@@ -74,8 +74,8 @@ def main() -> None:
         event = templates / "event.jinja"
         event.write_text(event.read_text("utf-8").replace("what", "what  "), "utf-8")
 
-        base = Order(DEFAULT, "", STEP, "step.step", seed=1, store=root / "base")
-        changes: dict[str, tuple[int, Order]] = {
+        base = CompileConfig(DEFAULT, "", STEP, "step.step", seed=1, store=root / "base")
+        changes: dict[str, tuple[int, CompileConfig]] = {
             "all new": (0, base),
             "nothing": (0, base),
             "a word of a question": (
@@ -90,8 +90,8 @@ def main() -> None:
                 0,
                 replace(base, pipeline=DEFAULT.replace("parse", "parse(keep=0.6)")),
             ),
-            "a template": (0, replace(base, choice=Choice(templates=str(templates)))),
-            "the model": (0, replace(base, choice=Choice(str(other_model(root / "other"))))),
+            "a template": (0, replace(base, choice=ModelConfig(templates=str(templates)))),
+            "the model": (0, replace(base, choice=ModelConfig(str(other_model(root / "other"))))),
             "one new video": (1, base),
             "one removed": (-1, base),
         }

@@ -26,16 +26,16 @@ import networkx as nx
 from jinja2 import Environment
 
 from stepc.ir import types as t
+from stepc.lang.parse import builtin
+from stepc.lang.resolve import read_spec
+from stepc.lang.types import Block, EdgeChoice
 from stepc.passes.check import wrong_with
 from stepc.passes.compose import Writer
-from stepc.query import query_leaks
-from stepc.solver import facts
-from stepc.spec.parse import builtin
-from stepc.spec.read import read_spec
-from stepc.spec.types import Block, Kind
-from stepc.steps import Steps
-from stepc.walk import Kind as PathKind
-from stepc.walk import Walk
+from stepc.proof.solver import facts
+from stepc.sampling.edge_table import EdgeTable
+from stepc.sampling.paths import PathKind as PathKind
+from stepc.sampling.paths import PathSampler
+from stepc.sampling.query_builder import query_leaks
 
 SURE = t.Trust(votes=3, asked=3, verdict="yes")
 PREDICATES = [f"{word} {way}" for word in ("next", "close", "tied", "glued", "nailed", "leaning")
@@ -264,10 +264,10 @@ class Ours:
     """The passes' own parts, on one graph."""
 
     def __init__(self, unit: t.Stsg) -> None:
-        kinds = tuple(Kind(kind=k, ways=("=>", "<=")) for k in ("attr", "rel"))  # type: ignore[arg-type]
+        kinds = tuple(EdgeChoice(kind=k, ways=("=>", "<=")) for k in ("attr", "rel"))  # type: ignore[arg-type]
         block = Block(count=10**9, steps=((STEPS, 1.0),), start=kinds, expand=kinds, tries=1000)
         self.spec = SPEC.model_copy(update={"blocks": (block,)})
-        self.walk = Walk(Steps(unit), self.spec, block)
+        self.walk = PathSampler(EdgeTable(unit), self.spec, block)
         self.kind = PathKind(STEPS, "ask", None)
         self.rng = random.Random(1)
         self.writer = Writer(unit, self.spec)

@@ -25,8 +25,9 @@ from pathlib import Path
 import lmdb
 import orjson
 
-from stepc.objects import Objects
-from stepc.store import Database, Head, Store, name_of
+from stepc.store.base import Head, Store, name_of
+from stepc.store.object_store import Objects
+from stepc.store.sqlite import Database
 
 
 class Files(Store):

@@ -19,25 +19,25 @@ import time
 from pathlib import Path
 from typing import Any
 
-from stepc.dataset import Dataset, load_dataset
+from stepc.dataset.read import TrainingData, load_dataset
 from stepc.ir.text import write as write_ir
-from stepc.spec.parse import builtin
-from stepc.video import digest
+from stepc.lang.parse import builtin
+from stepc.video.decode import digest
+from stepc.world.ground_truth import truth
 from stepc.world.questions import true_questions
 from stepc.world.render import write
 from stepc.world.scene import make_film
-from stepc.world.truth import truth
 
 BATCH = 4
 FRAMES = 4
 
 
-def _bare(dataset: Dataset, steps: int, out: Path) -> tuple[float, float]:
+def _bare(dataset: TrainingData, steps: int, out: Path) -> tuple[float, float]:
     """Losses of both targets, a step, again."""
     import torch
     from torch.nn.functional import cross_entropy
 
-    from stepc.model.prompts import Templates
+    from stepc.model.templates import Templates
     from stepc.model.transformers import TransformersModel
     from stepc.train.collate import Collator
 
@@ -65,7 +65,7 @@ def _bare(dataset: Dataset, steps: int, out: Path) -> tuple[float, float]:
     return began, time.perf_counter()
 
 
-def _stepc(dataset: Dataset, steps: int, out: Path) -> tuple[float, float]:
+def _stepc(dataset: TrainingData, steps: int, out: Path) -> tuple[float, float]:
     """The same by `stepc.train`; the time is from its first batch to its last step."""
     import stepc.train.loop as loop
 

@@ -11,9 +11,9 @@ import numpy as np
 from pydantic import Field
 
 from stepc.diagnostics import Statistics
-from stepc.ir.meaning import plain
-from stepc.link import Corpus
-from stepc.pipeline import LinkPass
+from stepc.ir.words import plain
+from stepc.passmanager.base import LinkPass
+from stepc.passmanager.corpus import Corpus
 
 
 class Balance(LinkPass):

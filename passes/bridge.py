@@ -7,13 +7,13 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from stepc.identity import Groups, looks
 from stepc.ir import types as t
-from stepc.ir.meaning import plain
+from stepc.ir.coreference import IdentityGroups, appearances
 from stepc.ir.verify import entities
-from stepc.model.ask import name_objects, vote
-from stepc.model.requests import Event, SameObject
-from stepc.pipeline import Pass, Tools
+from stepc.ir.words import plain
+from stepc.model.client import name_objects, vote
+from stepc.model.requests import DescribeEvent, SameObject
+from stepc.passmanager.base import Pass, Tools
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Bridge(Pass[t.Tsg, t.Stsg]):
 
     def _references(self, unit: t.Tsg, tools: Tools) -> list[t.Reference]:
         one_of = self._representatives(unit)
-        look, named, times = looks(unit), name_objects(unit), unit.keyframes
+        look, named, times = appearances(unit), name_objects(unit), unit.keyframes
         candidates = []
         for i, a in enumerate(one_of):
             for b in one_of[i + 1 :]:
@@ -102,7 +102,7 @@ class Bridge(Pass[t.Tsg, t.Stsg]):
     def _consistent(
         self, one_of: list[str], judged: list[_Judged], tools: Tools
     ) -> list[t.Reference]:
-        groups = Groups((o, t.clip_of(o)) for o in one_of)
+        groups = IdentityGroups((o, t.clip_of(o)) for o in one_of)
         apart: list[tuple[str, str]] = []
         taken: list[_Judged] = []
         judged = sorted(judged, key=lambda j: -abs(j.yes / j.asked - 0.5))
@@ -140,7 +140,7 @@ class Bridge(Pass[t.Tsg, t.Stsg]):
             n = min(self.frames, len(times))
             shown = [times[round(i * (len(times) - 1) / max(1, n - 1))] for i in range(n)]
             requests.append(
-                Event(frames=tuple(t.Frame(video=unit.video.sha256, at=at) for at in shown))
+                DescribeEvent(frames=tuple(t.Frame(video=unit.video.sha256, at=at) for at in shown))
             )
         replies = tools.ask().ask(requests, samples=self.samples, temperature=self.temperature)
         made = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stepc.ir import types as t
-from stepc.pipeline import Pass, Tools
+from stepc.passmanager.base import Pass, Tools
 
 
 class BridgeNone(Pass[t.Tsg, t.Stsg]):

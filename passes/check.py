@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from stepc.ir import types as t
-from stepc.ir.meaning import mentions, normal, plain
-from stepc.pipeline import Pass, Tools
-from stepc.query import says_answer
-from stepc.solver import Facts, NoAnswer, answers, facts
+from stepc.ir.words import mentions, normal, plain
+from stepc.passmanager.base import Pass, Tools
+from stepc.proof.solver import Facts, NoAnswer, answers, facts
+from stepc.sampling.query_builder import says_answer
 
 
 class Check(Pass[t.Qras, t.Qras]):

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from stepc.ir import types as t
-from stepc.ir.meaning import mentions, unfinished
-from stepc.pipeline import Pass, Tools
-from stepc.query import WHOLE, Said, finds_value, knows_value, query_leaks
-from stepc.rivals import Rivals, apart
-from stepc.spec.english import cap, listed, low, the
-from stepc.spec.schema import FORMS
-from stepc.spec.types import PathRule, Spec, Wording, draw
+from stepc.ir.words import mentions, unfinished
+from stepc.lang.inflect import cap, listed, low, the
+from stepc.lang.schema import FORMS
+from stepc.lang.types import PathRule, Spec, Wording, draw_wording
+from stepc.passmanager.base import Pass, Tools
+from stepc.sampling.distractors import Distractors, apart
+from stepc.sampling.query_builder import WHOLE, QueryBuilder, finds_value, knows_value, query_leaks
 
 Texts = dict[tuple[str, str], str]
 SAMPLE_FORM = {"ask": "open", "claim": "yes-no", "choice": "choice", "count": "count",
@@ -59,8 +59,8 @@ class Writer:
 
     def __init__(self, unit: t.Paths, spec: Spec) -> None:
         self.unit, self.spec = unit, spec
-        self.said = Said(unit)
-        self.rivals = Rivals(unit, self.said)
+        self.said = QueryBuilder(unit)
+        self.rivals = Distractors(unit, self.said)
         self.whole: dict[tuple[tuple[str, str], ...], PathRule] = {p.hops: p for p in spec.paths}
         self.lines: dict[tuple[str, str, str], tuple[Wording, ...]] = {}
         """Wordings by kind of edge, way and word of their line, of the forms too."""
@@ -149,11 +149,15 @@ class _One:
         if mentions(known, answer) and i > 0:
             known, own = named[i], tuple(steps[: i + 1])
             scope = self.path.query[0]
-        ask = draw(self.line(step, form), self.rng)
-        before = draw(self.spec.time.line(time), self.rng) if time and step.edge != "ref" else None
+        ask = draw_wording(self.line(step, form), self.rng)
+        before = (
+            draw_wording(self.spec.time.line(time), self.rng)
+            if time and step.edge != "ref"
+            else None
+        )
         key: tuple[object, ...] | None = None
         if own == (step,) and not self.path.also and form == "ask":
-            said = draw(self.line(step, "because"), self.rng)
+            said = draw_wording(self.line(step, "because"), self.rng)
             unique = self.path.unique or not last
             key = (id(step), time, clip, id(ask), id(before), id(said), unique)
             if key in self.writer.told and not self.spec.phrased:
@@ -196,7 +200,7 @@ class _One:
         """The sentence of a step, which says both ends; in these words, or in drawn ones."""
         texts = self.texts(step, self.known(step))
         texts[_hole(step), ""] = self.found(step)
-        wording = wording or draw(self.line(step, "because"), self.rng)
+        wording = wording or draw_wording(self.line(step, "because"), self.rng)
         return _sentence(wording.fill(texts, self.rng))
 
     def fact(self, step: t.Step, word: str) -> str:
@@ -323,7 +327,7 @@ class _One:
 
     def fill(self, wordings: Sequence[Wording], texts: Texts) -> str:
         """One of the wordings, filled."""
-        return draw(wordings, self.rng).fill(texts, self.rng)
+        return draw_wording(wordings, self.rng).fill(texts, self.rng)
 
     def texts(self, step: t.Step, known: str) -> Texts:
         """What the holes of a step's wordings hold; the known end in the words of `known`."""

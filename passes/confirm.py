@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from stepc.ir import types as t
-from stepc.model.ask import name_objects
+from stepc.model.client import name_objects
 from stepc.model.requests import (
     AttributeClaim,
     Claim,
@@ -19,7 +19,7 @@ from stepc.model.requests import (
     ObjectClaim,
     RelationClaim,
 )
-from stepc.pipeline import Pass, Tools
+from stepc.passmanager.base import Pass, Tools
 
 
 class ConfirmAll(Pass[t.Fsg, t.Fsg]):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 
 from stepc.diagnostics import Statistics
-from stepc.ir.meaning import words_of
-from stepc.link import Asked, Card, Corpus
-from stepc.pipeline import LinkPass
+from stepc.ir.words import words_of
+from stepc.passmanager.base import LinkPass
+from stepc.passmanager.corpus import Corpus, SampleSummary, UnitSummary
 
 
 class Dedupe(LinkPass):
@@ -25,7 +25,7 @@ class Dedupe(LinkPass):
         seen: set[tuple[str, ...]] = set()
         now = ""
 
-        def keep(card: Card, number: int, sample: Asked) -> bool:
+        def keep(card: UnitSummary, number: int, sample: SampleSummary) -> bool:
             nonlocal seen, now
             if card.name != now:
                 seen, now = before.get(card.sha256, set()), card.name

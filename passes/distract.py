@@ -9,12 +9,12 @@ from dataclasses import replace
 
 from stepc.diagnostics import Statistics
 from stepc.ir import types as t
-from stepc.ir.meaning import mentions, normal, plain
-from stepc.link import Corpus
-from stepc.pipeline import LinkPass
-from stepc.query import Said
-from stepc.rivals import Category, apart, category, words
-from stepc.solver import answers, facts
+from stepc.ir.words import mentions, normal, plain
+from stepc.passmanager.base import LinkPass
+from stepc.passmanager.corpus import Corpus
+from stepc.proof.solver import answers, facts
+from stepc.sampling.distractors import Category, apart, category, words
+from stepc.sampling.query_builder import QueryBuilder
 
 
 class Distract(LinkPass):
@@ -52,7 +52,7 @@ class Distract(LinkPass):
         self, unit: t.Qras, seed: int, pools: dict[Category, list[str]]
     ) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Samples that lack options, and all of them; none where too few are found."""
-        known, said = facts(unit), Said(unit)
+        known, said = facts(unit), QueryBuilder(unit)
         last = {p.id: p.steps[-1] for p in unit.paths}
         for s in unit.samples:
             if not s.room:

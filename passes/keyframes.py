@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from stepc.ir.types import Clip, Clips, Frame, Keyframe
-from stepc.pipeline import Tools
-from stepc.scan import Scan
-from stepc.video import Look, Picture, shrink
+from stepc.passmanager.base import Tools
+from stepc.passmanager.fused_decode import DecodingPass
+from stepc.video.decode import DecodedFrame, Picture, shrink
 
 Features = NDArray[np.float32]
 LONGEST = 128
@@ -34,7 +34,7 @@ WORST, WORST_CHANGE = 0.15, 0.10
 class _Seen:
     """A frame that is looked at: small, and by reference at full size, so that none is decoded twice."""
 
-    def __init__(self, at: int, picture: Picture, look: Look | None) -> None:
+    def __init__(self, at: int, picture: Picture, look: DecodedFrame | None) -> None:
         self.at, self.picture, self.look = at, picture, look
         self.change = 0.0
         """Mean absolute difference to its neighbours, 0 to 1; one-sided at the ends of a clip."""
@@ -99,7 +99,7 @@ class _Seen:
         return np.concatenate([p / max(float(np.sqrt(p @ p)), 1e-9) for p in parts])
 
 
-class Keyframes(Scan):
+class Keyframes(DecodingPass):
     """Representative keyframes by clustering, after [42] (section 3.1, visual splitting).
 
     Frames that are dark, blurred, uniform or in a transition are dropped, at most a given share
@@ -170,7 +170,7 @@ class _Chooser:
     def __init__(self, by: Keyframes, unit: Clips, tools: Tools) -> None:
         self.by, self.video, self.tools = by, unit.video.sha256, tools
         self.first = max(1, round(float(Fraction(unit.video.rate)) / by.often))
-        self.late: deque[Look] = deque()
+        self.late: deque[DecodedFrame] = deque()
         """Frames that may belong to the clip after the present one."""
         self.made: list[Clip] = []
         self._begin()
@@ -181,7 +181,7 @@ class _Chooser:
         """Of the first frames those between: a clip may have no more."""
         self.number, self.stride = 0, self.first
 
-    def see(self, look: Look, clips: list[Clip]) -> list[Clip]:
+    def see(self, look: DecodedFrame, clips: list[Clip]) -> list[Clip]:
         """Clips that are finished get their keyframes."""
         self.late.append(look)
         for clip in clips:
@@ -197,7 +197,7 @@ class _Chooser:
         self.tools.counts.add("keyframes", sum(len(c.keyframes) for c in self.made))
         return unit.evolve(clips=tuple(self.made)), []
 
-    def _look(self, look: Look) -> None:
+    def _look(self, look: DecodedFrame) -> None:
         """Every so many frames, twice as many when there are too many, and so on."""
         regular = self.number % self.stride == 0
         if regular or self.number < FEW:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 
 from stepc.ir.types import Clip, Clips, Keyframe
-from stepc.pipeline import Pass, Tools
-from stepc.video import looks
+from stepc.passmanager.base import Pass, Tools
+from stepc.video.decode import decoded_frames
 
 
 class KeyframesUniform(Pass[Clips, Clips]):
@@ -21,7 +21,7 @@ class KeyframesUniform(Pass[Clips, Clips]):
         times: dict[str, list[int]] = {clip.id: [] for clip in unit.clips}
         clips = iter(unit.clips)
         clip = next(clips, None)
-        for at in (look.at for look in looks(source)):
+        for at in (look.at for look in decoded_frames(source)):
             while clip is not None and at >= clip.end:
                 clip = next(clips, None)
             if clip is not None and at >= clip.start:

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from stepc.ir import types as t
-from stepc.pipeline import Pass, Tools
+from stepc.passmanager.base import Pass, Tools
 
 
 class Lift(Pass[t.Fsg, t.Tsg]):

@@ -9,12 +9,12 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from stepc.identity import Groups, looks, pair_up
 from stepc.ir import types as t
-from stepc.ir.meaning import plain, predicate_form
-from stepc.model.ask import name_objects, vote
-from stepc.model.requests import Motion, SameObject
-from stepc.pipeline import Pass, Tools
+from stepc.ir.coreference import IdentityGroups, appearances, pair_up
+from stepc.ir.words import plain, predicate_form
+from stepc.model.client import name_objects, vote
+from stepc.model.requests import DescribeMotion, SameObject
+from stepc.passmanager.base import Pass, Tools
 
 
 class Merge(Pass[t.Fsg, t.Tsg]):
@@ -65,9 +65,9 @@ class Merge(Pass[t.Fsg, t.Tsg]):
         moving = [members for root, members in tracks.items() if kinds[root] == "dynamic"]
         return tsg.evolve(motions=tuple(self._motions(tsg, moving, tools)))
 
-    def _identify(self, unit: t.Fsg, tools: Tools) -> Groups:
-        look, named, times = looks(unit), name_objects(unit), unit.keyframes
-        groups = Groups((o.id, o.frames[0]) for o in unit.objects)
+    def _identify(self, unit: t.Fsg, tools: Tools) -> IdentityGroups:
+        look, named, times = appearances(unit), name_objects(unit), unit.keyframes
+        groups = IdentityGroups((o.id, o.frames[0]) for o in unit.objects)
         doubtful: list[tuple[str, str]] = []
         for clip in unit.clips:
             frames = [k.id for k in clip.keyframes]
@@ -191,7 +191,7 @@ class Merge(Pass[t.Fsg, t.Tsg]):
             pairs += list(pairwise(track))
         spans = [tuple(times[t.frame_of(x) or ""].at for x in pair) for pair in pairs]
         requests = [
-            Motion(
+            DescribeMotion(
                 frames=tuple(t.Frame(video=tsg.video.sha256, at=at) for at in span),
                 target=named[pair[0]],
             )

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from stepc.ir import types as t
-from stepc.ir.meaning import inverse, normal, plain, predicate_form
-from stepc.model.ask import Vote, name_objects, vote
+from stepc.ir.words import inverse, normal, plain, predicate_form
+from stepc.model.client import Vote, name_objects, vote
 from stepc.model.requests import Classify, Describe, ListObjects, Narrate, Relate, Request
-from stepc.pipeline import Pass, Tools
+from stepc.passmanager.base import Pass, Tools
 
 
 class Parse(Pass[t.Clips, t.Fsg]):

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from stepc.ir import types as t
-from stepc.ir.meaning import normal, plain, predicate_form
+from stepc.ir.words import normal, plain, predicate_form
 from stepc.model.requests import DrawGraph, Sketch
-from stepc.pipeline import Pass, Tools
+from stepc.passmanager.base import Pass, Tools
 
 
 class ParseOneshot(Pass[t.Clips, t.Fsg]):

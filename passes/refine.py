@@ -9,10 +9,10 @@ from typing import ClassVar
 from pydantic import Field
 
 from stepc.ir import types as t
-from stepc.ir.meaning import mentions, unfinished
+from stepc.ir.words import mentions, unfinished
 from stepc.model.requests import Reword, Smooth
-from stepc.pipeline import Pass, Tools
-from stepc.query import finds_value, words_of_op
+from stepc.passmanager.base import Pass, Tools
+from stepc.sampling.query_builder import finds_value, words_of_op
 
 
 class Refine(Pass[t.Qras, t.Qras]):

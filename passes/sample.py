@@ -9,13 +9,13 @@ from typing import ClassVar
 
 from stepc.diagnostics import Place, fail
 from stepc.ir import types as t
-from stepc.pipeline import Pass, Tools
-from stepc.spec.types import Spec
-from stepc.steps import Steps
-from stepc.walk import Asked, TooMany, Walk
+from stepc.lang.types import Spec
+from stepc.passmanager.base import Pass, Tools
+from stepc.sampling.edge_table import EdgeTable
+from stepc.sampling.paths import KeysSeen, PathSampler, TooMany
 
 
-class Sample(Pass[t.Stsg, t.Paths]):
+class SamplePaths(Pass[t.Stsg, t.Paths]):
     """Multi-step reasoning path sampling (section 3.2).
 
     A random connected pair gives the innermost question: its one end is found (A), its other
@@ -34,11 +34,11 @@ class Sample(Pass[t.Stsg, t.Paths]):
     def run(self, unit: t.Stsg, tools: Tools) -> t.Paths:
         """The unit with the paths of the spec's blocks."""
         spec = tools.the_spec()
-        steps = Steps(unit)
+        steps = EdgeTable(unit)
         made: list[t.Path] = []
-        known: Asked = set()
+        known: KeysSeen = set()
         for block in spec.blocks:
-            walk = Walk(steps, spec, block)
+            walk = PathSampler(steps, spec, block)
             rng = tools.rng(unit, f"sample {block.name}", block.seed)
             drawn = walk.listed(rng, known) if block.enumerate else walk.drawn(rng, known)
             try:
@@ -71,7 +71,7 @@ def census(unit: t.Stsg, spec: Spec, most: int) -> Census:
     """
     found = Census()
     try:
-        for key in _listed(Steps(unit), spec):
+        for key in _listed(EdgeTable(unit), spec):
             if sum(found.counts.values()) >= most:
                 raise TooMany
             found.counts[key] += 1
@@ -80,11 +80,11 @@ def census(unit: t.Stsg, spec: Spec, most: int) -> Census:
     return found
 
 
-def _listed(steps: Steps, spec: Spec) -> Iterator[tuple[str, int, str, str]]:
+def _listed(steps: EdgeTable, spec: Spec) -> Iterator[tuple[str, int, str, str]]:
     """Block, steps, kind of the last edge, and why not kept, of all different paths."""
     for block in spec.blocks:
-        walk = Walk(steps, spec, block)
-        known: Asked = set()
+        walk = PathSampler(steps, spec, block)
+        known: KeysSeen = set()
         for kind in walk.kinds():
             for rows in walk.every(kind):
                 for path, key, why in walk.finished(kind, rows):

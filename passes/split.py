@@ -12,12 +12,12 @@ import cv2
 from pydantic import Field
 
 from stepc.ir.types import Clip, Clips
-from stepc.pipeline import Tools
-from stepc.scan import Scan
-from stepc.video import Look, Plane
+from stepc.passmanager.base import Tools
+from stepc.passmanager.fused_decode import DecodingPass
+from stepc.video.decode import DecodedFrame, Plane
 
 
-class Split(Scan):
+class Split(DecodingPass):
     """Visual splitting (section 3.1): a clip between every two scene cuts.
 
     The detectors are PySceneDetect's with their defaults; frames are numbered in order of
@@ -67,7 +67,7 @@ class _Each:
     def __init__(self, detector: Any) -> None:
         self.detector, self.number = detector, 0
 
-    def see(self, look: Look) -> list[int]:
+    def see(self, look: DecodedFrame) -> list[int]:
         """The next frame; numbers of the frames before which there is a cut, as far as that is new."""
         self.number += 1
         found = self.detector.process_frame(self._code(), look.small)
@@ -86,7 +86,7 @@ class _Each:
 class _Change:
     """A frame and how much it differs from the one before it: at a glance, and as PySceneDetect scores it."""
 
-    def __init__(self, number: int, look: Look, before: _Change | None) -> None:
+    def __init__(self, number: int, look: DecodedFrame, before: _Change | None) -> None:
         self.number, self.look = number, look
         self.before = None if before is None else before.look
         self.glance: float = self.score if look.glance is None else self._glance()
@@ -118,7 +118,7 @@ class _Adaptive:
         self.around: deque[_Change] = deque(maxlen=2 * detector.window_width + 1)
         self.number, self.cut = 0, 0
 
-    def see(self, look: Look) -> list[int]:
+    def see(self, look: DecodedFrame) -> list[int]:
         """The next frame; whether there is a cut before the one in the middle of those that are known."""
         before = self.around[-1] if self.around else None
         self.around.append(_Change(self.number, look, before))
@@ -165,7 +165,7 @@ class _Cuts:
         self.times = array("q")
         self.made: list[Clip] = []
 
-    def see(self, look: Look, clips: list[Clip]) -> list[Clip]:
+    def see(self, look: DecodedFrame, clips: list[Clip]) -> list[Clip]:
         """The clips that a cut ends which is seen now."""
         self.times.append(look.at)
         return self._cut(self.detector.see(look))

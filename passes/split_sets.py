@@ -9,8 +9,8 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from stepc.diagnostics import Statistics
-from stepc.link import Corpus
-from stepc.pipeline import LinkPass
+from stepc.passmanager.base import LinkPass
+from stepc.passmanager.corpus import Corpus
 
 SETS = ("train", "val", "test")
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 from pydantic import Field
 
 from stepc.ir.types import Clip, Clips
-from stepc.pipeline import Pass, Tools
+from stepc.passmanager.base import Pass, Tools
 
 
 class SplitUniform(Pass[Clips, Clips]):

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from stepc.diagnostics import StepcError
 from stepc.ir import types as t
-from stepc.ir.meaning import inverse, normal, plain
-from stepc.spec.read import read_spec
-from stepc.spec.types import Spec
+from stepc.ir.words import inverse, normal, plain
+from stepc.lang.resolve import read_spec
+from stepc.lang.types import Spec
 
 EVERYTHING = Path(__file__).with_name("everything.step").read_text("utf-8")
 """A spec's wordings of everything that can be asked; it has no block to draw from."""

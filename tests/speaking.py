@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from stepc.model.ask import Backend, Done, Prompt
-from stepc.video import Pictures
+from stepc.model.client import Backend, Call, Completion
+from stepc.video.decode import Pictures
 
 
 class Speaker:
@@ -17,16 +17,16 @@ class Speaker:
     templates = "default"
     together = 1
 
-    def __init__(self, say: Callable[[Prompt, int], str]) -> None:
+    def __init__(self, say: Callable[[Call, int], str]) -> None:
         self.say, self.asked = say, 0
 
     def generate(
-        self, prompts: Iterable[Prompt], pictures: Pictures, done: Callable[[Done], None]
+        self, prompts: Iterable[Call], pictures: Pictures, done: Callable[[Completion], None]
     ) -> None:
         """All of them, in order."""
         for prompt in prompts:
             self.asked += 1
-            done(Done(prompt, tuple(self.say(prompt, seed) for seed in prompt.seeds)))
+            done(Completion(prompt, tuple(self.say(prompt, seed) for seed in prompt.seeds)))
 
 
 class Lister:
@@ -39,7 +39,7 @@ class Lister:
         self.identity, self.templates = backend.identity, backend.templates
 
     def generate(
-        self, prompts: Iterable[Prompt], pictures: Pictures, done: Callable[[Done], None]
+        self, prompts: Iterable[Call], pictures: Pictures, done: Callable[[Completion], None]
     ) -> None:
         """Each list's questions by themselves, their answers put together."""
         for prompt in prompts:
@@ -48,14 +48,14 @@ class Lister:
             told = said(self.backend, list({p.key: p for p in singles}.values()), pictures)
             texts = dict(zip(dict.fromkeys(questions), told, strict=True))
             rows = zip(*(texts[q] for q in questions), strict=True)
-            done(Done(prompt, tuple(" | ".join(row) for row in rows)))
+            done(Completion(prompt, tuple(" | ".join(row) for row in rows)))
 
 
-def said(model: Backend | Any, prompts: Sequence[Prompt], pictures: Any = None) -> list[list[str]]:
+def said(model: Backend | Any, prompts: Sequence[Call], pictures: Any = None) -> list[list[str]]:
     """The texts that a model gives, prompt by prompt."""
     calls: dict[str, list[str]] = {}
 
-    def done(call: Done) -> None:
+    def done(call: Completion) -> None:
         assert call.prompt.key not in calls
         calls[call.prompt.key] = list(call.texts)
 

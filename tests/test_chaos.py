@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 from speaking import Speaker
 
-from stepc.compiler import Compiler, Order, split_pipeline
+from stepc.driver.compile_video import CompileConfig, Compiler, split_pipeline
 from stepc.ir import types as t
 from stepc.ir.text import read, write
-from stepc.model.ask import Asker, Prompt
-from stepc.model.prompts import Templates
-from stepc.pipeline import DEFAULT, Tools, run
-from stepc.spec.parse import builtin
+from stepc.lang.parse import builtin
+from stepc.model.client import Call, ModelClient
+from stepc.model.templates import Templates
+from stepc.passmanager.base import Tools
+from stepc.passmanager.pipeline_text import DEFAULT
+from stepc.passmanager.run import run
 
 WORDS = [
     "cup", "Cups", "the cup", "a red cup", "CUP", "man", "men", "person", "table", "!!!", "…",
@@ -33,7 +35,7 @@ class Chaos(Speaker):
     def __init__(self) -> None:
         super().__init__(lambda p, seed: self._reply(p, random.Random(f"{p.key}/{seed}")))
 
-    def _reply(self, p: Prompt, rng: random.Random) -> str:
+    def _reply(self, p: Call, rng: random.Random) -> str:
         if rng.random() < 0.05:
             return rng.choice(
                 ["", "I cannot.", "[" * 2000, '{"objects": 7}', "null", "```json\n```"]
@@ -85,9 +87,9 @@ def test_whatever_a_model_says(
 ) -> None:
     text = DEFAULT.replace("parse", parse).replace("merge", merge)
     text = text.replace("split,keyframes", "split-uniform(seconds=1),keyframes-uniform(per_clip=2)")
-    compiler = Compiler(Order(text, "", builtin("step"), "step.step", seed=seed))
+    compiler = Compiler(CompileConfig(text, "", builtin("step"), "step.step", seed=seed))
     unit: t.Unit = compiler.start(film)
-    asker = Asker(Chaos(), Templates("default"), compiler.pictures, seed, together=together)
+    asker = ModelClient(Chaos(), Templates("default"), compiler.pictures, seed, together=together)
     tools = Tools(compiler.pictures, lambda: asker, compiler.spec, seed)
     for done in run(split_pipeline(text)[0], unit, tools):
         unit = done.unit

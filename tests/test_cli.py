@@ -153,7 +153,7 @@ def test_a_closed_pipe_is_no_failure_of_ours(tmp_path: Path) -> None:
 
 def test_version_and_every_page(tmp_path: Path) -> None:
     from stepc import __version__
-    from stepc.codes import PAGES
+    from stepc.diagnostics.catalogue import PAGES
 
     assert _run(["--version"], tmp_path).stdout == f"stepc {__version__}\n"
     for code, page in PAGES.items():

@@ -21,24 +21,24 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
-from stepc import cluster
-from stepc.cluster import Home, Ray
-from stepc.compile import compile_corpus
-from stepc.compiler import Begun, Compiler, Order, Result
+from stepc.dataset.spool import CompiledUnit
 from stepc.diagnostics import Diagnostic, StepcError, fail
+from stepc.driver import ray_engine as cluster
+from stepc.driver.compile_corpus import compile_corpus
+from stepc.driver.compile_video import CompileConfig, Compiler, FrontEndResult, VideoResult
+from stepc.driver.process_pool import Limits
+from stepc.driver.ray_engine import Home, RayEngine
 from stepc.ir.types import Frame
-from stepc.link import Made
-from stepc.model.ask import Tally
-from stepc.model.load import Choice
-from stepc.model.server import Server
-from stepc.pipeline import DEFAULT, LINK
-from stepc.spec.parse import builtin
-from stepc.video import probe
-from stepc.workers import Limits
+from stepc.lang.parse import builtin
+from stepc.model.client import Usage
+from stepc.model.load import ModelConfig
+from stepc.model.openai_compatible import ServerOptions
+from stepc.passmanager.pipeline_text import DEFAULT, LINK
+from stepc.video.decode import probe
 from stepc.world.render import write
 from stepc.world.scene import make_film
 
-ORDER = Order(DEFAULT, LINK, builtin("step"), "step.step", seed=1)
+ORDER = CompileConfig(DEFAULT, LINK, builtin("step"), "step.step", seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -140,16 +140,16 @@ def test_a_file_that_hangs_is_told_as_on_one_machine(
 
 
 @dataclass(frozen=True)
-class _Losing(Ray):
+class _Losing(RayEngine):
     """A cluster that loses some videos, some of them once."""
 
     lost: list[list[Path]] = field(default_factory=list)
 
-    def _made(self, videos: list[Path], most: int, compiler: Compiler) -> Iterator[Result]:
+    def _made(self, videos: list[Path], most: int, compiler: Compiler) -> Iterator[VideoResult]:
         self.lost.append(videos)
         for path in videos:
             if path.stem not in ("always",) and (path.stem != "once" or most == 1):
-                yield Result(path, path.stem)
+                yield VideoResult(path, path.stem)
 
     def _joined(self, compiler: Compiler) -> Any:
         return contextlib.nullcontext()
@@ -177,13 +177,13 @@ class _Broken:
 
     def iter_rows(self) -> Iterator[dict[str, Any]]:
         """The rows until it goes away."""
-        yield cluster._row(Result(Path("a.mp4"), "a"))
+        yield cluster._row(VideoResult(Path("a.mp4"), "a"))
         raise ray.exceptions.RaySystemError("the head is gone")
 
 
 def test_a_cluster_that_goes_away_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "_ray", _Broken)
-    made = Ray()._made([Path("a.mp4"), Path("b.mp4")], 1, Compiler(ORDER))
+    made = RayEngine()._made([Path("a.mp4"), Path("b.mp4")], 1, Compiler(ORDER))
     assert next(made).name == "a"
     with pytest.raises(StepcError) as error:
         next(made)
@@ -192,7 +192,7 @@ def test_a_cluster_that_goes_away_is_told(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @dataclass(frozen=True)
-class _Leaving(Ray):
+class _Leaving(RayEngine):
     """A cluster that goes away after so many videos."""
 
     after: int = 0
@@ -200,7 +200,7 @@ class _Leaving(Ray):
     def ready(self, compiler: Compiler) -> None:
         """It is."""
 
-    def results(self, videos: Sequence[Path], compiler: Compiler) -> Iterator[Result]:
+    def results(self, videos: Sequence[Path], compiler: Compiler) -> Iterator[VideoResult]:
         """Some."""
         for path in videos[: self.after]:
             yield compiler.compile(path)
@@ -228,14 +228,14 @@ def test_what_a_cluster_made_before_it_went_away_is_written(film: Path, tmp_path
 def test_ray_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(StepcError) as error:
-        Ray().ready(Compiler(ORDER))
+        RayEngine().ready(Compiler(ORDER))
     (wrong,) = error.value.diagnostics
     assert wrong.code == "U001" and "stepc[ray]" in wrong.help
 
 
 def test_what_is_sent_comes_out_as_it_was(film: Path) -> None:
     picture = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
-    begun = Begun(probe(film), b"{}", [("split", {"clips": 2}, 0.25, False, "never made")],
+    begun = FrontEndResult(probe(film), b"{}", [("split", {"clips": 2}, 0.25, False, "never made")],
                   {Frame(video="a" * 64, at=40): picture, Frame(video="b" * 64, at=0): picture[:1]},
                   (Diagnostic("B007", "is cut off"),))  # fmt: skip
     row = cluster._table([cluster._packed(film, begun)]).to_pylist()[0]
@@ -243,15 +243,15 @@ def test_what_is_sent_comes_out_as_it_was(film: Path) -> None:
     assert back.source == begun.source and back.unit == begun.unit and back.done == begun.done
     assert back.diagnostics == begun.diagnostics and list(back.pictures) == list(begun.pictures)
     assert all((back.pictures[f] == p).all() for f, p in begun.pictures.items())
-    made = Result(film, "film", Made(b"[1]", b"{}", "ä", b"{}"), {"1:split": {"clips": 2}},
-                  {"1:split": 1 / 3}, Tally(calls=3, seconds=0.1), 2, ["why"], begun.diagnostics)  # fmt: skip
+    made = VideoResult(film, "film", CompiledUnit(b"[1]", b"{}", "ä", b"{}"), {"1:split": {"clips": 2}},
+                  {"1:split": 1 / 3}, Usage(calls=3, seconds=0.1), 2, ["why"], begun.diagnostics)  # fmt: skip
     assert cluster._RESULT.validate_json(cluster._row(made)["result"]) == made
 
 
 def test_a_budget_is_shared_out() -> None:
-    server = Server("http://127.0.0.1:1/v1", max_requests=10, max_tokens=None, max_cost=1.0)
-    order = replace(ORDER, choice=Choice("openai:x", server=server))
-    part = Ray(replicas=4)._share(order)
+    server = ServerOptions("http://127.0.0.1:1/v1", max_requests=10, max_tokens=None, max_cost=1.0)
+    order = replace(ORDER, choice=ModelConfig("openai:x", server=server))
+    part = RayEngine(replicas=4)._share(order)
     assert part.choice.server == replace(server, max_requests=2, max_cost=0.25)
     assert replace(part, choice=order.choice) == order
 
@@ -280,10 +280,10 @@ def test_the_environment_goes_along(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_what_goes_wrong_in_a_replica_is_told_of_the_video(film: Path, tmp_path: Path) -> None:
-    replica = cluster.Replica(replace(ORDER, choice=Choice("embedded")), Limits(patience=0),
+    replica = cluster.Replica(replace(ORDER, choice=ModelConfig("embedded")), Limits(patience=0),
                               Home.here(), 2)  # fmt: skip
-    row = cluster._packed(film, Begun(probe(film), b"not JSON"))
-    done = cluster._row(Result(film, "done"))
+    row = cluster._packed(film, FrontEndResult(probe(film), b"not JSON"))
+    done = cluster._row(VideoResult(film, "done"))
     made = replica(cluster._table([row, done])).to_pylist()
     told = {r.name: r for r in (cluster._RESULT.validate_json(row["result"]) for row in made)}
     assert [d.code for d in told["film"].diagnostics] == ["B013"] and not told["done"].diagnostics

@@ -21,32 +21,35 @@ from datasets import load_dataset
 from speaking import Lister
 from test_golden import HERE
 
-import stepc.engine
-from stepc import parquet
-from stepc.compile import compile_corpus
-from stepc.compiler import Compiler, Order, Result, links_of
-from stepc.dataset import read_samples
+import stepc.driver.local_engine
+from stepc.dataset import parquet
+from stepc.dataset.parquet import read_rows
+from stepc.dataset.read import read_samples
 from stepc.diagnostics import Diagnostic, StepcError
-from stepc.engine import Local
-from stepc.model.load import Choice
-from stepc.model.plan import Assumed, Plan, plan
-from stepc.parquet import read_rows
-from stepc.pipeline import DEFAULT, LINK, run
-from stepc.spec.parse import builtin
+from stepc.driver.compile_corpus import compile_corpus
+from stepc.driver.compile_video import CompileConfig, Compiler, VideoResult, links_of
+from stepc.driver.local_engine import LocalEngine
+from stepc.lang.parse import builtin
+from stepc.model.load import ModelConfig
+from stepc.model.plan import Assumptions, Plan, plan
+from stepc.passmanager.pipeline_text import DEFAULT, LINK
+from stepc.passmanager.run import run
 from stepc.world.render import write
 from stepc.world.scene import make_film
 
 
-def _order(model: str = "embedded", **more: Any) -> Order:
+def _order(model: str = "embedded", **more: Any) -> CompileConfig:
     seed = more.pop("seed", 0)
-    choice = Choice(model, **more)
-    return Order(DEFAULT, LINK, builtin("step"), "step.step", choice, seed=seed)
+    choice = ModelConfig(model, **more)
+    return CompileConfig(DEFAULT, LINK, builtin("step"), "step.step", choice, seed=seed)
 
 
-def _compile(places: list[Path], out: Path, order: Order, jobs: int = 1) -> list[Diagnostic]:
+def _compile(
+    places: list[Path], out: Path, order: CompileConfig, jobs: int = 1
+) -> list[Diagnostic]:
     said: list[Diagnostic] = []
     compile_corpus(
-        places, out, order, engine=Local(jobs), say=said.append, progress=lambda *_: None
+        places, out, order, engine=LocalEngine(jobs), say=said.append, progress=lambda *_: None
     )
     return said
 
@@ -184,17 +187,17 @@ def test_memory_that_runs_out_is_one_videos_trouble(
     assert units == {"film-0.stsg", "film-2.stsg"}
 
 
-def _die(path: Path) -> Result:
+def _die(path: Path) -> VideoResult:
     """What a worker does whose process is killed by the system."""
     if path.stem == "film-1":
         os.kill(os.getpid(), signal.SIGKILL)
-    return Result(path, path.stem)
+    return VideoResult(path, path.stem)
 
 
 def test_a_worker_that_is_killed_is_named(films: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stepc.engine, "_whole", _die)
+    monkeypatch.setattr(stepc.driver.local_engine, "_whole", _die)
     videos = sorted(films.glob("film-*.mp4"))
-    done = list(Local(2).results(videos, Compiler(_order())))
+    done = list(LocalEngine(2).results(videos, Compiler(_order())))
     lost = {r.name: r.diagnostics[0] for r in done if r.diagnostics}
     assert lost.keys() == {"film-1"} and lost["film-1"].code == "B013"
     assert "SIGKILL" in lost["film-1"].message
@@ -248,7 +251,7 @@ ABLATIONS = {
 
 @pytest.mark.parametrize("name", ABLATIONS)
 def test_every_ablation_runs(name: str, film: Path, tmp_path: Path) -> None:
-    order = Order(ABLATIONS[name], LINK, builtin("step"), "step.step")
+    order = CompileConfig(ABLATIONS[name], LINK, builtin("step"), "step.step")
     assert _compile([film], tmp_path, order) == []
     rows = [json.loads(line) for line in (tmp_path / "qra.jsonl").read_bytes().splitlines()]
     assert rows
@@ -256,13 +259,13 @@ def test_every_ablation_runs(name: str, film: Path, tmp_path: Path) -> None:
     assert types
 
 
-def _interrupted(*_: Any) -> Iterator[Result]:
+def _interrupted(*_: Any) -> Iterator[VideoResult]:
     raise KeyboardInterrupt
     yield
 
 
 def test_stopped_before_anything(films: Path, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(Local, "results", _interrupted)
+    monkeypatch.setattr(LocalEngine, "results", _interrupted)
     assert _compile([films], tmp_path, _order()) == []
     assert (tmp_path / "qra.jsonl").read_bytes() == b""
     assert json.loads((tmp_path / "manifest.json").read_bytes())["interrupted"] is True
@@ -291,7 +294,7 @@ def test_a_plan_says_what_a_compile_then_asks(together: int, tmp_path: Path) -> 
         fsg, stsg = counts["parse"], counts["bridge"]
         frames = len(looked.keyframes)
         n = len(fsg.objects) / frames
-        assume = Assumed(
+        assume = Assumptions(
             objects=n,
             attributes=len(fsg.attributes) / len(fsg.objects),
             relations=len(fsg.relations) / (frames * n * (n - 1) / 2),
@@ -330,7 +333,7 @@ dataset {
   formats jsonl, chat, parquet
 }
 """
-    order = Order(DEFAULT, "", text, "mine.step")
+    order = CompileConfig(DEFAULT, "", text, "mine.step")
     assert links_of(Compiler(order).spec) == (
         'distract,dedupe,balance(mix="1:0.5000;2:0.5000",answer=0.3333,most=5),'
         "split-sets(val=0.0000,test=0.4000),emit"
@@ -397,7 +400,7 @@ def test_parquet_is_written_in_shards_and_whole(tmp_path: Path) -> None:
 def test_an_imported_spec_is_part_of_what_made_the_dataset(films: Path, tmp_path: Path) -> None:
     (tmp_path / "base.step").write_text("spec base\nimport step\n", "utf-8")
     main = 'spec mine\nimport "base.step"\noverride paths { count 3 per video }\n'
-    order = Order(DEFAULT, "", main, "mine.step", spec_folder=tmp_path)
+    order = CompileConfig(DEFAULT, "", main, "mine.step", spec_folder=tmp_path)
     first = Compiler(order).spec
     (tmp_path / "base.step").write_text("spec base # again\nimport step\n", "utf-8")
     assert Compiler(order).spec.digest != first.digest

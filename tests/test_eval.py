@@ -16,11 +16,9 @@ from test_server import Proxy, free_port, llama  # noqa: F401  (a fixture)
 
 from stepc.diagnostics import Diagnostic, StepcError
 from stepc.eval import TITLES
-from stepc.eval.items import Item, Videos
-from stepc.eval.judge import agreement, judged
+from stepc.eval.items import Item, VideoIndex
 from stepc.eval.readers import BENCHMARKS, MLVU, MVBENCH
-from stepc.eval.rules import RULES, chosen
-from stepc.eval.run import Record, Result, Settings, evaluate, load_result, read_records
+from stepc.eval.run import EvalResult, EvalSettings, Record, evaluate, load_result, read_records
 from stepc.eval.tables import (
     COLUMNS,
     compare,
@@ -38,25 +36,27 @@ from stepc.eval.tables import (
     table,
     text,
 )
-from stepc.model.ask import Asker, Prompt
-from stepc.model.load import Choice, load
-from stepc.model.prompts import Templates, find_json
-from stepc.model.server import Server
-from stepc.reward import words
-from stepc.video import Pictures, probe
+from stepc.grading.judge import agreement, judged
+from stepc.grading.reward import words
+from stepc.grading.rules import RULES, chosen
+from stepc.model.client import Call, ModelClient
+from stepc.model.load import ModelConfig, load
+from stepc.model.openai_compatible import ServerOptions
+from stepc.model.templates import Templates, find_json
+from stepc.video.decode import Pictures, probe
 
 Replies = dict[str, str]
 YES, NO = '{"pred": "yes", "score": 4.8}', "{'pred': 'no', 'score': 1}"
 
 
-def _speaking(replies: Replies) -> Callable[[Pictures], Asker]:
+def _speaking(replies: Replies) -> Callable[[Pictures], ModelClient]:
     """A model that says what is told of the question in the prompt, and nothing else."""
 
-    def say(prompt: Prompt, seed: int) -> str:
+    def say(prompt: Call, seed: int) -> str:
         fitting = [q for q in replies if q in prompt.text]
         return replies[max(fitting, key=len)] if fitting else ""
 
-    return lambda pictures: Asker(Speaker(say), Templates("default"), pictures)
+    return lambda pictures: ModelClient(Speaker(say), Templates("default"), pictures)
 
 
 def _write(folder: Path, name: str, data: Any) -> None:
@@ -76,12 +76,12 @@ def _run(
     name: str,
     folder: Path,
     replies: Replies,
-    *judges: Callable[[Pictures], Asker],
+    *judges: Callable[[Pictures], ModelClient],
     out: str = "result",
     **more: Any,
-) -> tuple[Result, list[Diagnostic]]:
+) -> tuple[EvalResult, list[Diagnostic]]:
     told: list[Diagnostic] = []
-    settings = Settings(name, frames=2, **more)
+    settings = EvalSettings(name, frames=2, **more)
     made = evaluate(settings, [folder], folder / out, _speaking(replies), judges,
                     say=lambda line: None, tell=told.append)  # fmt: skip
     return made, told
@@ -161,12 +161,12 @@ def test_only_a_part_of_a_video_is_shown(tmp_path: Path, film: Path) -> None:
     _star(tmp_path, film)
     shown: list[tuple[int, ...]] = []
 
-    def say(prompt: Prompt, seed: int) -> str:
+    def say(prompt: Call, seed: int) -> str:
         shown.append(tuple(f.at for f in prompt.frames))
         return "x"
 
-    evaluate(Settings("star", frames=4), [tmp_path], tmp_path / "o",
-             lambda p: Asker(Speaker(say), Templates("default"), p), tell=lambda d: None,
+    evaluate(EvalSettings("star", frames=4), [tmp_path], tmp_path / "o",
+             lambda p: ModelClient(Speaker(say), Templates("default"), p), tell=lambda d: None,
              say=lambda line: None)  # fmt: skip
     assert probe(film).video.duration > 2000
     assert all(len(times) == 4 and max(times) < 1000 for times in shown)
@@ -252,7 +252,7 @@ def test_mvbench_finds_its_videos_by_folder_and_keeps_its_lenient_rule(
     )
     assert sum("the file is not there" in d.message for d in told) == len(MVBENCH) - 3
     assert any("none of its options" in d.message for d in told)
-    videos = Videos([tmp_path])
+    videos = VideoIndex([tmp_path])
     assert (
         videos.find("clevrer/video_validation/video_1.mp4")
         == tmp_path / "clevrer/video_validation/video_1.mp4"
@@ -377,8 +377,10 @@ def test_the_embedded_model_answers_every_benchmark_about_real_footage(
         _write(tmp_path, file, data)
     _film(footage("bikes.mp4"), tmp_path, video)
     told: list[Diagnostic] = []
-    made = evaluate(Settings(name, frames=2), [tmp_path], tmp_path / "out", lambda p: load(Choice(), p),
-                    tell=told.append, say=lambda line: None)  # fmt: skip
+    made = evaluate(
+        EvalSettings(name, frames=2), [tmp_path], tmp_path / "out",
+        lambda p: load(ModelConfig(), p), tell=told.append, say=lambda line: None,
+    )  # fmt: skip
     assert len(made.records) == (2 if name == "moviechat" else 1) and made.model.startswith(
         "embedded@"
     )
@@ -397,7 +399,7 @@ def test_the_embedded_model_answers_every_benchmark_about_real_footage(
 
 
 def test_the_world_is_the_same_twice(tmp_path: Path) -> None:
-    from stepc.spec.parse import builtin
+    from stepc.lang.parse import builtin
     from stepc.world.films import make_films
     from stepc.world.questions import true_questions
 
@@ -405,8 +407,8 @@ def test_the_world_is_the_same_twice(tmp_path: Path) -> None:
     true_questions(tmp_path / "films", tmp_path, (builtin("step"), "step.step", None), 0)
     told: list[Diagnostic] = []
     for out in ("one", "two"):
-        evaluate(Settings("world", "reasoned", 2), [tmp_path], tmp_path / out,
-                 lambda p: load(Choice(), p), tell=told.append, say=lambda line: None)  # fmt: skip
+        evaluate(EvalSettings("world", "reasoned", 2), [tmp_path], tmp_path / out,
+                 lambda p: load(ModelConfig(), p), tell=told.append, say=lambda line: None)  # fmt: skip
     one, two = (load_result(tmp_path / x) for x in ("one", "two"))
     assert one.records == two.records and one.model.startswith("embedded@") and not told
     assert len(one.records) > 10 and set(of_groups(one.records)["steps"]) == {"1", "2", "3"}
@@ -513,14 +515,14 @@ def test_the_official_rules_by_hand() -> None:
 # --- judges ------------------------------------------------------------------------------
 
 
-def _judge_of(answers: list[str]) -> tuple[Asker, list[float]]:
+def _judge_of(answers: list[str]) -> tuple[ModelClient, list[float]]:
     left, temperatures = list(answers), list[float]()
 
-    def say(prompt: Prompt, seed: int) -> str:
+    def say(prompt: Call, seed: int) -> str:
         temperatures.append(prompt.temperature)
         return left.pop(0)
 
-    return Asker(Speaker(say), Templates("default"), Pictures()), temperatures
+    return ModelClient(Speaker(say), Templates("default"), Pictures()), temperatures
 
 
 def test_a_judge_is_read_strictly_and_asked_again() -> None:
@@ -561,7 +563,9 @@ def test_a_judge_that_is_not_there_is_said_and_the_replies_are_kept(
     tmp_path: Path, film: Path
 ) -> None:
     _agqa(tmp_path, film)
-    gone = Choice("openai:judge", server=Server(f"http://127.0.0.1:{free_port()}/v1", wait=0.01))
+    gone = ModelConfig(
+        "openai:judge", server=ServerOptions(f"http://127.0.0.1:{free_port()}/v1", wait=0.01)
+    )
     made, told = _run("agqa", tmp_path, {"holding": "no"}, lambda p: load(gone, p))
     assert "M008" in [d.code for d in told] and len(read_records(tmp_path / "result")) == 3
     assert "graded by their words, not by a judge" in text(made)
@@ -577,7 +581,7 @@ def test_a_slow_judge_that_answers_nonsense_first(tmp_path: Path, film: Path) ->
 
     _agqa(tmp_path, film)
     proxy = Grader(None, ways=("503", "garbage", "empty", "drop"), often=0.4)
-    choice = Choice("openai:judge", server=Server(proxy.url, wait=0.001, attempts=30))
+    choice = ModelConfig("openai:judge", server=ServerOptions(proxy.url, wait=0.001, attempts=30))
     made, told = _run("agqa", tmp_path, {}, lambda p: load(choice, p), lambda p: load(choice, p))
     assert [r.official for r in made.records] == [True] * 3 and made.judge == "openai:judge"
     assert [r.second for r in made.records] == [True] * 3
@@ -587,9 +591,12 @@ def test_a_slow_judge_that_answers_nonsense_first(tmp_path: Path, film: Path) ->
 def test_a_real_server_is_the_judge(tmp_path: Path, film: Path, llama: int) -> None:  # noqa: F811
     """llama.cpp with a tiny random model, held to the schema: what it says is read, whatever it is."""
     _agqa(tmp_path, film)
-    server = Server(f"http://127.0.0.1:{llama}/v1", at_once=2, wait=0.01)
+    server = ServerOptions(f"http://127.0.0.1:{llama}/v1", at_once=2, wait=0.01)
     made, _ = _run(
-        "agqa", tmp_path, {"holding": "no"}, lambda p: load(Choice("openai:t", server=server), p)
+        "agqa",
+        tmp_path,
+        {"holding": "no"},
+        lambda p: load(ModelConfig("openai:t", server=server), p),
     )
     said = [r for r in made.records if r.official is not None]
     assert all(r.score is not None and 0 <= r.score <= 5 and r.judge == "openai:t" for r in said)
@@ -615,12 +622,12 @@ def test_a_stopped_run_goes_on_and_another_is_refused(tmp_path: Path, film: Path
         file.write(b'{"id": "YSKX3-9", "cut sho')
     asked: list[str] = []
 
-    def say(prompt: Prompt, seed: int) -> str:
+    def say(prompt: Call, seed: int) -> str:
         asked.append(prompt.text)
         return "x"
 
-    evaluate(Settings("agqa", frames=2), [tmp_path], tmp_path / "result",
-             lambda p: Asker(Speaker(say), Templates("default"), p), tell=lambda d: None,
+    evaluate(EvalSettings("agqa", frames=2), [tmp_path], tmp_path / "result",
+             lambda p: ModelClient(Speaker(say), Templates("default"), p), tell=lambda d: None,
              say=lambda line: None)  # fmt: skip
     assert len(asked) == 2 and not any("holding" in a for a in asked)
     assert [r.reply for r in read_records(tmp_path / "result")] == ["no", "x", "x"]
@@ -633,11 +640,11 @@ def test_a_stopped_run_goes_on_and_another_is_refused(tmp_path: Path, film: Path
     )
 
 
-def _result(name: str, rights: dict[str, bool], steps: int = 1) -> Result:
+def _result(name: str, rights: dict[str, bool], steps: int = 1) -> EvalResult:
     records = [
         Record(id, "v", "q", "a", "match", steps, right=r, official=r) for id, r in rights.items()
     ]
-    return Result(Settings(name), "m", records)
+    return EvalResult(EvalSettings(name), "m", records)
 
 
 def test_two_results_side_by_side() -> None:
@@ -659,11 +666,11 @@ def test_two_results_side_by_side() -> None:
 def test_what_a_judge_did_not_say_counts_in_no_comparison() -> None:
     """Neither as right nor as wrong; other judges, and kinds that are missing whole, are told."""
 
-    def judged(rights: dict[str, bool | None], judge: str) -> Result:
+    def judged(rights: dict[str, bool | None], judge: str) -> EvalResult:
         records = [
             Record(id, "v", "q", "a", "judge", 1, reply="x", right=r) for id, r in rights.items()
         ]
-        return Result(Settings("agqa"), "m", records, judge=judge)
+        return EvalResult(EvalSettings("agqa"), "m", records, judge=judge)
 
     one = judged({"a": True, "b": None, "c": False}, "gpt")
     other = judged({"a": True, "b": False, "c": True}, "")

@@ -10,14 +10,14 @@ import families
 import pytest
 from test_train import _sample
 
-from stepc.dataset import Dataset, load_dataset
-from stepc.model.load import templates_of
-from stepc.reward import answered, reasoned
+from stepc.dataset.read import TrainingData, load_dataset
+from stepc.grading.reward import answered, reasoned
+from stepc.model.templates import Templates
 from stepc.train.export import FORMATS, export
 
 
 @pytest.fixture(scope="module")
-def dataset(film: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+def dataset(film: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
     """Four samples, one held out, one a multiple choice, one without a rationale."""
     folder = tmp_path_factory.mktemp("data")
     rows = [_sample(i, film, set="val" if i == 3 else "train", query="q?") for i in range(4)]
@@ -27,8 +27,8 @@ def dataset(film: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return load_dataset(folder, [film], 2)
 
 
-def _export(dataset: Dataset, to: str, out: Path, thought: Any = "apart") -> Path:
-    export(dataset, to, out / to, templates_of("default"), thought)
+def _export(dataset: TrainingData, to: str, out: Path, thought: Any = "apart") -> Path:
+    export(dataset, to, out / to, Templates("default"), thought)
     return out / to
 
 
@@ -39,7 +39,7 @@ def _open(folder: Path, name: str = "train") -> Any:
     return load("parquet", data_files=files, cache_dir=str(folder / "cache"))[name]
 
 
-def test_hf_opens_as_a_dataset(dataset: Dataset, tmp_path: Path) -> None:
+def test_hf_opens_as_a_dataset(dataset: TrainingData, tmp_path: Path) -> None:
     from datasets import load_dataset as load
 
     folder = _export(dataset, "hf", tmp_path)
@@ -51,7 +51,7 @@ def test_hf_opens_as_a_dataset(dataset: Dataset, tmp_path: Path) -> None:
     assert whole["validation"][0]["query"] == "q?"
 
 
-def test_trl_collates_what_is_written_for_it(dataset: Dataset, tmp_path: Path) -> None:
+def test_trl_collates_what_is_written_for_it(dataset: TrainingData, tmp_path: Path) -> None:
     from transformers import AutoProcessor
     from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
@@ -72,7 +72,7 @@ def test_trl_collates_what_is_written_for_it(dataset: Dataset, tmp_path: Path) -
     assert batch["pixel_values"].shape[0] == 4
 
 
-def test_grpo_carries_what_its_rewards_look_at(dataset: Dataset, tmp_path: Path) -> None:
+def test_grpo_carries_what_its_rewards_look_at(dataset: TrainingData, tmp_path: Path) -> None:
     rows = _open(_export(dataset, "grpo", tmp_path))
     columns = {name: rows[name] for name in ("answers", "steps", "query", "id")}
     said = ["It stands there. So it is red. Answer: red", "Answer: B. blue", "green"]
@@ -87,7 +87,9 @@ def test_grpo_carries_what_its_rewards_look_at(dataset: Dataset, tmp_path: Path)
 
 
 @pytest.mark.parametrize("to", ["ms-swift", "llamafactory", "llava"])
-def test_others_as_they_publish_it(to: str, dataset: Dataset, tmp_path: Path, film: Path) -> None:
+def test_others_as_they_publish_it(
+    to: str, dataset: TrainingData, tmp_path: Path, film: Path
+) -> None:
     folder = _export(dataset, to, tmp_path)
     if to == "ms-swift":
         lines = (folder / "train.jsonl").read_text("utf-8").splitlines()
@@ -116,7 +118,7 @@ def test_others_as_they_publish_it(to: str, dataset: Dataset, tmp_path: Path, fi
         assert set(one["tags"].values()) == {"role", "content", "user", "assistant"}
 
 
-def test_one_conversation_with_a_thinking_block(dataset: Dataset, tmp_path: Path) -> None:
+def test_one_conversation_with_a_thinking_block(dataset: TrainingData, tmp_path: Path) -> None:
     folder = _export(dataset, "ms-swift", tmp_path, "block")
     lines = (folder / "train.jsonl").read_text("utf-8").splitlines()
     said = [json.loads(line)["messages"][1]["content"] for line in lines]
@@ -128,7 +130,7 @@ def test_one_conversation_with_a_thinking_block(dataset: Dataset, tmp_path: Path
     assert reasoned([said[0]], steps=[["It stands there.", "So it is red."]]) == [1.0]
 
 
-def test_every_format_is_written_twice_the_same(dataset: Dataset, tmp_path: Path) -> None:
+def test_every_format_is_written_twice_the_same(dataset: TrainingData, tmp_path: Path) -> None:
     for to in FORMATS:
         folder = _export(dataset, to, tmp_path)
         first = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
@@ -136,7 +138,7 @@ def test_every_format_is_written_twice_the_same(dataset: Dataset, tmp_path: Path
         assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == first
 
 
-def test_a_task_of_lmms_eval_stands_by_itself(dataset: Dataset, tmp_path: Path) -> None:
+def test_a_task_of_lmms_eval_stands_by_itself(dataset: TrainingData, tmp_path: Path) -> None:
     """Its YAML names functions of a module that knows nothing of stepc; pictures come from Parquet."""
     import importlib.util
 

@@ -26,14 +26,15 @@ from typing import Any
 import pytest
 import recipes
 
-from stepc.codes import PAGES
-from stepc.compiler import Compiler, Order, split_pipeline
 from stepc.diagnostics import Statistics
+from stepc.diagnostics.catalogue import PAGES
+from stepc.driver.compile_video import CompileConfig, Compiler, split_pipeline
 from stepc.ir import types as t
 from stepc.ir.text import read, write
-from stepc.link import Corpus, Held
-from stepc.model.load import Choice
-from stepc.pipeline import pass_names, run
+from stepc.model.load import ModelConfig
+from stepc.passmanager.corpus import Corpus, UnitsInMemory
+from stepc.passmanager.registry import pass_names
+from stepc.passmanager.run import run
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 CASES = sorted(p.parent for p in GOLDEN.glob("*/*/case.json"))
@@ -99,22 +100,22 @@ def _passes(case: Path, told: dict[str, Any], folder: Path, record: bool) -> tup
     shipped = HERE / "specs" / f"{told.get('spec', 'step')}.step"
     text = (spec if spec.exists() else shipped).read_text("utf-8")
     cassette = case / "cassette.jsonl"
-    order = Order(
+    order = CompileConfig(
         told["pipeline"],
         "",
         text,
         "spec.step",
-        Choice(f"replay:{cassette}"),
+        ModelConfig(f"replay:{cassette}"),
         case,
         seed=told.get("seed", 0),
     )
     units, links = split_pipeline(order.pipeline)
     compiler = Compiler(order)
     if record and "film" in told:
-        compiler = _record(case, told, folder, replace(order, choice=Choice(record=cassette)))
+        compiler = _record(case, told, folder, replace(order, choice=ModelConfig(record=cassette)))
     inputs = sorted(case.glob("input*"))
     if links:
-        corpus = Corpus(Held(_unit(p) for p in inputs))  # type: ignore[misc]
+        corpus = Corpus(UnitsInMemory(_unit(p) for p in inputs))  # type: ignore[misc]
         for link in links:
             corpus = link.run(corpus, order.seed, Statistics())
         left = list(corpus.left())
@@ -130,7 +131,7 @@ def _passes(case: Path, told: dict[str, Any], folder: Path, record: bool) -> tup
     return f"expected.{unit.LEVEL}", "".join(counts) + write(unit)
 
 
-def _record(case: Path, told: dict[str, Any], folder: Path, order: Order) -> Compiler:
+def _record(case: Path, told: dict[str, Any], folder: Path, order: CompileConfig) -> Compiler:
     """A compiler that records the case's calls anew; the input too, where `before` makes it."""
     film = folder / "film.mp4"
     if told["film"].endswith(".mp4"):
@@ -138,7 +139,7 @@ def _record(case: Path, told: dict[str, Any], folder: Path, order: Order) -> Com
     else:
         recipes.make(f"film:{told['film']}", film)
     if "before" in told:
-        maker = Compiler(replace(order, choice=Choice()))
+        maker = Compiler(replace(order, choice=ModelConfig()))
         unit: t.Unit = maker.start(film)
         for done in run(split_pipeline(told["before"])[0], unit, maker.tools()):
             unit = done.unit

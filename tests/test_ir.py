@@ -16,8 +16,8 @@ from stepc.ir.graph import graph
 from stepc.ir.text import read, write
 from stepc.ir.types import from_json
 from stepc.ir.verify import RULES, verify
+from stepc.world.ground_truth import truth
 from stepc.world.scene import make_film
-from stepc.world.truth import truth
 
 SETTINGS = settings(
     max_examples=120, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True

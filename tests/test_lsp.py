@@ -19,11 +19,11 @@ from pygls.lsp.client import LanguageClient
 from test_golden import HERE
 from textmate_grammar.parsers.base import LanguageParser
 
-from stepc.spec.english import FILTERS as WORD_FILTERS
-from stepc.spec.format import _tokens, format_spec
-from stepc.spec.outline import STARTERS, here, outline, uses
-from stepc.spec.parse import BLOCKS, builtin, shipped
-from stepc.spec.schema import FILTERS, FORMS, KINDS, LINES
+from stepc.lang.format import _tokens, format_spec
+from stepc.lang.inflect import FILTERS as WORD_FILTERS
+from stepc.lang.outline import STARTERS, here, outline, uses
+from stepc.lang.parse import BLOCKS, builtin, shipped
+from stepc.lang.schema import FILTERS, FORMS, KINDS, LINES
 
 URI = "file:///mine.step"
 STEP = builtin("step")

@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 from speaking import Speaker, said
 from test_golden import HERE, footage
 
-from stepc.cli.parts import two_prices
+from stepc.cli.common import two_prices
 from stepc.diagnostics import StepcError
 from stepc.ir.types import Frame
-from stepc.model.ask import Asker, Prompt, vote
-from stepc.model.load import Choice, load
-from stepc.model.prompts import TemplateError, Templates
-from stepc.model.replay import Recorded, Replay
+from stepc.model.cassette import Recording, ReplayBackend
+from stepc.model.client import Call, ModelClient, vote
+from stepc.model.load import ModelConfig, load
+from stepc.model.openai_compatible import ServerOptions
 from stepc.model.requests import (
     REQUESTS,
     Answers,
@@ -31,12 +31,12 @@ from stepc.model.requests import (
     Classify,
     Confirm,
     Describe,
+    DescribeEvent,
+    DescribeMotion,
     DrawGraph,
-    Event,
     EventClaim,
     ListObjects,
     Mention,
-    Motion,
     MotionClaim,
     Narrate,
     ObjectClaim,
@@ -48,9 +48,9 @@ from stepc.model.requests import (
     Several,
     Smooth,
 )
-from stepc.model.server import Server
-from stepc.model.transformers import Local, TransformersModel
-from stepc.video import Pictures, frames, probe
+from stepc.model.templates import TemplateError, Templates
+from stepc.model.transformers import LocalOptions, TransformersModel
+from stepc.video.decode import Pictures, frames, probe
 from stepc.world.train import Batch, Packer, forward, make_model
 from stepc.world.train import _MakeBatch as MakeBatch
 
@@ -72,9 +72,9 @@ ONE_OF_EACH: list[Request] = [
             EventClaim(event="a man is drinking"),
         )
     ),
-    Motion(frames=(), target=MAN),
+    DescribeMotion(frames=(), target=MAN),
     SameObject(frames=(), first=CUP, second=CUP),
-    Event(frames=()),
+    DescribeEvent(frames=()),
     DrawGraph(frames=()),
     *(Reword(frames=(), form=f, question="What?", reply="that") for f in ("open", "yes-no")),
     Smooth(frames=(), question="What?", steps=("One.", "Two."), reply="that"),
@@ -110,7 +110,7 @@ def test_a_template_cannot_reach_out_and_must_know_its_variables(tmp_path: Path)
     ):
         event.write_text("{#- answer: words -#}\n" + body)
         with pytest.raises(TemplateError, match=wrong):
-            Templates(f"{folder}/").render(Event(frames=()))
+            Templates(f"{folder}/").render(DescribeEvent(frames=()))
     event.write_text("no first line")
     with pytest.raises(TemplateError, match="does not begin"):
         Templates(f"{folder}/")
@@ -173,7 +173,7 @@ def test_a_file_that_came_with_a_model_does_not_choose_templates(
     with pytest.raises(StepcError) as error:
         load(name, Pictures())
     assert "M005" in str(error.value) and "--templates" in str(error.value)
-    own = load(Choice(name, templates=str(folder)), Pictures())
+    own = load(ModelConfig(name, templates=str(folder)), Pictures())
     assert own.templates.render(Narrate(frames=())) == "Narrate."
 
 
@@ -200,8 +200,8 @@ READINGS: list[tuple[str, Request, str, Any]] = [
     ("cut off", ListObjects(frames=(), narrative=""), '{"objects": ["a", "b', None),
     ("a wrong type", Classify(frames=(), target=CUP), '{"kind": 7}', None),
     ("a wrong word", Classify(frames=(), target=CUP), '{"kind": "liquid"}', None),
-    ("null", Event(frames=()), '{"event": null}', None),
-    ("only spaces", Event(frames=()), '{"event": "  "}', None),
+    ("null", DescribeEvent(frames=()), '{"event": null}', None),
+    ("only spaces", DescribeEvent(frames=()), '{"event": "  "}', None),
     ("deep nonsense", DrawGraph(frames=()), "[" * 3000, None),
 ]
 
@@ -242,16 +242,16 @@ def parrot(reply: str) -> Speaker:
 
 def test_equal_requests_are_asked_once_and_lost_votes_counted() -> None:
     model = parrot("I would rather not.")
-    asker = Asker(model, Templates("default"), Pictures())
-    replies = asker.ask([Event(frames=())] * 3 + [Narrate(frames=())], samples=2)
+    asker = ModelClient(model, Templates("default"), Pictures())
+    replies = asker.ask([DescribeEvent(frames=())] * 3 + [Narrate(frames=())], samples=2)
     assert model.asked == 2
     assert len(replies) == 4 and replies[0].read == []
     counts = dict(asker.counts)
     assert counts["model calls"] == 2 and counts["model replies"] == 4
     assert counts["votes lost to unreadable replies"] == 4
-    assert asker.ask([Event(frames=())], samples=2) == replies[:1] and model.asked == 2
+    assert asker.ask([DescribeEvent(frames=())], samples=2) == replies[:1] and model.asked == 2
     asker.forget()
-    assert asker.ask([Event(frames=())], samples=2) == replies[:1] and model.asked == 3
+    assert asker.ask([DescribeEvent(frames=())], samples=2) == replies[:1] and model.asked == 3
 
 
 LISTS: list[tuple[str, str, list[Any]]] = [
@@ -285,9 +285,9 @@ def _shown(*times: int) -> tuple[Frame, ...]:
 
 def test_requests_about_the_same_keyframes_are_asked_together() -> None:
     """At most so many; what a list does not answer is asked again by itself."""
-    asked: list[Prompt] = []
+    asked: list[Call] = []
 
-    def say(prompt: Prompt, seed: int) -> str:
+    def say(prompt: Call, seed: int) -> str:
         asked.append(prompt)
         if prompt.items == 1:
             return '{"kind": "dynamic"}'
@@ -297,9 +297,9 @@ def test_requests_about_the_same_keyframes_are_asked_together() -> None:
     things = [Mention(label=f"thing {i}") for i in range(7)]
     requests: list[Request] = [Classify(frames=_shown(0), target=m) for m in things]
     requests += [Classify(frames=_shown(5), target=m) for m in things[:3]]
-    requests += [Event(frames=_shown(0)), requests[0]]
+    requests += [DescribeEvent(frames=_shown(0)), requests[0]]
     model = Speaker(say)
-    asker = Asker(model, Templates("default"), Pictures(), together=4)
+    asker = ModelClient(model, Templates("default"), Pictures(), together=4)
     replies = asker.ask(requests)
     assert [p.items for p in asked] == [4, 3, 1, 3, 1]  # by keyframes, then what was missing
     kinds = [r.read[0].kind if r.read else None for r in replies]
@@ -330,14 +330,14 @@ def test_votes_are_counted_once_a_ballot() -> None:
 def test_a_cassette_plays_what_was_recorded(tmp_path: Path) -> None:
     path = tmp_path / "cassette.jsonl"
     model = parrot('{"event": "it rains"}')
-    prompts = [Prompt("a" * 12, "event", "What?", (), 0.0, (1,))]
-    assert said(Replay(path, Recorded(model)), prompts) == [['{"event": "it rains"}']]
-    assert said(Replay(path), prompts) == [['{"event": "it rains"}']]
-    said(Replay(path, Recorded(model)), prompts)
+    prompts = [Call("a" * 12, "event", "What?", (), 0.0, (1,))]
+    assert said(ReplayBackend(path, Recording(model)), prompts) == [['{"event": "it rains"}']]
+    assert said(ReplayBackend(path), prompts) == [['{"event": "it rains"}']]
+    said(ReplayBackend(path, Recording(model)), prompts)
     assert model.asked == 1
-    other = [Prompt("b" * 12, "event", "What now?", (), 0.0, (1,))]
+    other = [Call("b" * 12, "event", "What now?", (), 0.0, (1,))]
     with pytest.raises(StepcError) as error:
-        said(Replay(path), other)
+        said(ReplayBackend(path), other)
     assert error.value.diagnostics[0].code == "M001"
     assert "'What?'" in (error.value.diagnostics[0].help or "")
 
@@ -346,9 +346,9 @@ def test_what_is_redacted_is_neither_kept_nor_gone_on_with(tmp_path: Path) -> No
     path = tmp_path / "cassette.jsonl"
     plate = re.compile(r"[A-Z]+-[A-Z]+ \d+")
     model = parrot('{"event": "a car, B-XY 123, stops"}')
-    prompts = [Prompt("a" * 12, "event", "Who is B-XY 123?", (), 0.0, (1,))]
-    got = said(Replay(path, Recorded(model, redact=[plate])), prompts)
-    assert got == said(Replay(path), prompts) == [['{"event": "a car, [redacted], stops"}']]
+    prompts = [Call("a" * 12, "event", "Who is B-XY 123?", (), 0.0, (1,))]
+    got = said(ReplayBackend(path, Recording(model, redact=[plate])), prompts)
+    assert got == said(ReplayBackend(path), prompts) == [['{"event": "a car, [redacted], stops"}']]
     assert "XY" not in path.read_text("utf-8")
 
 
@@ -368,7 +368,11 @@ def test_a_model_from_a_folder_is_asked_with_the_default_templates(
     assert asker.backend.identity.startswith("tiny@sha256:")
     times = [at for at, _ in frames(source, 16)][:50:25]
     shown = tuple(Frame(video=source.video.sha256, at=at) for at in times)
-    requests: list[Request] = [Event(frames=shown), Narrate(frames=shown[:1]), *ONE_OF_EACH[:2]]
+    requests: list[Request] = [
+        DescribeEvent(frames=shown),
+        Narrate(frames=shown[:1]),
+        *ONE_OF_EACH[:2],
+    ]
     replies = asker.ask(requests, samples=2, temperature=1.0)
     assert [len(r.answers) for r in replies] == [2, 2, 2, 2]
     assert [r.key for r in replies] == [
@@ -380,7 +384,7 @@ def test_a_sample_depends_on_its_prompt_and_seed_alone(tmp_path: Path) -> None:
     families.make("idefics3", tmp_path / "tiny")
     model = TransformersModel(str(tmp_path / "tiny"))
     prompts = [
-        Prompt(str(i), "classify", f"what is the {w} ?", (), 0.9, (5, 6, 7))
+        Call(str(i), "classify", f"what is the {w} ?", (), 0.9, (5, 6, 7))
         for i, w in enumerate(["circle", "square left of the ring", "star"])
     ]
     together = said(model, prompts)
@@ -388,7 +392,7 @@ def test_a_sample_depends_on_its_prompt_and_seed_alone(tmp_path: Path) -> None:
     alone = [said(model, [p])[0] for p in reversed(prompts)]
     assert together == alone[::-1]
     assert len({t for texts in together for t in texts}) > 3
-    fewer = Prompt("0", "classify", prompts[0].text, (), 0.9, (6,))
+    fewer = Call("0", "classify", prompts[0].text, (), 0.9, (6,))
     assert said(model, [fewer])[0] == [together[0][1]]
 
 
@@ -420,7 +424,7 @@ def test_a_packed_lesson_is_the_lesson_alone() -> None:
 
 def test_lessons_are_what_passes_ask() -> None:
     """The packer's instruction and reply parse back through the compact templates."""
-    from stepc.world.lessons import Phrasing, packs
+    from stepc.world.training_examples import Phrasing, packs
 
     templates, packer = Templates("compact"), Packer()
     unknown = packer.tokenizer.unk_token_id
@@ -446,16 +450,16 @@ def test_how_a_model_is_loaded(tmp_path: Path) -> None:
     from transformers import AutoModelForImageTextToText
 
     where = families.make("llava", tmp_path / "tiny")
-    prompts = [Prompt("0", "classify", "what is it?", (), 1.0, (1, 2))]
+    prompts = [Call("0", "classify", "what is it?", (), 1.0, (1, 2))]
     plain = TransformersModel(where)
-    half = TransformersModel(where, Local(dtype="bfloat16", attention="eager", batch=1))
+    half = TransformersModel(where, LocalOptions(dtype="bfloat16", attention="eager", batch=1))
     assert half.model.dtype == torch.bfloat16 and half.batch == 1
     assert half.model.config._attn_implementation == "eager"
     assert plain.model.config._attn_implementation != "eager"
     base = AutoModelForImageTextToText.from_pretrained(where)
     lora = peft.LoraConfig(target_modules=["q_proj", "v_proj"], init_lora_weights=False)
     peft.get_peft_model(base, lora).save_pretrained(tmp_path / "lora")
-    taught = TransformersModel(where, Local(adapter=str(tmp_path / "lora")))
+    taught = TransformersModel(where, LocalOptions(adapter=str(tmp_path / "lora")))
     assert said(taught, prompts) != said(plain, prompts)
     assert taught.identity.startswith(plain.identity + "+lora@sha256:")
 
@@ -463,17 +467,17 @@ def test_how_a_model_is_loaded(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("local", "said_of_it"),
     [
-        (Local(dtype="int7"), "no dtype"),
-        (Local(bits=3), "4 or 8 bits"),
-        (Local(bits=4), "it needs bitsandbytes"),
-        (Local(attention="flash_attention_2"), "it needs flashattention"),
-        (Local(device="nowhere"), "device"),
-        (Local(adapter="/nowhere"), "--adapter"),
+        (LocalOptions(dtype="int7"), "no dtype"),
+        (LocalOptions(bits=3), "4 or 8 bits"),
+        (LocalOptions(bits=4), "it needs bitsandbytes"),
+        (LocalOptions(attention="flash_attention_2"), "it needs flashattention"),
+        (LocalOptions(device="nowhere"), "device"),
+        (LocalOptions(adapter="/nowhere"), "--adapter"),
     ],
     ids=str,
 )
 def test_a_model_that_cannot_be_loaded_so_says_why(
-    local: Local, said_of_it: str, tmp_path: Path
+    local: LocalOptions, said_of_it: str, tmp_path: Path
 ) -> None:
     where = families.make("llava", tmp_path / "tiny")
     with pytest.raises(StepcError) as error:
@@ -542,7 +546,7 @@ def test_a_model_that_knows_nothing_answers_in_the_form_asked_for(tmp_path: Path
     families.make("llava", tmp_path / "tiny")
     model = TransformersModel(str(tmp_path / "tiny"))
     assert model.grammars is not None
-    asker = Asker(model, Templates("default"), Pictures(), 3)
+    asker = ModelClient(model, Templates("default"), Pictures(), 3)
     requests = [r for r in ONE_OF_EACH if r.name in ("classify", "confirm", "same_object")]
     replies = asker.ask(requests, samples=4, temperature=1.0)
     assert all(len(r.read) == 4 for r in replies)
@@ -640,20 +644,20 @@ def test_prices_are_two_numbers() -> None:
 )
 def test_what_cannot_be_written_is_said_before_the_first_call(wrong: dict[str, Any]) -> None:
     with pytest.raises(StepcError) as error:
-        load(Choice(**wrong), Pictures())
+        load(ModelConfig(**wrong), Pictures())
     assert error.value.diagnostics[0].code == "B014"
 
 
 def test_a_server_has_an_address_and_a_model_a_name() -> None:
     for name, url in (("openai:m", "not-a-url"), ("openai:", "http://127.0.0.1:1/v1")):
         with pytest.raises(StepcError) as error:
-            load(Choice(name, server=Server(url)), Pictures())
+            load(ModelConfig(name, server=ServerOptions(url)), Pictures())
         assert error.value.diagnostics[0].code == "U001"
 
 
 def test_a_device_that_is_not_there_is_said() -> None:
     with pytest.raises(StepcError) as error:
-        TransformersModel("embedded", Local("cuda:99"))
+        TransformersModel("embedded", LocalOptions("cuda:99"))
     assert error.value.diagnostics[0].code == "M004"
 
 
@@ -677,7 +681,7 @@ def test_code_of_a_models_own_is_run_only_if_that_is_said(tmp_path: Path) -> Non
     found = error.value.diagnostics[0]
     assert found.code == "M004" and "--remote-code" in found.help
     assert not (tmp_path / "ran").exists()
-    TransformersModel(str(where), Local(remote=True))
+    TransformersModel(str(where), LocalOptions(remote=True))
     assert (tmp_path / "ran").exists()
 
 

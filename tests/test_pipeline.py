@@ -15,34 +15,31 @@ from hypothesis import strategies as st
 from speaking import Speaker
 from test_golden import GOLDEN
 
-from stepc.compiler import split_pipeline
 from stepc.diagnostics import StepcError
+from stepc.driver.compile_video import split_pipeline
 from stepc.ir import types as t
 from stepc.ir.text import read, write
 from stepc.ir.verify import verify
-from stepc.model.ask import Asker
-from stepc.model.prompts import Templates
+from stepc.lang.parse import builtin
+from stepc.lang.resolve import read_spec
+from stepc.lang.types import Filter, Spec
+from stepc.model.client import ModelClient
+from stepc.model.templates import Templates
 from stepc.passes.sample import census
-from stepc.pipeline import (
+from stepc.passmanager.base import Pass, Tools
+from stepc.passmanager.pipeline_text import (
     DEFAULT,
     LINK,
-    Pass,
-    Tools,
     check_levels,
-    option_lines,
     parse_pipeline,
-    pass_names,
-    pass_type,
     pipeline_text,
-    run,
 )
-from stepc.solver import answers, facts
-from stepc.spec.parse import builtin
-from stepc.spec.read import read_spec
-from stepc.spec.types import Filter, Spec
-from stepc.video import Pictures
+from stepc.passmanager.registry import option_lines, pass_names, pass_type
+from stepc.passmanager.run import run
+from stepc.proof.solver import answers, facts
+from stepc.video.decode import Pictures
+from stepc.world.ground_truth import truth
 from stepc.world.scene import make_film
-from stepc.world.truth import truth
 
 SPEC = read_spec(builtin("step"))
 
@@ -161,7 +158,7 @@ def test_passes_are_found_by_their_files(monkeypatch: pytest.MonkeyPatch, tmp_pa
     (tmp_path / "rename_unit.py").write_text(
         '"""rename-unit: another name.   stsg → stsg"""\n'
         "from stepc.ir import types as t\n"
-        "from stepc.pipeline import Pass, Tools\n\n\n"
+        "from stepc.passmanager.base import Pass, Tools\n\n\n"
         "class RenameUnit(Pass[t.Stsg, t.Stsg]):\n"
         '    """Another name."""\n\n'
         '    to: str = "renamed"\n'
@@ -197,7 +194,7 @@ class _Babble(Speaker):
 
 @pytest.mark.parametrize("seed", range(6))
 def test_whatever_the_model_says_refining_keeps_the_rules(seed: int) -> None:
-    asker = Asker(_Babble(seed), Templates("default"), Pictures(), seed)
+    asker = ModelClient(_Babble(seed), Templates("default"), Pictures(), seed)
     passes = split_pipeline("sample,compose,check,refine(yes_no=0.5),check")[0]
     done = list(run(passes, _truth(seed), _tools(model=lambda: asker)))
     before, after = done[2].unit, done[4].unit
@@ -233,7 +230,7 @@ def test_whatever_the_graph_and_the_spec_every_question_is_sound(seed: int) -> N
 
 
 def test_what_cannot_be_listed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stepc.walk.MOST", 50)
+    monkeypatch.setattr("stepc.sampling.paths.MOST", 50)
     tools = Tools(Pictures(), spec=_with(enumerate=True))
     with pytest.raises(StepcError) as error:
         list(run(split_pipeline("sample")[0], _truth(), tools))

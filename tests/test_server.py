@@ -25,21 +25,29 @@ import numpy as np
 import pytest
 from speaking import said
 
-from stepc.compile import compile_corpus
-from stepc.compiler import Compiler, Order
 from stepc.diagnostics import Diagnostic, StepcError
+from stepc.driver.compile_corpus import compile_corpus
+from stepc.driver.compile_video import CompileConfig, Compiler
 from stepc.ir.text import write
 from stepc.ir.types import Frame
-from stepc.model.ask import Asker, Prompt
-from stepc.model.load import Choice
-from stepc.model.prompts import Templates
-from stepc.model.requests import Classify, Event, Mention, Motion, Narrate, Request, SameObject
-from stepc.model.server import Server, ServerModel, _wait
-from stepc.model.shared import Shared
+from stepc.lang.parse import builtin
+from stepc.model.batching import Shared
+from stepc.model.client import Call, ModelClient
+from stepc.model.load import ModelConfig
+from stepc.model.openai_compatible import ServerModel, ServerOptions, _wait
+from stepc.model.requests import (
+    Classify,
+    DescribeEvent,
+    DescribeMotion,
+    Mention,
+    Narrate,
+    Request,
+    SameObject,
+)
+from stepc.model.templates import Templates
 from stepc.model.transformers import embedded_folder
-from stepc.pipeline import run
-from stepc.spec.parse import builtin
-from stepc.video import Pictures
+from stepc.passmanager.run import run
+from stepc.video.decode import Pictures
 
 PARSED = "split,keyframes,parse(samples=1,temperature=0)"
 WHOLE = (
@@ -214,13 +222,15 @@ class Greys(Pictures):
         return np.full((40, 60, 3), frame.at // 20 % 255, np.uint8)
 
 
-def _order(pipeline: str, model: str, server: Server | None = None, **more: Any) -> Order:
+def _order(
+    pipeline: str, model: str, server: ServerOptions | None = None, **more: Any
+) -> CompileConfig:
     text = builtin("step")
-    choice = Choice(model, "compact", server=server or Server(), together=1, **more)
-    return Order(pipeline, "", text, "step.step", choice)
+    choice = ModelConfig(model, "compact", server=server or ServerOptions(), together=1, **more)
+    return CompileConfig(pipeline, "", text, "step.step", choice)
 
 
-def _dumped(film: Path, order: Order) -> str:
+def _dumped(film: Path, order: CompileConfig) -> str:
     compiler = Compiler(order)
     units = [d.unit for d in run(compiler.passes, compiler.start(film), compiler.tools())]
     compiler.close()
@@ -228,7 +238,7 @@ def _dumped(film: Path, order: Order) -> str:
 
 
 def test_a_server_gives_the_same_dataset_as_the_local_model(film: Path, served: int) -> None:
-    server = Server(f"http://127.0.0.1:{served}/v1", at_once=4, pictures="png")
+    server = ServerOptions(f"http://127.0.0.1:{served}/v1", at_once=4, pictures="png")
     assert _dumped(film, _order(WHOLE, NAME, server)) == _dumped(film, _order(WHOLE, "embedded"))
 
 
@@ -236,7 +246,9 @@ def test_whatever_goes_wrong_on_the_way_no_call_is_lost_nor_paid_twice(
     film: Path, served: int, tmp_path: Path
 ) -> None:
     proxy = Proxy(served)
-    server = Server(proxy.url, at_once=8, pictures="png", timeout=4.0, wait=0.01, attempts=30)
+    server = ServerOptions(
+        proxy.url, at_once=8, pictures="png", timeout=4.0, wait=0.01, attempts=30
+    )
     tape = tmp_path / "calls.jsonl"
     got = _dumped(film, _order(PARSED, NAME, server, record=tape))
     assert got == _dumped(film, _order(PARSED, "embedded"))
@@ -249,16 +261,16 @@ def test_whatever_goes_wrong_on_the_way_no_call_is_lost_nor_paid_twice(
     assert got == _dumped(film, _order(PARSED, f"replay:{tape}"))
 
 
-def _prompts(number: int, samples: int = 1, schema: dict[str, Any] | None = None) -> list[Prompt]:
+def _prompts(number: int, samples: int = 1, schema: dict[str, Any] | None = None) -> list[Call]:
     return [
-        Prompt(f"{i:012x}", "narrate", f"say {i}", (), 0.0, tuple(range(samples)), schema)
+        Call(f"{i:012x}", "narrate", f"say {i}", (), 0.0, tuple(range(samples)), schema)
         for i in range(number)
     ]
 
 
 def test_several_samples_of_a_server_that_gives_one() -> None:
     proxy = Proxy(None, often=0)
-    model = ServerModel("m", Server(proxy.url))
+    model = ServerModel("m", ServerOptions(proxy.url))
     assert said(model, _prompts(1, 3)) == [["SAY 0"] * 3]
     assert [p.get("n", 1) for p in proxy.passed] == [3, 1, 1]
     assert [p["seed"] for p in proxy.passed] == [0, 1, 2]
@@ -268,7 +280,7 @@ def test_several_samples_of_a_server_that_gives_one() -> None:
 def test_a_reply_that_comes_twice_is_one_sample() -> None:
     """Each sample has its own seed: what some line doubles does not stand for the next one."""
     proxy = Proxy(None, ways=("double",), often=1)
-    assert said(ServerModel("m", Server(proxy.url)), _prompts(1, 5)) == [["SAY 0"] * 5]
+    assert said(ServerModel("m", ServerOptions(proxy.url)), _prompts(1, 5)) == [["SAY 0"] * 5]
     assert [p["seed"] for p in proxy.passed] == [0, 2, 3, 4]  # the first answer to n=5 was two
 
 
@@ -280,7 +292,7 @@ def test_a_schema_is_sent_until_it_is_refused() -> None:
             return super().stub(asked)
 
     proxy = Plain(None, often=0)
-    model = ServerModel("m", Server(proxy.url, at_once=1))
+    model = ServerModel("m", ServerOptions(proxy.url, at_once=1))
     schema = {"type": "object"}
     assert said(model, _prompts(2, schema=schema)) == [["SAY 0"], ["SAY 1"]]
     forms = [p.get("response_format", {}).get("type") for p in proxy.passed]
@@ -289,18 +301,18 @@ def test_a_schema_is_sent_until_it_is_refused() -> None:
 
 def test_another_make_of_server_holds_replies_to_their_schema(llama: int) -> None:
     """llama.cpp: pictures, n, json_schema, lists; 500 where a reply is cut off; no videos."""
-    model = ServerModel("tiny", Server(f"http://127.0.0.1:{llama}/v1", at_once=2, wait=0.01))
+    model = ServerModel("tiny", ServerOptions(f"http://127.0.0.1:{llama}/v1", at_once=2, wait=0.01))
     frames = tuple(Frame(video="f" * 64, at=at) for at in (0, 800, 2000))
     cup = Mention(label="cup")
     requests: list[Request] = [
         *(Classify(frames=frames[:1], target=Mention(label=x)) for x in ("cup", "man", "dog")),
         *(SameObject(frames=frames[:2], first=cup, second=Mention(label=x)) for x in "abc"),
-        Event(frames=frames),
+        DescribeEvent(frames=frames),
         Narrate(frames=frames[:1]),
     ]
 
     def asked(video: bool, together: int) -> list[Any]:
-        asker = Asker(model, Templates("default"), Greys(), together=together, video=video)
+        asker = ModelClient(model, Templates("default"), Greys(), together=together, video=video)
         replies = asker.ask(requests, samples=2, temperature=1.0)
         assert len(replies) == 8 and asker.tally.tokens_in > 500
         return replies[:6]
@@ -325,15 +337,15 @@ def test_a_clip_is_sent_as_a_video_to_a_server_that_takes_it() -> None:
     frames = tuple(Frame(video="f" * 64, at=at) for at in times)
     cup = Mention(label="cup")
     requests: list[Request] = [
-        Event(frames=frames),
-        Motion(frames=frames[:2], target=cup),
+        DescribeEvent(frames=frames),
+        DescribeMotion(frames=frames[:2], target=cup),
         SameObject(frames=frames[:2], first=cup, second=cup),
     ]
     sent = {}
     for ways in (("yes",), ("no",)):
         proxy = Picky(None, ways=ways, often=0)
-        model = ServerModel("m", Server(proxy.url, at_once=1))
-        Asker(model, Templates("default"), Greys(), video=True).ask(requests)
+        model = ServerModel("m", ServerOptions(proxy.url, at_once=1))
+        ModelClient(model, Templates("default"), Greys(), video=True).ask(requests)
         sent[ways[0]] = [
             [part["type"] for part in p["messages"][0]["content"]] for p in proxy.passed
         ]
@@ -353,15 +365,15 @@ def test_a_budget_stops_and_the_next_run_goes_on(film: Path, served: int, tmp_pa
     tape = tmp_path / "calls.jsonl"
     wrong: list[Diagnostic] = []
 
-    def compiled(server: Server) -> Any:
+    def compiled(server: ServerOptions) -> Any:
         order = _order(WHOLE, NAME, server, record=tape)
         return compile_corpus([film], tmp_path / "out", order, say=wrong.append,
                               progress=lambda *a: None)  # fmt: skip
 
-    small = Server(proxy.url, at_once=4, pictures="png", max_requests=40)
+    small = ServerOptions(proxy.url, at_once=4, pictures="png", max_requests=40)
     assert compiled(small).stopped and [d.code for d in wrong] == ["M009"]
     assert len(proxy.passed) == 40 == len(tape.read_bytes().splitlines()) - 1
-    summary = compiled(Server(proxy.url, at_once=4, pictures="png"))
+    summary = compiled(ServerOptions(proxy.url, at_once=4, pictures="png"))
     assert summary.compiled == 1 and not summary.stopped
     paid = Counter(json.dumps(asked, sort_keys=True) for asked in proxy.passed)
     assert set(paid.values()) == {1}
@@ -372,7 +384,7 @@ def test_a_budget_stops_and_the_next_run_goes_on(film: Path, served: int, tmp_pa
 )
 def test_budgets_of_tokens_and_of_money(limit: dict[str, Any]) -> None:
     proxy = Proxy(None, often=0)
-    model = ServerModel("m", Server(proxy.url, at_once=1, **limit))
+    model = ServerModel("m", ServerOptions(proxy.url, at_once=1, **limit))
     kept: list[str] = []
     with pytest.raises(StepcError) as error:
         model.generate(_prompts(20), Pictures(), lambda call: kept.append(call.prompt.key))
@@ -395,7 +407,7 @@ def test_videos_at_one_time_share_calls_at_once_and_the_budget(most: int | None)
             return super().stub(asked)
 
     proxy, shared = Counting(None, often=0), Shared()
-    server = Server(proxy.url, at_once=4, max_requests=most)
+    server = ServerOptions(proxy.url, at_once=4, max_requests=most)
     told: list[Any] = []
 
     def ask() -> None:
@@ -427,7 +439,7 @@ def test_the_key_goes_nowhere_but_to_the_server(
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
     proxy = Strict(None, often=0)
     tape, wrong = tmp_path / "calls.jsonl", list[Diagnostic]()
-    order = _order(WHOLE, "openai:m", Server(proxy.url), record=tape)
+    order = _order(WHOLE, "openai:m", ServerOptions(proxy.url), record=tape)
     summary = compile_corpus([film], tmp_path / "out", order, say=wrong.append,
                              progress=lambda *a: None)  # fmt: skip
     assert summary.stopped and [d.code for d in wrong] == ["M008"]
@@ -444,20 +456,20 @@ def test_what_cannot_be_asked_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(StepcError) as error:
         ServerModel("m")
     assert error.value.diagnostics[0].code == "M007"
-    nobody = Server(f"http://127.0.0.1:{free_port()}/v1", attempts=2, wait=0.01)
+    nobody = ServerOptions(f"http://127.0.0.1:{free_port()}/v1", attempts=2, wait=0.01)
     with pytest.raises(StepcError) as error:
         said(ServerModel("m", nobody), _prompts(3))
     assert error.value.diagnostics[0].code == "M008"
     began = (
         time.perf_counter()
     )  # nobody was ever there: no eight attempts, each after a longer wait
-    nobody = Server(f"http://127.0.0.1:{free_port()}/v1")
+    nobody = ServerOptions(f"http://127.0.0.1:{free_port()}/v1")
     with pytest.raises(StepcError):
         said(ServerModel("m", nobody), _prompts(3))
     assert time.perf_counter() - began < 15
     for url in ("not-a-url", "ftp://host/v1", "http://", "http://host:99999/v1", ""):
         with pytest.raises(StepcError) as error:
-            ServerModel("m", Server(url))
+            ServerModel("m", ServerOptions(url))
         assert error.value.diagnostics[0].code == ("U001" if url else "M007")
 
     class Short(Proxy):
@@ -465,14 +477,14 @@ def test_what_cannot_be_asked_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
             return 400, b'{"error": {"message": "too long"}}'
 
     with pytest.raises(StepcError) as error:
-        said(ServerModel("m", Server(Short(None, often=0).url)), _prompts(1))
+        said(ServerModel("m", ServerOptions(Short(None, often=0).url)), _prompts(1))
     assert error.value.diagnostics[0].code == "M010"
 
 
 def test_each_call_is_traced(film: Path, tmp_path: Path) -> None:
     proxy = Proxy(None, ways=("503",), often=0.3)
     trace, wrong = tmp_path / "trace.jsonl", list[Diagnostic]()
-    server = Server(proxy.url, wait=0.001, attempts=30, prices=(1.0, 0.0))
+    server = ServerOptions(proxy.url, wait=0.001, attempts=30, prices=(1.0, 0.0))
     order = _order(WHOLE, "openai:m", server, trace=trace, record=tmp_path / "calls.jsonl")
     summary = compile_corpus([film], tmp_path / "out", order, say=wrong.append,
                              progress=lambda *a: None)  # fmt: skip

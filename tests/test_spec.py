@@ -14,21 +14,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_golden import HERE
 
-from stepc.codes import PAGES
-from stepc.compiler import split_pipeline
 from stepc.diagnostics import Diagnostic, Place, StepcError
+from stepc.diagnostics.catalogue import PAGES
+from stepc.driver.compile_video import split_pipeline
 from stepc.ir import types as t
-from stepc.pipeline import Tools, run
-from stepc.spec.english import FILTERS as WORD_FILTERS
-from stepc.spec.format import _tokens, format_spec
-from stepc.spec.outline import STARTERS
-from stepc.spec.parse import BLOCKS, builtin, shipped
-from stepc.spec.read import read_spec
-from stepc.spec.schema import FILTERS, FIND_LINES, FORMS, KINDS, TIME_LINES
-from stepc.spec.types import Spec
-from stepc.video import Pictures
+from stepc.lang.format import _tokens, format_spec
+from stepc.lang.inflect import FILTERS as WORD_FILTERS
+from stepc.lang.outline import STARTERS
+from stepc.lang.parse import BLOCKS, builtin, shipped
+from stepc.lang.resolve import read_spec
+from stepc.lang.schema import FILTERS, FIND_LINES, FORMS, KINDS, TIME_LINES
+from stepc.lang.types import Spec
+from stepc.passmanager.base import Tools
+from stepc.passmanager.run import run
+from stepc.video.decode import Pictures
+from stepc.world.ground_truth import truth
 from stepc.world.scene import make_film
-from stepc.world.truth import truth
 
 SETTINGS = settings(
     max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True

@@ -19,17 +19,21 @@ from typing import Any
 import pytest
 from test_golden import HERE
 
-import stepc.pipeline
-from stepc.compile import Summary, compile_corpus
-from stepc.compiler import Order
+import stepc.passmanager.memo
 from stepc.diagnostics import Diagnostic
+from stepc.driver.compile_corpus import Summary, compile_corpus
+from stepc.driver.compile_video import CompileConfig
 from stepc.ir import types as t
-from stepc.model.load import Choice
-from stepc.objects import Objects
-from stepc.pipeline import DEFAULT, LINK, Pass, Tools, pass_names, pass_type
-from stepc.spec.parse import builtin
-from stepc.store import Database, Entry, name_of, open_store
-from stepc.video import Pictures
+from stepc.lang.parse import builtin
+from stepc.model.load import ModelConfig
+from stepc.passmanager.base import Pass, Tools
+from stepc.passmanager.pipeline_text import DEFAULT, LINK
+from stepc.passmanager.registry import pass_names, pass_type
+from stepc.store.base import Entry, name_of
+from stepc.store.object_store import Objects
+from stepc.store.open import open_store
+from stepc.store.sqlite import Database
+from stepc.video.decode import Pictures
 from stepc.world.render import write
 from stepc.world.scene import make_film
 
@@ -63,12 +67,12 @@ def _compiled(
     pipeline: str = DEFAULT,
     spec: str = STEP,
     seed: int = 1,
-    choice: Choice | None = None,
+    choice: ModelConfig | None = None,
     **more: Any,
 ) -> tuple[Summary, list[Diagnostic]]:
     said: list[Diagnostic] = []
-    order = Order(
-        pipeline, LINK, spec, "step.step", choice or Choice(), seed=seed, store=store, **more
+    order = CompileConfig(
+        pipeline, LINK, spec, "step.step", choice or ModelConfig(), seed=seed, store=store, **more
     )
     lines: list[str] = []
     summary = compile_corpus(
@@ -138,7 +142,7 @@ def test_a_template_and_a_model_ask_anew_but_cuts_are_kept(
         shutil.copy(path, tmp_path / "mine")
     (tmp_path / "mine" / "event.jinja").write_text(text.replace("what", "what  "), "utf-8")
     store = _copy(filled, tmp_path)
-    choice = Choice(templates=f"{tmp_path}/mine")
+    choice = ModelConfig(templates=f"{tmp_path}/mine")
     summary, _ = _compiled(films / "films", tmp_path, store, choice=choice)
     assert 0 < summary.tally.calls < 30  # of each clip its event
     first = [line for line in _why(tmp_path) if "film-0" in line]
@@ -149,7 +153,7 @@ def test_a_template_and_a_model_ask_anew_but_cuts_are_kept(
 def test_other_code_makes_anew_and_asks_nothing(
     filled: Path, films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stepc.pipeline, "code", lambda: "newer")
+    monkeypatch.setattr(stepc.passmanager.memo, "code_hash", lambda: "newer")
     summary, _ = _compiled(films / "films", tmp_path, _copy(filled, tmp_path))
     assert summary.tally.calls == 0 and len(_why(tmp_path)) == len(DEFAULT.split(","))
     assert _why(tmp_path)[0].endswith("changed: the code")
@@ -448,7 +452,7 @@ def test_a_killed_run_goes_on_to_the_same_dataset(films: Path, tmp_path: Path) -
         shutil.copy2(film, both / film.name)
     assert len(list(both.iterdir())) == 2
     whole = tmp_path / "undisturbed"
-    order = Order(DEFAULT, "", STEP, "step.step", seed=1)
+    order = CompileConfig(DEFAULT, "", STEP, "step.step", seed=1)
     compile_corpus([both], whole / "out", order, say=print, progress=lambda *_: None)
     command = [
         sys.executable, "-m", "stepc", "compile", both, "-o", tmp_path / "out",

@@ -18,21 +18,21 @@ import pytest
 
 from stepc.diagnostics import Diagnostic, StepcError, fail
 from stepc.eval.run import HOWS, Record
-from stepc.model.transformers import Local
-from stepc.pipeline import DEFAULT, parse_pipeline
-from stepc.spec.read import read_spec
-from stepc.train.lab import (
+from stepc.lang.resolve import read_spec
+from stepc.model.transformers import LocalOptions
+from stepc.passmanager.pipeline_text import DEFAULT, parse_pipeline
+from stepc.train.artifacts import (
     DONE,
+    Artifact,
     Compiled,
     Examined,
     Films,
-    Given,
+    GivenArtifact,
     Lab,
     Questions,
+    RenderedVideos,
     Start,
-    Thing,
-    Trained,
-    Videos,
+    TrainedArtifact,
     all_of,
     make_all,
 )
@@ -52,11 +52,11 @@ from stepc.world.score import KINDS
 
 
 @dataclass(frozen=True)
-class Part(Thing):
+class Part(Artifact):
     """Counts how often it is made; a bad one cannot be."""
 
     name: str
-    of: Thing | None = None
+    of: Artifact | None = None
     bad: bool = False
 
     def make(self, lab: Lab, folder: Path) -> dict[str, Any]:
@@ -69,10 +69,10 @@ class Part(Thing):
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Lab:
-    return Lab(tmp_path, Local())
+    return Lab(tmp_path, LocalOptions())
 
 
-def _make(lab: Lab, *things: Thing) -> list[str]:
+def _make(lab: Lab, *things: Artifact) -> list[str]:
     told: list[Diagnostic] = []
     make_all(things, lab, 2, lambda line: None, told.append)
     return [d.message for d in told]
@@ -92,7 +92,7 @@ def test_what_is_shared_is_made_once_and_what_fails_stops_only_what_needs_it(lab
 
 
 @dataclass(frozen=True)
-class Slow(Thing):
+class Slow(Artifact):
     """Takes longer than anybody waits."""
 
     number: int
@@ -108,9 +108,9 @@ def test_workers_end_with_a_run_that_was_killed(lab: Lab) -> None:
     script = lab.root / "run.py"
     script.write_text(
         f"import sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        "from pathlib import Path\nfrom test_study import Lab, Local, Slow, make_all\n"
+        "from pathlib import Path\nfrom test_study import Lab, LocalOptions, Slow, make_all\n"
         "if __name__ == '__main__':\n"
-        f"    lab = Lab(Path({str(lab.root)!r}), Local())\n"
+        f"    lab = Lab(Path({str(lab.root)!r}), LocalOptions())\n"
         "    make_all([Slow(1), Slow(2)], lab, 2, print, print)\n"
     )
     run = subprocess.Popen([sys.executable, str(script)])
@@ -139,12 +139,12 @@ def _lives(pid: int) -> bool:
 
 
 def test_a_folder_is_named_by_all_that_a_thing_is_made_of(lab: Lab) -> None:
-    one = Trained(Start("m"), Questions(Films(1, 1), spec(), 1), Recipe())
+    one = TrainedArtifact(Start("m"), Questions(Films(1, 1), spec(), 1), Recipe())
     others = [
         replace(one, on=Start("n")),
         replace(one, data=Questions(Films(2, 1), spec(), 1)),
         replace(one, recipe=Recipe(weight=0.5)),
-        Trained(one, one.data, one.recipe),
+        TrainedArtifact(one, one.data, one.recipe),
     ]
     folders = {lab.folder(x) for x in (one, *others)}
     assert len(folders) == 5 and lab.folder(replace(one)) == lab.folder(one)
@@ -154,22 +154,32 @@ def test_arms_differ_in_what_they_are_named_for_and_share_the_rest() -> None:
     setup = Setup(films=4, recipe=Recipe(frames=2))
     arms = STUDIES["controls"][0](setup, 3)
     base = arms["base"]
-    assert isinstance(base, Trained) and base.recipe.weight == 0 and base.on == arms["as given"]
+    assert (
+        isinstance(base, TrainedArtifact)
+        and base.recipe.weight == 0
+        and base.on == arms["as given"]
+    )
     for name in ("Instruct", "Distillation", "STEP, 1 round"):
         arm = arms[name]
-        assert isinstance(arm, Trained) and arm.on == base and arm.data.videos == Films(4, 10_003)
+        assert (
+            isinstance(arm, TrainedArtifact)
+            and arm.on == base
+            and arm.data.videos == Films(4, 10_003)
+        )
         assert arm.recipe.weight == (0 if name == "Instruct" else 1) and arm.recipe.seed == 3
     second = arms["STEP"]
-    assert isinstance(second, Trained) and second.on == arms["STEP, 1 round"]
+    assert isinstance(second, TrainedArtifact) and second.on == arms["STEP, 1 round"]
     assert isinstance(second.data, Compiled) and second.data.by == arms["STEP, 1 round"]
-    assert isinstance(arms["Instruct"], Trained) and isinstance(arms["Instruct"].data, Questions)
+    assert isinstance(arms["Instruct"], TrainedArtifact) and isinstance(
+        arms["Instruct"].data, Questions
+    )
     assert "count 36 per video" in arms["Instruct"].data.spec
 
     left_out = STUDIES["ablations"][0](setup, 3)
     assert left_out.pop("STEP") == arms["STEP, 1 round"]
     assert list(left_out) == [f"w/o {name}" for name in ABLATED]
     for name, arm in left_out.items():
-        assert isinstance(arm, Trained) and isinstance(arm.data, Compiled)
+        assert isinstance(arm, TrainedArtifact) and isinstance(arm.data, Compiled)
         parse_pipeline(arm.data.pipeline)
         passes = ABLATED[name.removeprefix("w/o ")]
         assert all(new in arm.data.pipeline for new in passes.values())
@@ -184,7 +194,7 @@ def test_arms_differ_in_what_they_are_named_for_and_share_the_rest() -> None:
     one, true = taken_apart["1 round"], taken_apart["true graphs"]
     assert one == arms["STEP, 1 round"] and taken_apart["2 rounds"] == arms["STEP"]
     assert taken_apart["true graphs, no parsing"] == arms["Distillation"]
-    assert isinstance(one, Trained) and isinstance(true, Trained)
+    assert isinstance(one, TrainedArtifact) and isinstance(true, TrainedArtifact)
     assert true.data == arms["Distillation"].data and true.replay == one.replay  # type: ignore[union-attr]
     assert taken_apart["no parsing"] == replace(one, replay=None)
     longer = taken_apart["twice as long"]
@@ -202,12 +212,14 @@ def test_real_videos_need_a_quiz_annotations_and_a_teacher(lab: Lab) -> None:
     whole = replace(setup, quiz="q", quiz_videos=("w",), annotated="a", teacher="openai:gpt")
     arms = STUDIES["controls"][0](whole, 0)
     assert arms["base"] == arms["as given"] == Start("m")
-    kinds = {name: type(arm.data) for name, arm in arms.items() if isinstance(arm, Trained)}
+    kinds = {name: type(arm.data) for name, arm in arms.items() if isinstance(arm, TrainedArtifact)}
     assert kinds == {
-        "Instruct": Given, "Distillation": Compiled, "STEP, 1 round": Compiled, "STEP": Compiled
+        "Instruct": GivenArtifact, "Distillation": Compiled, "STEP, 1 round": Compiled, "STEP": Compiled
     }  # fmt: skip
     tuned = replace(whole, initial="i").base(0)
-    assert tuned == Trained(Start("m"), Given("i", Videos(("v",))), Recipe(weight=0.0))
+    assert tuned == TrainedArtifact(
+        Start("m"), GivenArtifact("i", RenderedVideos(("v",))), Recipe(weight=0.0)
+    )
 
 
 def test_means_and_intervals_by_hand() -> None:
@@ -219,7 +231,7 @@ def test_means_and_intervals_by_hand() -> None:
     assert cell.minus(Cell([0.0, 0.1, 0.2])).text("+") == "+10.0 ± 0.0"
 
 
-def _done(lab: Lab, thing: Thing, **told: Any) -> Path:
+def _done(lab: Lab, thing: Artifact, **told: Any) -> Path:
     folder = lab.folder(thing)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / DONE).write_text(json.dumps(told))
@@ -243,7 +255,7 @@ def test_questions_that_an_arm_was_trained_on_do_not_count(lab: Lab, tmp_path: P
     exams = [{a: Examined(m, quiz, setup.recipe.frames) for a, m in of.items()} for of in arms]
     for seed, of in enumerate(arms):
         for model in of.values():
-            if isinstance(model, Trained):
+            if isinstance(model, TrainedArtifact):
                 folder = _done(
                     lab, model.data, samples=10 * seed, graph=dict.fromkeys(KINDS, 0.5 + seed / 4)
                 )
@@ -283,7 +295,7 @@ def test_questions_that_an_arm_was_trained_on_do_not_count(lab: Lab, tmp_path: P
 def test_a_study_of_real_models_is_found_again(lab: Lab) -> None:
     """All of it: films, their compiling, training and exams; a second time nothing is made."""
     setup = Setup(films=1, quiz_films=1, recipe=Recipe(frames=2, steps=1, batch=2, rate=1e-4))
-    local = replace(lab, local=Local(batch=64))
+    local = replace(lab, local=LocalOptions(batch=64))
     said: list[str] = []
     told: list[Diagnostic] = []
     made = study("lambda", setup, 1, local, say=said.append, tell=told.append)
@@ -294,7 +306,7 @@ def test_a_study_of_real_models_is_found_again(lab: Lab) -> None:
     assert study("lambda", setup, 1, local, say=again.append, tell=told.append) == made
     assert again == [] and (lab.root / "lambda.md").read_text() == made.markdown()
     arms = STUDIES["lambda"][0](setup, 0)
-    models = [x for x in all_of(arms.values()) if isinstance(x, Trained)]
+    models = [x for x in all_of(arms.values()) if isinstance(x, TrainedArtifact)]
     recipes = [json.loads((local.folder(x) / "model" / "training.json").read_text())["recipe"]
                for x in models]  # fmt: skip
     assert sorted(r["weight"] for r in recipes) == [0, 0, 0.25, 0.5, 1, 2, 4]

@@ -16,16 +16,16 @@ import families
 import pytest
 import torch
 
-from stepc.dataset import Dataset, Sample, load_dataset, spread
+from stepc.dataset.read import TrainingData, TrainingSample, load_dataset, spread
 from stepc.diagnostics import StepcError
-from stepc.model.ask import Prompt
-from stepc.model.prompts import Templates
-from stepc.model.replay import Cassette
-from stepc.model.transformers import Local, TransformersModel, embedded_folder
-from stepc.reward import answered, held, parted, reasoned, words
+from stepc.grading.reward import answered, held, parted, reasoned, words
+from stepc.model.cassette import Cassette
+from stepc.model.client import Call
+from stepc.model.templates import Templates
+from stepc.model.transformers import LocalOptions, TransformersModel, embedded_folder
 from stepc.train.collate import TASKS, Collator
 from stepc.train.loop import Recipe, losses, train, weigh
-from stepc.video import Pictures, probe
+from stepc.video.decode import Pictures, probe
 
 FAST = Recipe(frames=2, steps=6, rate=3e-3, batch=2, save_every=2)
 
@@ -58,7 +58,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
     return families.make("llava", tmp_path_factory.mktemp("tiny") / "llava")
 
 
-def _load(data: Path, film: Path) -> Dataset:
+def _load(data: Path, film: Path) -> TrainingData:
     return load_dataset(data, [film], 2)
 
 
@@ -104,13 +104,13 @@ def test_targets_stand_behind_their_instructions(
     assert [r.task for r in rows] == ["answer", "rationale"]
     assert rows[1].target == "It stands there. So it is red. Answer: red"
 
-    def inputs(prompts: list[Prompt]) -> Any:
+    def inputs(prompts: list[Call]) -> Any:
         return model.inputs(prompts, dataset.pictures, False)
 
     collate = Collator(model.processor, inputs)
     batch = collate([rows])
     length = batch["targets"].shape[1]
-    alone = inputs([Prompt("", r.task, r.text, r.frames, 0.0, (0,)) for r in rows])["input_ids"]
+    alone = inputs([Call("", r.task, r.text, r.frames, 0.0, (0,)) for r in rows])["input_ids"]
     assert torch.equal(batch["input_ids"][:, :-length], alone)
     for row, ids, there in zip(rows, batch["targets"], batch["attention_mask"], strict=True):
         learnt = ids[ids != -100].tolist()
@@ -162,7 +162,7 @@ def test_lora_lowers_the_loss_and_the_model_is_a_model(
     assert card["recipe"]["weight"] == 1.0 and card["model"].startswith("llava@sha256:")
     assert "λ" in (out / "README.md").read_text("utf-8")
     assert TransformersModel(str(out)).identity != TransformersModel(tiny).identity
-    adapted = TransformersModel(tiny, Local(adapter=str(out / "adapter")))
+    adapted = TransformersModel(tiny, LocalOptions(adapter=str(out / "adapter")))
     assert "+adapter@sha256:" in adapted.identity
 
 
@@ -339,7 +339,9 @@ def test_rewards_by_hand() -> None:
 
 
 def test_a_choice_is_answered_with_its_letter() -> None:
-    sample = Sample(id="x", video="v", question="q?", answer="blue", options=("red", "blue"))
+    sample = TrainingSample(
+        id="x", video="v", question="q?", answer="blue", options=("red", "blue")
+    )
     assert sample.reply == "B. blue" and sample.told == ""
     assert TASKS == ("answer", "rationale", "parse")
 
@@ -353,10 +355,10 @@ def test_a_run_goes_round_is_found_again_and_stops(
     film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import stepc.train.rounds as rounds_
-    from stepc.compiler import Order
-    from stepc.spec.parse import builtin
+    from stepc.driver.compile_video import CompileConfig
+    from stepc.lang.parse import builtin
 
-    order = Order(SHORT, "dedupe,emit", builtin("step"), "step.step", seed=1)
+    order = CompileConfig(SHORT, "dedupe,emit", builtin("step"), "step.step", seed=1)
     recipe = Recipe(frames=2, steps=1, parse=1.0)
     out, said = tmp_path / "run", []
     quiz = tmp_path / "quiz"
@@ -397,7 +399,7 @@ def test_a_run_goes_round_is_found_again_and_stops(
 def test_a_missing_package_is_said(
     data: Path, film: Path, tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from stepc.model.prompts import Templates
+    from stepc.model.templates import Templates
     from stepc.train.export import export
 
     for package, extra in (("peft", "adapters"), ("pyarrow", "export")):

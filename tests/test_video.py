@@ -16,15 +16,15 @@ import scenedetect
 from recipes import encode
 from test_golden import footage
 
-import stepc.video
-from stepc.compiler import Compiler, Order, split_pipeline
+import stepc.video.decode
+from stepc.driver.compile_video import CompileConfig, Compiler, split_pipeline
 from stepc.ir import types as t
 from stepc.ir.types import Frame
-from stepc.model.load import Choice
+from stepc.lang.parse import builtin
+from stepc.model.load import ModelConfig
 from stepc.passes.split import _Adaptive
-from stepc.pipeline import run
-from stepc.spec.parse import builtin
-from stepc.video import Look, Pictures, frames, looks, probe
+from stepc.passmanager.run import run
+from stepc.video.decode import DecodedFrame, Pictures, decoded_frames, frames, probe
 
 
 def _numbered(count: int, height: int = 64, width: int = 96) -> list[np.ndarray]:
@@ -38,7 +38,9 @@ def _numbered(count: int, height: int = 64, width: int = 96) -> list[np.ndarray]
 
 
 def _compiled(path: Path, pipeline: str) -> t.Clips:
-    compiler = Compiler(Order(pipeline, "", builtin("step"), "step.step", Choice("replay:none")))
+    compiler = Compiler(
+        CompileConfig(pipeline, "", builtin("step"), "step.step", ModelConfig("replay:none"))
+    )
     unit: t.Unit = compiler.start(path)
     for done in run(split_pipeline(pipeline)[0], unit, compiler.tools()):
         unit = done.unit
@@ -167,8 +169,8 @@ def test_frames_are_never_all_held() -> None:
 def test_cuts_of_a_film_are_exact(film: Path) -> None:
     import random
 
+    from stepc.world.ground_truth import truth
     from stepc.world.scene import make_film
-    from stepc.world.truth import truth
 
     true = truth(make_film(random.Random("tests"), 2), "film", "film.mp4", "0" * 64)
     unit = _compiled(film, "split,keyframes")
@@ -224,7 +226,7 @@ def test_a_glance_leaves_no_cut_out(threshold: float, cut: Path, tmp_path: Path)
         theirs = scenedetect.AdaptiveDetector(adaptive_threshold=threshold)
         found: list[int] = []
         right: list[int] = []
-        for number, look in enumerate(looks(probe(path))):
+        for number, look in enumerate(decoded_frames(probe(path))):
             found += mine.see(look)
             code = scenedetect.FrameTimecode(number, 25.0)
             right += [c.frame_num for c in theirs.process_frame(code, look.small)]
@@ -238,7 +240,7 @@ def test_two_passes_with_one_decode_make_what_each_makes_alone(
     detector: str, cut: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoded: list[int] = []
-    before = stepc.video._decode
+    before = stepc.video.decode._decode
 
     def counted(*given: Any, **more: Any) -> Any:
         decoded.append(0)
@@ -248,9 +250,11 @@ def test_two_passes_with_one_decode_make_what_each_makes_alone(
 
     text = f"split(detector={detector}),keyframes(every=0.5)"
     passes = split_pipeline(text)[0]
-    compiler = Compiler(Order(text, "", builtin("step"), "step.step", Choice("replay:none")))
+    compiler = Compiler(
+        CompileConfig(text, "", builtin("step"), "step.step", ModelConfig("replay:none"))
+    )
     unit = compiler.start(cut)
-    monkeypatch.setattr(stepc.video, "_decode", counted)
+    monkeypatch.setattr(stepc.video.decode, "_decode", counted)
     alone: t.Unit = unit
     for p in passes:
         alone = p.run(alone, compiler.tools())
@@ -279,9 +283,9 @@ def test_frames_of_any_kind_are_made_small(tmp_path: Path) -> None:
     )
     for layout, most in (("yuv420p", 4), ("yuvj420p", 4), ("yuv444p", 4), ("yuv420p10le", 4)):
         frame = av.VideoFrame.from_ndarray(smooth, format="rgb24").reformat(format=layout)
-        small = Look(0, frame, Fraction(1)).small
+        small = DecodedFrame(0, frame, Fraction(1)).small
         exact = cv2.resize(smooth, small.shape[1::-1], interpolation=cv2.INTER_AREA)[:, :, ::-1]
         assert small.shape == (142, 256, 3) or small.shape == (143, 256, 3)
         assert np.abs(small.astype(int) - exact).mean() < most, layout
     tiny = av.VideoFrame.from_ndarray(smooth[:97, :33], format="rgb24").reformat(format="yuv420p")
-    assert Look(0, tiny, Fraction(1)).small.shape == (96, 32, 3)
+    assert DecodedFrame(0, tiny, Fraction(1)).small.shape == (96, 32, 3)

@@ -15,21 +15,21 @@ import numpy as np
 import pytest
 from speaking import Speaker, said
 
-import stepc.engine
-from stepc import watch
-from stepc.compile import compile_corpus
-from stepc.compiler import Begun, Order
+import stepc.driver.local_engine
+from stepc.dataset.spool import Spool
 from stepc.diagnostics import Diagnostic, Place, StepcError, fail
-from stepc.engine import Local
+from stepc.driver.compile_corpus import compile_corpus
+from stepc.driver.compile_video import CompileConfig, FrontEndResult
+from stepc.driver.local_engine import LocalEngine
+from stepc.driver.process_pool import Limits, LostVideo, WorkerPool, ended, threads
 from stepc.ir.types import Frame
-from stepc.link import Spool
-from stepc.model.ask import Done, Prompt
-from stepc.model.load import Choice
-from stepc.model.shared import Shared
-from stepc.pipeline import DEFAULT, LINK
-from stepc.spec.parse import builtin
-from stepc.video import Pictures
-from stepc.workers import Limits, Lost, Workers, ended, threads
+from stepc.lang.parse import builtin
+from stepc.model.batching import Shared
+from stepc.model.client import Call, Completion
+from stepc.model.load import ModelConfig
+from stepc.passmanager.pipeline_text import DEFAULT, LINK
+from stepc.runtime import watchdog as watch
+from stepc.video.decode import Pictures
 
 # --- processes ---------------------------------------------------------------------------
 
@@ -69,12 +69,12 @@ def test_what_a_file_does_to_its_worker_is_told_of_it_alone() -> None:
     """A decoder that hangs, crashes or leaves; a long work that shows signs of life is no hanging."""
     names = ["a", "hangs", "b", "crashes", "leaves", "lives long", "fails", "c"]
     began = time.monotonic()
-    with ended(Workers(2, Limits(patience=2.0), _poison, _nothing, ())) as workers:
+    with ended(WorkerPool(2, Limits(patience=2.0), _poison, _nothing, ())) as workers:
         made = dict(workers.each(map(Path, names)))
     assert time.monotonic() - began < 100
     right = {p.name: m for p, m in made.items() if isinstance(m, str)}
     assert right == {n: n.upper() for n in ("a", "b", "c", "lives long")}
-    told = {p.name: m.diagnostic for p, m in made.items() if isinstance(m, Lost)}
+    told = {p.name: m.diagnostic for p, m in made.items() if isinstance(m, LostVideo)}
     assert {n: d.code for n, d in told.items()} == {
         "hangs": "B017", "crashes": "B013", "leaves": "B013", "fails": "B013"
     }  # fmt: skip
@@ -84,7 +84,7 @@ def test_what_a_file_does_to_its_worker_is_told_of_it_alone() -> None:
 
 
 def test_a_worker_has_so_much_memory_and_no_more() -> None:
-    with ended(Workers(1, Limits(memory=1 << 30), _starved, _nothing, ())) as workers:
+    with ended(WorkerPool(1, Limits(memory=1 << 30), _starved, _nothing, ())) as workers:
         assert dict(workers.each([Path("4294967296"), Path("1000")])) == {
             Path("4294967296"): "too much", Path("1000"): "enough"
         }  # fmt: skip
@@ -100,9 +100,9 @@ def _unable() -> None:
 
 
 def test_workers_that_cannot_begin_are_told_of_each_path() -> None:
-    with ended(Workers(1, Limits(), _poison, _unable, ())) as workers:
+    with ended(WorkerPool(1, Limits(), _poison, _unable, ())) as workers:
         made = dict(workers.each([Path("a"), Path("b")]))
-    assert all(isinstance(m, Lost) and m.diagnostic.code == "B012" for m in made.values())
+    assert all(isinstance(m, LostVideo) and m.diagnostic.code == "B012" for m in made.values())
     assert len(made) == 2
 
 
@@ -114,7 +114,7 @@ def test_few_paths_are_under_way_however_many_there_are() -> None:
             taken.append(i)
             yield Path(str(i))
 
-    with ended(Workers(2, Limits(), _poison, _nothing, ())) as workers:
+    with ended(WorkerPool(2, Limits(), _poison, _nothing, ())) as workers:
         for done, _ in enumerate(workers.each(paths())):
             assert len(taken) <= done + 1 + 4
     assert len(taken) == 50
@@ -123,14 +123,14 @@ def test_few_paths_are_under_way_however_many_there_are() -> None:
 # --- videos that are given up ------------------------------------------------------------
 
 
-def _stuck(path: Path) -> Begun:
+def _stuck(path: Path) -> FrontEndResult:
     if path.stem == "film-1":
         time.sleep(600)
-    stepc.engine._prepare(_ORDER)
-    return stepc.engine._look(path)
+    stepc.driver.local_engine._prepare(_ORDER)
+    return stepc.driver.local_engine._look(path)
 
 
-_ORDER = Order("split-uniform,keyframes-uniform,parse,merge,bridge,sample,compose,check", LINK,
+_ORDER = CompileConfig("split-uniform,keyframes-uniform,parse,merge,bridge,sample,compose,check", LINK,
                builtin("step"), "step.step")  # fmt: skip
 
 
@@ -155,7 +155,7 @@ def test_a_video_that_was_lost_is_left_alone_until_it_is_wanted(
                               say=wrong.append, progress=lambda *_: None)  # fmt: skip
         return made.compiled, wrong
 
-    monkeypatch.setattr(stepc.engine, "_look", _stuck)
+    monkeypatch.setattr(stepc.driver.local_engine, "_look", _stuck)
     before, (hung,) = compiled(patience=3.0)
     assert before == 2 and hung.code == "B017" and "film-1" in (hung.place or Place("")).file
     began = time.monotonic()
@@ -199,8 +199,8 @@ def test_threads_have_one_task_each_and_hand_on_what_goes_wrong() -> None:
         list(threads(range(80, 100), [work] * 3))
 
 
-def _prompt(video: str, text: str) -> Prompt:
-    return Prompt(f"{video}/{text}", "r", text, (Frame(video=video * 64, at=0),), 0.0, (1, 2))
+def _prompt(video: str, text: str) -> Call:
+    return Call(f"{video}/{text}", "r", text, (Frame(video=video * 64, at=0),), 0.0, (1, 2))
 
 
 class _Slow(Speaker):
@@ -212,7 +212,7 @@ class _Slow(Speaker):
         self.inside = False
 
     def generate(
-        self, prompts: Iterable[Prompt], pictures: Pictures, done: Callable[[Done], None]
+        self, prompts: Iterable[Call], pictures: Pictures, done: Callable[[Completion], None]
     ) -> None:
         assert not self.inside
         self.inside = True
@@ -221,7 +221,7 @@ class _Slow(Speaker):
             self.batches.append({p.key for p in every})
             time.sleep(0.3 if len(self.batches) == 1 else 0)
             for prompt in every:
-                done(Done(prompt, (str(pictures.at(prompt.frames[0])),) * 2))
+                done(Completion(prompt, (str(pictures.at(prompt.frames[0])),) * 2))
         finally:
             self.inside = False
 
@@ -274,8 +274,8 @@ def test_one_model_for_several_videos_gives_what_it_gives_one_by_one(
 ) -> None:
     """Threads over one model, with a cassette in its place: the same bytes."""
     tape = tmp_path / "calls.jsonl"
-    order = replace(_ORDER, pipeline=DEFAULT, choice=Choice(record=tape))
-    alone = Choice(f"replay:{tape}")
+    order = replace(_ORDER, pipeline=DEFAULT, choice=ModelConfig(record=tape))
+    alone = ModelConfig(f"replay:{tape}")
     for out, choice, jobs, store in (
         ("rec", order.choice, 1, None),
         ("one", alone, 1, None),
@@ -285,7 +285,7 @@ def test_one_model_for_several_videos_gives_what_it_gives_one_by_one(
     ):
         order = replace(order, choice=choice, store=store)
         wrong: list[Diagnostic] = []
-        made = compile_corpus([three], tmp_path / out, order, engine=Local(jobs),
+        made = compile_corpus([three], tmp_path / out, order, engine=LocalEngine(jobs),
                               say=wrong.append, progress=lambda *_: None)  # fmt: skip
         assert made.compiled == 3 and not wrong
     files = [p.relative_to(tmp_path / "one") for p in (tmp_path / "one").rglob("*") if p.is_file()]

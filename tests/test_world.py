@@ -7,19 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from stepc.compiler import Compiler, Order, split_pipeline
+from stepc.driver.compile_video import CompileConfig, Compiler, split_pipeline
 from stepc.ir import types as t
 from stepc.ir.verify import verify
+from stepc.lang.parse import builtin
 from stepc.model.load import load
 from stepc.model.requests import REQUESTS, EventWords, Labels, Verdict
-from stepc.pipeline import DEFAULT, run
-from stepc.spec.parse import builtin
-from stepc.video import digest, frames, probe
-from stepc.world.exam import Exam, alike
+from stepc.passmanager.pipeline_text import DEFAULT
+from stepc.passmanager.run import run
+from stepc.video.decode import digest, frames, probe
+from stepc.world.examination import Examination, alike
+from stepc.world.ground_truth import truth
 from stepc.world.render import draw, write
 from stepc.world.scene import STILL, make_film, predicates
 from stepc.world.score import KINDS, compare
-from stepc.world.truth import truth
 
 
 def test_a_film_is_the_same_every_time(tmp_path: Path) -> None:
@@ -90,7 +91,7 @@ def test_the_embedded_model_knows_its_world(tmp_path: Path) -> None:
     film = make_film(random.Random("unseen"), 2)
     write(film, tmp_path / "film.mp4")
     pipeline = DEFAULT.split(",sample")[0]
-    compiler = Compiler(Order(pipeline, "", builtin("step"), "step.step"))
+    compiler = Compiler(CompileConfig(pipeline, "", builtin("step"), "step.step"))
     unit: t.Unit = compiler.start(tmp_path / "film.mp4")
     for done in run(split_pipeline(pipeline)[0], unit, compiler.tools()):
         unit = done.unit
@@ -102,7 +103,7 @@ def test_the_embedded_model_knows_its_world(tmp_path: Path) -> None:
 
 
 def test_the_embedded_model_passes_its_exam() -> None:
-    exam = Exam(3)
+    exam = Examination(3)
     marks = dict(exam.ask(load("embedded", exam.pictures)))
     assert set(marks) == set(REQUESTS)
     assert all(m.asked == m.read == 3 and m.right > 2.5 for m in marks.values())

@@ -10,14 +10,14 @@ import typer
 
 from stepc import __version__
 from stepc.cli import (  # noqa: F401  (their commands register themselves)
-    compiling,
-    evaluating,
-    models,
-    specs,
-    storing,
-    training,
+    eval_commands,
+    model_commands,
+    pipeline_commands,
+    spec_commands,
+    store_commands,
+    train_commands,
 )
-from stepc.cli.parts import app, errors, say
+from stepc.cli.common import app, errors, say
 from stepc.diagnostics import StepcError
 
 

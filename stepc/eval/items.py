@@ -10,8 +10,8 @@ from typing import Any
 
 import orjson
 
-from stepc.corpus import EXTENSIONS
 from stepc.diagnostics import Diagnostic, Place, fail, printable
+from stepc.video.discover import EXTENSIONS
 
 MANY = 20
 """Things left out of one kind that are named; of more the number is told."""
@@ -115,7 +115,7 @@ def left_out(file: str, number: int | str, why: str) -> Diagnostic:
     )
 
 
-class Videos:
+class VideoIndex:
     """Video files, and folders of numbered pictures, in some places or below them, found by name."""
 
     def __init__(self, folders: Iterable[Path]) -> None:

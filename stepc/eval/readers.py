@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from stepc.dataset import read_samples
+from stepc.dataset.read import read_samples
 from stepc.diagnostics import Place, fail
 from stepc.eval.items import Item, Reading, found, left_out, load_json, read_rows
 

@@ -16,18 +16,18 @@ import orjson
 from PIL import Image, UnidentifiedImageError
 
 from stepc import __version__
-from stepc.dataset import spread
+from stepc.dataset.read import spread
 from stepc.diagnostics import Diagnostic, Place, StepcError, fail, printable
-from stepc.eval.items import MANY, Item, Reading, Videos, kinds
-from stepc.eval.judge import judged
+from stepc.eval.items import MANY, Item, Reading, VideoIndex, kinds
 from stepc.eval.readers import BENCHMARKS
-from stepc.eval.rules import JUDGED, RULES, Verdict
-from stepc.files import claim, write_whole
+from stepc.grading.judge import judged
+from stepc.grading.reward import held
+from stepc.grading.rules import JUDGED, RULES, Grade
 from stepc.ir.types import Frame
-from stepc.model.ask import Asker
+from stepc.model.client import ModelClient
 from stepc.model.requests import Ask, Explain
-from stepc.reward import held
-from stepc.video import Pictures, Source, encode, probe
+from stepc.runtime.atomic_files import claim, write_whole
+from stepc.video.decode import Pictures, VideoSource, encode, probe
 
 HOWS: tuple[Literal["direct", "reasoned"], ...] = ("direct", "reasoned")
 """The two instructions that a model is asked with."""
@@ -38,7 +38,7 @@ RATE = 3
 
 
 @dataclass(frozen=True)
-class Settings:
+class EvalSettings:
     """How a benchmark is asked; recorded in the result."""
 
     benchmark: str
@@ -84,10 +84,10 @@ class Record:
 
 
 @dataclass
-class Result:
+class EvalResult:
     """All records of a run, and what could not be asked."""
 
-    settings: Settings
+    settings: EvalSettings
     model: str
     records: list[Record]
     missing: dict[str, int] = field(default_factory=dict)
@@ -98,15 +98,15 @@ class Result:
 
 
 def evaluate(
-    settings: Settings,
+    settings: EvalSettings,
     folders: Sequence[Path],
     out: Path,
-    ask: Callable[[Pictures], Asker],
-    judges: Sequence[Callable[[Pictures], Asker]] = (),
+    ask: Callable[[Pictures], ModelClient],
+    judges: Sequence[Callable[[Pictures], ModelClient]] = (),
     *,
     say: Callable[[str], None] = print,
     tell: Callable[[Diagnostic], None],
-) -> Result:
+) -> EvalResult:
     """Ask the questions of the benchmark whose files lie in the first of `folders`.
 
     Videos are looked for in all of them (folders, or files). Raises StepcError (E001 for the
@@ -122,7 +122,7 @@ def evaluate(
     if settings.limit:
         reading.items = reading.items[: settings.limit]
     pictures = Pictures()
-    shown = _shown(reading, Videos(folders), settings.frames, pictures, out)
+    shown = _shown(reading, VideoIndex(folders), settings.frames, pictures, out)
     for diagnostic in _some(reading.wrong):
         tell(diagnostic)
     if not shown:
@@ -133,7 +133,7 @@ def evaluate(
     gone = [item for item in reading.items if item.id not in shown]
     missing = Counter(f"{n} {v}" for item in gone for n, v in kinds(item.steps, item.groups))
     missing |= {"all": len(reading.wrong)} if reading.wrong else {}
-    result = Result(settings, asker.backend.identity, [], dict(missing))
+    result = EvalResult(settings, asker.backend.identity, [], dict(missing))
     known = _claim(out, result, asker, data)
     items = [item for item in reading.items if item.id in shown]
     file = out / "records.jsonl"
@@ -175,19 +175,19 @@ def _some(wrong: list[Diagnostic]) -> Iterable[Diagnostic]:
 
 
 def _shown(
-    reading: Reading, videos: Videos, number: int, pictures: Pictures, out: Path
+    reading: Reading, videos: VideoIndex, number: int, pictures: Pictures, out: Path
 ) -> dict[str, tuple[Frame, ...]]:
     """What is shown for each question, by its id; those without a video are told in `reading`."""
-    sources: dict[str, Source | str] = {}
+    sources: dict[str, VideoSource | str] = {}
     shown: dict[str, tuple[Frame, ...]] = {}
     for item in reading.items:
         if item.video not in sources:
             sources[item.video] = _source(videos.find(item.video), item, number, out)
         source = sources[item.video]
-        if isinstance(source, Source) and item.sha256 not in ("", source.video.sha256):
+        if isinstance(source, VideoSource) and item.sha256 not in ("", source.video.sha256):
             source = f"its video `{printable(item.video)}` is another file than it was made from"
         elif (
-            isinstance(source, Source)
+            isinstance(source, VideoSource)
             and item.span
             and item.span[0] * 1000 >= source.video.duration
         ):
@@ -204,7 +204,7 @@ def _shown(
     return shown
 
 
-def _source(path: Path | None, item: Item, number: int, out: Path) -> Source | str:
+def _source(path: Path | None, item: Item, number: int, out: Path) -> VideoSource | str:
     """A video, or why there is none. A folder of pictures becomes a video of all of them, once."""
     if path is None:
         return f"its video `{printable(item.video)}` is not there, or more than one has its name"
@@ -233,7 +233,10 @@ def _film(folder: Path, out: Path) -> Path:
 
 
 def _replies(
-    asker: Asker, items: Sequence[Item], shown: dict[str, tuple[Frame, ...]], settings: Settings
+    asker: ModelClient,
+    items: Sequence[Item],
+    shown: dict[str, tuple[Frame, ...]],
+    settings: EvalSettings,
 ) -> list[tuple[str, str]]:
     """(answer, rationale) of each question; both empty where the reply cannot be read."""
     kind: type[Ask | Explain] = Ask if settings.how == "direct" else Explain
@@ -261,11 +264,11 @@ def _asked(item: Item, said: tuple[str, str]) -> Record:
                     list(item.groups), reply, rationale)  # fmt: skip
     if item.rule == "judge":
         record.exact = RULES["match"](reply, item).right
-        verdict = Verdict(record.exact, record.exact) if reply else Verdict(None, False)
+        verdict = Grade(record.exact, record.exact) if reply else Grade(None, False)
     elif item.rule in JUDGED:
-        verdict = Verdict(None, None)
+        verdict = Grade(None, None)
     else:
-        verdict = RULES[item.rule](reply, item) if reply else Verdict(None, False)
+        verdict = RULES[item.rule](reply, item) if reply else Grade(None, False)
     record.right, record.official = verdict.right, verdict.official
     if item.rationale and rationale:
         record.steps_right = held(rationale, item.rationale)
@@ -273,9 +276,9 @@ def _asked(item: Item, said: tuple[str, str]) -> Record:
 
 
 def _judge(
-    result: Result,
+    result: EvalResult,
     items: dict[str, Item],
-    judges: Sequence[Callable[[Pictures], Asker]],
+    judges: Sequence[Callable[[Pictures], ModelClient]],
     pictures: Pictures,
     say: Callable[[str], None],
 ) -> None:
@@ -315,7 +318,7 @@ def _needs(record: Record, judge: str, place: int) -> bool:
     )
 
 
-def _claim(out: Path, result: Result, asker: Asker, data: str) -> dict[str, Record]:
+def _claim(out: Path, result: EvalResult, asker: ModelClient, data: str) -> dict[str, Record]:
     """Say in `out` what is asked there, and what was asked before. Raises StepcError (E004, B014)."""
     facts = {
         "benchmark": result.settings.benchmark, "model": result.model, "templates": asker.templates.digest,
@@ -343,7 +346,7 @@ def read_records(out: Path) -> list[Record]:
     return list(records.values())
 
 
-def write_records(out: Path, result: Result, records: Sequence[Record]) -> None:
+def write_records(out: Path, result: EvalResult, records: Sequence[Record]) -> None:
     """All records in the benchmark's order, as JSON lines and, where pyarrow is there, as Parquet."""
     rows = [asdict(record) for record in records]
     write_whole(out / "records.jsonl", b"".join(orjson.dumps(row) + b"\n" for row in rows))
@@ -363,11 +366,11 @@ def write_records(out: Path, result: Result, records: Sequence[Record]) -> None:
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(flat), out / "records.parquet")
 
 
-def load_result(out: Path) -> Result:
+def load_result(out: Path) -> EvalResult:
     """A result by its folder. Raises StepcError (E005)."""
     try:
         told: dict[str, Any] = orjson.loads((out / "run.json").read_bytes())
-        settings = Settings(
+        settings = EvalSettings(
             told["benchmark"], told["how"], told["frames"], told["video"], 0, told["seed"]
         )
         records = read_records(out)
@@ -377,5 +380,5 @@ def load_result(out: Path) -> Result:
         shown = Place(printable(str(out)))
         help = "a result is what `stepc eval BENCHMARK … -o RESULT` writes"
         raise fail("E005", f"this is no result: {error}", shown, help) from None
-    return Result(settings, told["model"], records, told.get("missing", 0), told.get("judge", ""),
+    return EvalResult(settings, told["model"], records, told.get("missing", 0), told.get("judge", ""),
                   told.get("second", ""))  # fmt: skip

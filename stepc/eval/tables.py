@@ -17,9 +17,9 @@ import orjson
 from stepc.diagnostics import fail
 from stepc.eval import TITLES
 from stepc.eval.items import kinds
-from stepc.eval.judge import agreement
 from stepc.eval.readers import BENCHMARKS, GENERATION
-from stepc.eval.run import Record, Result
+from stepc.eval.run import EvalResult, Record
+from stepc.grading.judge import agreement
 
 DRAWS = 1000
 """Resamples of a bootstrap."""
@@ -119,7 +119,7 @@ def rows_of(
 
 
 def headline(
-    result: Result, how: Callable[[Sequence[Record]], Figure] = official
+    result: EvalResult, how: Callable[[Sequence[Record]], Figure] = official
 ) -> dict[str, float]:
     """The benchmark's own figures by their names, in hundredths; scores as they are.
 
@@ -146,7 +146,7 @@ def _mean(values: Sequence[float]) -> float:
     return sum(known) / len(known) if known else math.nan
 
 
-def summary(result: Result) -> dict[str, Any]:
+def summary(result: EvalResult) -> dict[str, Any]:
     """All figures of a result, for `summary.json`."""
 
     def told(records: Sequence[Record]) -> dict[str, Any]:
@@ -176,7 +176,7 @@ def summary(result: Result) -> dict[str, Any]:
     return made
 
 
-def _agreements(result: Result) -> dict[str, dict[str, float]]:
+def _agreements(result: EvalResult) -> dict[str, dict[str, float]]:
     records = [r for r in result.records if r.rule == "judge" and r.judge]
     if not records:
         return {}
@@ -190,7 +190,7 @@ def _agreements(result: Result) -> dict[str, dict[str, float]]:
     return made
 
 
-def text(result: Result) -> str:
+def text(result: EvalResult) -> str:
     """A table for people."""
     rows = rows_of(result.records, result.missing)
     scored = any(r.score is not None for r in result.records)
@@ -271,7 +271,7 @@ def difference(one: Sequence[Record], other: Sequence[Record]) -> Difference:
     return Difference(len(off), _mean(a), _mean(b), low, high, only_a, only_b, p)
 
 
-def compare(one: Result, other: Result) -> str:
+def compare(one: EvalResult, other: EvalResult) -> str:
     """Two results side by side, overall and by groups. Raises StepcError (E006)."""
     if one.settings.benchmark != other.settings.benchmark:
         told = f"{one.settings.benchmark} and {other.settings.benchmark} are different benchmarks"
@@ -310,7 +310,9 @@ def compare(one: Result, other: Result) -> str:
 
 def paper() -> list[dict[str, Any]]:
     """The paper's figures: a table's number, a row, and by column what stands there."""
-    rows: list[dict[str, Any]] = orjson.loads((files("stepc") / "paper.json").read_bytes())["rows"]
+    rows: list[dict[str, Any]] = orjson.loads((files("stepc.eval") / "paper.json").read_bytes())[
+        "rows"
+    ]
     return rows
 
 
@@ -329,7 +331,7 @@ COLUMNS: dict[int, dict[str, tuple[str, str]]] = {
 """The columns of each of the paper's tables: the benchmark and the figure."""
 
 
-def cell(result: Result, wanted: str) -> float:
+def cell(result: EvalResult, wanted: str) -> float:
     """A figure of a result: by the benchmark's own rules, or of a number of steps."""
     if wanted in ("1", "2", "3", "all"):
         of = (
@@ -405,7 +407,7 @@ class Table:
         pyplot.close(figure)
 
 
-def table(number: int, results: Sequence[tuple[str, Sequence[Result]]]) -> Table:
+def table(number: int, results: Sequence[tuple[str, Sequence[EvalResult]]]) -> Table:
     """A table of the paper with our rows: a label, and its results of several benchmarks."""
     columns = COLUMNS[number]
     rows = [

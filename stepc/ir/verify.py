@@ -13,8 +13,8 @@ from typing import Any
 
 from stepc.diagnostics import Diagnostic, Place
 from stepc.ir import types as t
-from stepc.ir.meaning import mentions, normal, plain, unfinished
 from stepc.ir.text import Read, seconds, statement
+from stepc.ir.words import mentions, normal, plain, unfinished
 
 Finding = tuple[str, t.Value | None]
 """What is wrong, and the statement it is wrong in."""

@@ -8,34 +8,34 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from stepc.diagnostics import Place, fail, printable
-from stepc.model.ask import Asker, Backend, Together
-from stepc.model.prompts import Templates, spoken_to
-from stepc.model.replay import Recorded, Replay, Stored
-from stepc.model.server import Server, ServerModel, address
-from stepc.model.shared import Shared
+from stepc.model.batching import Shared
+from stepc.model.cassette import CachedBackend, Recording, ReplayBackend
+from stepc.model.client import Backend, ModelClient, Together
+from stepc.model.openai_compatible import ServerModel, ServerOptions, address
+from stepc.model.templates import Templates, spoken_to
 from stepc.model.transformers import (
     EMBEDDED,
     TOGETHER,
-    Local,
-    Settings,
+    LocalOptions,
+    ModelSettings,
     TransformersModel,
     identity,
     settings,
 )
-from stepc.store import Store
-from stepc.video import Pictures, digest
+from stepc.store.base import Store
+from stepc.video.decode import Pictures, digest
 
 
 @dataclass(frozen=True)
-class Choice:
+class ModelConfig:
     """Which model, and how it is asked."""
 
     name: str = EMBEDDED
     """`embedded`, `replay:FILE`, `openai:MODEL` behind a server, or a hub id or folder."""
     templates: str | None = None
     """A set or a folder of them; without, the model's own."""
-    local: Local = field(default_factory=Local)
-    server: Server = field(default_factory=Server)
+    local: LocalOptions = field(default_factory=LocalOptions)
+    server: ServerOptions = field(default_factory=ServerOptions)
     together: int | None = None
     """The most requests about the same keyframes in one call; without, what suits the model."""
     video: bool = False
@@ -48,20 +48,20 @@ class Choice:
 
 
 def load(
-    choice: Choice | str,
+    choice: ModelConfig | str,
     pictures: Pictures,
     *,
     seed: int = 0,
     store: Store | None = None,
     shared: Shared | None = None,
-) -> Asker:
+) -> ModelClient:
     """The chosen model, ready to be asked. Raises StepcError (M002-M005, M007, U001, B014).
 
     With a store what it was asked before is not asked again, and it is loaded when it is first
     asked something new. What is `shared` is loaded once for all askers that share it.
     """
     if isinstance(choice, str):
-        choice = Choice(choice)
+        choice = ModelConfig(choice)
     for place, option in ((choice.record, "--record"), (choice.trace, "--trace")):
         if place is not None:
             _writable(place, option)
@@ -82,7 +82,7 @@ def load(
     def alone() -> Backend:
         backend: Backend
         if choice.name.startswith("replay:"):
-            return Replay(Path(choice.name.removeprefix("replay:")))
+            return ReplayBackend(Path(choice.name.removeprefix("replay:")))
         if choice.name.startswith("openai:"):
             backend = ServerModel(choice.name.removeprefix("openai:"), choice.server)
         else:
@@ -90,7 +90,7 @@ def load(
         if choice.record is not None:
             most = backend.together if choice.together is None else choice.together
             spoken = choice.templates or backend.templates or "default"
-            return Replay(choice.record, Recorded(backend, spoken, most, patterns))
+            return ReplayBackend(choice.record, Recording(backend, spoken, most, patterns))
         return backend
 
     known = None if store is None or recorded else identity_of(choice)
@@ -98,21 +98,21 @@ def load(
     if store is None or known is None:
         backend = make()
     else:
-        own = settings(choice.name) if ":" not in choice.name else Settings()
+        own = settings(choice.name) if ":" not in choice.name else ModelSettings()
         shown, templates, most = known, own.templates, together(choice)
         if choice.name.startswith("openai:"):
             shown = choice.name
         if choice.name.startswith("replay:"):
             tape = make()
             shown, templates, most = tape.identity, tape.templates, tape.together
-        backend = Stored(store, make, known, shown, templates, most)
+        backend = CachedBackend(store, make, known, shown, templates, most)
     most = backend.together if choice.together is None else choice.together
     chosen = Templates(choice.templates or spoken_to(choice.name, backend.templates))
-    return Asker(backend, chosen, pictures, seed, trace=choice.trace, together=most,
+    return ModelClient(backend, chosen, pictures, seed, trace=choice.trace, together=most,
                  video=choice.video)  # fmt: skip
 
 
-def identity_of(choice: Choice) -> str | None:
+def identity_of(choice: ModelConfig) -> str | None:
     """The identity of a model without loading it; None where that cannot be told."""
     if choice.name.startswith("replay:"):
         path = Path(choice.name.removeprefix("replay:"))
@@ -123,12 +123,12 @@ def identity_of(choice: Choice) -> str | None:
     return identity(choice.name, choice.local)
 
 
-def together(choice: Choice) -> Together:
+def together(choice: ModelConfig) -> Together:
     """The most requests about the same keyframes in one call, without loading the model."""
     if choice.together is not None:
         return choice.together
     if choice.name.startswith("replay:"):
-        return Replay(Path(choice.name.removeprefix("replay:"))).together
+        return ReplayBackend(Path(choice.name.removeprefix("replay:"))).together
     return TOGETHER if choice.name.startswith("openai:") else settings(choice.name).together
 
 
@@ -154,4 +154,4 @@ def _pattern(text: str) -> re.Pattern[str]:
         raise fail("U001", message, Place("--redact"), "such as '[0-9]{16}'") from None
 
 
-__all__ = ["EMBEDDED", "Choice", "load", "together"]
+__all__ = ["EMBEDDED", "ModelConfig", "load", "together"]

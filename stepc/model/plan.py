@@ -24,10 +24,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from stepc.ir import types as t
-from stepc.model.ask import Together, in_one
+from stepc.model.client import Together, in_one
 from stepc.model.requests import REQUESTS
 from stepc.model.transformers import LENGTHS
-from stepc.pipeline import Options
+from stepc.passmanager.base import Options
 
 PICTURE_TOKENS = 256
 """Of one picture, where the model is not known better."""
@@ -40,7 +40,7 @@ CALL_BYTES, TOKEN_BYTES = 150.0, 2.0
 
 
 @dataclass(frozen=True)
-class Assumed:
+class Assumptions:
     """What is taken for so of a keyframe that no model has seen."""
 
     objects: float = 5.0
@@ -59,7 +59,7 @@ class Assumed:
 
 
 @dataclass
-class Asked:
+class RequestCost:
     """Of one kind of request."""
 
     requests: float = 0.0
@@ -73,8 +73,8 @@ class Asked:
 class Plan:
     """What is asked, by the name of the request."""
 
-    assume: Assumed
-    asked: dict[str, Asked] = field(default_factory=dict)
+    assume: Assumptions
+    asked: dict[str, RequestCost] = field(default_factory=dict)
     naive: float = 0.0
     """Calls if every request and every sample were one, and nothing pruned."""
 
@@ -87,7 +87,7 @@ class Plan:
         self, request: str, places: float, each: float, pictures: int, samples: int = 1
     ) -> None:
         """`each` requests at every one of so many places, of so many pictures."""
-        mine = self.asked.setdefault(request, Asked())
+        mine = self.asked.setdefault(request, RequestCost())
         most = min(in_one(self.assume.together, request), REQUESTS[request].listed)
         calls = places * _calls(each, most)
         mine.requests += places * each
@@ -113,7 +113,9 @@ def _calls(each: float, most: int) -> float:
     return math.ceil(low / most) + (each - low) * (math.ceil(high / most) - math.ceil(low / most))
 
 
-def plan(clips: Sequence[t.Clip], passes: Sequence[Options], paths: int, assume: Assumed) -> Plan:
+def plan(
+    clips: Sequence[t.Clip], passes: Sequence[Options], paths: int, assume: Assumptions
+) -> Plan:
     """What `passes` would ask about a video of these clips, of which `paths` paths are drawn."""
     made = Plan(assume)
     keyframes = [len(c.keyframes) for c in clips]

@@ -114,7 +114,7 @@ class ListObjects(Request):
         return {"objects": _listed(text)}
 
 
-class Kind(Answer):
+class ObjectKind(Answer):
     """Whether an object can move by itself or be moved (dynamic), or stays (static)."""
 
     kind: Literal["static", "dynamic"]
@@ -124,7 +124,7 @@ class Classify(Request):
     """Is this object static or dynamic?"""
 
     name = "classify"
-    answer = Kind
+    answer = ObjectKind
     listed = 16
     target: Mention
 
@@ -263,7 +263,7 @@ class MotionWords(Answer):
     motion: Word
 
 
-class Motion(Request):
+class DescribeMotion(Request):
     """What a dynamic object does between two keyframes of a clip (dynamic merging)."""
 
     name = "motion"
@@ -301,7 +301,7 @@ class EventWords(Answer):
     event: Text
 
 
-class Event(Request):
+class DescribeEvent(Request):
     """What happens in a clip (cross-clip bridging)."""
 
     name = "event"
@@ -368,7 +368,7 @@ class DrawGraph(Request):
         return graph
 
 
-class Wording(Answer):
+class Reworded(Answer):
     """A text of the same meaning."""
 
     text: Text
@@ -378,7 +378,7 @@ class Reword(Request):
     """Say a question in another form (appendix A.2: diversify the QA types)."""
 
     name = "reword"
-    answer = Wording
+    answer = Reworded
     listed = 4
     form: Literal["open", "yes-no"]
     question: str
@@ -393,7 +393,7 @@ class Smooth(Request):
     """Join the steps of a rationale into running text, a sentence a step (appendix A.2)."""
 
     name = "smooth"
-    answer = Wording
+    answer = Reworded
     listed = 2
     question: str
     steps: tuple[str, ...]
@@ -481,7 +481,7 @@ class Explain(Question):
         }
 
 
-class Said(Answer):
+class JudgeReply(Answer):
     """What a judge says of an answer (Video-ChatGPT's protocol)."""
 
     pred: Literal["yes", "no"]
@@ -493,7 +493,7 @@ class Judge(Request):
     """Is a predicted answer the right one? Asked of a judge, who sees no video."""
 
     name = "judge"
-    answer = Said
+    answer = JudgeReply
     question: str
     truth: str
     prediction: str
@@ -541,9 +541,9 @@ REQUESTS: dict[str, type[Request]] = {
         Describe,
         Relate,
         Confirm,
-        Motion,
+        DescribeMotion,
         SameObject,
-        Event,
+        DescribeEvent,
         DrawGraph,
         Reword,
         Smooth,

@@ -21,9 +21,9 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from stepc.diagnostics import Place, StepcError, fail
 from stepc.ir.types import Frame
-from stepc.model.ask import Done, Prompt, Together
-from stepc.model.steer import grammars
-from stepc.video import Picture, Pictures, digest
+from stepc.model.client import Call, Completion, Together
+from stepc.model.constrained import grammars
+from stepc.video.decode import Picture, Pictures, digest
 
 EMBEDDED = "embedded"
 """The name of the small model in the package, which knows the rendered world only."""
@@ -51,7 +51,7 @@ def embedded_folder() -> Path:
 
 
 @dataclass(frozen=True)
-class Local:
+class LocalOptions:
     """How a model is loaded and run on this machine."""
 
     device: str = "auto"
@@ -71,7 +71,7 @@ class Local:
 
 
 @pydantic.dataclasses.dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class Settings:
+class ModelSettings:
     """What a model's folder says of how it is asked (`stepc.json`)."""
 
     templates: str = "default"
@@ -79,13 +79,13 @@ class Settings:
     """Requests about the same keyframes that it answers well in one call; all kinds, or each."""
 
 
-def settings(name: str) -> Settings:
+def settings(name: str) -> ModelSettings:
     """Of a model by its name; what a hub's model says is not looked at. Raises StepcError (M004)."""
     path = (embedded_folder() if name == EMBEDDED else Path(name)) / "stepc.json"
     if not path.exists():
-        return Settings()
+        return ModelSettings()
     try:
-        return TypeAdapter(Settings).validate_json(path.read_bytes())
+        return TypeAdapter(ModelSettings).validate_json(path.read_bytes())
     except (ValidationError, OSError) as error:
         said = " ".join(str(error).split())[:200]
         help = 'such as {"templates": "compact", "together": 8}'
@@ -95,7 +95,7 @@ def settings(name: str) -> Settings:
 class TransformersModel:
     """A Video-LLM of any `AutoModelForImageTextToText` architecture."""
 
-    def __init__(self, name: str, local: Local | None = None) -> None:
+    def __init__(self, name: str, local: LocalOptions | None = None) -> None:
         """Load it. Raises StepcError (M004) if it cannot be."""
         os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
         import torch
@@ -103,7 +103,7 @@ class TransformersModel:
 
         transformers.utils.logging.set_verbosity_error()
         transformers.utils.logging.disable_progress_bar()
-        local = local or Local()
+        local = local or LocalOptions()
         embedded = name == EMBEDDED
         where = self.where = str(embedded_folder()) if embedded else name
         device = local.device
@@ -135,7 +135,7 @@ class TransformersModel:
         self.identity = identity(name, local) or f"{name}@hub"
 
     def generate(
-        self, prompts: Iterable[Prompt], pictures: Pictures, done: Callable[[Done], None]
+        self, prompts: Iterable[Call], pictures: Pictures, done: Callable[[Completion], None]
     ) -> None:
         """One text a seed for each prompt, by Gumbel-max sampling with the prompt's own seeds.
 
@@ -143,15 +143,15 @@ class TransformersModel:
         from one reading of it.
         """
 
-        def alike(p: Prompt) -> tuple[bool, int, int]:
+        def alike(p: Call) -> tuple[bool, int, int]:
             return (p.video and self.videos, len(p.frames), len(p.text))
 
-        def kind(p: Prompt) -> int:
+        def kind(p: Call) -> int:
             """0 with pictures; of a video how many frames it has: those of one batch have the same."""
             return len(p.frames) if p.video and self.videos else 0
 
         for frames, same in groupby(sorted(prompts, key=alike), kind):
-            part: list[Prompt] = []
+            part: list[Call] = []
             for prompt in same:
                 part.append(prompt)
                 if sum(len(p.seeds) for p in part) + len(prompt.seeds) > self.batch:
@@ -162,10 +162,10 @@ class TransformersModel:
 
     def _batch(
         self,
-        prompts: list[Prompt],
+        prompts: list[Call],
         pictures: Pictures,
         video: bool,
-        done: Callable[[Done], None],
+        done: Callable[[Completion], None],
     ) -> None:
         import torch
 
@@ -192,9 +192,9 @@ class TransformersModel:
         share = (time.perf_counter() - began) / len(prompts)
         for prompt, read in zip(prompts, sent, strict=True):
             words = tuple(str(next(texts)) for _ in prompt.seeds)
-            done(Done(prompt, words, share, read, sum(next(got) for _ in prompt.seeds)))
+            done(Completion(prompt, words, share, read, sum(next(got) for _ in prompt.seeds)))
 
-    def inputs(self, prompts: list[Prompt], pictures: Pictures, video: bool) -> Any:
+    def inputs(self, prompts: list[Call], pictures: Pictures, video: bool) -> Any:
         """What the processor makes of prompts; all of them have videos, or none."""
         from PIL import Image
 
@@ -244,7 +244,7 @@ class TransformersModel:
         return {**words, "past_key_values": cache}
 
 
-def _loading(local: Local, device: str) -> dict[str, Any]:
+def _loading(local: LocalOptions, device: str) -> dict[str, Any]:
     """Keywords of `from_pretrained`. Raises ImportError, ValueError."""
     import torch
     import transformers
@@ -269,12 +269,12 @@ def _loading(local: Local, device: str) -> dict[str, Any]:
     return how
 
 
-def _unloadable(name: str, local: Local, error: Exception) -> StepcError:
+def _unloadable(name: str, local: LocalOptions, error: Exception) -> StepcError:
     """M004, with what to install where something is missing."""
     said = str(error).strip()
     line = next((x.strip() for x in said.splitlines() if x.strip()), type(error).__name__)
     help = "give a hub id or a folder of an image-text-to-text model"
-    if local != Local():
+    if local != LocalOptions():
         help += "; are --device, --dtype, --bits, --attention and --adapter right?"
     if "trust_remote_code" in said:
         line = "it needs code of its own repository, which is not run unasked"
@@ -286,7 +286,7 @@ def _unloadable(name: str, local: Local, error: Exception) -> StepcError:
     return fail("M004", f"the model cannot be loaded: {line}", Place(name), help)
 
 
-def identity(name: str, local: Local) -> str | None:
+def identity(name: str, local: LocalOptions) -> str | None:
     """A model's name with a hash of its weights, or the hub's commit, and its adapter's.
 
     None for a model of the hub that is not in the local cache.
@@ -380,7 +380,7 @@ LENGTHS = {
 """The most tokens a reply may have, by request; 64 for others."""
 
 
-def most_tokens(prompt: Prompt) -> int:
+def most_tokens(prompt: Call) -> int:
     """The most tokens of a reply; in JSON there are more."""
     most = LENGTHS.get(prompt.request, 64)
     return prompt.items * (most if prompt.schema is None else max(32, 2 * most))

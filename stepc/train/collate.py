@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stepc.dataset import Row
-from stepc.model.ask import Prompt
+from stepc.dataset.read import TrainingRow
+from stepc.model.client import Call
 
 TASKS = ("answer", "rationale", "parse")
 """What a target is of; its place here stands for it in a batch."""
@@ -23,7 +23,7 @@ class Collator:
     """Turns the targets of some samples into one batch."""
 
     processor: Any
-    inputs: Callable[[list[Prompt]], Any]
+    inputs: Callable[[list[Call]], Any]
     """What the processor makes of prompts, padded on the left."""
 
     def target(self, text: str) -> list[int]:
@@ -42,7 +42,7 @@ class Collator:
         ids = tokenizer(tail, add_special_tokens=False)["input_ids"] if tail else []
         return list(ids) or [tokenizer.eos_token_id]
 
-    def __call__(self, samples: Sequence[Sequence[Row]]) -> dict[str, Any]:
+    def __call__(self, samples: Sequence[Sequence[TrainingRow]]) -> dict[str, Any]:
         """Tensors of the rows of samples.
 
         Besides what the model takes: `targets` (rows, length), the token to be said at each place
@@ -51,7 +51,7 @@ class Collator:
         import torch
 
         rows = [row for sample in samples for row in sample]
-        read = self.inputs([Prompt("", r.task, r.text, r.frames, 0.0, (0,)) for r in rows])
+        read = self.inputs([Call("", r.task, r.text, r.frames, 0.0, (0,)) for r in rows])
         said = [self.target(row.target) for row in rows]
         longest = max(len(ids) for ids in said)
         pad = self.processor.tokenizer.pad_token_id

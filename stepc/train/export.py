@@ -3,7 +3,7 @@
 `trl`: TRL's prompt and completion with pictures, Parquet. `llamafactory`: sharegpt messages and
 `dataset_info.json`. `ms-swift`: messages and videos, JSON lines. `llava`: conversations, JSON. `hf`: the
 samples themselves as Parquet with a card. `grpo`: prompts with pictures, accepted answers and true steps
-for `stepc.reward`, Parquet. `lmms-eval`: a task for that project's evaluator.
+for `stepc.grading.reward`, Parquet. `lmms-eval`: a task for that project's evaluator.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import Any, Literal
 
 import orjson
 
-from stepc import reward
-from stepc.dataset import Dataset, Sample
+from stepc.dataset.parquet import TEXT, WHOLE, many, write_parquet
+from stepc.dataset.read import TrainingData, TrainingSample
 from stepc.diagnostics import Place, fail, printable
-from stepc.files import write_whole
-from stepc.model.prompts import Templates
-from stepc.parquet import TEXT, WHOLE, many, write_parquet
+from stepc.grading import reward
+from stepc.model.templates import Templates
+from stepc.runtime.atomic_files import write_whole
 
 Thought = Literal["apart", "block"]
 """How answer and rationale are told: two conversations, or one with a thinking block."""
@@ -31,7 +31,7 @@ LONGEST = 448
 
 
 def talks(
-    dataset: Dataset, sample: Sample, templates: Templates, thought: Thought
+    dataset: TrainingData, sample: TrainingSample, templates: Templates, thought: Thought
 ) -> Iterator[tuple[str, str, str]]:
     """(task, instruction, reply) of each conversation of a sample.
 
@@ -60,14 +60,14 @@ def _set(name: str) -> str:
     return {"val": "validation"}.get(name, name)
 
 
-def _by_set(dataset: Dataset) -> dict[str, list[Sample]]:
-    sets: dict[str, list[Sample]] = {}
+def _by_set(dataset: TrainingData) -> dict[str, list[TrainingSample]]:
+    sets: dict[str, list[TrainingSample]] = {}
     for sample in dataset.samples:
         sets.setdefault(_set(sample.set), []).append(sample)
     return sets
 
 
-def ms_swift(dataset: Dataset, out: Path, templates: Templates, thought: Thought) -> None:
+def ms_swift(dataset: TrainingData, out: Path, templates: Templates, thought: Thought) -> None:
     """`SET.jsonl` with `messages` and `videos` (ms-swift, Custom Dataset)."""
     for name, samples in _by_set(dataset).items():
         rows = [
@@ -78,7 +78,7 @@ def ms_swift(dataset: Dataset, out: Path, templates: Templates, thought: Thought
         write_whole(out / f"{name}.jsonl", _lines(rows))
 
 
-def llamafactory(dataset: Dataset, out: Path, templates: Templates, thought: Thought) -> None:
+def llamafactory(dataset: TrainingData, out: Path, templates: Templates, thought: Thought) -> None:
     """The same rows as `SET.json`, and the `dataset_info.json` that names their columns (its data/README)."""
     info = {}
     for name, samples in _by_set(dataset).items():
@@ -102,7 +102,7 @@ def llamafactory(dataset: Dataset, out: Path, templates: Templates, thought: Tho
     write_whole(out / "dataset_info.json", orjson.dumps(info, option=orjson.OPT_INDENT_2))
 
 
-def llava(dataset: Dataset, out: Path, templates: Templates, thought: Thought) -> None:
+def llava(dataset: TrainingData, out: Path, templates: Templates, thought: Thought) -> None:
     """`SET.json` with `video` and `conversations` of `human` and `gpt` (as lmms-finetune documents it)."""
     for name, samples in _by_set(dataset).items():
         rows = [
@@ -130,11 +130,13 @@ _PICTURES = many({"_type": "Image"})
 _STEP = {"question": TEXT, "answer": TEXT, "text": TEXT}
 
 
-def _pictures(dataset: Dataset, sample: Sample, exact: bool = False) -> list[dict[str, Any]]:
+def _pictures(
+    dataset: TrainingData, sample: TrainingSample, exact: bool = False
+) -> list[dict[str, Any]]:
     """What is shown of a sample's video: JPEGs, or to be `exact` PNGs."""
     from PIL import Image
 
-    from stepc.video import shrink
+    from stepc.video.decode import shrink
 
     shown = []
     for frame in dataset.frames[sample.video]:
@@ -145,11 +147,11 @@ def _pictures(dataset: Dataset, sample: Sample, exact: bool = False) -> list[dic
     return shown
 
 
-def trl(dataset: Dataset, out: Path, templates: Templates, thought: Thought) -> None:
+def trl(dataset: TrainingData, out: Path, templates: Templates, thought: Thought) -> None:
     """`SET.parquet` with `images`, `prompt` and `completion` (TRL's SFTTrainer, vision)."""
     for name, samples in _by_set(dataset).items():
 
-        def rows(samples: list[Sample] = samples) -> Iterator[dict[str, Any]]:
+        def rows(samples: list[TrainingSample] = samples) -> Iterator[dict[str, Any]]:
             for sample in samples:
                 shown = _pictures(dataset, sample)
                 for task, asked, reply in talks(dataset, sample, templates, thought):
@@ -161,11 +163,11 @@ def trl(dataset: Dataset, out: Path, templates: Templates, thought: Thought) -> 
         write_parquet(out / f"{name}.parquet", rows(), features, PICTURED)
 
 
-def grpo(dataset: Dataset, out: Path, templates: Templates, thought: Thought) -> None:
-    """`SET.parquet`: `prompt`, `images`, `query`, and what `stepc.reward` looks at, `answers` and `steps`."""
+def grpo(dataset: TrainingData, out: Path, templates: Templates, thought: Thought) -> None:
+    """`SET.parquet`: `prompt`, `images`, `query`, and the columns that rewards read: `answers`, `steps`."""
     for name, samples in _by_set(dataset).items():
 
-        def rows(samples: list[Sample] = samples) -> Iterator[dict[str, Any]]:
+        def rows(samples: list[TrainingSample] = samples) -> Iterator[dict[str, Any]]:
             for sample in samples:
                 targets = dataset.rows(sample, templates, True)
                 accepted = dict.fromkeys([sample.answer, sample.reply, *sample.answers])
@@ -183,7 +185,7 @@ def grpo(dataset: Dataset, out: Path, templates: Templates, thought: Thought) ->
         write_parquet(out / f"{name}.parquet", rows(), features, PICTURED)
 
 
-def hf(dataset: Dataset, out: Path, templates: Templates, thought: Thought) -> None:
+def hf(dataset: TrainingData, out: Path, templates: Templates, thought: Thought) -> None:
     """`data/SET.parquet` with the samples, and a card by which `datasets.load_dataset` opens the folder."""
     (out / "data").mkdir(exist_ok=True)
     features = {
@@ -197,7 +199,7 @@ def hf(dataset: Dataset, out: Path, templates: Templates, thought: Thought) -> N
     told = []
     for name, samples in _by_set(dataset).items():
 
-        def rows(samples: list[Sample] = samples) -> Iterator[dict[str, Any]]:
+        def rows(samples: list[TrainingSample] = samples) -> Iterator[dict[str, Any]]:
             for sample in samples:
                 yield {k: v for k, v in sample.model_dump(mode="json").items() if k in features}
 
@@ -259,7 +261,7 @@ def share(verdicts):
 """Of the module beside the task: it stands by itself, since lmms-eval and stepc want different PyAVs."""
 
 
-def lmms_eval(dataset: Dataset, out: Path, templates: Templates, thought: Thought) -> None:
+def lmms_eval(dataset: TrainingData, out: Path, templates: Templates, thought: Thought) -> None:
     """A task for lmms-eval (0.7): `stepc.yaml`, its functions, and Parquet with the frames and questions.
 
     All samples are asked, whatever their set; graded as `stepc eval world` does, by number of steps
@@ -304,7 +306,7 @@ def _card(sets: list[tuple[str, int]]) -> str:
     )
 
 
-FORMATS: dict[str, Callable[[Dataset, Path, Templates, Thought], None]] = {
+FORMATS: dict[str, Callable[[TrainingData, Path, Templates, Thought], None]] = {
     "trl": trl,
     "llamafactory": llamafactory,
     "ms-swift": ms_swift,
@@ -315,7 +317,9 @@ FORMATS: dict[str, Callable[[Dataset, Path, Templates, Thought], None]] = {
 }
 
 
-def export(dataset: Dataset, to: str, out: Path, templates: Templates, thought: Thought) -> None:
+def export(
+    dataset: TrainingData, to: str, out: Path, templates: Templates, thought: Thought
+) -> None:
     """Write a dataset in a format. Raises StepcError (B014, T005)."""
     try:
         out.mkdir(parents=True, exist_ok=True)

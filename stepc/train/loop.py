@@ -22,13 +22,13 @@ from torch.nn.functional import cross_entropy
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from stepc import __version__
-from stepc.dataset import Dataset, Row, left_out
+from stepc.dataset.read import TrainingData, TrainingRow, left_out
 from stepc.diagnostics import Diagnostic, Place, fail, printable
-from stepc.files import claim, write_whole
-from stepc.model.ask import Prompt
-from stepc.model.prompts import Templates, spoken_to
-from stepc.model.replay import Cassette
-from stepc.model.transformers import NEEDED, Local, TransformersModel
+from stepc.model.cassette import Cassette
+from stepc.model.client import Call
+from stepc.model.templates import Templates, spoken_to
+from stepc.model.transformers import NEEDED, LocalOptions, TransformersModel
+from stepc.runtime.atomic_files import claim, write_whole
 from stepc.train.collate import TASKS, Collator
 
 WHOLE = "whole"
@@ -214,7 +214,7 @@ class _Say(TrainerCallback):  # type: ignore[misc]
 
 
 @dataclass
-class Trained:
+class TrainingResult:
     """What a training was, as its card tells."""
 
     steps: int
@@ -223,30 +223,30 @@ class Trained:
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
-class _Rows(torch.utils.data.Dataset[list[Row]]):  # type: ignore[misc]
-    def __init__(self, items: list[list[Row]]) -> None:
+class _Rows(torch.utils.data.Dataset[list[TrainingRow]]):  # type: ignore[misc]
+    def __init__(self, items: list[list[TrainingRow]]) -> None:
         self.items = items
 
     def __len__(self) -> int:
         return len(self.items)
 
-    def __getitem__(self, index: int) -> list[Row]:
+    def __getitem__(self, index: int) -> list[TrainingRow]:
         return self.items[index]
 
 
 def train(
-    dataset: Dataset,
+    dataset: TrainingData,
     model: str,
     out: Path,
     recipe: Recipe,
     *,
-    local: Local | None = None,
+    local: LocalOptions | None = None,
     templates: str | None = None,
     tape: Cassette | None = None,
     lineage: dict[str, Any] | None = None,
     say: Callable[[str], None] = print,
     told: Callable[[Diagnostic], None] = lambda diagnostic: None,
-) -> Trained:
+) -> TrainingResult:
     """Train `model` on the samples of the set `train` and write it to `out`.
 
     A training that was stopped goes on from its last checkpoint. Samples too long for the model are
@@ -267,7 +267,7 @@ def train(
 
     fits = _Fits(own, dataset)
 
-    def items(name: str) -> list[list[Row]]:
+    def items(name: str) -> list[list[TrainingRow]]:
         made = []
         for sample in dataset.samples:
             if sample.set == name:
@@ -317,7 +317,7 @@ def train(
         say(f"going on from {last.name}")
     trainer.train(resume_from_checkpoint=str(last) if last else None)
     counts = {task: sum(row.task == task for row in rows) for task in TASKS}
-    made = Trained(trainer.state.global_step, len(learnt), counts, trainer.state.log_history)
+    made = TrainingResult(trainer.state.global_step, len(learnt), counts, trainer.state.log_history)
     _save(trainer, own, out, facts, made, bool(recipe.lora))
     if torch.distributed.is_initialized():  # a process that ends while others talk to it is aborted
         torch.distributed.barrier()
@@ -331,7 +331,7 @@ def train(
 class _Fits:
     """Whether samples fit into a model: pictures of one size and number take as many tokens each time."""
 
-    def __init__(self, own: TransformersModel, dataset: Dataset) -> None:
+    def __init__(self, own: TransformersModel, dataset: TrainingData) -> None:
         self.own, self.dataset = own, dataset
         config = own.model.config.get_text_config()
         tokenizer = own.processor.tokenizer
@@ -340,18 +340,18 @@ class _Fits:
         )
         self._shown: dict[tuple[int, int, int], int] = {}
 
-    def why_not(self, rows: list[Row]) -> str:
+    def why_not(self, rows: list[TrainingRow]) -> str:
         """What is wrong with the longest of them; empty if all fit."""
         longest = max(self._length(row) for row in rows)
         if longest <= self.most:
             return ""
         return f"it is {longest} tokens long, the model takes {self.most}"
 
-    def _length(self, row: Row) -> int:
+    def _length(self, row: TrainingRow) -> int:
         video = self.dataset.pictures.source(row.frames[0].video).video
         kind = (video.width, video.height, len(row.frames))
         if kind not in self._shown:
-            prompt = Prompt("", row.task, row.text, row.frames, 0.0, (0,))
+            prompt = Call("", row.task, row.text, row.frames, 0.0, (0,))
             read = self.own.inputs([prompt], self.dataset.pictures, False)["input_ids"].shape[1]
             self._shown[kind] = read - self._tokens(row.text)
         return self._shown[kind] + self._tokens(row.text) + self._tokens(row.target) + 1
@@ -433,7 +433,7 @@ def _save(
     own: TransformersModel,
     out: Path,
     facts: dict[str, Any],
-    made: Trained,
+    made: TrainingResult,
     lora: bool,
 ) -> None:
     """The trained model as a folder that can be named with `--model`, and its card.
@@ -463,7 +463,7 @@ def _save(
     write_whole(out / "README.md", _card(facts, made).encode())
 
 
-def _card(facts: dict[str, Any], made: Trained) -> str:
+def _card(facts: dict[str, Any], made: TrainingResult) -> str:
     recipe = "\n".join(f"| {k} | {v} |" for k, v in facts["recipe"].items() if k != "more")
     last = [row for row in made.history if "loss" in row][-1:]
     loss = "".join(f"\nThe last loss was {row['loss']}." for row in last)

@@ -13,19 +13,19 @@ from pathlib import Path
 
 import orjson
 
-from stepc.compile import compile_corpus
-from stepc.compiler import Order
-from stepc.corpus import find_videos
-from stepc.dataset import load_dataset, told
+from stepc.dataset.read import load_dataset, told
 from stepc.diagnostics import Diagnostic, Place, fail, printable
-from stepc.engine import Local
-from stepc.eval.run import HOWS, Settings, evaluate
+from stepc.driver.compile_corpus import compile_corpus
+from stepc.driver.compile_video import CompileConfig
+from stepc.driver.local_engine import LocalEngine
+from stepc.eval.run import HOWS, EvalSettings, evaluate
 from stepc.eval.tables import of_groups, sound
-from stepc.files import claim, write_whole
-from stepc.model.load import Choice, load
-from stepc.model.replay import Cassette
+from stepc.model.cassette import Cassette
+from stepc.model.load import ModelConfig, load
+from stepc.runtime.atomic_files import claim, write_whole
 from stepc.train.loop import Recipe, train
-from stepc.world.exam import Exam
+from stepc.video.discover import find_videos
+from stepc.world.examination import Examination
 
 CHECKED = 8
 """Questions of each kind of request by which it is seen whether a model still parses."""
@@ -77,7 +77,7 @@ class Run:
 def selftrain(
     videos: list[Path],
     out: Path,
-    order: Order,
+    order: CompileConfig,
     recipe: Recipe,
     rounds: int,
     *,
@@ -132,7 +132,7 @@ def _score(one: Round) -> float:
 
 def _first(
     out: Path,
-    choice: Choice,
+    choice: ModelConfig,
     quiz: Quiz | None,
     seed: int,
     tell: Callable[[Diagnostic], None],
@@ -149,7 +149,7 @@ def _first(
 
 def _see(
     one: Round,
-    choice: Choice,
+    choice: ModelConfig,
     quiz: Quiz | None,
     seed: int,
     out: Path,
@@ -159,14 +159,14 @@ def _see(
     for how in HOWS if quiz is not None else ():
         assert quiz is not None
         made = evaluate(
-            Settings("world", how, quiz.frames, seed=seed), [quiz.data, *quiz.videos],
+            EvalSettings("world", how, quiz.frames, seed=seed), [quiz.data, *quiz.videos],
             out / f"quiz-{how}", lambda pictures: load(choice, pictures, seed=seed),
             say=lambda line: None, tell=tell,
         )  # fmt: skip
         one.right[how] = sound(made.records).value
         for n, of in of_groups(made.records).get("steps", {}).items():
             one.right[f"{how}, steps {n}"] = sound(of).value
-    exam = Exam(CHECKED, seed)
+    exam = Examination(CHECKED, seed)
     asker = load(replace(choice, together=1), exam.pictures, seed=seed)
     one.parsing = {name: mark.right / mark.asked for name, mark in exam.ask(asker)}
 
@@ -175,7 +175,7 @@ def _round(
     number: int,
     folder: Path,
     videos: list[Path],
-    order: Order,
+    order: CompileConfig,
     recipe: Recipe,
     quiz: Quiz | None,
     jobs: int,
@@ -189,7 +189,7 @@ def _round(
         videos,
         folder / "data",
         recorded,
-        engine=Local(jobs),
+        engine=LocalEngine(jobs),
         say=tell,
         progress=lambda a, b, name: None,
     )

@@ -16,26 +16,26 @@ from typing import Any
 
 import orjson
 
-from stepc.dataset import read_samples
+from stepc.dataset.read import read_samples
 from stepc.diagnostics import Diagnostic, fail
 from stepc.eval.run import HOWS
 from stepc.eval.tables import sentences
-from stepc.files import write_whole
+from stepc.grading.reward import words
 from stepc.model.transformers import EMBEDDED
-from stepc.pipeline import DEFAULT
-from stepc.reward import words
-from stepc.train.lab import (
+from stepc.passmanager.pipeline_text import DEFAULT
+from stepc.runtime.atomic_files import write_whole
+from stepc.train.artifacts import (
     Compiled,
     Data,
     Examined,
     Films,
-    Given,
+    GivenArtifact,
     Lab,
     Model,
     Questions,
+    RenderedVideos,
     Start,
-    Trained,
-    Videos,
+    TrainedArtifact,
     all_of,
     make_all,
 )
@@ -99,14 +99,14 @@ class Setup:
     quiz: str | None = None
     quiz_videos: tuple[str, ...] = ()
 
-    def trained_on(self, seed: int) -> Films | Videos:
+    def trained_on(self, seed: int) -> Films | RenderedVideos:
         """The videos of a seed."""
-        return Videos(self.videos) if self.videos else Films(self.films, TRAIN + seed)
+        return RenderedVideos(self.videos) if self.videos else Films(self.films, TRAIN + seed)
 
     def asked(self) -> Data:
         """The held-out questions."""
         if self.quiz is not None:
-            return Given(self.quiz, Videos(self.quiz_videos))
+            return GivenArtifact(self.quiz, RenderedVideos(self.quiz_videos))
         return Questions(Films(self.quiz_films, QUIZ), spec(), 0)
 
     def base(self, seed: int) -> Model:
@@ -117,19 +117,23 @@ class Setup:
         recipe = replace(self.recipe, weight=0.0, seed=seed)
         given = Start(self.model)
         if self.initial is not None:
-            return Trained(given, Given(self.initial, Videos(self.videos)), recipe)
+            return TrainedArtifact(
+                given, GivenArtifact(self.initial, RenderedVideos(self.videos)), recipe
+            )
         if self.model != EMBEDDED:
             return given
         films = Films(max(1, self.films // 2), FIRST + seed)
         asked = Questions(films, spec(36, "1"), seed)
         own = Compiled(films, given, DEFAULT, spec(), seed)
         replay = Compiled(films, given, ablated("parsing"), spec(), seed, own)  # its requests, too
-        return Trained(given, asked, replace(recipe, parse=1.0), replay)
+        return TrainedArtifact(given, asked, replace(recipe, parse=1.0), replay)
 
-    def step(self, seed: int, on: Model, recipe: Recipe, data: Data | None = None) -> Trained:
+    def step(
+        self, seed: int, on: Model, recipe: Recipe, data: Data | None = None
+    ) -> TrainedArtifact:
         """A round of self-training; of data of other arms, where these are given."""
         own = Compiled(self.trained_on(seed), on, DEFAULT, spec(), seed)
-        return Trained(on, data or own, replace(recipe, seed=seed, parse=1.0), own)
+        return TrainedArtifact(on, data or own, replace(recipe, seed=seed, parse=1.0), own)
 
 
 def controls(setup: Setup, seed: int) -> dict[str, Model]:
@@ -142,17 +146,19 @@ def controls(setup: Setup, seed: int) -> dict[str, Model]:
         annotated = Questions(videos, spec(36), seed)
         taught = Questions(videos, spec(), seed)
     elif setup.annotated is not None:
-        annotated = Given(setup.annotated, videos)
+        annotated = GivenArtifact(setup.annotated, videos)
     if setup.teacher is not None:
         taught = Compiled(videos, Start(setup.teacher), DEFAULT, spec(), seed)
     once = setup.step(seed, base, recipe)
     alone = replace(recipe, weight=0.0)
     arms: dict[str, Model] = {"as given": Start(setup.model), "base": base}
     if isinstance(videos, Films):
-        arms["Instruct, 1 step"] = Trained(base, Questions(videos, spec(36, "1"), seed), alone)
+        arms["Instruct, 1 step"] = TrainedArtifact(
+            base, Questions(videos, spec(36, "1"), seed), alone
+        )
     return arms | {
-        "Instruct": Trained(base, annotated, alone),
-        "Distillation": Trained(base, taught, recipe),
+        "Instruct": TrainedArtifact(base, annotated, alone),
+        "Distillation": TrainedArtifact(base, taught, recipe),
         "STEP, 1 round": once,
         "STEP": setup.step(seed, once, recipe),
     }
@@ -205,7 +211,7 @@ def rounds(setup: Setup, seed: int) -> dict[str, Model]:
     if isinstance(videos, Films):
         true = Questions(videos, spec(), seed)
         arms["true graphs"] = setup.step(seed, base, recipe, true)
-        arms["true graphs, no parsing"] = Trained(base, true, recipe)
+        arms["true graphs, no parsing"] = TrainedArtifact(base, true, recipe)
     arms["twice as long"] = setup.step(seed, base, replace(recipe, epochs=2 * recipe.epochs))
     return arms | {"trained again": again, "2 rounds": setup.step(seed, once, recipe)}
 
@@ -420,7 +426,7 @@ def _outcome(
                         asked.setdefault(n, []).append(len(right))
                 if how == "reasoned":
                     cells.setdefault((arm, RATIONALE, None), []).append(sentences(counted))
-            data = model.data if isinstance(model, Trained) else None
+            data = model.data if isinstance(model, TrainedArtifact) else None
             known = (lab.known(data) or {}) if data is not None else {}
             samples.setdefault(arm, []).append(known.get("samples", 0))
             for kind, value in known.get("graph", {}).items():
@@ -440,14 +446,14 @@ def _learnt(lab: Lab, models: Any) -> set[tuple[str, ...]]:
     return {
         words(sample.question)
         for thing in all_of(models)
-        if isinstance(thing, Trained) and lab.known(thing.data) is not None
+        if isinstance(thing, TrainedArtifact) and lab.known(thing.data) is not None
         for sample in read_samples(thing.data.place(lab))[0]
     }
 
 
 def _paper(study: str) -> list[dict[str, Any]]:
     """The paper's rows of a study."""
-    data = orjson.loads((files("stepc") / "paper.json").read_bytes())
+    data = orjson.loads((files("stepc.eval") / "paper.json").read_bytes())
     return [row for row in data["rows"] if row.get("study") == study]
 
 

@@ -6,12 +6,12 @@ import random
 from pathlib import Path
 
 from stepc.diagnostics import Place, fail, printable
-from stepc.files import write_whole
 from stepc.ir.text import write as write_ir
-from stepc.video import digest
+from stepc.runtime.atomic_files import write_whole
+from stepc.video.decode import digest
+from stepc.world.ground_truth import truth
 from stepc.world.render import write
 from stepc.world.scene import make_film
-from stepc.world.truth import truth
 
 
 def make_films(out: Path, number: int, seed: int, shots: int = 0) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stepc.compile import Summary, keep_unit, write_dataset
-from stepc.compiler import Compiler, Order
+from stepc.dataset.spool import CompiledUnit, Spool
 from stepc.diagnostics import Place, fail, printable
+from stepc.driver.compile_corpus import Summary, write_dataset, write_unit
+from stepc.driver.compile_video import CompileConfig, Compiler
 from stepc.ir import types as t
 from stepc.ir.text import read
-from stepc.link import Made, Spool
-from stepc.pipeline import Tools, run
-from stepc.video import Pictures
+from stepc.passmanager.base import Tools
+from stepc.passmanager.run import run
+from stepc.video.decode import Pictures
 
 PASSES = "sample,compose,check"
 
@@ -28,7 +29,7 @@ def true_questions(
     if not graphs:
         help = "films and their graphs are made by `stepc world render`"
         raise fail("U001", "there is no true graph", Place(printable(str(films))), help)
-    order = Order(PASSES, "", spec[0], spec[1], spec_folder=spec[2], seed=seed)
+    order = CompileConfig(PASSES, "", spec[0], spec[1], spec_folder=spec[2], seed=seed)
     compiler = Compiler(order)
     try:
         (out / "units").mkdir(parents=True, exist_ok=True)
@@ -41,8 +42,8 @@ def true_questions(
         for step in run(compiler.passes, unit, Tools(Pictures(), spec=compiler.spec, seed=seed)):
             unit = step.unit
         assert isinstance(unit, t.Qras)
-        made = Made.of(unit, "the true graph", order.spec_name, compiler.formats)
-        keep_unit(out, made)
+        made = CompiledUnit.of(unit, "the true graph", order.spec_name, compiler.formats)
+        write_unit(out, made)
         spool.add(made)
     write_dataset(out, order, compiler, spool, [], summary)
     return summary

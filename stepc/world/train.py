@@ -24,11 +24,11 @@ from torch.utils.data import DataLoader, IterableDataset
 from transformers import Idefics3Config, Idefics3ForConditionalGeneration, LlamaConfig
 from transformers.models.idefics3.configuration_idefics3 import Idefics3VisionConfig
 
-from stepc.model.prompts import Templates
 from stepc.model.requests import Request, Several
-from stepc.world.lessons import Lesson, Pack, Phrasing, packs, worn
+from stepc.model.templates import Templates
 from stepc.world.render import Picture, draw, sprite
 from stepc.world.scene import COLORS, DYNAMIC, SIDE, SIZES, STATIC, TEXTURES, make_film
+from stepc.world.training_examples import Lesson, Pack, Phrasing, packs, worn
 from stepc.world.words import PATCH, PIXELS, TOKENS, make_processor, vocabulary
 
 WIDTH = 160

@@ -8,8 +8,8 @@ import families
 import pytest
 from speaking import said
 
-from stepc.model.ask import Prompt
-from stepc.model.transformers import Local, TransformersModel
+from stepc.model.client import Call
+from stepc.model.transformers import LocalOptions, TransformersModel
 
 
 @pytest.mark.parametrize(("bits", "kind"), [(8, "Linear8bitLt"), (4, "Linear4bit")])
@@ -19,8 +19,8 @@ def test_weights_in_few_bits(
     """Layers as wide as a block of weights: on some processors bitsandbytes takes no smaller ones."""
     monkeypatch.setitem(families.TEXT, "hidden_size", 64)
     where = families.make("llava", tmp_path / "tiny")
-    model = TransformersModel(where, Local(bits=bits))
+    model = TransformersModel(where, LocalOptions(bits=bits))
     layer = model.model.model.language_model.layers[0].mlp.up_proj
     assert type(layer).__name__ == kind and model.identity.endswith(f"+{bits}bit")
-    prompts = [Prompt("0", "classify", "what is it?", (), 1.0, (1, 2))]
+    prompts = [Call("0", "classify", "what is it?", (), 1.0, (1, 2))]
     assert all(said(model, prompts)[0])

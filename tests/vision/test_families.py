@@ -11,11 +11,18 @@ import pytest
 from speaking import said
 
 from stepc.ir.types import Frame
-from stepc.model.ask import Asker, Prompt
-from stepc.model.prompts import Templates
-from stepc.model.requests import Classify, Event, Mention, Motion, Request, SameObject
+from stepc.model.client import Call, ModelClient
+from stepc.model.requests import (
+    Classify,
+    DescribeEvent,
+    DescribeMotion,
+    Mention,
+    Request,
+    SameObject,
+)
+from stepc.model.templates import Templates
 from stepc.model.transformers import TransformersModel
-from stepc.video import Pictures
+from stepc.video.decode import Pictures
 
 TIMES = (0, 800, 2000, 3100)
 CUP = Mention(label="cup")
@@ -37,8 +44,8 @@ def family(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return request.param, TransformersModel(families.make(request.param, folder))
 
 
-def _prompt(text: str, frames: tuple[Frame, ...], seeds: tuple[int, ...], video: bool) -> Prompt:
-    return Prompt(f"{text}/{seeds}", "classify", text, frames, 1.0, seeds, video=video)
+def _prompt(text: str, frames: tuple[Frame, ...], seeds: tuple[int, ...], video: bool) -> Call:
+    return Call(f"{text}/{seeds}", "classify", text, frames, 1.0, seeds, video=video)
 
 
 @pytest.mark.parametrize("video", [False, True])
@@ -59,18 +66,18 @@ def test_requests_are_asked_with_pictures_and_with_videos(family: tuple[str, Any
     name, model = family
     assert model.videos == (name in families.NEEDING)
     requests: list[Request] = [
-        Event(frames=SHOWN),
-        Motion(frames=SHOWN[:2], target=CUP),
+        DescribeEvent(frames=SHOWN),
+        DescribeMotion(frames=SHOWN[:2], target=CUP),
         Classify(frames=SHOWN[:1], target=CUP),
         SameObject(frames=SHOWN[:2], first=CUP, second=CUP),
     ]
     for video in (False, True):
-        asker = Asker(model, Templates("default"), Greys(), video=video)
+        asker = ModelClient(model, Templates("default"), Greys(), video=video)
         replies = asker.ask(requests, samples=2, temperature=1.0)
         assert asker.tally.replies == 8 and asker.tally.tokens_in > 100
         if model.grammars is not None:
             assert all(len(r.read) == 2 for r in replies[2:])
-        again = Asker(model, Templates("default"), Greys(), video=video)
+        again = ModelClient(model, Templates("default"), Greys(), video=video)
         assert again.ask(requests, samples=2, temperature=1.0) == replies
 
 

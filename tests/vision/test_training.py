@@ -8,7 +8,7 @@ from pathlib import Path
 import families
 from test_train import _sample
 
-from stepc.dataset import load_dataset
+from stepc.dataset.read import load_dataset
 from stepc.train.loop import Recipe, train
 
 

@@ -1,0 +1,207 @@
+"""What the commands share: options, diagnostics on standard error, units and specs by their files."""
+
+from __future__ import annotations
+
+import sys
+from math import inf
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from stepc.diagnostics import Diagnostic, Place, StepcError, did_you_mean, fail, printable
+
+EMBEDDED = "embedded"
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Compile videos into question-rationale-answer data for Video-LLMs.",
+    epilog="Example: stepc world render -o films -n 2 --seed 7 && stepc compile films -o out",
+)
+world = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="The rendered world that the embedded model knows: films, their true graphs, its weights.",
+    epilog="Example: stepc world render -o films -n 2 --seed 7",
+)
+app.add_typer(world, name="world")
+model_app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="What a model understands.",
+    epilog="Example: stepc model check embedded -n 2",
+)
+app.add_typer(model_app, name="model")
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+SpecFile = Annotated[
+    Path | None, typer.Option("--spec", "-s", help="A .step file; without, the built-in `step`.")
+]
+Pipeline = Annotated[
+    str | None, typer.Option("--pipeline", "-p", help="Passes; see `stepc passes`.")
+]
+Price = Annotated[
+    str, typer.Option(help="Of a million tokens sent and received, such as 0.15/0.60.")
+]
+Seed = Annotated[int, typer.Option(help="Seed of everything that is drawn.")]
+Verify = Annotated[
+    bool, typer.Option("--verify-each/--no-verify-each", help="Verify after each pass.")
+]
+DumpAfter = Annotated[
+    str | None,
+    typer.Option("--dump-after", help="Print the IR after this pass (or `all`) to stderr."),
+]
+StorePlace = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="PLACE",
+        help="Where what was made is kept, a folder or a URL such as s3://bucket/store;"
+        " without, $STEPC_STORE or the user's cache.",
+    ),
+]
+NoStore = Annotated[bool, typer.Option("--no-store", help="Keep nothing, find nothing.")]
+Times = Annotated[
+    bool, typer.Option("--stats", help="Print time and counts of each pass to stderr.")
+]
+
+
+def say(diagnostic: Diagnostic) -> None:
+    """Print a diagnostic to standard error."""
+    text = Text(diagnostic.text())
+    head = f"{diagnostic.severity}[{diagnostic.code}]"
+    text.stylize("bold red" if diagnostic.severity == "error" else "bold yellow", 0, len(head))
+    errors.print(text)
+
+
+def spec_of(path: Path | None) -> tuple[str, str, Path | None]:
+    """Text, name and folder of a spec file or of the built-in one."""
+    from stepc.lang.parse import builtin
+
+    if path is None:
+        return builtin("step"), "step.step", None
+    try:
+        return path.read_text("utf-8"), path.name, path.parent
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise fail("B006", f"cannot be read ({reason})", Place(printable(str(path)))) from None
+
+
+def store_of(store: str | None, no_store: bool) -> str | None:
+    """The place of the store, or None without one."""
+    from stepc.store.open import default_place
+
+    return None if no_store else store or default_place()
+
+
+def order_of(pipeline: str | None, spec: Path | None, choice: Any, seed: int, **more: Any) -> Any:
+    from stepc.driver.compile_video import CompileConfig
+    from stepc.passmanager.pipeline_text import DEFAULT
+
+    text, name, folder = spec_of(spec)
+    return CompileConfig(pipeline or DEFAULT, "", text, name, choice, folder, seed=seed, **more)
+
+
+def count(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+
+
+def two_prices(text: str) -> tuple[float, float]:
+    """Two prices with a slash between them. Raises StepcError (U001)."""
+    try:
+        one, other = (float(part) for part in text.split("/"))
+        if not 0 <= one < inf or not 0 <= other < inf:
+            raise ValueError
+    except ValueError:
+        help = "such as --price 0.15/0.60"
+        raise fail("U001", f"`{text}` is not two prices", Place("--price"), help) from None
+    return one, other
+
+
+def stranger(where: str) -> Diagnostic:
+    return Diagnostic(
+        "M006",
+        f"the embedded model recognised nothing {where}: it knows its rendered world and nothing else",
+        None,
+        "for real footage name a Video-LLM: --model HUB_ID_OR_FOLDER",
+        "warning",
+    )
+
+
+def show_stats(seconds: dict[str, float], counts: dict[str, dict[str, int]]) -> None:
+    for key in dict.fromkeys([*seconds, *counts]):
+        took = f"{seconds[key]:8.2f} s" if key in seconds else " " * 10
+        errors.print(f"{took}  {key}")
+        for name, n in counts.get(key, {}).items():
+            if n:
+                errors.print(f"{n:18,}  {name}")
+
+
+def read_unit(file: Path) -> Any:
+    """The verified unit in a file of text or JSON. Raises StepcError with all that is wrong."""
+    from stepc.ir.text import read
+    from stepc.ir.types import from_json
+    from stepc.ir.verify import verify
+
+    shown = printable(str(file))
+    try:
+        data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        text = data.decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise fail("B006", f"cannot be read ({reason})", Place(shown)) from None
+    got = None
+    if text.lstrip().startswith("{"):
+        try:
+            unit = from_json(data)
+        except ValueError as error:
+            first = str(error).splitlines()
+            raise fail(
+                "I003", f"not the JSON form of a unit: {' '.join(first[:3])}", Place(shown)
+            ) from None
+    else:
+        got = read(text, shown)
+        unit = got.unit
+    found = verify(unit, got, shown)
+    if found:
+        raise StepcError(*found)
+    return unit
+
+
+def run_passes(
+    compiler: Any,
+    unit: Any,
+    text: str,
+    *,
+    stop_after: str | None,
+    dump_after: str | None,
+    verify_each: bool,
+    stats: bool,
+) -> Any:
+    from stepc.driver.compile_video import split_pipeline
+    from stepc.ir.text import write
+    from stepc.passmanager.run import run, run_alone
+
+    passes, links = split_pipeline(text) if text else ([], [])
+    names = [p.name for p in (*passes, *links)]
+    for option, name in (("--after", stop_after), ("--dump-after", dump_after)):
+        if name not in (None, "all", *names):
+            help = did_you_mean(str(name), names)
+            raise fail("P002", f"`{name}` is not in the pipeline", Place(option), help)
+    if stop_after is not None:
+        last = max(i for i, name in enumerate(names) if name == stop_after) + 1
+        passes, links = passes[:last], links[: max(0, last - len(passes))]
+    counts, seconds = {}, {}
+    steps = run(passes, unit, compiler.tools(), verify_each=verify_each, memo=compiler.memo)
+    for i, done in enumerate(run_alone(steps, unit, links, compiler.order.seed), 1):
+        unit = done.unit
+        counts[f"{i}:{done.name}"], seconds[f"{i}:{done.name}"] = dict(done.counts), done.seconds
+        if dump_after in (done.name, "all"):
+            errors.print(Text(f"; after {done.name}\n{write(unit)}"))
+    compiler.close()
+    if stats:
+        show_stats(seconds, counts)
+    return unit

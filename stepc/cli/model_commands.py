@@ -1,0 +1,98 @@
+"""Commands about models and the world that the embedded one knows: model check, world."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from stepc.cli.common import Seed, errors, model_app, read_unit, world
+from stepc.cli.model_options import MODEL_HELP, choosing
+from stepc.diagnostics import fail, printable
+
+
+@model_app.command(name="check", epilog="Example: stepc model check embedded -n 2")
+@choosing
+def model_check(
+    model: Annotated[str, typer.Argument(help=MODEL_HELP)],
+    choice: Any,
+    number: Annotated[
+        int, typer.Option("--number", "-n", min=1, help="How often each kind of request is asked.")
+    ] = 10,
+    seed: Seed = 0,
+) -> None:
+    """Ask a model every kind of request about pictures whose truth is known.
+
+    The pictures are of the rendered world: coloured shapes, left of and above each other. Where
+    several questions may be asked in one call (--together, 8 unless told), each kind is asked so
+    once more: whether its answers are then as right shows whether a compile may ask so.
+    """
+    from stepc.model.load import load
+    from stepc.world.examination import Examination
+
+    exam = Examination(number, seed)
+    most = 8 if choice.together is None else choice.together
+    asker = load(replace(choice, name=model, together=most), exam.pictures, seed=seed)
+    print(f"{'request':14} {'asked':>6} {'read':>6} {'right':>6} {'calls/s':>8}")
+    for name, mark in exam.ask(asker):
+        rate = mark.asked / mark.seconds if mark.seconds else 0.0
+        print(
+            f"{name:14} {mark.asked:6} {mark.read / mark.asked:6.2f}"
+            f" {mark.right / mark.asked:6.2f} {rate:8.1f}",
+            flush=True,
+        )
+    errors.print(asker.tally.text(choice.server.prices))
+
+
+@world.command(epilog="Example: stepc world render -o films -n 2 --seed 7")
+def render(
+    out: Annotated[Path, typer.Option("--out", "-o", help="A folder for films and true graphs.")],
+    number: Annotated[int, typer.Option("--number", "-n", min=1, help="How many films.")] = 1,
+    seed: Seed = 0,
+    shots: Annotated[int, typer.Option(min=0, max=9, help="Clips a film; 0: 2 to 4.")] = 0,
+) -> None:
+    """Render films (mp4) and their true STSGs (IR text) from a seed."""
+    from stepc.world.films import make_films
+
+    make_films(out, number, seed, shots)
+    errors.print(f"{number} films with their true graphs in {printable(str(out))}")
+
+
+@world.command(epilog="Example: stepc world score films out/units")
+def score(
+    films: Annotated[Path, typer.Argument(help="The folder of `world render`.")],
+    units: Annotated[Path, typer.Argument(help="The folder of induced graphs (OUT/units).")],
+) -> None:
+    """Compare induced STSGs with the true ones: precision and recall."""
+    from stepc.world.score import Score, compare
+
+    total = Score()
+    pairs = [
+        (path, units / path.name.replace(".true.stsg", ".stsg"))
+        for path in sorted(films.glob("*.true.stsg"))
+    ]
+    pairs = [(true, made) for true, made in pairs if made.exists()]
+    if not pairs:
+        help = "films are made by `stepc world render`, graphs by `stepc compile`"
+        raise fail("U001", f"no graph in {units} belongs to a film in {films}", None, help)
+    for true, made in pairs:
+        total.add(compare(read_unit(made), read_unit(true)))
+    print(f"{len(pairs)} films")
+    print(total.table())
+
+
+@world.command(epilog="Example: stepc world train -o model --minutes 150")
+def train(
+    out: Annotated[Path, typer.Option("--out", "-o", help="The model's folder.")],
+    minutes: Annotated[float, typer.Option(min=0.01, help="How long to train.")] = 150.0,
+    seed: Seed = 0,
+    start: Annotated[
+        Path | None, typer.Option(help="Teach the weights of this folder further.")
+    ] = None,
+) -> None:
+    """Make the embedded model's weights from nothing, on a CPU."""
+    from stepc.world.train import train as teach
+
+    teach(out, minutes=minutes, seed=seed, start=start, say=errors.print)

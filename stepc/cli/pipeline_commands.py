@@ -1,0 +1,321 @@
+"""Commands that run passes: compile, plan, dump, opt, passes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from stepc.cli.common import (
+    EMBEDDED,
+    DumpAfter,
+    NoStore,
+    Pipeline,
+    Seed,
+    SpecFile,
+    StorePlace,
+    Times,
+    Verify,
+    app,
+    count,
+    errors,
+    order_of,
+    read_unit,
+    run_passes,
+    say,
+    show_stats,
+    store_of,
+    stranger,
+)
+from stepc.cli.model_options import choosing
+from stepc.diagnostics import Place, StepcError, did_you_mean, fail, printable
+
+
+@app.command(epilog="Example: stepc compile films -o out --seed 1 --jobs 2")
+@choosing
+def compile(
+    videos: Annotated[list[Path], typer.Argument(help="Video files, or folders of them.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder of the dataset.")],
+    choice: Any,
+    spec: SpecFile = None,
+    pipeline: Pipeline = None,
+    seed: Seed = 0,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            "--jobs",
+            "-j",
+            min=0,
+            help="Videos at one time; 0: a core each with the embedded model, 4 with a server, else 1.",
+        ),
+    ] = 0,
+    engine: Annotated[
+        Literal["local", "ray"],
+        typer.Option(help="This machine; or a Ray cluster, that at $RAY_ADDRESS or one made here."),
+    ] = "local",
+    replicas: Annotated[
+        int, typer.Option(min=1, help="Of the model, on a cluster; each does --jobs videos.")
+    ] = 1,
+    gpus: Annotated[
+        float, typer.Option(min=0, help="Of each replica, on a cluster; 0.5 shares one.")
+    ] = 0.0,
+    verify_each: Verify = True,
+    stats: Times = False,
+    store: StorePlace = None,
+    no_store: NoStore = False,
+    patience: Annotated[
+        float,
+        typer.Option(min=0, help="Give a video up of which nothing is heard for so many seconds."),
+    ] = 600.0,
+    memory: Annotated[
+        float, typer.Option(min=0, help="GB a worker may have; 0: its share of the machine's.")
+    ] = 0.0,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Try videos again that were given up before.")
+    ] = False,
+    explain_rebuild: Annotated[
+        bool, typer.Option("--explain-rebuild", help="Say why each pass was run.")
+    ] = False,
+) -> None:
+    """Compile videos into a dataset: OUT/qra.jsonl, OUT/units/NAME.stsg, OUT/manifest.json."""
+    from stepc.driver.compile_corpus import compile_corpus
+    from stepc.driver.local_engine import Engine, LocalEngine
+    from stepc.driver.process_pool import Limits
+
+    kept = store_of(store, no_store)
+    order = order_of(pipeline, spec, choice, seed, verify_each=verify_each, store=kept)
+    chosen: Engine
+    several = 4 if choice.name.startswith("openai:") else 1
+    if engine == "ray":
+        from stepc.driver.ray_engine import RayEngine
+
+        chosen = RayEngine(replicas, gpus, jobs or several)
+    elif replicas != 1 or gpus:
+        message = "replicas and their GPUs are of a cluster"
+        raise fail(
+            "U001", message, Place("--replicas" if replicas != 1 else "--gpus"), "--engine ray"
+        )
+    else:
+        cores = (os.cpu_count() or 1) if choice.name == EMBEDDED else several
+        chosen = LocalEngine(jobs or cores)
+    prices = choice.server.prices
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[asked]}"),
+    )
+    with Progress(*columns, console=errors, disable=not errors.is_terminal) as bar:
+        task = bar.add_task("compiling", total=None, asked="")
+
+        def progress(done: int, total: int, name: str) -> None:
+            bar.update(task, completed=done, total=total, description=name or "compiling")
+
+        def told(tally: Any) -> None:
+            bar.update(task, asked=tally.text(prices))
+
+        def why(line: str) -> None:
+            if explain_rebuild:
+                errors.print(Text(line))
+
+        summary = compile_corpus(
+            videos, out, order, engine=chosen, limits=Limits(patience, int(memory * 1e9), retry),
+            say=say, progress=progress, told=told, why=why,
+        )  # fmt: skip
+    if stats:
+        show_stats(summary.seconds, summary.counts)
+    if summary.tally.calls and (stats or not choice.name.startswith(EMBEDDED)):
+        errors.print(summary.tally.text(prices))
+    if choice.name == EMBEDDED and summary.compiled and not summary.objects:
+        say(stranger(f"in {summary.compiled} videos" if summary.compiled > 1 else "in the video"))
+    steps = ", ".join(f"{c} of {n} steps" for n, c in sorted(summary.by_steps.items()))
+    errors.print(
+        f"{summary.compiled} compiled, {summary.failed} failed: {summary.samples} samples"
+        + (f" ({steps})" if steps else "")
+        + f" in {' and '.join(printable(str(out / f)) for f in summary.files)}"
+    )
+    if summary.interrupted:
+        errors.print("stopped; what was compiled is in the dataset")
+        raise typer.Exit(1 if summary.stopped else 130)
+    if summary.failed:
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: stepc plan films --price 0.15/0.60 --rate 20")
+@choosing
+def plan(
+    videos: Annotated[list[Path], typer.Argument(help="Video files, or folders of them.")],
+    choice: Any,
+    spec: SpecFile = None,
+    pipeline: Pipeline = None,
+    objects: Annotated[float, typer.Option(min=0, help="Assumed: objects a keyframe.")] = 5.0,
+    attributes: Annotated[float, typer.Option(min=0, help="Assumed: attributes an object.")] = 3.0,
+    relations: Annotated[float, typer.Option(min=0, help="Assumed: relations a pair.")] = 1.5,
+    moving: Annotated[float, typer.Option(min=0, max=1, help="Assumed: share that moves.")] = 0.5,
+    back: Annotated[
+        float, typer.Option(min=0, help="Assumed: share of labels that another clip has too.")
+    ] = 0.5,
+    narratives: Annotated[
+        float | None, typer.Option(min=1, help="Assumed: different narratives a keyframe.")
+    ] = None,
+    rate: Annotated[float, typer.Option(min=0, help="Calls a second that the model does.")] = 0.0,
+    corpus: Annotated[
+        int, typer.Option(min=0, help="Reckon for so many videos like these; 0: for these.")
+    ] = 0,
+) -> None:
+    """Say what a compile would ask a model, without asking: calls, pictures, tokens, cost, time."""
+    from stepc.driver.compile_video import Compiler, split_pipeline
+    from stepc.model.load import together
+    from stepc.model.plan import Assumptions, shown
+    from stepc.model.plan import plan as planned
+    from stepc.passmanager.run import run
+    from stepc.video.discover import find_videos
+
+    order = order_of(pipeline, spec, choice, 0)
+    passes, _ = split_pipeline(order.pipeline)
+    look = [p for p in passes if p.levels()[0].LEVEL == p.levels()[1].LEVEL == "clips"]
+    compiler = Compiler(order)
+    found, wrong = find_videos(videos)
+    assume = Assumptions(objects, attributes, relations, moving, back, narratives, together(choice))
+    paths = sum(b.count for b in compiler.spec.blocks)
+    plans, clips, keyframes = [], 0, 0
+    for path in found:
+        try:
+            unit = compiler.start(path)
+            for done in run(look, unit, compiler.tools()):
+                unit = done.unit  # type: ignore[assignment]
+        except StepcError as error:
+            wrong += error.in_file(printable(str(path))).diagnostics
+            continue
+        clips, keyframes = clips + len(unit.clips), keyframes + len(unit.keyframes)
+        plans.append(planned(unit.clips, passes, paths, assume))
+    for diagnostic in wrong:
+        say(diagnostic)
+    print(f"{count(len(plans), 'video')}, {count(clips, 'clip')}, {count(keyframes, 'keyframe')}")
+    times = corpus / len(plans) if corpus and plans else 1.0
+    if times != 1.0:
+        print(f"for {corpus:,} videos like them:")
+    for row in shown(plans, choice.server.prices, rate, times):
+        print(row)
+    if wrong:
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: stepc dump films/film-7-000.mp4 --after merge")
+@choosing
+def dump(
+    video: Annotated[Path, typer.Argument(help="A video file.")],
+    after: Annotated[str, typer.Option(help="The last pass to run.")],
+    choice: Any,
+    spec: SpecFile = None,
+    pipeline: Pipeline = None,
+    seed: Seed = 0,
+    json: Annotated[bool, typer.Option("--json", help="The JSON form.")] = False,
+    dump_after: DumpAfter = None,
+    verify_each: Verify = True,
+    stats: Times = False,
+    store: StorePlace = None,
+    no_store: NoStore = False,
+) -> None:
+    """Print the IR of a video after a pass."""
+    from stepc.driver.compile_video import Compiler
+    from stepc.ir.text import write
+
+    order = order_of(pipeline, spec, choice, seed, store=store_of(store, no_store))
+    compiler = Compiler(order, say)
+    unit = run_passes(
+        compiler,
+        compiler.start(video),
+        order.pipeline,
+        stop_after=after,
+        dump_after=dump_after,
+        verify_each=verify_each,
+        stats=stats,
+    )
+    if choice.name == EMBEDDED and getattr(unit, "objects", None) == ():
+        say(stranger("in the video"))
+    sys.stdout.write(unit.to_json().decode() if json else write(unit))
+
+
+@app.command(epilog="Example: stepc opt out/units/film-7-000.stsg --pipeline sample,compose,check")
+@choosing
+def opt(
+    file: Annotated[Path, typer.Argument(help="An IR file of any level; - for standard input.")],
+    choice: Any,
+    pipeline: Annotated[
+        str, typer.Option("--pipeline", "-p", help="Passes; none prints what was read.")
+    ] = "",
+    video: Annotated[
+        list[Path] | None, typer.Option("--video", help="The video file, where passes need it.")
+    ] = None,
+    spec: SpecFile = None,
+    seed: Seed = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print the JSON form.")] = False,
+    stop_after: Annotated[str | None, typer.Option(help="The last pass to run.")] = None,
+    dump_after: DumpAfter = None,
+    verify_each: Verify = True,
+    stats: Times = False,
+) -> None:
+    """Read an IR file, verify it, run passes on it and print the result."""
+    from stepc.driver.compile_video import Compiler
+    from stepc.ir.text import write
+    from stepc.video.decode import probe
+
+    unit = read_unit(file)
+    order = order_of(pipeline or "split", spec, choice, seed)
+    compiler = Compiler(order)
+    for path in video or []:
+        compiler.pictures.add(probe(path))
+    unit = run_passes(
+        compiler,
+        unit,
+        pipeline,
+        stop_after=stop_after,
+        dump_after=dump_after,
+        verify_each=verify_each,
+        stats=stats,
+    )
+    sys.stdout.write(unit.to_json().decode() if json else write(unit))
+
+
+@app.command(epilog="Example: stepc passes keyframes")
+def passes(
+    name: Annotated[str | None, typer.Argument(help="A pass; without, all of them.")] = None,
+) -> None:
+    """List the passes, or the options of one."""
+    from stepc.passmanager.base import Pass
+    from stepc.passmanager.pipeline_text import DEFAULT, LINK
+    from stepc.passmanager.registry import option_lines, pass_names, pass_type
+
+    if name is None:
+        for each in pass_names():
+            kind = pass_type(each)
+            module = sys.modules[kind.__module__].__doc__ or ""
+            print(f"{each:18} {module.split(':', 1)[-1].strip()}")
+        print(f"\ndefault: {DEFAULT},{LINK}")
+        return
+    try:
+        kind = pass_type(name)
+    except KeyError:
+        raise fail(
+            "P002", f"there is no pass `{name}`", None, did_you_mean(name, pass_names())
+        ) from None
+    import inspect
+
+    levels = ""
+    if issubclass(kind, Pass):
+        takes, gives = kind.levels()
+        levels = "any graph level, kept" if kind.keeps_level else f"{takes.LEVEL} → {gives.LEVEL}"
+    print(f"{name}   {levels or 'corpus → corpus'}\n")
+    print(inspect.getdoc(kind) or "")
+    rows = option_lines(kind)
+    if rows:
+        print("\noptions:")
+    for option, wanted, default, help in rows:
+        print(f"  {option}={default}   ({wanted})\n      {help}")

@@ -1,0 +1,167 @@
+"""Commands about specs and IR files: check, fmt, ask, paths, lsp, explain."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from stepc.cli.common import Seed, app, count, errors, order_of, read_unit, run_passes, say, spec_of
+from stepc.diagnostics import Diagnostic, Place, StepcError, did_you_mean, fail, printable
+
+
+@app.command(epilog="Example: stepc check specs/step.step")
+def check(
+    files: Annotated[list[Path], typer.Argument(help="Spec files (.step) and IR files.")],
+    json: Annotated[bool, typer.Option("--json", help="Print diagnostics as JSON.")] = False,
+) -> None:
+    """Check specs and IR files; all that is wrong is said."""
+    import orjson
+
+    from stepc.lang.resolve import read_spec
+
+    found: list[Diagnostic] = []
+    for file in files:
+        try:
+            if file.suffix == ".step":
+                text, _, folder = spec_of(file)
+                read_spec(text, printable(str(file)), folder)
+            else:
+                read_unit(file)
+        except StepcError as error:
+            found += error.diagnostics
+    if json:
+        rows = orjson.dumps([d.data() for d in found], option=orjson.OPT_INDENT_2)
+        sys.stdout.write(rows.decode() + "\n")
+    else:
+        for diagnostic in found:
+            say(diagnostic)
+        errors.print(f"{count(len(files), 'file')} checked, {count(len(found), 'mistake')}")
+    if found:
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: stepc fmt --check specs/step.step")
+def fmt(
+    files: Annotated[list[Path], typer.Argument(help="Spec files (.step).")],
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; 1 if one would.")] = False,
+) -> None:
+    """Write specs in their canonical layout; tokens and comments survive."""
+    from stepc.lang.format import format_spec
+    from stepc.runtime.atomic_files import write_whole
+
+    found: list[Diagnostic] = []
+    changed = 0
+    for file in files:
+        try:
+            text, *_ = spec_of(file)
+            made = format_spec(text, printable(str(file)))
+            if made != text:
+                changed += 1
+                print(printable(str(file)))
+                if not check:
+                    write_whole(file, made.encode())
+        except StepcError as error:
+            found += error.diagnostics
+    for diagnostic in found:
+        say(diagnostic)
+    errors.print(f"{count(changed, 'file')} {'would change' if check else 'changed'}")
+    if found or (check and changed):
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: stepc ask specs/step.step out/units/film-7-000.stsg -n 3")
+def ask(
+    spec: Annotated[Path, typer.Argument(help="A .step file.")],
+    unit: Annotated[Path, typer.Argument(help="A graph: an IR file of level stsg.")],
+    number: Annotated[int, typer.Option("--number", "-n", min=1, help="How many to show.")] = 5,
+    seed: Seed = 0,
+) -> None:
+    """Try a spec on one graph: show questions, steps and answers."""
+    from stepc.driver.compile_video import Compiler
+    from stepc.ir.types import Qras
+    from stepc.model.load import ModelConfig
+
+    order = order_of("sample,compose,check", spec, ModelConfig(), seed)
+    compiler = Compiler(order)
+    made = run_passes(
+        compiler,
+        read_unit(unit),
+        order.pipeline,
+        stop_after=None,
+        dump_after=None,
+        verify_each=True,
+        stats=False,
+    )
+    assert isinstance(made, Qras)
+    blocks = {p.id: p.block for p in made.paths}
+    shown = sorted(made.samples, key=lambda s: _turn(s, made.samples, blocks))
+    for sample in shown[:number]:
+        block = blocks[sample.path]
+        of = f" of {block}" if block != "paths" else ""
+        print(f"{count(len(sample.rationale), 'step')}{of}\n  Q: {sample.question}")
+        if sample.form == "choice":
+            print("     " + "  ".join(f"({o})" for o in sample.options))
+        for because in sample.rationale:
+            print(f"     {because.text}")
+        print(f"  A: {' or '.join([sample.answer, *sample.also])}\n")
+    errors.print(f"{count(len(made.samples), 'question')}, each with one answer on the graph")
+
+
+def _turn(sample: Any, samples: Any, blocks: dict[str, str]) -> tuple[int, int]:
+    """The place of a sample where every block has its turn."""
+    block = blocks[sample.path]
+    before = [s for s in samples if blocks[s.path] == block]
+    return before.index(sample), list(dict.fromkeys(blocks.values())).index(block)
+
+
+@app.command(epilog="Example: stepc paths specs/step.step out/units/film-7-000.stsg")
+def paths(
+    spec: Annotated[Path, typer.Argument(help="A .step file.")],
+    unit: Annotated[Path, typer.Argument(help="A graph: an IR file of level stsg.")],
+    most: Annotated[int, typer.Option(min=1, help="Stop counting here.")] = 100_000,
+) -> None:
+    """Count the different paths a graph has for a spec, and what drops the others."""
+    from stepc.ir.types import Stsg
+    from stepc.lang.resolve import read_spec
+    from stepc.passes.sample import census
+
+    text, name, folder = spec_of(spec)
+    graph = read_unit(unit)
+    if not isinstance(graph, Stsg):
+        help = "`stepc opt FILE --pipeline …` takes it further"
+        message = f"paths are drawn on a stsg, and this is {graph.LEVEL}"
+        raise fail("P005", message, Place(printable(str(unit))), help)
+    found = census(graph, read_spec(text, name, folder), most)
+    total = 0
+    for block, wanted in sorted({(b, n) for b, n, _, _ in found.counts}):
+        mine = {k: c for k, c in found.counts.items() if k[:2] == (block, wanted)}
+        kept = {kind: c for (_, _, kind, why), c in sorted(mine.items()) if not why}
+        total += sum(kept.values())
+        kinds = ", ".join(f"{kind} {c}" for kind, c in kept.items())
+        of = f"{block}, " if block != "paths" else ""
+        print(f"{of}{count(wanted, 'step')}: {sum(kept.values())}{f' ({kinds})' if kinds else ''}")
+        for why in sorted({k[3] for k in mine if k[3]}):
+            print(f"    {sum(c for k, c in mine.items() if k[3] == why)} dropped: {why}")
+    print(f"{total} different paths" + ("" if found.whole else f" among the first {most}"))
+
+
+@app.command(epilog="Example: stepc lsp --help")
+def lsp() -> None:
+    """Serve an editor: a language server for .step files over standard input and output."""
+    from stepc.lang.lsp import serve
+
+    serve()
+
+
+@app.command(epilog="Example: stepc explain S311")
+def explain(code: Annotated[str, typer.Argument(help="The code of a diagnostic.")]) -> None:
+    """Explain a diagnostic's code, with a wrong and a right example."""
+    from stepc.diagnostics.catalogue import PAGES
+
+    page = PAGES.get(code.upper())
+    if page is None:
+        raise fail("U001", f"there is no code `{code}`", None, did_you_mean(code.upper(), PAGES))
+    print(page.shown(code.upper()))

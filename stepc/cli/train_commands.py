@@ -1,0 +1,338 @@
+"""Commands that train a model and see what it has learnt: train, selftrain, study, export, world ask."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import orjson
+import typer
+
+from stepc.cli.common import (
+    EMBEDDED,
+    NoStore,
+    Pipeline,
+    Seed,
+    SpecFile,
+    StorePlace,
+    app,
+    count,
+    errors,
+    order_of,
+    say,
+    spec_of,
+    store_of,
+    world,
+)
+from stepc.cli.model_options import choosing, giving
+from stepc.diagnostics import Place, fail, printable
+
+DatasetPath = Annotated[
+    Path, typer.Argument(help="What `stepc compile` wrote: a folder, or a file like qra.jsonl.")
+]
+Videos = Annotated[
+    list[Path], typer.Option("--videos", "-v", help="Its video files, or folders of them.")
+]
+Frames = Annotated[int, typer.Option(min=1, help="Frames of a video that are shown.")]
+
+
+def _recipe(
+    *,
+    weight: Annotated[
+        float, typer.Option("--lambda", min=0, help="Of the rationale; 0: answers alone.")
+    ] = 1.0,
+    mean: Annotated[
+        Literal["token", "sample"], typer.Option(help="Each loss is a mean over these.")
+    ] = "token",
+    parsing_weight: Annotated[
+        float, typer.Option(min=0, help="Of what keeps the model parsing as it did.")
+    ] = 1.0,
+    replay: Annotated[
+        float, typer.Option(min=0, help="Calls of that, in times the samples.")
+    ] = 1.0,
+    frames: Frames = 8,
+    epochs: Annotated[float, typer.Option(min=0, help="How often all samples are seen.")] = 1.0,
+    steps: Annotated[int, typer.Option(min=0, help="Steps of the optimizer in their place.")] = 0,
+    rate: Annotated[float, typer.Option(min=0, help="The learning rate.")] = 2e-5,
+    batch: Annotated[int, typer.Option(min=1, help="Samples a device at one time.")] = 4,
+    accumulate: Annotated[int, typer.Option(min=1, help="Batches a step.")] = 1,
+    lora: Annotated[int, typer.Option(min=0, help="Rank of a LoRA adapter; 0: all weights.")] = 0,
+    bf16: Annotated[bool, typer.Option(help="Compute in 16 bit.")] = False,
+    checkpointing: Annotated[bool, typer.Option(help="Spare memory, take longer.")] = False,
+    save_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 500,
+    config: Annotated[
+        Path | None, typer.Option(help="JSON of more transformers.TrainingArguments.")
+    ] = None,
+) -> Any:
+    from stepc.train.loop import Recipe
+
+    return Recipe(
+        weight, mean, parsing_weight, replay, frames, epochs, steps, rate,
+        batch=batch, accumulate=accumulate, lora=lora, bf16=bf16, checkpointing=checkpointing,
+        save_every=save_every, more=_more(config),
+    )  # fmt: skip
+
+
+@app.command(epilog="Example: stepc train out --videos films -o trained --frames 4 --steps 2")
+@giving(_recipe, "recipe")
+def train(
+    dataset: DatasetPath,
+    videos: Videos,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder of the trained model.")],
+    recipe: Any,
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="A hub id, a folder, or `embedded`.")
+    ] = EMBEDDED,
+    parsing: Annotated[
+        Path | None,
+        typer.Option(help="A recording (`compile --record`): keep the model parsing as it did."),
+    ] = None,
+    templates: Annotated[str | None, typer.Option(help="A set, or a folder of templates.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda.")] = "auto",
+    dtype: Annotated[
+        Literal["auto", "float32", "bfloat16", "float16"], typer.Option(help="Of the weights.")
+    ] = "auto",
+    seed: Seed = 0,
+) -> None:
+    """Train a model on answers and rationales together; a stopped training goes on."""
+    from dataclasses import replace
+
+    from stepc.model.cassette import Cassette
+    from stepc.model.transformers import LocalOptions
+    from stepc.train.loop import first_process
+    from stepc.train.loop import train as teach
+
+    if parsing is not None and not parsing.is_file():
+        help = "record one: stepc compile … --record FILE"
+        raise fail("M002", "there is no such cassette", Place(printable(str(parsing))), help)
+    made = teach(
+        _loaded(dataset, videos, recipe.frames),
+        model,
+        out,
+        replace(recipe, seed=seed, parse=recipe.parse if parsing else 0.0),
+        local=LocalOptions(device, dtype),
+        templates=templates,
+        tape=Cassette(parsing) if parsing else None,
+        say=errors.print,
+        told=say,
+    )
+    if first_process():
+        print(
+            f"{made.steps} steps on {count(made.samples, 'sample')}: --model {printable(str(out))}"
+        )
+
+
+@app.command(
+    epilog="Example: stepc selftrain films -o run --rounds 1 --frames 2 --steps 1 "
+    "--parsing-weight 0 --seed 1"
+)
+@choosing
+@giving(_recipe, "recipe")
+def selftrain(
+    videos: Annotated[list[Path], typer.Argument(help="Video files, or folders of them.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder of the run.")],
+    recipe: Any,
+    choice: Any,
+    rounds: Annotated[int, typer.Option(min=1, help="How often to go round.")] = 2,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Other videos each round, in place of the same ones.")
+    ] = False,
+    quiz: Annotated[
+        Path | None,
+        typer.Option(help="A dataset of held-out questions: the run stops when fewer are right."),
+    ] = None,
+    quiz_videos: Annotated[
+        list[Path] | None, typer.Option(help="Its video files, or folders of them.")
+    ] = None,
+    spec: SpecFile = None,
+    pipeline: Pipeline = None,
+    seed: Seed = 0,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Workers.")] = 1,
+    store: StorePlace = None,
+    no_store: NoStore = False,
+) -> None:
+    """Compile with a model, train it on that, compile with the better one, and so on."""
+    from dataclasses import replace
+
+    from stepc.train.rounds import Quiz
+    from stepc.train.rounds import selftrain as go_round
+
+    if quiz is not None and not quiz_videos:
+        raise fail("U001", "a quiz has videos", Place("--quiz"), "name them: --quiz-videos FOLDER")
+    order = order_of(pipeline, spec, choice, seed, store=store_of(store, no_store))
+    examined = Quiz(quiz, tuple(quiz_videos or ()), recipe.frames) if quiz else None
+    ran = go_round(
+        videos, out, order, replace(recipe, seed=seed), rounds,
+        fresh=fresh, quiz=examined, jobs=jobs, tell=say, say=errors.print,
+    )  # fmt: skip
+    print(ran.table())
+    if ran.best:
+        print(f"the best: --model {printable(str(out / f'round-{ran.best}' / 'model'))}")
+    else:
+        print("no round made the model better")
+
+
+def _loaded(dataset: Path, videos: list[Path], frames: int) -> Any:
+    """A dataset; what is left out of it is said."""
+    from stepc.dataset.read import load_dataset, told
+
+    loaded = load_dataset(dataset, videos, frames)
+    for diagnostic in told(loaded.left_out):
+        say(diagnostic)
+    return loaded
+
+
+def _more(config: Path | None) -> tuple[tuple[str, Any], ...]:
+    """Arguments from a file. Raises StepcError (T006)."""
+    if config is None:
+        return ()
+    try:
+        data = orjson.loads(config.read_bytes())
+        if not isinstance(data, dict):
+            raise ValueError("it is no object")
+    except (OSError, ValueError) as error:
+        help = 'such as {"report_to": "tensorboard", "fsdp": "full_shard"}'
+        place = Place(printable(str(config)))
+        raise fail("T006", f"cannot be read as arguments: {error}", place, help) from None
+    return tuple(data.items())
+
+
+def _lab_recipe(
+    *,
+    frames: Frames = 4,
+    epochs: Annotated[float, typer.Option(min=0, help="How often all samples are seen.")] = 3.0,
+    rate: Annotated[float, typer.Option(min=0, help="The learning rate.")] = 5e-4,
+    batch: Annotated[int, typer.Option(min=1, help="Samples a device at one time.")] = 8,
+    accumulate: Annotated[int, typer.Option(min=1, help="Batches a step.")] = 1,
+    lora: Annotated[int, typer.Option(min=0, help="Rank of a LoRA adapter; 0: all weights.")] = 0,
+    bf16: Annotated[bool, typer.Option(help="Compute in 16 bit.")] = False,
+    config: Annotated[
+        Path | None, typer.Option(help="JSON of more transformers.TrainingArguments.")
+    ] = None,
+) -> Any:
+    from stepc.train.loop import Recipe
+
+    return Recipe(frames=frames, epochs=epochs, rate=rate, batch=batch, accumulate=accumulate,
+                  lora=lora, bf16=bf16, more=_more(config))  # fmt: skip
+
+
+@app.command(
+    epilog="Example: stepc study controls -o lab --seeds 1 --films 1 --quiz-films 1 --epochs 0.01 "
+    "--no-plot"
+)
+@giving(_lab_recipe, "recipe")
+def study(
+    name: Annotated[
+        Literal["controls", "ablations", "lambda", "steps", "rounds"],
+        typer.Argument(
+            help="Tables 1 and 2, table 4, figure 6a, figure 6b of the paper; "
+            "what a round of STEP is made of."
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="A folder; studies share what is there.")
+    ],
+    recipe: Any,
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="A hub id, a folder, or `embedded`.")
+    ] = EMBEDDED,
+    seeds: Annotated[int, typer.Option(min=1, help="Repetitions, each with other films.")] = 5,
+    films: Annotated[int, typer.Option(min=1, help="Rendered films to train on, a seed.")] = 30,
+    quiz_films: Annotated[int, typer.Option(min=1, help="Rendered films of the exam.")] = 20,
+    teacher: Annotated[
+        str | None,
+        typer.Option(help="The model whose data Distillation takes; without, the true graphs."),
+    ] = None,
+    videos: Annotated[
+        list[Path] | None, typer.Option("--videos", "-v", help="Real videos in place of films.")
+    ] = None,
+    annotated: Annotated[
+        Path | None, typer.Option(help="A dataset about these videos, for Instruct.")
+    ] = None,
+    initial: Annotated[
+        Path | None, typer.Option(help="One for an initial instruction tuning.")
+    ] = None,
+    quiz: Annotated[Path | None, typer.Option(help="A dataset of held-out questions.")] = None,
+    quiz_videos: Annotated[
+        list[Path] | None, typer.Option(help="Its video files, or folders of them.")
+    ] = None,
+    base_url: Annotated[
+        str | None, typer.Option(help="The OpenAI-compatible server of a teacher openai:MODEL.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda.")] = "auto",
+    ask_batch: Annotated[int, typer.Option(min=1, help="Samples asked for at one time.")] = 64,
+    plot: Annotated[bool, typer.Option(help="Write NAME.svg, too.")] = True,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Trainings at one time.")] = 1,
+) -> None:
+    """Train the paper's models side by side and print its table; a stopped study goes on."""
+    from stepc.model.openai_compatible import ServerOptions
+    from stepc.model.transformers import LocalOptions
+    from stepc.train.artifacts import Lab
+    from stepc.train.study import Setup
+    from stepc.train.study import study as make
+
+    setup = Setup(
+        model,
+        recipe,
+        films,
+        quiz_films,
+        teacher,
+        videos=_absolute(videos),
+        annotated=_one(annotated),
+        initial=_one(initial),
+        quiz=_one(quiz),
+        quiz_videos=_absolute(quiz_videos),
+    )
+    lab = Lab(out, LocalOptions(device, batch=ask_batch), ServerOptions(base_url))
+    made = make(name, setup, seeds, lab, jobs=jobs, say=errors.print, tell=say)
+    print(made.markdown(), end="")
+    if plot:
+        made.plot(out / f"{name}.svg")
+
+
+def _absolute(paths: list[Path] | None) -> tuple[str, ...]:
+    return tuple(str(p.resolve()) for p in paths or ())
+
+
+def _one(path: Path | None) -> str | None:
+    return None if path is None else str(path.resolve())
+
+
+@app.command(epilog="Example: stepc export out --videos films --to hf -o shared")
+def export(
+    dataset: DatasetPath,
+    videos: Videos,
+    to: Annotated[
+        Literal["trl", "llamafactory", "ms-swift", "llava", "hf", "grpo", "lmms-eval"],
+        typer.Option(help="The trainer, or the form, that it is for."),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="A folder.")],
+    thought: Annotated[
+        Literal["apart", "block"],
+        typer.Option(help="Two conversations a sample, or one with a thinking block."),
+    ] = "apart",
+    frames: Frames = 8,
+    templates: Annotated[str, typer.Option(help="A set, or a folder of templates.")] = "default",
+) -> None:
+    """Write a dataset in another trainer's format."""
+    from stepc.model.templates import Templates
+    from stepc.train.export import export as write
+
+    loaded = _loaded(dataset, videos, frames)
+    write(loaded, to, out, Templates(templates), thought)
+    print(f"{count(len(loaded.samples), 'sample')} for {to} in {printable(str(out))}")
+
+
+@world.command(epilog="Example: stepc world ask films -o quiz --seed 3")
+def ask(
+    films: Annotated[Path, typer.Argument(help="The folder of `world render`.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder of the dataset.")],
+    spec: SpecFile = None,
+    seed: Seed = 0,
+) -> None:
+    """Make a dataset from films' true graphs, as a teacher that never errs would."""
+    from stepc.world.questions import true_questions
+
+    made = true_questions(films, out, spec_of(spec), seed)
+    shown = ", ".join(f"{c} of {n} steps" for n, c in sorted(made.by_steps.items()))
+    print(f"{made.samples} samples ({shown}) in {printable(str(out / 'qra.jsonl'))}")

@@ -1,0 +1,204 @@
+"""Dataset formats: each sample as the records of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from string import ascii_uppercase
+from typing import Any
+
+from stepc.dataset.parquet import NUMBER, TEXT, WHOLE, YES, Features, many
+from stepc.ir import types as t
+from stepc.ir.text import query_text
+
+
+def records(unit: t.Qras, model: str, spec: str) -> list[list[dict[str, Any]]]:
+    """One JSON line a sample: the format `jsonl`. Its set is filled in when that is known."""
+    paths = {p.id: p for p in unit.paths}
+    seen = _Evidence(unit)
+    made = []
+    for s in unit.samples:
+        row = _record(unit, paths[s.path], s, seen)
+        row["set"] = ""
+        row["origin"] = {
+            "unit": unit.name,
+            "path": s.path,
+            "block": paths[s.path].block,
+            "wording": s.wording,
+            "spec": spec,
+            "model": model,
+            "asks": seen.asks(paths[s.path]),
+        }
+        made.append([row])
+    return made
+
+
+def chats(unit: t.Qras, model: str, spec: str) -> list[list[dict[str, Any]]]:
+    """Two conversations a sample, one for the answer and one for the rationale: the format `chat`.
+
+    Messages are as `transformers` chat templates take them.
+    """
+    made = []
+    for s in unit.samples:
+        asked = "\n".join([s.question, *(f"{a}. {x}" for a, x in _lettered(s))])
+        answer = next((f"{a}. {x}" for a, x in _lettered(s) if x == s.answer), s.answer)
+        told = " ".join(b.text for b in s.rationale)
+        shown = [{"type": "video", "video": unit.video.file}, {"type": "text", "text": asked}]
+        made.append(
+            [
+                {
+                    "id": f"{unit.name}/{s.id}/{task}",
+                    "task": task,
+                    "set": "",
+                    "messages": [
+                        {"role": "user", "content": shown},
+                        {"role": "assistant", "content": [{"type": "text", "text": reply}]},
+                    ],
+                }
+                for task, reply in (("answer", answer), ("rationale", told))
+            ]
+        )
+    return made
+
+
+FORMATS = {
+    "jsonl": ("qra.jsonl", records),
+    "chat": ("chat.jsonl", chats),
+    "parquet": ("qra", records),
+}
+"""What a spec's `formats` may name: the file, or the stem of shards, and the records of each sample
+of a unit."""
+
+_STEP: Features = {"question": TEXT, "answer": TEXT, "text": TEXT}
+
+_SEEN: Features = {"step": WHOLE, "clip": TEXT, "start": NUMBER, "end": NUMBER,
+                   "keyframes": many({"id": TEXT, "at": NUMBER}), "nodes": many(TEXT)}  # fmt: skip
+
+COLUMNS: Features = {
+    **dict.fromkeys(("id", "video", "sha256", "question", "answer"), TEXT),
+    "rationale": many(_STEP),
+    "steps": WHOLE,
+    **dict.fromkeys(("type", "form", "asks_for"), TEXT),
+    "time": {"how": TEXT, "start": NUMBER, "end": NUMBER, "event": TEXT},
+    "query": TEXT,
+    "evidence": many(_SEEN),
+    "options": many(TEXT),
+    "ambiguous": YES,
+    "answers": many(TEXT),
+    "set": TEXT,
+    "origin": {**dict.fromkeys(("unit", "path", "block", "wording", "spec", "model"), TEXT),
+               "asks": many(TEXT)},
+}  # fmt: skip
+"""What a record holds, as columns."""
+
+
+def _lettered(s: t.Sample) -> list[tuple[str, str]]:
+    """The options of a multiple choice with their letters."""
+    return list(zip(ascii_uppercase, s.options, strict=False)) if s.form == "choice" else []
+
+
+def _record(unit: t.Qras, path: t.Path, s: t.Sample, seen: _Evidence) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "id": f"{unit.name}/{s.id}",
+        "video": unit.video.file,
+        "sha256": unit.video.sha256,
+        "question": s.question,
+        "answer": s.answer,
+        "rationale": [
+            {"question": b.question, "answer": b.answer, "text": b.text} for b in s.rationale
+        ],
+        "steps": len(s.rationale),
+        "type": s.form,
+        "form": path.form,
+        "asks_for": path.steps[-1].edge,
+        "time": _time(unit, path),
+        "query": query_text(s.query),
+        "evidence": [
+            {"step": number, **where}
+            for number, step in [
+                *enumerate(path.steps, 1),
+                *((len(path.steps), other) for other in path.also),
+            ]
+            for where in seen.of(step)
+        ],
+    }
+    if s.options:
+        row["options"] = list(s.options)
+    if not path.unique:
+        row["ambiguous"] = True
+        row["answers"] = [s.answer, *s.also]
+    return row
+
+
+def _time(unit: t.Qras, path: t.Path) -> dict[str, Any] | None:
+    """The time range that a question is given: how, by which event, and in seconds."""
+    if path.time is None:
+        return None
+    event = next((e for e in unit.events if e.clip == path.clip), None)
+    clip = next(c for c in unit.clips if c.id == path.clip)
+    span = (
+        (clip.start, clip.end) if event is None or path.time == "span" else (event.start, event.end)
+    )
+    row: dict[str, Any] = {"how": path.time, "start": span[0] / 1000, "end": span[1] / 1000}
+    return {**row, "event": event.event} if event and path.time != "span" else row
+
+
+class _Evidence:
+    """Where the steps of a unit's paths are seen."""
+
+    def __init__(self, unit: t.Qras) -> None:
+        self.frames = unit.keyframes
+        self.objects = {o.id: o for o in unit.objects}
+        self.events = {e.clip: e for e in unit.events}
+        self.held: dict[str, list[str]] = {c.id: [k.id for k in c.keyframes] for c in unit.clips}
+        self.edges: dict[tuple[str, ...], t.Element] = {}
+        for a in unit.attributes:
+            self.edges["attr", a.owner, a.id] = a
+        for r in unit.relations:
+            self.edges["rel", r.subject, r.object, r.predicate] = r
+        for m in unit.motions:
+            self.edges["motion", m.source, m.target] = m
+        for f in unit.references:
+            self.edges["ref", f.first, f.second] = f
+
+    def edge(self, step: t.Step) -> list[t.Element]:
+        """The edges of a step: both events of one between events."""
+        if step.edge in ("event", "next"):
+            clips = dict.fromkeys(t.clip_of(i) for i in (step.near, step.far))
+            return [self.events[c] for c in clips]
+        key: tuple[str, ...] = (step.edge, step.near, step.far)
+        return [self.edges[(*key, step.word) if step.edge == "rel" else key]]
+
+    def of(self, step: t.Step) -> Iterator[dict[str, Any]]:
+        """Clip, time in seconds, keyframes and nodes of one step; a reference in two clips."""
+        ends = [i for i in (step.near, step.far) if "/" in i]
+        for edge in self.edge(step):
+            if isinstance(edge, t.Reference):
+                for end in ends if step.way == "=>" else ends[::-1]:
+                    yield self._seen(list(self.objects[end].frames), [end])
+            elif isinstance(edge, t.Event):
+                yield self._seen(self.held[edge.clip], ends, (edge.start, edge.end))
+            elif isinstance(edge, t.Motion):
+                frames = [f for i in ends for f in self.objects[i].frames]
+                yield self._seen(frames, ends, (edge.start, edge.end))
+            elif isinstance(edge, t.Attribute | t.Relation):
+                yield self._seen(list(edge.frames), ends)
+
+    def _seen(
+        self, frames: list[str], nodes: list[str], span: tuple[int, int] | None = None
+    ) -> dict[str, Any]:
+        """One piece of evidence; without a span from the first of its keyframes to the last."""
+        times = {f: self.frames[f].at for f in frames}
+        start, end = span or (min(times.values()), max(times.values()))
+        return {
+            "clip": t.clip_of(frames[0]),
+            "start": start / 1000,
+            "end": end / 1000,
+            "keyframes": [{"id": f, "at": at / 1000} for f, at in times.items()],
+            "nodes": nodes,
+        }
+
+    def asks(self, path: t.Path) -> list[str]:
+        """Keys of the model calls that gave the path's edges."""
+        steps = (*path.steps, *path.also)
+        keys = (k for s in steps for e in self.edge(s) for k in e.origin.asks)
+        return list(dict.fromkeys(keys))

@@ -1,0 +1,116 @@
+"""Links the units of a corpus and writes the dataset with its manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from stepc.diagnostics import Diagnostic, Statistics
+from stepc.runtime.atomic_files import write_parts
+
+if TYPE_CHECKING:
+    from stepc.passmanager.base import LinkPass
+from stepc.dataset.spool import Spool
+from stepc.passmanager.corpus import Corpus
+
+
+@dataclass
+class Linked:
+    """What linking gave."""
+
+    by_steps: dict[int, int] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of each file of the dataset."""
+
+
+def link_corpus(
+    out: Path,
+    spool: Spool,
+    links: Sequence[LinkPass],
+    seed: int,
+    formats: Sequence[str],
+    spec: str,
+    counts: dict[str, dict[str, int]],
+    about: Callable[[Linked], dict[str, Any]],
+    skipped: Iterable[Diagnostic],
+) -> Linked:
+    """Link the units of a spool; write the dataset and its manifest, which begins with what `about` tells.
+
+    `counts` is told what the passes counted. Raises StepcError (B014).
+    """
+    from stepc.dataset.formats import COLUMNS, FORMATS
+    from stepc.dataset.parquet import write_shards
+
+    corpus = Corpus(spool)
+    for number, link in enumerate(links, 1):
+        told = Statistics()
+        corpus = link.run(corpus, seed, told)
+        counts[f"link {number}:{link.name}"] = dict(told)
+    linked = Linked()
+    left: list[int] = []
+    for _, _, samples in corpus.walk():
+        left.append(len(samples))
+        for _, sample in samples:
+            linked.by_steps[sample.steps] = linked.by_steps.get(sample.steps, 0) + 1
+    for name in formats:
+        file, rows_of = FORMATS[name]
+
+        def rows(name: str = name, rows_of: Any = rows_of) -> Iterator[dict[str, Any]]:
+            for place, card, samples in corpus.walk():
+                if any(number in corpus.options for number, _ in samples):
+                    unit = corpus.unit(place, samples)
+                    made = rows_of(unit, card.model, spec)
+                elif samples:
+                    every = dict(
+                        zip((s.id for s in card.samples), spool.rows(place)[name], strict=True)
+                    )
+                    made = [every[s.id] for _, s in samples]
+                else:
+                    continue
+                for row in (row for of_sample in made for row in of_sample):
+                    yield {**row, "set": corpus.set_of(place)}
+
+        if name == "parquet":
+            linked.files |= write_shards(out, file, rows(), COLUMNS)
+        else:
+            linked.files[file] = write_parts(
+                out / file, (orjson.dumps(row) + b"\n" for row in rows())
+            )
+    write_parts(out / "manifest.json", _manifest(corpus, about(linked), left, counts, skipped))
+    return linked
+
+
+def _manifest(
+    corpus: Corpus,
+    about: dict[str, Any],
+    left: list[int],
+    counts: dict[str, dict[str, int]],
+    skipped: Iterable[Diagnostic],
+) -> Iterator[bytes]:
+    """The manifest in parts, so that it never is in memory whole."""
+    head = {**about, "counts": {k: dict(sorted(v.items())) for k, v in sorted(counts.items())}}
+    yield orjson.dumps(head, option=orjson.OPT_INDENT_2)[:-2] + b',\n  "videos": ['
+    first = True
+    for place, card, _ in corpus.walk():
+        video = {
+            "name": card.name,
+            "file": card.file,
+            "sha256": card.sha256,
+            "set": corpus.set_of(place) if corpus.sets else None,
+            "samples": left[place],
+            "stsg": {"file": f"units/{card.name}.stsg", "sha256": card.stsg},
+        }
+        text = orjson.dumps(video, option=orjson.OPT_INDENT_2).replace(b"\n", b"\n    ")
+        yield (b"\n    " if first else b",\n    ") + text
+        first = False
+    yield b"]" if first else b"\n  ]"
+    told = [
+        {"file": Path(d.place.file).name if d.place else None, "code": d.code, "why": d.message}
+        for d in sorted(skipped, key=lambda d: (d.place.file if d.place else "", d.code))
+    ]
+    text = orjson.dumps({"skipped": told}, option=orjson.OPT_INDENT_2)
+    yield b"," + text[1:] + b"\n"

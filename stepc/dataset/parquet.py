@@ -1,0 +1,109 @@
+"""Parquet: rows with the types of their columns, as `datasets` knows them, in files that appear whole."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from stepc.diagnostics import fail
+from stepc.runtime.atomic_files import appearing
+
+Features = dict[str, Any]
+"""By the name of a column or of a part of one its type, as `datasets` writes it in a file's head."""
+NUMBER, WHOLE, TEXT, YES = (
+    {"dtype": kind, "_type": "Value"} for kind in ("float64", "int64", "string", "bool")
+)
+GROUP = 1000
+"""Rows that are in memory at a time."""
+SHARD = 50_000
+"""Rows a shard."""
+
+
+def many(of: Any) -> Features:
+    """The type of lists."""
+    return {"feature": of, "_type": "List"}
+
+
+def needed() -> tuple[Any, Any]:
+    """pyarrow and its Parquet. Raises StepcError (T005) where it is not installed."""
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        help = "pip install 'stepc[export]'"
+        raise fail("T005", "Parquet needs pyarrow", None, help) from None
+    return pa, pq
+
+
+def write_parquet(
+    path: Path, rows: Iterable[dict[str, Any]], features: Features, group: int = GROUP
+) -> int:
+    """Write rows, so many of them at a time; how many there were. Raises StepcError (T005, B014)."""
+    pa, pq = needed()
+
+    def kind(feature: Any) -> Any:
+        match feature:
+            case {"_type": "List", "feature": of}:
+                return pa.list_(kind(of))
+            case {"_type": "Image"}:
+                return pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+            case {"_type": "Value", "dtype": dtype}:
+                return pa.bool_() if dtype == "bool" else getattr(pa, dtype)()
+        return pa.struct([(name, kind(of)) for name, of in feature.items()])
+
+    known = orjson.dumps({"info": {"features": features}}).decode()
+    fields = [(name, kind(of)) for name, of in features.items()]
+    schema = pa.schema(fields, metadata={"huggingface": known})
+    count, left = 0, iter(rows)
+    with appearing(path) as file, pq.ParquetWriter(file, schema) as made:
+        while (part := list(islice(left, group))) or not count:
+            made.write_table(pa.Table.from_pylist(part, schema))
+            count += len(part)
+            if not part:
+                break
+    return count
+
+
+def write_shards(
+    folder: Path, stem: str, rows: Iterable[dict[str, Any]], features: Features, most: int = SHARD
+) -> dict[str, str]:
+    """Write `STEM-00000.parquet` and so on, so many rows in each; shards of before that are not
+    among them go. SHA-256 of each file. Raises StepcError (T005, B014)."""
+    files: dict[str, str] = {}
+    left = iter(rows)
+    while (first := next(left, None)) is not None or not files:
+        name = f"{stem}-{len(files):05}.parquet"
+        part = chain([first], islice(left, most - 1)) if first is not None else ()
+        write_parquet(folder / name, part, features)
+        with (folder / name).open("rb") as file:
+            files[name] = hashlib.file_digest(file, "sha256").hexdigest()
+        if first is None:
+            break
+    for path in shards(folder, stem):
+        if path.name not in files:
+            path.unlink()
+    return files
+
+
+def shards(folder: Path, stem: str) -> list[Path]:
+    """The shards in a folder, in order."""
+    return sorted(folder.glob(f"{stem}-[0-9][0-9][0-9][0-9][0-9].parquet"))
+
+
+def read_rows(paths: Iterable[Path]) -> Iterator[dict[str, Any]]:
+    """The rows of files, without what is not told in them. Raises StepcError (T005), OSError and
+    ValueError for what is no Parquet file."""
+    pa, pq = needed()
+    for path in paths:
+        try:
+            with pq.ParquetFile(path) as file:
+                for part in file.iter_batches(GROUP):
+                    for row in part.to_pylist():
+                        yield {k: v for k, v in row.items() if v is not None}
+        except pa.ArrowInvalid as error:
+            raise ValueError(str(error)) from error

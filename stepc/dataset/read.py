@@ -1,0 +1,260 @@
+"""A dataset as it is trained on: its samples, the frames of their videos, two instructions each.
+
+What cannot be used is left out and told by its number; the rest goes on.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import islice, zip_longest
+from pathlib import Path
+from string import ascii_uppercase
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from stepc.dataset.parquet import read_rows, shards
+from stepc.diagnostics import Diagnostic, Place, StepcError, fail, printable
+from stepc.ir.types import Frame
+from stepc.model.cassette import Cassette
+from stepc.model.requests import Ask, Explain
+from stepc.model.templates import Templates
+from stepc.video.decode import Pictures, VideoSource, probe
+from stepc.video.discover import find_videos
+
+MANY = 20
+"""Samples left out that are named; of more the number is told."""
+
+
+class RationaleStep(BaseModel):
+    """One step of a rationale: a sub-question, its answer, and the sentence that says so."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    question: str = ""
+    answer: str = ""
+    text: str
+
+
+class TrainingSample(BaseModel):
+    """A line of `qra.jsonl`, as far as training needs it; one without a rationale is a QA."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    id: str
+    video: str
+    sha256: str = ""
+    question: str
+    answer: str
+    rationale: tuple[RationaleStep, ...] = ()
+    options: tuple[str, ...] = ()
+    answers: tuple[str, ...] = ()
+    """All that are right, where there are several."""
+    steps: int = 0
+    query: str = ""
+    set: str = "train"
+    line: int = Field(0, exclude=True)
+    """Its place in the file."""
+
+    @property
+    def reply(self) -> str:
+        """The answer; of a multiple choice its letter and its text."""
+        if self.answer in self.options:
+            return f"{ascii_uppercase[self.options.index(self.answer)]}. {self.answer}"
+        return self.answer
+
+    @property
+    def told(self) -> str:
+        """The rationale, closed by the answer; empty where there is none."""
+        if not self.rationale:
+            return ""
+        return " ".join([*(step.text for step in self.rationale), f"Answer: {self.reply}"])
+
+
+@dataclass(frozen=True)
+class TrainingRow:
+    """One target of a sample."""
+
+    task: str
+    """`answer` or `rationale`; `parse` for what keeps a model parsing."""
+    text: str
+    """The instruction, rendered."""
+    frames: tuple[Frame, ...]
+    target: str
+
+
+@dataclass
+class TrainingData:
+    """Samples of a dataset whose videos are at hand."""
+
+    samples: list[TrainingSample] = field(default_factory=list)
+    frames: dict[str, tuple[Frame, ...]] = field(default_factory=dict)
+    """What is shown of a video, by its name."""
+    pictures: Pictures = field(default_factory=Pictures)
+    left_out: list[Diagnostic] = field(default_factory=list)
+
+    def path(self, sample: TrainingSample) -> str:
+        """The file of a sample's video, absolute."""
+        source = self.pictures.source(self.frames[sample.video][0].video)
+        return str(source.path.resolve())
+
+    def rows(
+        self, sample: TrainingSample, templates: Templates, rationale: bool
+    ) -> list[TrainingRow]:
+        """The targets of a sample: its answer, and its rationale where it is wanted and there."""
+        frames = self.frames[sample.video]
+        wanted: list[tuple[type[Ask | Explain], str]] = [(Ask, sample.reply)]
+        if rationale and sample.told:
+            wanted.append((Explain, sample.told))
+        return [
+            TrainingRow(kind.name, templates.render(ask), frames, target)
+            for kind, target in wanted
+            for ask in [kind(frames=frames, question=sample.question, options=sample.options)]
+        ]
+
+    def parses(self, tape: Cassette, most: int, seed: int) -> list[TrainingRow]:
+        """What a model was asked about these videos while it parsed them, and said most often.
+
+        A model trained on answers alone forgets how to parse. Of a call's samples the reply that
+        most of them gave is taken (self-consistency), where that is at least half of them. `most`
+        calls are drawn, as many of each kind of request as may be.
+        """
+        known = {sha[:12]: sha for sha in self.pictures.sources}
+        kinds: dict[str, list[TrainingRow]] = {}
+        for call in tape.calls.values():
+            shown: Any = call["frames"]
+            replies: Any = call["replies"]
+            reply, votes = Counter(replies).most_common(1)[0]
+            if all(sha in known for sha, _ in shown) and 2 * votes >= len(replies):
+                frames = tuple(Frame(video=known[sha], at=at) for sha, at in shown)
+                row = TrainingRow("parse", str(call["text"]), frames, reply)
+                kinds.setdefault(str(call["request"]), []).append(row)
+        rng = random.Random(seed)
+        drawn = [rng.sample(rows, len(rows)) for _, rows in sorted(kinds.items())]
+        turns = (row for turn in zip_longest(*drawn) for row in turn if row is not None)
+        return list(islice(turns, most))
+
+
+def spread(
+    source: VideoSource, number: int, span: tuple[float, float] | None = None
+) -> tuple[Frame, ...]:
+    """Frames at the middles of `number` equal parts of a video, or of the seconds from and to of it.
+
+    Fewer where there are fewer. Times are those of its frames where their rate is constant; else the
+    next frame is shown.
+    """
+    rate = Fraction(source.video.rate)
+    whole = max(1, int(source.video.duration * rate / 1000))
+    first, count = 0, whole
+    if span is not None:
+        first = min(whole - 1, int(span[0] * rate))
+        count = max(1, min(whole, int(span[1] * rate)) - first)
+    number = min(number, count)
+    places = [first + (2 * i + 1) * count // (2 * number) for i in range(number)]
+    return tuple(Frame(video=source.video.sha256, at=round(p / rate * 1000)) for p in places)
+
+
+def read_samples(dataset: Path) -> tuple[list[TrainingSample], list[Diagnostic]]:
+    """The samples of a dataset's folder or of a file like `qra.jsonl` or a shard, and what is wrong.
+
+    Raises StepcError (T001) if there is no such file, or nothing in it.
+    """
+    file = dataset / "qra.jsonl" if dataset.is_dir() else dataset
+    parts = [file] if file.suffix == ".parquet" else _shards(dataset)
+    shown = printable(str(dataset if parts else file))
+    rows: list[Any]
+    try:
+        rows = list(read_rows(parts)) if parts else file.read_bytes().splitlines()
+    except (OSError, ValueError) as error:
+        help = "a dataset is what `stepc compile … -o DATASET` writes"
+        why = getattr(error, "strerror", None) or str(error)
+        raise fail("T001", f"cannot be read ({why})", Place(shown), help) from None
+    samples, wrong = [], []
+    for number, row in enumerate(rows, 1):
+        if isinstance(row, bytes) and not row.strip():
+            continue
+        try:
+            read = orjson.loads(row) if isinstance(row, bytes) else row
+            sample = TrainingSample.model_validate(read).model_copy(update={"line": number})
+            if not sample.question.strip() or not sample.answer.strip():
+                raise ValueError("its question or its answer is empty")
+            samples.append(sample)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            wrong.append(left_out(shown, number, f"{where}: {first['msg']}"))
+        except ValueError as error:
+            wrong.append(left_out(shown, number, str(error)))
+    if not samples:
+        raise StepcError(*wrong[:MANY], Diagnostic("T001", "there is no sample", Place(shown)))
+    return samples, wrong
+
+
+def _shards(dataset: Path) -> list[Path]:
+    """The shards that a folder's samples are in; none where they are lines, as its manifest tells."""
+    try:
+        told = orjson.loads((dataset / "manifest.json").read_bytes())["files"]
+        lines = "qra.jsonl" in told
+    except (OSError, ValueError, KeyError, TypeError):
+        lines = True
+    return [] if lines and (dataset / "qra.jsonl").exists() else shards(dataset, "qra")
+
+
+def left_out(file: str, line: int, why: str) -> Diagnostic:
+    message = f"sample {line} is left out: {why}"
+    return Diagnostic("T002", message, Place(file), severity="warning")
+
+
+def load_dataset(dataset: Path, videos: list[Path], frames: int) -> TrainingData:
+    """A dataset and its videos, found by name and checked by content where that is told.
+
+    Raises StepcError (T001, T003) if nothing of it can be used.
+    """
+    samples, wrong = read_samples(dataset)
+    made = TrainingData(left_out=wrong)
+    places, missing = find_videos(videos)
+    by_name = {path.name: path for path in places}
+    made.left_out += [d for d in missing if d.code != "B011"]
+    sources: dict[str, VideoSource | str] = {}
+    for sample in samples:
+        if sample.video not in sources:
+            sources[sample.video] = _found(by_name.get(sample.video), sample.video)
+        source = sources[sample.video]
+        if isinstance(source, VideoSource) and sample.sha256 not in ("", source.video.sha256):
+            source = f"its video `{printable(sample.video)}` is another file than it was made from"
+        if isinstance(source, str):
+            made.left_out.append(left_out(printable(str(dataset)), sample.line, source))
+            continue
+        if sample.video not in made.frames:
+            made.pictures.add(source)
+            made.frames[sample.video] = spread(source, frames)
+        made.samples.append(sample)
+    if not made.samples:
+        help = "name the folder of its videos: --videos FOLDER"
+        raise StepcError(
+            *made.left_out[:MANY],
+            Diagnostic("T003", "no sample has its video", Place(printable(str(dataset))), help),
+        )
+    return made
+
+
+def _found(path: Path | None, name: str) -> VideoSource | str:
+    """A video, or why it cannot be used."""
+    if path is None:
+        return f"its video `{printable(name)}` is not there"
+    try:
+        return probe(path)
+    except StepcError as error:
+        return f"its video: {error.diagnostics[0].message}"
+
+
+def told(left_out: list[Diagnostic]) -> Iterator[Diagnostic]:
+    """What to say of samples left out: the first ones, and how many more."""
+    yield from left_out[:MANY]
+    if len(left_out) > MANY:
+        yield Diagnostic(
+            "T002", f"{len(left_out) - MANY} more samples are left out", severity="warning"
+        )

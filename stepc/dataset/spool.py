@@ -1,0 +1,111 @@
+"""Compiled units in a temporary file, so that a corpus may be larger than memory."""
+
+from __future__ import annotations
+
+import tempfile
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from stepc.ir import types as t
+from stepc.ir.text import write
+from stepc.runtime.atomic_files import writing
+
+if TYPE_CHECKING:
+    pass
+from stepc.passmanager.corpus import SampleSummary, UnitSummary, summary_of
+
+
+@dataclass(frozen=True)
+class CompiledUnit:
+    """A compiled unit as it waits to be linked: small, and cheap to send and to store."""
+
+    card: bytes
+    """JSON of its card."""
+    rows: bytes
+    """JSON: by the name of a format, for each sample its records."""
+    stsg: str
+    whole: bytes = b""
+    """The unit's JSON, where a link pass looks into units."""
+
+    @classmethod
+    def of(cls, unit: t.Qras, model: str, spec: str, formats: Iterable[str]) -> CompiledUnit:
+        """What a unit gives."""
+        from stepc.dataset.formats import FORMATS
+
+        stsg = write(t.raise_to(t.Stsg, unit))
+        rows = {name: FORMATS[name][1](unit, model, spec) for name in formats}
+        *head, samples = summary_of(unit, model, stsg)
+        card = orjson.dumps([*head, [tuple(sample) for sample in samples]])
+        return cls(card, orjson.dumps(rows), stsg, unit.to_json())
+
+
+def _card(data: bytes) -> UnitSummary:
+    card = UnitSummary(*orjson.loads(data))
+    return card._replace(samples=[SampleSummary(*s) for s in card.samples])
+
+
+class Spool:
+    """Units in a file without a name in a folder, which is gone when the process ends.
+
+    Raises StepcError (B014) where it cannot be written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.index: list[tuple[str, int, int, int, int]] = []
+        """Name, offset, and the lengths of card, rows and unit; in order once `cards` was called."""
+        self._sorted = True
+        with writing(folder):
+            self.file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+        self.end = 0
+
+    def add(self, made: CompiledUnit) -> UnitSummary:
+        """Keep a unit for later."""
+        card = _card(made.card)
+        whole = zlib.compress(made.whole, 1) if made.whole else b""
+        rows = zlib.compress(made.rows, 1)
+        with writing(self.folder):
+            self.file.seek(self.end)
+            self.file.write(made.card + rows + whole)
+        self.index.append((card.name, self.end, len(made.card), len(rows), len(whole)))
+        self.end += len(made.card) + len(rows) + len(whole)
+        self._sorted = False
+        return card
+
+    def model(self) -> str:
+        """The model that made the first unit; empty without one."""
+        return next((card.model for card in self.cards()), "")
+
+    def _in_order(self) -> list[tuple[str, int, int, int, int]]:
+        if not self._sorted:
+            self.index.sort()
+            self._sorted = True
+        return self.index
+
+    def _read(self, offset: int, length: int) -> bytes:
+        self.file.seek(offset)
+        return self.file.read(length)
+
+    def cards(self) -> Iterator[UnitSummary]:
+        """The card of each unit."""
+        for _, offset, card, _, _ in self._in_order():
+            yield _card(self._read(offset, card))
+
+    def rows(self, place: int) -> dict[str, list[list[dict[str, Any]]]]:
+        """By format, for each sample of a unit its records."""
+        _, offset, card, rows, _ = self._in_order()[place]
+        made: dict[str, list[list[dict[str, Any]]]]
+        made = orjson.loads(zlib.decompress(self._read(offset + card, rows)))
+        return made
+
+    def whole(self, place: int) -> t.Qras:
+        """One of the units."""
+        _, offset, card, rows, whole = self._in_order()[place]
+        unit = t.from_json(zlib.decompress(self._read(offset + card + rows, whole)))
+        assert isinstance(unit, t.Qras)
+        return unit

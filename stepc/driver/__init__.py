@@ -1,0 +1,1 @@
+"""Compiling: one video, a corpus, in processes or on a cluster."""

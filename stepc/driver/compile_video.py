@@ -1,0 +1,393 @@
+"""Compiling one video: the passes of an order, with one model and one store.
+
+What goes wrong with a video is in its result; nothing else is harmed by it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+import cv2
+import orjson
+from pydantic import ValidationError
+
+from stepc.dataset.spool import CompiledUnit
+from stepc.diagnostics import Diagnostic, Place, StepcError, fail, printable
+from stepc.driver.process_pool import Limits, LostVideo
+from stepc.ir import types as t
+from stepc.lang.resolve import read_spec
+from stepc.lang.types import Spec
+from stepc.model.batching import Shared
+from stepc.model.cassette import ReplayBackend
+from stepc.model.client import ModelClient, Usage
+from stepc.model.load import ModelConfig, load
+from stepc.passmanager.base import LinkPass, Options, Pass, Tools
+from stepc.passmanager.memo import Memo, PassResult, code_hash, hash_of
+from stepc.passmanager.pipeline_text import parse_pipeline
+from stepc.passmanager.run import run
+from stepc.runtime import watchdog as watch
+from stepc.store.base import Entry, name_of
+from stepc.store.open import open_store
+from stepc.video.decode import Picture, Pictures, VideoSource, probe
+from stepc.video.discover import unit_name
+
+SENT = 64 << 20
+"""Bytes of a video's pictures that are handed on with it."""
+
+
+@dataclass(frozen=True)
+class CompileConfig:
+    """Everything that decides what a compile gives."""
+
+    pipeline: str
+    link: str
+    """Link passes; empty: those of the pipeline, or of the spec's `dataset` block."""
+    spec_text: str
+    spec_name: str
+    choice: ModelConfig = field(default_factory=ModelConfig)
+    spec_folder: Path | None = None
+    """Where the spec imports from."""
+    seed: int = 0
+    verify_each: bool = True
+    store: str | Path | None = None
+    """A folder or a URL at which what is made is kept, and found when it is wanted again."""
+
+
+@dataclass
+class VideoResult:
+    """What became of one video."""
+
+    path: Path
+    name: str
+    made: CompiledUnit | None = None
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    tally: Usage = field(default_factory=Usage)
+    found: int = 0
+    """Passes whose result was there from before."""
+    why: list[str] = field(default_factory=list)
+    """Of each pass that ran why it had to."""
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+def links_of(spec: Spec) -> str:
+    """The link passes that a spec's `dataset` block asks for, with their options."""
+    wish = spec.dataset
+    options = []
+    if wish.steps:
+        options.append('mix="' + ";".join(f"{n}:{w:.4f}" for n, w in wish.steps) + '"')
+    if wish.answers is not None:
+        options.append(f"answer={wish.answers:.4f}")
+    if wish.most is not None:
+        options.append(f"most={wish.most}")
+    balance = f"balance({','.join(options)})" if options else "balance"
+    sets = "split-sets"
+    if wish.sets:
+        shares = dict(wish.sets)
+        total = sum(shares.values())
+        held = (f"{name}={shares.get(name, 0) / total:.4f}" for name in ("val", "test"))
+        sets = f"split-sets({','.join(held)})"
+    corpus = any("corpus" in b.sources for b in spec.blocks)
+    return f"{'distract,' if corpus else ''}dedupe,{balance},{sets},emit"
+
+
+def split_pipeline(text: str) -> tuple[list[Pass[Any, Any]], list[LinkPass]]:
+    """Unit passes and link passes of a pipeline. Raises StepcError (P005) if they are mixed."""
+    passes = parse_pipeline(text.strip(","))
+    units = [p for p in passes if isinstance(p, Pass)]
+    links = [p for p in passes if isinstance(p, LinkPass)]
+    ordered: list[Options] = [*units, *links]
+    if ordered != list(passes):
+        late = next(p for p, q in zip(passes, ordered, strict=True) if p is not q)
+        message = f"`{late.name}` joins a corpus, and passes over one video come after it"
+        raise fail("P005", message, Place("--pipeline"), "put it last")
+    return units, links
+
+
+@dataclass
+class FrontEndResult:
+    """What was made of a video before a model is asked."""
+
+    source: VideoSource | None = None
+    unit: bytes = b""
+    """JSON of the unit."""
+    done: list[tuple[str, dict[str, int], float, bool, str]] = field(default_factory=list)
+    """Of each pass: name, counts, seconds, whether it was found, why it ran."""
+    pictures: dict[t.Frame, Picture] = field(default_factory=dict)
+    """Keyframes, as far as they are not too many: they need not be decoded again."""
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+class Compiler:
+    """Compiles one video after another with one model."""
+
+    def __init__(
+        self,
+        order: CompileConfig,
+        say: Callable[[Diagnostic], None] = lambda diagnostic: None,
+        shared: Shared | None = None,
+        told: Callable[[Usage], None] | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self.order, self.say, self.shared = order, say, shared
+        self.limits = limits or Limits()
+        self.passes, links = split_pipeline(order.pipeline)
+        self.spec = read_spec(order.spec_text, order.spec_name, order.spec_folder)
+        if not links:
+            _, links = split_pipeline(order.link or links_of(self.spec))
+        self.links = links
+        self.formats = self.spec.dataset.formats or ("jsonl",)
+        self.pictures = Pictures()
+        kept = (
+            order.store if order.choice.record is None else None
+        )  # a recording leaves nothing out
+        self.store = open_store(str(kept), say) if kept else None
+        self.memo = Memo(self.store, self._depends) if self.store else None
+        self.told = told
+        """Is told what the model was asked about the present video, call by call."""
+        self._stands: dict[str, Any] = {}
+        self._asker: ModelClient | None = None
+
+    def asker(self) -> ModelClient:
+        """The model; loaded when it is first needed. Raises StepcError (M002-M005)."""
+        if self._asker is None:
+            self._asker = load(
+                self.order.choice, self.pictures, seed=self.order.seed, store=self.store,
+                shared=self.shared,
+            )  # fmt: skip
+        return self._asker
+
+    def _depends(self, thing: str) -> Any:
+        """JSON that stands for what a pass uses."""
+        if thing not in self._stands:
+            self._stands[thing] = self._depends_anew(thing)
+        return self._stands[thing]
+
+    def _depends_anew(self, thing: str) -> Any:
+        match thing:
+            case "seed":
+                return self.order.seed
+            case "drawing":
+                return self.spec.drawing()
+            case "wording":
+                return self.spec.wording()
+        asker = self.asker()
+        choice = self.order.choice
+        known = getattr(asker.backend, "known", None) or asker.backend.identity
+        redact = list(choice.redact)
+        return [known, asker.templates.digest, asker.together, asker.video, asker.seed, redact]
+
+    def several(self, number: int) -> list[Compiler]:
+        """So many like this one, that ask one model together, each from a thread of its own."""
+        shared = Shared()
+        return [
+            Compiler(self.order, self.say, shared, self.told, self.limits) for _ in range(number)
+        ]
+
+    def close(self) -> None:
+        """End a recording."""
+        if self._asker is not None and isinstance(self._asker.backend, ReplayBackend):
+            self._asker.backend.close()
+
+    def start(self, path: Path, source: VideoSource | None = None) -> t.Clips:
+        """The unit of a video before any pass. Raises StepcError (B001-B006)."""
+        known = self.probed(path)
+        source = source or known or probe(path)
+        if self.store is not None and known is None:
+            self.store.keep(self._probe(path), "probe", b"", source.facts())
+        self.pictures.add(source)
+        try:
+            return t.Clips(name=unit_name(path), video=source.video)
+        except ValidationError as error:
+            raise fail("B002", str(error), Place(printable(str(path)))) from error
+
+    def probed(self, path: Path) -> VideoSource | None:
+        """The facts of a file that are known from before, where size and time of change are the same."""
+        entry = self.store.find(self._probe(path)) if self.store is not None else None
+        return VideoSource.from_facts(path, entry.facts) if entry is not None else None
+
+    def _probe(self, path: Path) -> bytes:
+        """The name of what is known of a file."""
+        return name_of("probe", *_file(path))
+
+    def known(self, path: Path) -> VideoResult | None:
+        """What is stored of a video, where that is all, or that it was lost before; else None."""
+        if self.memo is None or self.store is None:
+            return None
+        source = self.probed(path)
+        chain = []
+        if source is not None:
+            unit = t.Clips(name=unit_name(path), video=source.video)
+            chain = self.memo.chain(self.passes, hash_of(unit))
+        if len(chain) < len(self.passes):
+            lost = None if self.limits.retry else self.store.find(self._lost(path))
+            if lost is None or self.limits.more_than(lost.facts):
+                return None
+            message = f"was given up before: {lost.facts['message']}"
+            help = "--retry tries it again, as do more --patience or --memory"
+            wrong = Diagnostic("B018", message, Place(printable(str(path))), help)
+            return VideoResult(path, unit_name(path), diagnostics=(wrong,))
+        made = self._made(chain[-1].hash, None, chain[-1])
+        if made is None:
+            return None
+        result = VideoResult(path, unit_name(path), made, found=len(chain))
+        for i, (p, entry) in enumerate(zip(self.passes, chain, strict=True), 1):
+            result.counts[f"{i}:{p.name}"], result.seconds[f"{i}:{p.name}"] = (
+                entry.facts["counts"],
+                0.0,
+            )
+        return result
+
+    def lost(self, path: Path, lost: LostVideo) -> VideoResult:
+        """A video whose worker ended. It is left alone from then on."""
+        wrong = lost.diagnostic
+        if self.store is not None:
+            facts = {"message": wrong.message, **self.limits.facts()}
+            self.store.keep(self._lost(path), "lost", b"", facts)
+        return VideoResult(path, unit_name(path), diagnostics=(wrong,))
+
+    def _lost(self, path: Path) -> bytes:
+        """The name of the note that a file was lost."""
+        return name_of("lost", *_file(path), code_hash())
+
+    def _made(
+        self, content: bytes, unit: t.Qras | None, entry: Entry | None = None
+    ) -> CompiledUnit | None:
+        """What is linked of a unit whose JSON has this hash: stored, or made of it."""
+        identity = self.asker().backend.identity
+        whole = any(link.whole for link in self.links)
+        name = name_of(
+            "linked", code_hash(), content.hex(), self.order.spec_name, identity, list(self.formats)
+        )
+        if self.store is not None and entry is not None:
+            there = self.store.find(name)
+            data = self.store.read(there) if there else None
+            stored = self.store.read(entry) if whole or data is None else b""
+            if stored is None:
+                return None
+            if data is not None:
+                card, rows, stsg = (text.encode() for text in orjson.loads(data))
+                return CompiledUnit(card, rows, stsg.decode(), stored)
+            read = t.from_json(stored)
+            unit = read if isinstance(read, t.Qras) else None
+        if unit is None:
+            return None
+        made = CompiledUnit.of(unit, identity, self.order.spec_name, self.formats)
+        if self.store is not None:
+            texts = [made.card.decode(), made.rows.decode(), made.stsg]
+            self.store.keep(name, "linked", orjson.dumps(texts), {})
+        return made if whole else replace(made, whole=b"")
+
+    def tools(self) -> Tools:
+        """Fresh tools for one unit."""
+        return Tools(self.pictures, self.asker, self.spec, self.order.seed)
+
+    def begin(self, path: Path) -> FrontEndResult:
+        """What can be made of a video before a model is asked; what goes wrong with it is told."""
+        begun = FrontEndResult()
+        try:
+            unit: t.Unit = self.start(path)
+            passes = list(takewhile(lambda p: "model" not in p.uses, self.passes))
+            for done in run(passes, unit, self.tools(), verify_each=self.order.verify_each,
+                            memo=self.memo):  # fmt: skip
+                unit = done.unit
+                begun.done.append(
+                    (done.name, dict(done.counts), done.seconds, done.found, done.why)
+                )
+            begun.unit = unit.to_json()
+            begun.source = self.pictures.source(unit.video.sha256)
+            begun.pictures = self.pictures.kept(unit.video.sha256, SENT)
+        except StepcError as error:
+            begun.diagnostics = error.in_file(printable(str(path))).diagnostics
+        except NO_MEMORY as error:
+            begun.diagnostics = _memory(path, error)
+        finally:
+            self.pictures.clear()
+        return begun
+
+    def go_on(self, begun: tuple[Path, FrontEndResult | LostVideo]) -> VideoResult:
+        """Compile a video further that was begun, or lost."""
+        path, start = begun
+        return self.lost(path, start) if isinstance(start, LostVideo) else self.compile(path, start)
+
+    def compile(self, path: Path, begun: FrontEndResult | None = None) -> VideoResult:
+        """Compile one video, further if it was begun; what goes wrong with it is in the result."""
+        result = VideoResult(path, unit_name(path))
+        if begun is not None and begun.diagnostics:
+            result.diagnostics = begun.diagnostics
+            return result
+        try:
+            unit: t.Unit = self.start(path, begun.source if begun else None)
+            if self.store is not None:
+                self.store.about(unit.video.sha256)
+            tools = self.tools()
+            asker = self.asker()
+            asker.tally, asker.told = result.tally, self.told
+            passes = self.passes
+            for name, counts, seconds, found, why in begun.done if begun else ():
+                self._note(result, name, counts, seconds, found, why)
+                passes = passes[1:]
+            if begun is not None:
+                unit = t.from_json(begun.unit)
+                for frame, picture in begun.pictures.items():
+                    self.pictures.keep_at(frame, picture)
+            last: PassResult | None = None
+            for done in run(
+                passes, unit, tools, verify_each=self.order.verify_each, memo=self.memo,
+                first=len(self.passes) - len(passes),
+            ):  # fmt: skip
+                self._note(result, done.name, dict(done.counts), done.seconds, done.found, done.why)
+                last = done
+            if last is not None:
+                unit = last.unit
+            if isinstance(unit, t.Qras):
+                result.made = self._made(hash_of(unit), unit)
+        except StepcError as error:
+            result.diagnostics = error.in_file(printable(str(path))).diagnostics
+        except NO_MEMORY as error:
+            result.diagnostics = _memory(path, error)
+        finally:
+            if self.store is not None:
+                self.store.about("")
+            self.pictures.clear()
+        return result
+
+    def _note(
+        self,
+        result: VideoResult,
+        name: str,
+        counts: dict[str, int],
+        seconds: float,
+        found: bool,
+        why: str,
+    ) -> None:
+        key = f"{len(result.counts) + 1}:{name}"
+        result.counts[key], result.seconds[key] = counts, seconds
+        result.found += found
+        if why:
+            result.why.append(f"{result.name}: {key} {why}")
+        watch.alive()
+
+
+def _file(path: Path) -> tuple[str, int, int]:
+    """What a file is told by without reading it: its path, size and time of change."""
+    try:
+        about = path.stat()
+    except OSError:
+        return os.fsencode(path).hex(), 0, 0
+    return os.fsencode(path.resolve()).hex(), about.st_size, about.st_mtime_ns
+
+
+NO_MEMORY = (MemoryError, cv2.error)
+
+
+def _memory(path: Path, error: Exception) -> tuple[Diagnostic]:
+    """That memory ran out. Raises what is wrong if that is something else."""
+    if isinstance(error, cv2.error) and error.code != cv2.Error.StsNoMem:
+        raise error
+    return (Diagnostic("B012", "memory ran out", Place(printable(str(path)))),)

@@ -1,0 +1,355 @@
+"""The engine of many machines: Ray Data schedules, a video is a row.
+
+What comes before a model is first asked is done by tasks, wherever a processor is free; the rest by
+replicas of the model, actors that each have their share of the GPUs. What either makes comes back to
+where the command was given, and is linked there: the dataset is the same as one machine's.
+
+A task or replica that ends (a machine is lost, memory runs out) is begun anew by Ray. Videos of which
+nothing comes back all the same are tried once more, each by itself; one that takes its worker along
+then, too, is told as one that did so on this machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import math
+import os
+import socket
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+from pydantic import TypeAdapter
+
+from stepc.diagnostics import Diagnostic, Place, fail, printable
+from stepc.driver.compile_video import CompileConfig, Compiler, FrontEndResult, VideoResult
+from stepc.driver.local_engine import looking
+from stepc.driver.process_pool import Limits, LostVideo, WorkerPool, threads
+from stepc.ir import types as t
+from stepc.model.load import identity_of
+from stepc.model.templates import Templates
+from stepc.passmanager.memo import code_hash
+from stepc.runtime import watchdog as watch
+from stepc.store.open import shared
+from stepc.video.decode import VideoSource
+
+AT_ONCE = 8
+"""Videos a row group: what is under way in one task, and done again where it is lost."""
+AGAIN = 3
+"""Times that Ray begins the same task again when it is lost."""
+WINDOW = 100_000
+"""Videos that are given to the scheduler at a time."""
+ENVIRONMENT = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "HF_TOKEN", "HF_HOME", "HF_HUB_OFFLINE")
+"""What of the environment the machines are told."""
+_RESULT = TypeAdapter(VideoResult)
+_BEGUN = TypeAdapter(tuple[Diagnostic, ...])
+
+
+@dataclass(frozen=True)
+class RayEngine:
+    """A Ray cluster: that at `$RAY_ADDRESS`, or one on this machine for as long as it is needed."""
+
+    replicas: int = 1
+    """Of the model."""
+    gpus: float = 0.0
+    """Of each replica; a part of one, too."""
+    jobs: int = 1
+    """Videos at one time in each replica."""
+
+    def ready(self, compiler: Compiler) -> None:
+        """Make sure that it can begin; the model is loaded by its replicas.
+
+        Raises StepcError (U001 for what is not possible on many machines, M002-M005).
+        """
+        choice, kept = compiler.order.choice, compiler.order.store
+        if choice.record is not None:
+            message = "a cassette is recorded on one machine"
+            raise fail("U001", message, Place("--record"), "leave out --engine ray")
+        _ray()
+        if choice.name.startswith(("openai:", "replay:")) or kept:
+            compiler.asker()
+        else:
+            identity_of(choice)
+            Templates(choice.templates or "default")
+
+    def results(self, videos: Sequence[Path], compiler: Compiler) -> Iterator[VideoResult]:
+        """The results as they are ready, in whatever order. Raises StepcError (B019, U001)."""
+        with self._joined(compiler):
+            for start in range(0, len(videos), WINDOW):
+                left = dict.fromkeys(videos[start : start + WINDOW])
+                for most in (AT_ONCE, 1):
+                    for result in self._made(list(left), most, compiler):
+                        if result.path in left:
+                            del left[result.path]
+                            yield result
+                for path in left:
+                    message = "the worker that compiled it ended, twice"
+                    place = Place(printable(str(path)))
+                    help = "does it play? --memory GB allows a worker more"
+                    yield compiler.lost(path, LostVideo(Diagnostic("B013", message, place, help)))
+
+    def _made(self, videos: list[Path], most: int, compiler: Compiler) -> Iterator[VideoResult]:
+        """What comes back of videos, of which so many at most are lost with one of them."""
+        if not videos:
+            return
+        ray = _ray()
+        each = max(1, min(most, len(videos) // (4 * self.replicas)))
+        known = (compiler.order, compiler.limits, Home.here())
+        mine = (self._share(compiler.order), *known[1:], self.jobs)
+        rows = ray.data.from_items(
+            [{"path": str(path)} for path in videos],
+            override_num_blocks=math.ceil(len(videos) / each),
+        )
+        begun = rows.map_batches(
+            _begin, batch_size=None, batch_format="pyarrow", fn_args=known, num_cpus=1,
+            ray_remote_args_fn=functools.partial(dict, max_retries=AGAIN),
+        )  # fmt: skip
+        made = begun.map_batches(
+            Replica, batch_size=each, batch_format="pyarrow",
+            fn_constructor_args=mine, num_cpus=1, num_gpus=self.gpus or None,
+            compute=ray.data.ActorPoolStrategy(size=self.replicas),
+            ray_remote_args_fn=functools.partial(dict, max_restarts=-1, max_task_retries=AGAIN),
+        )  # fmt: skip
+        try:
+            for row in made.iter_rows():
+                yield _RESULT.validate_json(row["result"])
+        except ray.exceptions.RayError as error:
+            message = f"the cluster cannot go on ({str(error).strip().splitlines()[-1]})"
+            help = "what is compiled is in the store; is the same stepc on all machines?"
+            raise fail("B019", message, Place("--engine ray"), help) from error
+
+    def _share(self, order: CompileConfig) -> CompileConfig:
+        """The order as a replica gets it: of a budget its part."""
+        server, n = order.choice.server, self.replicas
+        part = replace(
+            server,
+            max_requests=None if server.max_requests is None else server.max_requests // n,
+            max_tokens=None if server.max_tokens is None else server.max_tokens // n,
+            max_cost=None if server.max_cost is None else server.max_cost / n,
+        )
+        return replace(order, choice=replace(order.choice, server=part))
+
+    @contextlib.contextmanager
+    def _joined(self, compiler: Compiler) -> Iterator[None]:
+        """A connection; one that is there already is used and left. Raises StepcError (B019, U001)."""
+        ray = _ray()
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        there = ray.is_initialized()
+        if not there:
+            more: dict[str, Any] = {}
+            if "RAY_ADDRESS" not in os.environ:
+                more["address"] = "local"
+                more["num_cpus"] = max(os.cpu_count() or 1, self.replicas + 1)
+                more["include_dashboard"] = False
+            try:
+                _answers(os.environ.get("RAY_ADDRESS", ""))
+                ray.init(log_to_driver=False, logging_level=logging.ERROR, **more)
+            except (OSError, ValueError, RuntimeError) as error:
+                where = os.environ.get("RAY_ADDRESS", "this machine")
+                message = f"the cluster at {where} cannot be reached ({error})"
+                raise fail(
+                    "B019", message, Place("--engine ray"), "`ray status` shows it"
+                ) from None
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        context.print_on_execution_start = False
+        context.max_errored_blocks = -1  # they are looked after here
+        for handler in logging.getLogger("ray.data").handlers:
+            if isinstance(handler, logging.StreamHandler):
+                handler.setLevel(logging.CRITICAL)
+        try:
+            self._enough(ray, compiler)
+            yield
+        finally:
+            if not there:
+                ray.shutdown()
+
+    def _enough(self, ray: Any, compiler: Compiler) -> None:
+        """Say so where the cluster has less than is wanted: a machine may yet come.
+
+        Raises StepcError: B019 where none can come, U001 for a store that not all can reach.
+        """
+        kept, machines = compiler.order.store, sum(node["Alive"] for node in ray.nodes())
+        if kept and not shared(str(kept)) and machines > 1:
+            message = f"{machines} machines cannot share a store in a folder of one"
+            help = "--store file:///shared/store or s3://bucket/store, or --no-store"
+            raise fail("U001", message, Place(printable(str(kept))), help)
+        there = ray.cluster_resources()
+        for name, wanted in (("CPU", self.replicas + 1), ("GPU", self.replicas * self.gpus)):
+            if there.get(name, 0) < wanted:
+                message = (
+                    f"{wanted:g} {name}s are wanted and the cluster has {there.get(name, 0):g}"
+                )
+                help = "it is waited for more; fewer --replicas or --gpus need less"
+                if "RAY_ADDRESS" not in os.environ:
+                    raise fail("B019", message, Place("--engine ray"), "fewer --replicas or --gpus")
+                compiler.say(Diagnostic("B019", message, Place("--engine ray"), help, "warning"))
+
+
+def _answers(address: str) -> None:
+    """Raises OSError where nobody does at HOST:PORT; Ray would try it for minutes."""
+    host, _, port = address.rpartition(":")
+    if "/" not in address and host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=20).close()
+
+
+def _ray() -> Any:
+    """Ray. Raises StepcError (U001) where it is not installed."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import ray
+            import ray.data
+    except ImportError:
+        help = "pip install 'stepc[ray]'"
+        raise fail("U001", "Ray is not installed", Place("--engine ray"), help) from None
+    return ray
+
+
+# --- on the machines ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where the command was given: its code, its folder, and what of its environment is needed."""
+
+    code: str
+    folder: str
+    environment: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def here(cls) -> Home:
+        """This process."""
+        told = tuple((name, os.environ[name]) for name in ENVIRONMENT if name in os.environ)
+        return cls(code_hash(), str(Path.cwd()), told)
+
+    def settle(self) -> None:
+        """Make this process like it, as far as it goes."""
+        os.environ.update(self.environment)
+        with contextlib.suppress(OSError):
+            os.chdir(self.folder)
+
+    def stranger(self, path: Path) -> tuple[Diagnostic, ...]:
+        """What is wrong where this machine has other code."""
+        if code_hash() == self.code:
+            return ()
+        message = "a machine of the cluster has another stepc, or another version of it"
+        place = Place(printable(str(path)))
+        return (Diagnostic("B020", message, place, "install the same everywhere"),)
+
+
+@functools.cache
+def _hands(
+    order: CompileConfig, limits: Limits, home: Home
+) -> tuple[Compiler, WorkerPool[FrontEndResult]]:
+    """What this process begins videos with; what is in them may end a process of its own."""
+    home.settle()
+    share = replace(limits, memory=limits.bytes_each(os.cpu_count() or 1))  # as many tasks as cores
+    return Compiler(order, limits=limits), looking(order, share, 1)
+
+
+def _begin(table: Any, order: CompileConfig, limits: Limits, home: Home) -> Any:
+    """What was made of each video before a model is asked: a task."""
+    rows: list[dict[str, Any]] = []
+    paths = [Path(path) for path in table.column("path").to_pylist()]
+    wrong = home.stranger(paths[0])
+    if wrong:
+        return _table([_row(VideoResult(path, path.stem, diagnostics=wrong)) for path in paths])
+    compiler, workers = _hands(order, limits, home)
+    left = []
+    for path in paths:
+        known = compiler.known(path)
+        if known is None:
+            left.append(path)
+        else:
+            rows.append(_row(known))
+    for path, begun in workers.each(left):
+        if isinstance(begun, LostVideo):
+            rows.append(_row(compiler.lost(path, begun)))
+        else:
+            rows.append(_packed(path, begun))
+    return _table(rows)
+
+
+class Replica:
+    """A model that compiles further what was begun: an actor."""
+
+    def __init__(self, order: CompileConfig, limits: Limits, home: Home, jobs: int) -> None:
+        home.settle()
+        self.several = Compiler(order, limits=limits).several(jobs)
+        watch.begin(limits.patience, 0, sys.stderr)
+
+    def __call__(self, table: Any) -> Any:
+        """What came of each video."""
+        rows = table.to_pylist()
+        begun = [row for row in rows if not row["result"]]
+        works: list[Callable[[Any], VideoResult]] = [
+            functools.partial(_gone_on, one) for one in self.several
+        ]
+        watch.alive()
+        try:
+            made = list(threads(begun, works))
+        finally:
+            watch.rest()
+        return _table([row for row in rows if row["result"]] + [_row(result) for result in made])
+
+
+def _gone_on(compiler: Compiler, row: dict[str, Any]) -> VideoResult:
+    path = Path(row["path"])
+    try:
+        return compiler.go_on((path, _unpacked(path, row)))
+    except Exception as error:
+        message = f"the worker that compiled it failed: {error!r}"
+        wrong = Diagnostic("B013", message, Place(printable(str(path))))
+        return VideoResult(path, path.stem, diagnostics=(wrong,))
+
+
+# --- rows --------------------------------------------------------------------------------
+
+
+def _table(rows: list[dict[str, Any]]) -> Any:
+    import pyarrow as pa
+
+    columns = [("path", pa.string()), ("unit", pa.large_binary()), ("told", pa.binary()),
+               ("pixels", pa.large_binary()), ("result", pa.large_binary())]  # fmt: skip
+    return pa.Table.from_pylist(rows, pa.schema(columns))
+
+
+def _row(result: VideoResult) -> dict[str, Any]:
+    """A video that is done."""
+    return {"path": str(result.path), "result": _RESULT.dump_json(result)}
+
+
+def _packed(path: Path, begun: FrontEndResult) -> dict[str, Any]:
+    """A video that was begun."""
+    told = {
+        "source": begun.source.facts() if begun.source else None,
+        "done": begun.done,
+        "shapes": [[f.video, f.at, *p.shape[:2]] for f, p in begun.pictures.items()],
+        "wrong": orjson.Fragment(_BEGUN.dump_json(begun.diagnostics)),
+    }
+    pixels = b"".join(picture.tobytes() for picture in begun.pictures.values())
+    return {"path": str(path), "unit": begun.unit, "told": orjson.dumps(told), "pixels": pixels}
+
+
+def _unpacked(path: Path, row: dict[str, Any]) -> FrontEndResult:
+    told = orjson.loads(row["told"])
+    begun = FrontEndResult(unit=row["unit"], diagnostics=_BEGUN.validate_python(told["wrong"]))
+    begun.done = [tuple(done) for done in told["done"]]
+    if told["source"]:
+        begun.source = VideoSource.from_facts(path, told["source"])
+    pixels, offset = np.frombuffer(row["pixels"], np.uint8), 0
+    for video, at, height, width in told["shapes"]:
+        size = height * width * 3
+        picture = pixels[offset : offset + size].reshape(height, width, 3)
+        begun.pictures[t.Frame(video=video, at=at)] = picture.copy()
+        offset += size
+    return begun

@@ -1,0 +1,1 @@
+"""Grading answers: rules, judges, rewards."""

@@ -1,0 +1,270 @@
+"""Sampling blocks of a spec: their clauses, from the blocks they are made from, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from lark import Token, Tree
+
+from stepc.diagnostics import did_you_mean
+from stepc.lang.parse import SpecSource
+from stepc.lang.schema import (
+    BARE_FILTERS,
+    EXPANDABLE,
+    FILTERS,
+    FORMS,
+    KIND_WAYS,
+    KINDS,
+    REVISITS,
+    SOURCES,
+    WHENS,
+)
+from stepc.lang.symbols import Node, Part, tokens, trees
+from stepc.lang.types import Block, EdgeChoice, EdgeRule, Filter
+from stepc.lang.values import Env, Values
+
+LARGEST = 1_000_000
+"""The most paths a video, and tries a path."""
+
+
+@dataclass(frozen=True)
+class ResolvedBlock:
+    """A sampling block, where its clauses stand (the empty name is its head), whether they are sound."""
+
+    block: Block
+    where: dict[str, Part]
+    sound: bool
+
+
+class Blocks:
+    """Makes sampling blocks of declarations."""
+
+    def __init__(self, values: Values) -> None:
+        self.values, self.made = values, values.made
+
+    def block(self, key: str, edges: tuple[EdgeRule, ...]) -> ResolvedBlock:
+        """A sampling block."""
+        clauses: dict[str, tuple[Part, dict[str, Part]]] = {}
+        parts = self.made.blocks[key]
+        found = parts[0].source.found
+        before = len(found)
+        for part in parts:
+            self.clauses(part, {}, clauses, (key,))
+        fields: dict[str, Any] = {"name": key}
+        filters: list[Filter] = []
+        times: list[tuple[str, float]] = []
+        for word, (part, env) in clauses.items():
+            self.clause(word, part, env, fields, filters, times)
+        if sum(share for _, share in times) > 1.0005 and max(x for _, x in times) <= 1:
+            part = next(p for w, (p, _) in clauses.items() if w in WHENS)
+            total = sum(share for _, share in times)
+            message = f"the shares of paths with a time add up to {total:.2f}, more than the whole"
+            part.source.say("S207", message, part.tree, "during 1/2, after 1/4: the rest has none")
+        worded = {e.kind: e for e in edges}
+        ways = {k: tuple(KIND_WAYS[k]) for k in KINDS}
+        if "start" not in fields:
+            fields["start"] = tuple(EdgeChoice(kind=k, ways=ways[k]) for k in KINDS if k in worded)
+        if "expand" not in fields:
+            named = [k for k in EXPANDABLE if k in worded and has_name(worded[k], ways[k])]
+            fields["expand"] = tuple(
+                EdgeChoice.model_validate({"kind": k, "ways": ways[k]}) for k in named
+            )
+        fields["filters"] = tuple(filters)
+        fields["time"] = tuple(times)
+        block = Block.model_construct(**{**Block().__dict__, **fields})
+        where = {"": parts[0], **{w: p for w, (p, _) in clauses.items()}}
+        return ResolvedBlock(block, where, len(found) == before)
+
+    def clauses(
+        self,
+        part: Part,
+        env: Env,
+        made: dict[str, tuple[Part, dict[str, Part]]],
+        within: tuple[str, ...],
+    ) -> None:
+        """The clauses of a block, those of what it is made from first."""
+        source = part.source
+        for base in trees(part.tree, "from"):
+            token = tokens(base)[0]
+            name = str(token)
+            if name not in self.made.blocks:
+                known = list(self.made.blocks)
+                help = did_you_mean(name, known)
+                source.say("S404", f"there is no block `{name}`", token, help)
+                continue
+            if name in within:
+                source.say("S407", f"`{name}` is made from itself", token, "name another block")
+                continue
+            self.values.used.add(("paths", name))
+            bases = self.made.blocks[name]
+            params = [t for p in bases for tree in trees(p.tree, "params") for t in tokens(tree)]
+            atoms = [a for tree in trees(base, "args") for a in trees(tree, "atom")]
+            if len(atoms) != len(params):
+                given = len(atoms) or "no"
+                message = f"`{name}` is given {given} value{'' if given == 1 else 's'}"
+                wanted = f"it takes {', '.join(params) or 'none'}"
+                source.say("S406", message, token, wanted)
+                continue
+            inner = {str(p): self.bound(a, env, source) for p, a in zip(params, atoms, strict=True)}
+            for each in bases:
+                self.clauses(each, inner, made, (*within, name))
+        seen: set[str] = set()
+        for body in trees(part.tree, "body"):
+            for clause in body.children:
+                assert isinstance(clause, Tree)
+                word = str(clause.data).replace("_", "-")
+                if word in ("only", "forbid", "require", "when"):
+                    word = (f"{word} " if word != "when" else "") + str(tokens(clause)[0])
+                slot = "unique" if word == "ambiguous" else word
+                if slot in WHENS and not seen & set(WHENS):
+                    for when in WHENS:  # times are shared out anew
+                        made.pop(when, None)
+                if slot in seen:
+                    source.say("S305", f"`{slot}` is there twice", clause, "keep one of them")
+                seen.add(slot)
+                made.pop(slot, None)
+                made[slot] = (Part(source, clause), env)
+
+    def bound(self, atom: Node, env: Env, source: SpecSource) -> Part:
+        """An argument: another parameter's value where it names one."""
+        token = atom.children[0]
+        if isinstance(token, Token) and token.type == "NAME" and str(token) in env:
+            return env[str(token)]
+        return Part(source, Tree("let", [atom], atom.meta))
+
+    def clause(
+        self,
+        word: str,
+        part: Part,
+        env: Env,
+        fields: dict[str, Any],
+        filters: list[Filter],
+        times: list[tuple[str, float]],
+    ) -> None:
+        """What one clause says, put into `fields`."""
+        source, tree = part.source, part.tree
+        match word.split()[0]:
+            case "count" | "tries" | "seed":
+                number = self.values.num(trees(tree, "num")[0], env, source)
+                if number is not None and not 1 <= number <= LARGEST and word != "seed":
+                    help = "a spec that samples nothing is not a spec"
+                    help = help if number < 1 else "draw from more videos"
+                    source.say("S203", f"`{word}` must be from 1 to {LARGEST}", tree, help)
+                elif number is not None:
+                    fields[word] = number
+            case "steps":
+                fields["steps"] = self.values.steps(tree, env, source)
+            case "start" | "expand":
+                fields[word] = self.kinds(word, tree, env, source)
+            case "form":
+                fields["form"] = self.values.shares(tree, env, source, FORMS, "S109", "form")
+            case "options":
+                number = self.values.num(trees(tree, "num")[0], env, source)
+                if number is not None and not 2 <= number <= 26:
+                    message = f"a choice from {number} is none"
+                    source.say("S208", message, tree, "from 2 to 26")
+                elif number is not None:
+                    fields["options"] = number
+                sources = tokens(tree)
+                for token in sources:
+                    if str(token) not in SOURCES:
+                        help = did_you_mean(str(token), SOURCES)
+                        message = f"options do not come from `{token}`"
+                        source.say("S112", message, token, help)
+                if sources:
+                    fields["sources"] = tuple(dict.fromkeys(map(str, sources)))
+            case "during" | "before" | "after" | "span":
+                times.append((word, self.values.ratio(trees(tree, "ratio")[0], env, source)))
+            case "require":
+                token = tokens(tree)[0]
+                if str(token) != "confidence":
+                    message = f"`{token}` cannot be required"
+                    source.say("S105", message, token, "write: require confidence >= 2/3")
+                fields["confidence"] = self.values.ratio(trees(tree, "ratio")[0], env, source)
+            case "only" | "forbid":
+                filters += self.filter(word.split()[0], tree, env, source)
+            case "no-revisit":
+                made = []
+                for token in tokens(tree):
+                    if str(token) not in REVISITS:
+                        help = did_you_mean(str(token), REVISITS)
+                        source.say("S112", f"`no-revisit` knows no `{token}`", token, help)
+                    else:
+                        made.append(str(token))
+                fields["no_revisit"] = tuple(made)
+            case "enumerate":
+                fields["enumerate"] = True
+            case _:
+                fields["unique"] = tree.data == "unique"
+
+    def kinds(self, word: str, tree: Node, env: Env, source: SpecSource) -> tuple[EdgeChoice, ...]:
+        """Kinds of edges and the ways they may be taken."""
+        made: dict[str, tuple[str, ...]] = {}
+        for each in trees(tree, "kind"):
+            first, *more = tokens(each)
+            for token, its_way, at in self.values.names([first], env, source, KINDS):
+                way = next((str(t) for t in more), its_way)
+                kind = str(token)
+                if kind not in KINDS:
+                    help = did_you_mean(kind, [*KINDS, *env, *self.made.lets])
+                    source.say("S101", f"there is no edge kind `{kind}`", at, help)
+                elif word == "expand" and kind not in EXPANDABLE:
+                    message = "an event does not describe an object: many are seen while it happens"
+                    help = f"leave `{kind}` out of `expand`"
+                    source.say("S104", message, at, help)
+                elif way is not None and way not in KIND_WAYS[kind]:
+                    bad_way(source, token, more[0] if more else token)
+                else:
+                    ways = (way,) if way is not None else tuple(KIND_WAYS[kind])
+                    made[kind] = tuple(dict.fromkeys([*made.get(kind, ()), *ways]))
+        return tuple(EdgeChoice.model_validate({"kind": k, "ways": w}) for k, w in made.items())
+
+    def filter(self, word: str, tree: Node, env: Env, source: SpecSource) -> list[Filter]:
+        """What one `only` or `forbid` says."""
+        what = tokens(tree)[0]
+        atoms = trees(tree, "atom")
+        if str(what) not in FILTERS:
+            help = did_you_mean(str(what), FILTERS)
+            source.say("S105", f"there is no filter `{what}`", what, help)
+            return []
+        bare = str(what) in BARE_FILTERS
+        if bool(atoms) == bare:
+            message = f"`{what}` takes no words" if atoms else f"`{what}` needs words"
+            help = f"write: {word} {what}" + ("" if atoms else f" {_example(str(what))}")
+            source.say("S106", message, what, help)
+            return []
+        words: list[str] = []
+        ranges: list[tuple[int, int]] = []
+        for atom in self.values.literals(atoms, env, source):
+            given = tokens(atom)
+            types = [t.type for t in given]
+            if str(what) == "clip" and set(types) == {"INT"}:
+                ranges.append((int(given[0]), int(given[-1])))
+            elif str(what) == "time" and types == ["SECONDS", "SECONDS"]:
+                start, end = (round(float(t[:-1]) * 1000) for t in given)
+                ranges.append((start, end))
+                if start >= end:
+                    source.say("S106", "a time that ends before it begins", atom, "2s..8.5s")
+            elif str(what) not in ("clip", "time") and types == ["STRING"]:
+                words.append(source.string(given[0]))
+            else:
+                help = f"write: {word} {what} {_example(str(what))}"
+                source.say("S106", f"`{what}` does not take this", atom, help)
+        data = {"keep": word == "only", "what": str(what), "words": tuple(words)}
+        return [Filter.model_validate({**data, "ranges": tuple(ranges)})]
+
+
+def bad_way(source: SpecSource, kind: Token, way: Token) -> None:
+    ways = ", ".join(KIND_WAYS[str(kind)])
+    source.say("S110", f"`{kind}` is not taken as `{way}`", way, f"it can be taken as {ways}")
+
+
+def has_name(rule: EdgeRule, ways: Iterable[Any]) -> bool:
+    return any((find := rule.find(way)) and find.line("name") for way in ways)
+
+
+def _example(what: str) -> str:
+    """What a filter may be given."""
+    return {"clip": "0..2", "time": "2s..8.5s"}.get(what, '"…"')

@@ -1,0 +1,137 @@
+"""What can be said only of a spec as a whole: whether its paths can be drawn and worded."""
+
+from __future__ import annotations
+
+from lark import Token
+
+from stepc.ir.types import PAIRS, PICKS
+from stepc.lang.blocks import ResolvedBlock, has_name
+from stepc.lang.parse import SpecSource
+from stepc.lang.schema import KINDS
+from stepc.lang.symbols import Part, tokens, trees
+from stepc.lang.types import Block, Spec
+from stepc.lang.values import Values
+
+
+def check_whole(
+    spec: Spec, blocks: list[ResolvedBlock], name: Token, source: SpecSource, values: Values
+) -> None:
+    """Note what is wrong with `spec`, read from `source` where it is called `name`.
+
+    A block in which a mistake was found already is not judged as a whole.
+    """
+    if not blocks:
+        help = "add: paths { count 18 per video  steps 1..3 }"
+        message = "there is no `paths` block"
+        if values.made.blocks:
+            message = "no `paths` block is drawn from: all have parameters"
+            help = "make one from another: paths NAME from OTHER(…)"
+        source.say("S307", message, name, help)
+        return
+    for made in blocks:
+        if made.sound:
+            _reachable(spec, made.block, made.where)
+    if all(made.sound for made in blocks):
+        _unused(spec, source, values)
+
+
+def _reachable(spec: Spec, block: Block, where: dict[str, Part]) -> None:
+    """Whether a block's paths can be drawn and worded."""
+
+    def say(code: str, message: str, word: str, help: str) -> None:
+        part = where.get(word)
+        if part is not None:
+            part.source.say(code, message, part.tree, help)
+            return
+        head = where[""]
+        token = next((t for t in tokens(head.tree) if t.type == "NAME"), None)
+        at = head.source.place(token) if token else head.source.place(head.tree, length=5)
+        head.source.say(code, message, at, help)
+
+    longest = max((n for n, _ in block.steps), default=1)
+    rules = {e.kind: e for e in spec.edges}
+    for k in block.start:
+        rule = rules.get(k.kind)
+        if rule is None or not (rule.finds or rule.time.lines):
+            help = f"add: edge {k.kind}(…) {{ find … }}"
+            message = f"`start` names `{k.kind}`, which has no wording"
+            say("S308", message, "start", help)
+    for k in block.expand if longest > 1 else ():
+        rule = rules.get(k.kind)
+        if rule is None or not has_name(rule, k.ways):
+            help = "give one of its `find` blocks a `name`, or leave it out of `expand`"
+            message = f"`expand` names `{k.kind}`, which has no `name`"
+            say("S309", message, "expand", help)
+    leads = {k.kind for k in block.expand} & {"rel", "ref"}
+    chains = any(f not in PAIRS for f, _ in block.form)
+    if longest > 2 and not leads and chains:
+        message = (
+            f"no path can have {longest} steps: only `rel` and `ref` lead from object to object"
+        )
+        help = "add `rel` to `expand`, or ask for at most 2 steps"
+        say("S210", message, "expand" if "expand" in where else "steps", help)
+    elif longest > 1 and not block.expand and chains:
+        say(
+            "S210",
+            f"no path can have {longest} steps: nothing expands",
+            "steps",
+            "add: expand rel",
+        )
+    elif longest > 1 and chains and all(k.kind in ("event", "next") for k in block.start):
+        message = f"no path can have {longest} steps: an event is not described by others"
+        if all(k.kind == "next" for k in block.start):
+            say("S210", message, "steps", "write: steps 1")
+    shared = [n for n, w in block.steps if w > 0]
+    if block.count < len(shared) and "steps" in where and "count" in where:
+        message = f"`count {block.count}` cannot be shared among {len(shared)} numbers of steps"
+        say("S206", message, "count", "draw more, or name fewer numbers")
+    if block.count < len([f for f, w in block.form if w > 0]) and "count" in where:
+        message = f"`count {block.count}` cannot be shared among {len(block.form)} forms"
+        say("S206", message, "count", "draw more, or name fewer forms")
+    for when, share in block.time:
+        if share > 0 and not spec.time.line(when):
+            help = f'add: time {{ {when} "…" }}'
+            message = f"paths get a time by `{when}`, and no line of `time` words it"
+            say("S310", message, when, help)
+    for form, share in block.form:
+        if form in PAIRS and not spec.pair.line(form):
+            say("S317", f"`form {form}` has no line in `pair`", "form", f'pair {{ {form} "…" }}')
+        elif share > 0 and not any(
+            spec.words(form, k.kind, way) for k in block.start for way in k.ways
+        ):
+            line = "fact" if form in PAIRS else "ask" if form == "choice" else form
+            help = f'give one of the kinds of `start` a line `{line} "…"`'
+            say("S317", f"no kind of `start` can be asked as `{form}`", "form", help)
+        elif form in PICKS and not block.unique:
+            say("S209", f"`ambiguous` does not go with `form {form}`", "form", "use `unique`")
+
+
+def _unused(spec: Spec, source: SpecSource, values: Values) -> None:
+    """What this file declares and nothing uses."""
+    places = {k: p for k, p in values.made.places.items() if p.file == source.file}
+    kinds = {k.kind for b in spec.blocks for k in (*b.start, *b.expand)}
+    for (data, key), place in places.items():
+        message = ""
+        if data == "edge" and key in KINDS and key not in kinds:
+            message = f"`edge {key}` is never used by `start` or `expand`"
+        elif data in ("let", "phrase") and (data, key) not in values.used:
+            message = f"`{data} {key}` is never used"
+        elif data == "paths" and (data, key) not in values.used:
+            if any(trees(p.tree, "params") for p in values.made.blocks.get(key, [])):
+                message = f"no block is made from `{key}`, which has parameters"
+        elif data == "path" and key:
+            hops = tuple(zip(key.split()[::2], key.split()[1::2], strict=True))
+            if hops and not any(_draws(b, hops) for b in spec.blocks):
+                message = "no block draws a path like this"
+        if message:
+            code = "S315" if data == "edge" else "S316"
+            source.say(code, message, place, "use it or remove it")
+
+
+def _draws(block: Block, hops: tuple[tuple[str, str], ...]) -> bool:
+    """Whether a block can draw a path of such hops."""
+    if len(hops) not in {n for n, _ in block.steps}:
+        return False
+    starts = {(k.kind, w) for k in block.start for w in k.ways}
+    expands = {(k.kind, w) for k in block.expand for w in k.ways}
+    return hops[-1] in starts and all(h in expands for h in hops[:-1])

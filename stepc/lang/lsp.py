@@ -1,0 +1,405 @@
+"""`stepc lsp`: a language server for `.step` files, over standard input and output.
+
+Diagnostics as one types, completion, hover, definition, rename, formatting and symbols; after
+the Language Server Protocol 3.17, by pygls.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lsprotocol import types as lsp
+from pygls.lsp.server import LanguageServer
+from pygls.workspace import ServerTextPosition, ServerTextRange, TextDocument
+
+from stepc import __version__
+from stepc.diagnostics import Diagnostic, Place, StepcError
+from stepc.lang.format import format_spec
+from stepc.lang.inflect import FILTERS as WORD_FILTERS
+from stepc.lang.outline import STARTERS, Here, OutlineBlock, Span, here, holes, names, outline, uses
+from stepc.lang.parse import BLOCKS, shipped
+from stepc.lang.resolve import read_spec
+from stepc.lang.schema import (
+    EXPANDABLE,
+    FILTERS,
+    FORMATS,
+    FORMS,
+    KINDS,
+    LINES,
+    PARTS,
+    REVISITS,
+    SETS,
+    SOURCES,
+    TIME_LINES,
+)
+
+LINES_OF_TIME = frozenset(TIME_LINES)
+
+HELP = {
+    "spec": "`spec NAME \"what it is for\"` begins a spec.",
+    "import": "`import \"other.step\"`, a file beside this one, or `import step`, a shipped spec.",
+    "override": "Changes what an imported spec declares, line by line.",
+    "let": "`let few = 4`, `let nested = attr, rel`: a constant.",
+    "phrase": "`phrase NAME \"…\" | \"…\"`: words for use in wordings, as {NAME}.",
+    "paths": "What is sampled; everything in it has a default.",
+    "edge": "`edge KIND(near -> far) { … }`: how one kind of edge is worded.",
+    "path": "`path s rel => o attr => v { ask … }`: how a whole path is worded.",
+    "time": "How a question is given its time; in an edge, how its own time is asked.",
+    "pair": "How two edges are compared.",
+    "dataset": "What the corpus shall be like: drives the link passes.",
+    "find": "How an edge reads when this end, or the edge itself, is what is looked for.",
+    "count": "`count 18 per video`: how many paths a video. As a line: how many there are.",
+    "total": "The sentence that ends a count: {n} and {all}.",
+    "steps": "`steps 1: 1/3, 2: 2/3` or `steps 1..3`: how many steps, with shares.",
+    "start": "Kinds of the edge that the question asks about, with a direction if you like.",
+    "expand": "Kinds that describe an object inside a longer question.",
+    "form": "`form ask: 1/2, choice: 1/2`: how paths are asked, with shares.",
+    "options": "`options 4 from clip, graph, corpus`: of a multiple choice.",
+    "during": "The share of paths asked in an event's time. In `time`: its wording.",
+    "before": "The share of paths asked about what is before an event. In `time`: its wording.",
+    "after": "The share of paths asked about what is after an event. In `time`: its wording.",
+    "span": "The share of paths asked about a range of seconds. In `time`: its wording.",
+    "require": "`require confidence >= 2/3`: how sure an edge and its objects must be.",
+    "only": "Only edges that fit are used: `only label \"cup\"`, `only dynamic`.",
+    "forbid": "No edge that fits is used: `forbid label \"thing\"`, `forbid static`.",
+    "no-revisit": "`no-revisit labels, kinds`: what a path may not come to twice, besides a node.",
+    "unique": "Every step has exactly one answer on the graph (the default).",
+    "ambiguous": "The last step may have more than one; all are recorded.",
+    "enumerate": "Draw from all different paths there are, each as likely, none twice.",
+    "seed": "Added to the seed of the run.",
+    "tries": "How often a path that cannot be kept is drawn anew.",
+    "ask": "The step as a question; it cannot say its own answer.",
+    "claim": "The step as a yes-no question: it says what it claims.",
+    "name": "What stands for the found object in a longer question; never its label.",
+    "because": "The step's sentence in the rationale.",
+    "first": "What of several is so first.",
+    "last": "What of several is so last.",
+    "longest": "What of several lasts longest.",
+    "shortest": "What of several lasts shortest.",
+    "when": "Asks for the time of an edge.",
+    "how-long": "Asks how long an edge lasts.",
+    "fact": "An edge as a clause, for comparisons.",
+    "answers": "`answers <= 1/2`: the largest share of one answer.",
+    "most": "`most 40 per video`: samples a video at most.",
+    "sets": "`sets train: 80%, val: 10%, test: 10%`: shares of the videos.",
+    "formats": "`formats jsonl, chat, parquet`: what is written.",
+    "attr": "An attribute: near end the object, far end the value; `{v.kind}` is its kind.",
+    "rel": "A relation: near end the subject, far end the object; `{rel}` is its predicate.",
+    "motion": "A motion: near end the object, far end what it does.",
+    "ref": "One object in two clips, the earlier first; `{a.event}` is what happens meanwhile.",
+    "event": "What happens in a clip: near end an object seen, far end the event.",
+    "next": "Two events that follow each other: near end the earlier, far end the later.",
+}  # fmt: skip
+server = LanguageServer("stepc", __version__)
+
+
+def _range(document: TextDocument, start: int, end: int) -> lsp.Range:
+    """Characters of the text as a client's range."""
+    text = document.source
+    lines = (text.count("\n", 0, at) for at in (start, end))
+    columns = (at - (text.rfind("\n", 0, at) + 1) for at in (start, end))
+    places = (ServerTextPosition(*place) for place in zip(lines, columns, strict=True))
+    return document.range_to_client_units(ServerTextRange(*places))
+
+
+def _at(document: TextDocument, position: lsp.Position) -> int:
+    """A client's position as a character of the text."""
+    return document.offset_at_position(position)
+
+
+def _shown(document: TextDocument, d: Diagnostic) -> lsp.Diagnostic:
+    assert d.place is not None
+    line, column = d.place.line - 1, d.place.column - 1
+    where = ServerTextRange(
+        ServerTextPosition(line, column), ServerTextPosition(line, column + d.place.length)
+    )
+    return lsp.Diagnostic(
+        range=document.range_to_client_units(where),
+        message=d.message + (f"\n{d.help}" if d.help else ""),
+        severity=lsp.DiagnosticSeverity.Error,
+        code=d.code,
+        source="stepc",
+    )
+
+
+def _at_home(d: Diagnostic, text: str) -> Diagnostic:
+    """A mistake in an imported file, shown where this one imports it (or imports at all)."""
+    if d.place is None or not d.place.file:
+        return d
+    rows = text.split("\n")
+    imports = [i for i, row in enumerate(rows) if row.startswith("import")] or [0]
+    name = d.place.file.removesuffix(".step")
+    row = next(
+        (i for i in imports if re.search(rf"[\s\"]{re.escape(name)}\b", rows[i])), imports[0]
+    )
+    message = f"{d.place.file}:{d.place.line}: {d.message}"
+    return replace(
+        d, message=message, place=Place("", row + 1, 1, max(1, len(rows[row])), rows[row])
+    )
+
+
+@server.feature(lsp.TEXT_DOCUMENT_DID_OPEN)
+@server.feature(lsp.TEXT_DOCUMENT_DID_CHANGE)
+def diagnose(
+    ls: LanguageServer, params: lsp.DidOpenTextDocumentParams | lsp.DidChangeTextDocumentParams
+) -> None:
+    """Say all that is wrong with the text."""
+    document = ls.workspace.get_text_document(params.text_document.uri)
+    found: tuple[Diagnostic, ...] = ()
+    path = Path(document.path) if document.path else None
+    try:
+        read_spec(document.source, "", path.parent if path else None)
+    except StepcError as error:
+        found = tuple(_at_home(d, document.source) for d in error.diagnostics)
+    ls.text_document_publish_diagnostics(
+        lsp.PublishDiagnosticsParams(
+            uri=document.uri,
+            diagnostics=[_shown(document, d) for d in found],
+            version=document.version,
+        )
+    )
+
+
+@server.feature(lsp.TEXT_DOCUMENT_FORMATTING)
+def layout(ls: LanguageServer, params: lsp.DocumentFormattingParams) -> list[lsp.TextEdit]:
+    """The canonical layout; nothing where the text does not parse."""
+    document = ls.workspace.get_text_document(params.text_document.uri)
+    try:
+        made = format_spec(document.source)
+    except StepcError:
+        return []
+    if made == document.source:
+        return []
+    return [lsp.TextEdit(_range(document, 0, len(document.source)), made)]
+
+
+@server.feature(
+    lsp.TEXT_DOCUMENT_COMPLETION, lsp.CompletionOptions(trigger_characters=["{", ".", " "])
+)
+def complete(ls: LanguageServer, params: lsp.CompletionParams) -> list[lsp.CompletionItem]:
+    """What can stand at a place: clauses, kinds, filters, ends, placeholders."""
+    document = ls.workspace.get_text_document(params.text_document.uri)
+    at = _at(document, params.position)
+    place = here(document.source, at)
+    if place.string is not None:
+        typed = document.source[place.string.start : at]
+        open_ = typed[typed.rfind("{") :] if typed.rfind("{") > typed.rfind("}") else ""
+        words = placeholders(place, document.source) if open_ else []
+        words = list(WORD_FILTERS) if "|" in open_ else words
+        kind = lsp.CompletionItemKind.Variable
+    else:
+        words, kind = _words(place, document.source, at), lsp.CompletionItemKind.Keyword
+    return [lsp.CompletionItem(label=w, kind=kind, detail=HELP.get(w)) for w in words]
+
+
+def placeholders(place: Here, text: str) -> list[str]:
+    """What `{…}` may say at a place: of the block, then the spec's own phrases and constants."""
+    block, edge = place.blocks[-1], place.edge
+    word = place.clause[0].text if place.clause else ""
+    made: list[str] = []
+    if edge is None and block.kind == "time":
+        made = [*(["start", "end"] if word == "span" else ["event"]), "question"]
+    elif block.kind == "pair":
+        made = ["a", "b", *(["kind"] if word == "same" else [])]
+    elif edge is not None and edge.kind == "path":
+        made = [edge.ends[0].text] if edge.ends else []
+    elif edge is not None and len(edge.ends) >= 2:
+        made = _of_edge(edge, block, word)
+    own = names(text)
+    return made + [n for n, name in own.items() if name.kind != "paths"]
+
+
+def _of_edge(edge: OutlineBlock, block: OutlineBlock, word: str) -> list[str]:
+    """The placeholders of a line in an edge's block."""
+    kind = edge.words[1].text
+    if block.kind == "time":
+        ends = edge.ends[1:] if kind == "event" else edge.ends
+        return ["start", "end", "length", *(e.text for e in ends)]
+    find = block.words[1].text if len(block.words) > 1 else ""
+    told = word in ("because", "claim")
+    made = ["n", "all"] if word == "total" else []
+    made += ["rel"] if kind == "rel" and (told or find != "rel") else []
+    for end, side in zip(edge.ends, ("near", "far"), strict=False):
+        for part in ("", *PARTS.get((kind, side), ())):
+            if told or end.text != find or part:
+                made.append(end.text + (f".{part}" if part else ""))
+    return made
+
+
+LISTS: dict[str, tuple[str, ...]] = {
+    "start": KINDS,
+    "expand": EXPANDABLE,
+    "form": FORMS,
+    "no-revisit": REVISITS,
+    "sets": SETS,
+    "formats": FORMATS,
+}
+"""What the clauses that list names may list."""
+
+
+def _words(place: Here, text: str, at: int) -> list[str]:
+    """Words that can stand at a place outside strings."""
+    done = [w for w in place.clause if not w.start < at <= w.end]  # not what is being typed
+    typed = min([at, *(w.start for w in place.clause if w.start < at <= w.end)])
+    if done and "\n" in text[done[-1].end : typed]:
+        done = []
+    clause = [w.text for w in done]
+    block = place.blocks[-1]
+    match clause:
+        case [word, *_] if word in LISTS:
+            return [k for k in LISTS[word] if k not in clause]
+        case ["only" | "forbid"]:
+            return list(FILTERS)
+        case ["require"]:
+            return ["confidence"]
+        case ["options", "from", *_]:
+            return [s for s in SOURCES if s not in clause]
+        case ["edge"] | ["override", "edge"]:
+            return list(KINDS)
+        case ["import"]:
+            return shipped()
+        case ["override"]:
+            return [b for b in BLOCKS if b != "import"]
+        case [*_, "from"]:
+            return [n for n, name in names(text).items() if name.kind == "paths"]
+        case ["find"] if place.edge is not None:
+            edge = place.edge
+            taken = [b.words[1].text for b in edge.blocks if len(b.words) > 1]
+            ends = [e.text for e in edge.ends]
+            kind = edge.words[1].text
+            ends = ends[1:] if kind == "event" else [*ends, "rel"] if kind == "rel" else ends
+            return [e for e in ends if e not in taken]
+        case ["find" | "edge" | "spec" | "let" | "phrase" | "path" | "paths", *_]:
+            return []
+    starters = list(STARTERS.get(block.kind, ()))
+    if block.kind == "find" and place.edge is not None and len(place.edge.ends) == 2:
+        kind, (near, far) = place.edge.words[1].text, place.edge.ends
+        sides = {near.text: "near", far.text: "far", "rel": "edge"}
+        side = sides.get(block.words[1].text if len(block.words) > 1 else "", "far")
+        starters = list(LINES.get((kind, side), STARTERS["find"]))
+    elif block.kind == "time":
+        inside = place.edge is not None
+        starters = [x for x in starters if (x in LINES_OF_TIME) == inside]
+    line = text.rfind("\n", 0, at) + 1
+    return starters if not text[line:at].strip(" \t").count(" ") else []
+
+
+def _word(place: Here, text: str, at: int) -> Span | None:
+    """The word or placeholder name at a place."""
+    if place.string is not None:
+        return next((h for h in holes(place.string) if h.start <= at <= h.end), None)
+    start = at
+    while start and (text[start - 1].isalnum() or text[start - 1] == "-"):
+        start -= 1
+    end = at
+    while end < len(text) and (text[end].isalnum() or text[end] == "-"):
+        end += 1
+    return Span(start, end, text[start:end]) if end > start else None
+
+
+@dataclass(frozen=True)
+class _Symbol:
+    """What a word at a place names."""
+
+    declared: Span
+    uses: list[Span]
+    told: str
+
+
+def _symbol(place: Here, text: str, at: int) -> _Symbol | None:
+    """The end, block, phrase or constant that is named at a place, or None."""
+    word, edge = _word(place, text, at), place.edge
+    if word is None:
+        return None
+    if edge is None:  # the head stands before the block
+        heads = (b for b in outline(text).blocks if b.kind in ("edge", "path"))
+        edge = next((b for b in heads if b.head[0].start <= at < b.start), None)
+    if edge is not None:
+        found = uses(edge, word.text)
+        declared = next((e for e in edge.ends if e.text == word.text), None)
+        if declared is not None and any(u.start <= at <= u.end for u in found):
+            if edge.kind == "path":
+                return _Symbol(declared, found, "A node of the path.")
+            kind = edge.words[1].text
+            side = ("near", "far")[[e.text for e in edge.ends].index(word.text)]
+            told = f"The {side} end of `edge {kind}`. {HELP.get(kind, '')}"
+            return _Symbol(declared, found, told)
+    name = names(text).get(word.text)
+    if name is not None and any(u.start <= at <= u.end for u in name.uses):
+        row = text[name.declared.start : text.find("\n", name.declared.end)].strip(" {")
+        return _Symbol(name.declared, name.uses, f"`{name.kind} {row}`")
+    return None
+
+
+def _here(
+    ls: LanguageServer, params: lsp.HoverParams | lsp.DefinitionParams | lsp.RenameParams
+) -> tuple[TextDocument, int]:
+    """The document and the character that a request points at."""
+    document = ls.workspace.get_text_document(params.text_document.uri)
+    return document, _at(document, params.position)
+
+
+@server.feature(lsp.TEXT_DOCUMENT_HOVER)
+def hover(ls: LanguageServer, params: lsp.HoverParams) -> lsp.Hover | None:
+    """What a word means."""
+    document, at = _here(ls, params)
+    place = here(document.source, at)
+    word = _word(place, document.source, at)
+    if word is None:
+        return None
+    found = _symbol(place, document.source, at)
+    told = HELP.get(word.text) if place.string is None else None
+    told = found.told if found is not None else told
+    if told is None:
+        return None
+    content = lsp.MarkupContent(lsp.MarkupKind.Markdown, told)
+    return lsp.Hover(content, _range(document, word.start, word.end))
+
+
+@server.feature(lsp.TEXT_DOCUMENT_DEFINITION)
+def definition(ls: LanguageServer, params: lsp.DefinitionParams) -> lsp.Location | None:
+    """Where a name is declared."""
+    document, at = _here(ls, params)
+    found = _symbol(here(document.source, at), document.source, at)
+    if found is None:
+        return None
+    where = _range(document, found.declared.start, found.declared.end)
+    return lsp.Location(document.uri, where)
+
+
+@server.feature(lsp.TEXT_DOCUMENT_RENAME)
+def rename(ls: LanguageServer, params: lsp.RenameParams) -> lsp.WorkspaceEdit | None:
+    """Another name, everywhere the old one means the same."""
+    document, at = _here(ls, params)
+    found = _symbol(here(document.source, at), document.source, at)
+    if found is None:
+        return None
+    edits = [
+        lsp.TextEdit(_range(document, use.start, use.end), params.new_name) for use in found.uses
+    ]
+    return lsp.WorkspaceEdit(changes={document.uri: edits})
+
+
+@server.feature(lsp.TEXT_DOCUMENT_DOCUMENT_SYMBOL)
+def symbols(ls: LanguageServer, params: lsp.DocumentSymbolParams) -> list[lsp.DocumentSymbol]:
+    """The blocks."""
+    document = ls.workspace.get_text_document(params.text_document.uri)
+
+    def symbol(block: OutlineBlock) -> lsp.DocumentSymbol:
+        head = block.words[:2] or [Span(block.start, block.start + 1, "{")]
+        return lsp.DocumentSymbol(
+            name=" ".join(w.text for w in head),
+            kind=lsp.SymbolKind.Class if block.kind == "edge" else lsp.SymbolKind.Field,
+            range=_range(document, head[0].start, min(block.end + 1, len(document.source))),
+            selection_range=_range(document, head[0].start, head[-1].end),
+            children=[symbol(b) for b in block.blocks],
+        )
+
+    return [symbol(b) for b in outline(document.source).blocks]
+
+
+def serve() -> None:
+    """Serve one client until it leaves."""
+    server.start_io()

@@ -1,0 +1,222 @@
+"""What stands where in a `.step` text, however broken: what an editor needs while one types."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from stepc.lang.parse import BLOCKS
+from stepc.lang.schema import FIND_LINES, PAIR_LINES, TIME_LINES, WHENS
+
+_TOKEN = re.compile(
+    r'(?P<comment>#[^\n]*)|(?P<string>"(?:\\.|[^"\\\n])*"?)|(?P<word>[A-Za-z][\w-]*)|(?P<mark>[{}()]|->)'
+)
+_HOLE = re.compile(r"\{([a-z][a-z0-9-]*)")
+STARTERS = {
+    "": ("spec", *BLOCKS, "override"),
+    "paths": (
+        "count",
+        "steps",
+        "start",
+        "expand",
+        "form",
+        "options",
+        "during",
+        "before",
+        "after",
+        "span",
+        "require",
+        "only",
+        "forbid",
+        "no-revisit",
+        "unique",
+        "ambiguous",
+        "enumerate",
+        "seed",
+        "tries",
+    ),
+    "edge": ("find", "time"),
+    "find": FIND_LINES,
+    "path": ("ask",),
+    "time": (*WHENS, *TIME_LINES),
+    "pair": PAIR_LINES,
+    "dataset": ("steps", "answers", "most", "sets", "formats"),
+}
+"""Words that begin a clause or block, by the block they stand in."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """A piece of the text: [start, end) in characters."""
+
+    start: int
+    end: int
+    text: str
+
+
+@dataclass
+class OutlineBlock:
+    """A block: its head's words, its inside, and the blocks in it."""
+
+    head: list[Span]
+    start: int
+    end: int
+    strings: list[Span] = field(default_factory=list)
+    blocks: list[OutlineBlock] = field(default_factory=list)
+
+    @property
+    def words(self) -> list[Span]:
+        """The head without `override`."""
+        return self.head[1:] if self.head and self.head[0].text == "override" else self.head
+
+    @property
+    def kind(self) -> str:
+        """`paths`, `edge`, `find`, `time` …; empty for the whole text."""
+        return self.words[0].text if self.words else ""
+
+    @property
+    def ends(self) -> list[Span]:
+        """The names of an edge's two ends, or of a path's nodes, where they are declared."""
+        if self.kind == "edge":
+            return self.words[2:4]
+        return self.words[1::2] if self.kind == "path" else []
+
+
+@dataclass
+class Here:
+    """What stands around a place."""
+
+    blocks: list[OutlineBlock]
+    """From the whole text to the innermost block."""
+    clause: list[Span]
+    """The words of the clause so far."""
+    string: Span | None
+    """The string it is in."""
+
+    @property
+    def edge(self) -> OutlineBlock | None:
+        """The edge or path block it is in."""
+        return next((b for b in self.blocks if b.kind in ("edge", "path")), None)
+
+
+def outline(text: str) -> OutlineBlock:
+    """The blocks of `text`."""
+    return _scan(text, len(text))[0]
+
+
+def here(text: str, at: int) -> Here:
+    """What stands around the character `at`."""
+    _, clause, string = _scan(text, at)
+    blocks = [outline(text)]
+    while True:
+        inner = next((b for b in blocks[-1].blocks if b.start < at <= b.end), None)
+        if inner is None:
+            return Here(blocks, clause, string)
+        blocks.append(inner)
+
+
+def _scan(text: str, at: int) -> tuple[OutlineBlock, list[Span], Span | None]:
+    """The blocks up to `at`, the words of the clause there, and the string it is in."""
+    whole = OutlineBlock([], 0, len(text))
+    stack, clause = [whole], list[Span]()
+    for m in _TOKEN.finditer(text):
+        if m.start() >= at:
+            break
+        span = Span(m.start(), m.end(), m[0])
+        if m["string"]:
+            closed = len(span.text) > 1 and span.text.endswith('"')
+            if span.start < at < span.end or (at == span.end and not closed):
+                return whole, clause, span
+            for block in stack:
+                block.strings.append(span)
+        elif m["word"]:
+            new = span.text in STARTERS.get(stack[-1].kind, ())
+            names = ("spec", "find", "edge", "import", "let", "phrase", "paths", "path")
+            named = clause and (
+                (clause[-1].text in names and len(clause) in (1, 2))
+                or clause[-1].text in ("override", "from", "only", "forbid")
+            )
+            if (new and not named and not _open_head(clause, text, span)) or not clause:
+                clause = []
+            clause.append(span)
+        elif span.text == "{":
+            block = OutlineBlock(clause, span.start, len(text))
+            stack[-1].blocks.append(block)
+            stack.append(block)
+            clause = []
+        elif span.text == "}":
+            if len(stack) > 1:
+                stack.pop().end = span.start
+            clause = []
+    return whole, clause, None
+
+
+def _open_head(clause: list[Span], text: str, span: Span) -> bool:
+    """Whether `span` stands between the parentheses of an edge's head."""
+    heads = [w.text for w in clause[:2]]
+    if "path" in heads:
+        return True
+    if "edge" not in heads:
+        return False
+    between = text[clause[0].start : span.start]
+    return "(" in between and ")" not in between
+
+
+def holes(string: Span) -> list[Span]:
+    """The names of the placeholders in a string."""
+    return [
+        Span(string.start + m.start(1), string.start + m.end(1), m[1])
+        for m in _HOLE.finditer(string.text)
+    ]
+
+
+def uses(edge: OutlineBlock, name: str) -> list[Span]:
+    """Everywhere an edge or path names one of its ends: head, `find`s and placeholders."""
+    found = [end for end in edge.ends if end.text == name]
+    found += [b.words[1] for b in edge.blocks if len(b.words) > 1 and b.words[1].text == name]
+    found += [hole for s in edge.strings for hole in holes(s) if hole.text == name]
+    return sorted(found, key=lambda s: s.start)
+
+
+@dataclass
+class Name:
+    """What a spec names for itself: a `let`, a `phrase`, a `paths` block; and where it is used."""
+
+    kind: str
+    declared: Span
+    uses: list[Span] = field(default_factory=list)
+
+
+def names(text: str) -> dict[str, Name]:
+    """The names that a text declares for all of it, with all their uses, the declaration first."""
+    made: dict[str, Name] = {}
+    words: list[tuple[str, Span]] = []
+    strings: list[Span] = []
+    before, depth = "", 0
+    for m in _TOKEN.finditer(text):
+        if m["string"]:
+            strings.append(Span(m.start(), m.end(), m[0]))
+        elif m["word"]:
+            span = Span(m.start(), m.end(), m[0])
+            if before in ("let", "phrase", "paths") and depth == 0:
+                made.setdefault(span.text, Name(before, span))
+            words.append((before, span))
+        elif m["mark"] in ("{", "}"):
+            depth += 1 if m["mark"] == "{" else -1
+        before = m["word"] or "" if not m["comment"] else before
+    for before, span in words:
+        name = made.get(span.text)
+        if name is None:
+            continue
+        fits = {
+            "paths": before in ("paths", "from"),
+            "phrase": before == "phrase",
+            "let": before not in ("phrase", "paths", "from", "edge", "find", "spec", "import"),
+        }[name.kind]
+        if fits:
+            name.uses.append(span)
+    for string in strings:
+        for hole in holes(string):
+            if hole.text in made and made[hole.text].kind != "paths":
+                made[hole.text].uses.append(hole)
+    return made

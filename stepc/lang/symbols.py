@@ -1,0 +1,248 @@
+"""The declarations of a spec and of all it imports, an override put over what it overrides."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from lark import Token, Tree
+
+from stepc.diagnostics import Place, did_you_mean
+from stepc.lang.parse import BLOCKS, SpecSource, builtin, shipped
+from stepc.lang.schema import (
+    ALL_LINES,
+    KINDS,
+    LINES,
+    PAIR_LINES,
+    TIME_LINES,
+    TIMED,
+    WHENS,
+)
+
+_FILE = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)*\.step")
+Node = Tree[Token]
+
+
+def trees(tree: Node, *data: str) -> list[Node]:
+    return [c for c in tree.children if isinstance(c, Tree) and c.data in data]
+
+
+def tokens(tree: Node, kind: str | None = None) -> list[Token]:
+    return [c for c in tree.children if isinstance(c, Token) and kind in (None, c.type)]
+
+
+@dataclass
+class Part:
+    """A piece of a declaration, and the file it stands in."""
+
+    source: SpecSource
+    tree: Node
+    names: dict[str, str] = field(default_factory=dict)
+    """The names of an edge's ends in this piece: name → `near`, `far`."""
+
+
+@dataclass
+class EdgeParts:
+    """An edge's lines, by what is found (`time` for its times) and the word they begin with."""
+
+    head: Part
+    lines: dict[str, dict[str, Part]] = field(default_factory=dict)
+
+
+@dataclass
+class Declared:
+    """All declarations of a spec and of what it imports."""
+
+    lets: dict[str, Part] = field(default_factory=dict)
+    phrases: dict[str, Part] = field(default_factory=dict)
+    blocks: dict[str, list[Part]] = field(default_factory=dict)
+    edges: dict[str, EdgeParts] = field(default_factory=dict)
+    paths: dict[tuple[tuple[str, str], ...], Part] = field(default_factory=dict)
+    time: dict[str, Part] = field(default_factory=dict)
+    pair: dict[str, Part] = field(default_factory=dict)
+    dataset: dict[str, Part] = field(default_factory=dict)
+    places: dict[tuple[str, str], Place] = field(default_factory=dict)
+    """Where each (block, name) was declared first."""
+    texts: dict[str, str] = field(default_factory=dict)
+    """All files, by name."""
+
+
+def collect(source: SpecSource, made: Declared, within: tuple[str, ...]) -> Node:
+    """Take the declarations of a file and of what it imports, in their order."""
+    made.texts[source.file] = source.text
+    tree = source.tree()
+    items = trees(tree, *BLOCKS)
+    for item in items:  # wherever they stand, so that a file's own declarations come after
+        if item.data == "import":
+            _import(source, item, made, (*within, source.file))
+    for item in items:
+        if item.data != "import":
+            _declare(Part(source, item), made)
+    return tree
+
+
+def _import(source: SpecSource, item: Node, made: Declared, within: tuple[str, ...]) -> None:
+    token = next(c for c in item.children if isinstance(c, Token))
+    if token.type == "NAME":
+        name, folder = f"{token}.step", None
+        try:
+            text = builtin(str(token))
+        except FileNotFoundError:
+            message = f"no spec `{token}` comes with stepc"
+            source.say("S401", message, token, did_you_mean(str(token), shipped()))
+            return
+    else:
+        name, folder = source.string(token), source.folder
+        if not _FILE.fullmatch(name) or ".." in name.split("/"):
+            message = "only a .step file beside this one or in a folder below can be imported"
+            source.say("S401", message, token, 'such as: import "common.step"')
+            return
+        if folder is None:
+            message = "a spec that lies in no folder imports no file"
+            source.say("S401", message, token, "import a shipped spec: import step")
+            return
+        path = folder / name
+        try:
+            if not path.resolve().is_relative_to(folder.resolve()):
+                raise OSError(0, "it lies in another folder")
+            text = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+            source.say("S401", f"`{name}` cannot be read ({reason})", token)
+            return
+    if name in within:
+        message = f"`{name}` imports itself" + (f", by {within[-1]}" if within[-1] != name else "")
+        source.say("S402", message, token, "remove one of the imports")
+    elif name not in made.texts:
+        collect(SpecSource(name, text, folder, source.found), made, within)
+
+
+def _declare(part: Part, made: Declared) -> None:
+    """Take one declaration; what is there already is changed only by `override`."""
+    source, item = part.source, part.tree
+    override = any(t.type == "OVERRIDE" for t in tokens(item))
+    words = [t for t in tokens(item) if t.type != "OVERRIDE"]
+    data = str(item.data)
+    name, key = words[0] if words else None, str(words[0]) if words else ""
+    if data == "path":
+        hops = tuple((str(h.children[0]), str(h.children[1])) for h in trees(item, "hop"))
+        key = " ".join(x for hop in hops for x in hop)
+    if data == "paths" and not words:
+        key = "paths"
+    shown = f"{data} {key}" if key and data != "paths" else key or data
+    there = (data, key) in made.places
+    at = source.place(name) if name is not None else source.place(item, length=len(data))
+    if override and not there and not (data == "edge" and key not in KINDS):
+        known = [k for d, k in made.places if d == data and k]
+        help = did_you_mean(key, known) if known and key else "declare it without `override`"
+        source.say("S403", f"there is no `{shown}` to override", at, help)
+    elif there and not override:
+        first = made.places[data, key]
+        help = f"it is declared in line {first.line}; make them one"
+        if first.file != source.file:
+            help = f"it comes from {first.file}; write: override {data}"
+        source.say("S305", f"`{shown}` is there twice", at, help)
+    made.places.setdefault((data, key), at)
+    match data:
+        case "let":
+            made.lets[key] = part
+        case "phrase":
+            made.phrases[key] = part
+        case "paths":
+            made.blocks[key] = [*(made.blocks.get(key, []) if override else []), part]
+        case "edge":
+            _edge(part, made)
+        case "path":
+            made.paths[hops] = part
+        case "dataset":
+            for wish in trees(item, "mix", "answers", "most", "sets", "formats"):
+                word = "steps" if wish.data == "mix" else str(wish.data)
+                _once(source, made.dataset, word, Part(source, wish), source.place(wish))
+        case _:
+            table = made.time if data == "time" else made.pair
+            known_lines = WHENS if data == "time" else PAIR_LINES
+            take_lines(part, trees(item, "lines")[0], table, known_lines, data)
+
+
+def _once(source: SpecSource, table: dict[str, Part], word: str, part: Part, at: Place) -> None:
+    """Put a clause or line into a table; twice in one file is a mistake."""
+    old = table.get(word)
+    if old is not None and old.source is source:
+        source.say("S305", f"`{word}` is there twice", at, "put | between two wordings")
+    table[word] = part
+
+
+def take_lines(
+    part: Part,
+    lines: Node,
+    table: dict[str, Part],
+    known: Iterable[str],
+    where: str,
+    elsewhere: Iterable[str] = (),
+) -> None:
+    """Take the lines of a block that may stand there."""
+    for line in trees(lines, "line"):
+        token = tokens(line)[0]
+        word = str(token)
+        if word == "name" and word not in known and where.startswith("find"):
+            message = "a value is never expanded, so it needs no `name`"
+            part.source.say("S313", message, token, "remove it")
+        elif word not in known and word in elsewhere:
+            message = f"`{word}` does not fit `{where}`"
+            part.source.say("S108", message, token, "it knows " + ", ".join(known))
+        elif word not in known:
+            help = did_you_mean(word, known)
+            part.source.say("S107", f"there is no line `{word}` in `{where}`", token, help)
+        else:
+            at = part.source.place(token)
+            _once(part.source, table, word, Part(part.source, line, part.names), at)
+
+
+def _edge(part: Part, made: Declared) -> None:
+    source, item = part.source, part.tree
+    kind, near, far = (t for t in tokens(item) if t.type != "OVERRIDE")
+    if str(kind) not in KINDS:
+        help = did_you_mean(str(kind), KINDS)
+        source.say("S101", f"there is no edge kind `{kind}`", kind, help)
+        return
+    if len({str(near), str(far), str(kind)}) < 3:
+        message = "the two ends and the edge need three different names"
+        source.say("S102", message, far, f"such as: edge {kind}(a -> b)")
+        return
+    part.names = {str(near): "near", str(far): "far"}
+    if str(kind) == "rel":
+        part.names["rel"] = "edge"
+    edge = made.edges.setdefault(str(kind), EdgeParts(part))
+    seen: set[str] = set()
+    for block in trees(item, "find", "time"):
+        lines = trees(block, "lines")[0]
+        if block.data == "time":
+            end, shown, token = "time", "time", None
+            known: tuple[str, ...] = TIME_LINES if str(kind) in TIMED else ()
+            if not known:
+                message = f"only {' and '.join(TIMED)} edges have a time of their own"
+                source.say("S108", message, source.place(block, length=4), "remove it")
+                continue
+        else:
+            token = tokens(block)[0]
+            shown = f"find {token}"
+            if str(token) not in part.names:
+                help = did_you_mean(str(token), part.names)
+                source.say("S103", f"`{token}` is no end of this edge", token, help)
+                continue
+            end = part.names[str(token)]
+            known = LINES.get((str(kind), end), ())
+            if not known:
+                message = "an event does not single out an object: many are seen while it happens"
+                source.say("S104", message, token, f"find `{far}`")
+                continue
+        if end in seen:
+            at = source.place(token) if token is not None else source.place(block, length=4)
+            help = "wordings of one end stand in one block, with | between them"
+            source.say("S305", f"`{shown}` is there twice", at, help)
+        seen.add(end)
+        head = Part(source, block, part.names)
+        table = edge.lines.setdefault(end, {})
+        take_lines(head, lines, table, known, shown, ALL_LINES)
+        edge.lines[end].setdefault("", head)

@@ -1,0 +1,180 @@
+"""Values of a spec: numbers, shares and names, themselves or by constants and parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from lark import Token
+
+from stepc.diagnostics import did_you_mean
+from stepc.lang.parse import SpecSource
+from stepc.lang.symbols import Declared, Node, Part, tokens, trees
+
+SHARES = "shares are 1/3, 50% or 1"
+MOST_STEPS = 64
+"""The most numbers of steps in one range."""
+Env = dict[str, Part]
+"""What the parameters of a block stand for."""
+
+
+class Values:
+    """Looks values up."""
+
+    def __init__(self, made: Declared) -> None:
+        self.made = made
+        self.used: set[tuple[str, str]] = set()
+        """(`let`, `phrase` or `paths`, name) of what was looked up."""
+
+    def let(self, token: Token, env: Env, source: SpecSource) -> list[Node] | None:
+        """The atoms that a name stands for: a parameter's or a constant's; None if it is none."""
+        name = str(token)
+        part = env.get(name)
+        if part is None and name in self.made.lets:
+            self.used.add(("let", name))
+            part = self.made.lets[name]
+        return trees(part.tree, "atom") if part is not None else None
+
+    def unknown(self, token: Token, env: Env, source: SpecSource) -> None:
+        known = [*env, *self.made.lets]
+        help = did_you_mean(str(token), known) if known else f"declare it: let {token} = …"
+        source.say("S404", f"nothing is called `{token}` here", token, help)
+
+    def one(
+        self, token: Token, env: Env, source: SpecSource, kinds: tuple[str, ...]
+    ) -> Token | None:
+        """A literal token of one of `kinds`, itself or by a name."""
+        seen = 0
+        at = token
+        while token.type == "NAME" and "NAME" not in kinds:
+            atoms = self.let(token, env, source)
+            seen += 1
+            if atoms is None:
+                self.unknown(token, env, source)
+                return None
+            if len(atoms) != 1 or len(atoms[0].children) != 1 or seen > len(self.made.lets) + 1:
+                source.say("S405", f"`{at}` is not one value", at, "a constant for one value")
+                return None
+            token = atoms[0].children[0]  # type: ignore[assignment]
+        if token.type not in kinds:
+            wanted = {"INT": "a number", "RATIO": "a share such as 1/3"}.get(kinds[0], kinds[0])
+            source.say("S405", f"`{at}` is not {wanted}", at, f"it stands for {token}")
+            return None
+        return token
+
+    def num(self, tree: Node, env: Env, source: SpecSource) -> int | None:
+        """A number."""
+        token = self.one(tokens(tree)[0], env, source, ("INT",))
+        return int(token) if token is not None else None
+
+    def ratio(self, tree: Node, env: Env, source: SpecSource) -> float:
+        """A share, 0 to 1."""
+        at = tokens(tree)[0]
+        token = self.one(at, env, source, ("RATIO", "PERCENT", "INT"))
+        if token is None:
+            return 1.0
+        text = str(token)
+        if text.endswith("%"):
+            share = int(text[:-1]) / 100
+        else:
+            above, _, below = text.partition("/")
+            if below and int(below) == 0:
+                source.say("S202", "a share divided by nothing", at, SHARES)
+                return 1.0
+            share = int(above) / int(below or 1)
+        if share > 1:
+            source.say("S202", f"a share of {text} is more than the whole", at, SHARES)
+        return share
+
+    def names(
+        self, tokens: Iterable[Token], env: Env, source: SpecSource, known: Iterable[str]
+    ) -> Iterator[tuple[Token, str | None, Token]]:
+        """Names among `known`, themselves or by constants: (what, way, where it was written)."""
+        for token in tokens:
+            atoms = None if str(token) in known else self.let(token, env, source)
+            if atoms is None:
+                yield token, None, token
+                continue
+            for atom in atoms:
+                first, *more = (c for c in atom.children if isinstance(c, Token))
+                way = next((str(c) for c in more if c.type == "WAY"), None)
+                yield first, way, token
+
+    def literals(
+        self, atoms: list[Node], env: Env, source: SpecSource, depth: int = 0
+    ) -> Iterator[Node]:
+        """Atoms, names replaced by what they stand for."""
+        for atom in atoms:
+            token = atom.children[0]
+            if isinstance(token, Token) and token.type == "NAME":
+                inner = self.let(token, env, source) if depth < 9 else None
+                if inner is None:
+                    self.unknown(token, env, source)
+                else:
+                    yield from self.literals(inner, {}, source, depth + 1)
+            else:
+                yield atom
+
+    def steps(self, tree: Node, env: Env, source: SpecSource) -> tuple[tuple[int, float], ...]:
+        """Numbers of steps and their weights."""
+        before = len(source.found)
+        weights: dict[int, float] = {}
+        weighed: set[bool] = set()
+        for share in trees(tree, "share"):
+            numbers = [self.num(n, env, source) for n in trees(share, "num")]
+            if None in numbers:
+                continue
+            low, high = int(numbers[0] or 0), int(numbers[-1] or 0)
+            if low < 1 or high < low:
+                help = "the least number first, from 1 on: 1..3"
+                source.say("S201", f"no path has {low}..{high} steps", share, help)
+                continue
+            ratios = trees(share, "ratio")
+            weighed.add(bool(ratios))
+            weight = self.ratio(ratios[0], env, source) if ratios else 1.0
+            high = min(high, low + MOST_STEPS - 1)
+            for n in range(low, high + 1):
+                if n in weights:
+                    source.say("S205", f"{n} steps are there twice", share, "each number once")
+                weights[n] = weight / (high - low + 1)
+        if len(source.found) == before:
+            self.add_up(
+                sum(weights.values()), weighed, tree, source, "steps 1: 1/3, 2: 1/3, 3: 1/3"
+            )
+        return tuple(sorted(weights.items()))
+
+    def shares(
+        self,
+        tree: Node,
+        env: dict[str, Part],
+        source: SpecSource,
+        known: tuple[str, ...],
+        code: str,
+        what: str,
+    ) -> tuple[Any, ...]:
+        """Names among `known` with their shares."""
+        before = len(source.found)
+        made: dict[str, float] = {}
+        weighed: set[bool] = set()
+        for each in trees(tree, "named"):
+            token = tokens(each)[0]
+            ratios = trees(each, "ratio")
+            weighed.add(bool(ratios))
+            if str(token) not in known:
+                help = did_you_mean(str(token), known)
+                source.say(code, f"there is no {what} `{token}`", token, help)
+                continue
+            if str(token) in made:
+                source.say("S305", f"`{token}` is there twice", token, "keep one of them")
+            made[str(token)] = self.ratio(ratios[0], env, source) if ratios else 1.0
+        if len(source.found) == before:
+            self.add_up(sum(made.values()), weighed, tree, source, f"{what} a: 1/2, b: 1/2")
+        return tuple(made.items())
+
+    def add_up(
+        self, total: float, weighed: set[bool], tree: Node, source: SpecSource, help: str
+    ) -> None:
+        if weighed == {True} and abs(total - 1) > 0.005:
+            source.say("S204", f"the shares add up to {total:.2f}, not to 1", tree, help)
+        elif len(weighed) == 2:
+            source.say("S204", "either every one has a share or none", tree, help)

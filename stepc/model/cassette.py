@@ -1,0 +1,194 @@
+"""Cassettes: model calls recorded once and played back, keyed by what was asked."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import orjson
+
+from stepc.diagnostics import Place, fail, printable
+from stepc.model.client import Backend, Call, Completion, Together
+from stepc.store.base import Store, name_of
+from stepc.video.decode import Pictures
+
+
+class Cassette:
+    """A file of JSON lines, one call each, sorted by key."""
+
+    def __init__(self, path: Path, *, torn: bool = False) -> None:
+        self.path = path
+        self.torn = torn
+        """Whether half a last line is what a stopped recording left, and no mistake."""
+        self.identity, self.templates = "", ""
+        self.together: Together = 1
+        self.calls: dict[str, dict[str, object]] = {}
+        if path.exists():
+            self._load()
+
+    def _load(self) -> None:
+        place = Place(printable(str(self.path)))
+        lines = self.path.read_bytes().splitlines(keepends=True)
+        for number, line in enumerate(lines, 1):
+            try:
+                row = orjson.loads(line.rstrip())
+                if number == 1:
+                    self.identity, self.templates = row["model"], row["templates"]
+                    self.together = row.get("together", 1)
+                else:
+                    self.calls[row["key"]] = row
+            except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+                if self.torn and number == len(lines) > 1 and not line.endswith(b"\n"):
+                    break
+                message = f"line {number} is not a recorded call ({error})"
+                raise fail("M003", message, place, "record the cassette again") from None
+
+    def _head(self) -> dict[str, object]:
+        head: dict[str, object] = {"model": self.identity, "templates": self.templates}
+        return head if self.together == 1 else {**head, "together": self.together}
+
+    def add(self, row: dict[str, object]) -> None:
+        """Keep one call, in the file at once: what stops a run loses none."""
+        if not self.calls and not self.path.exists():
+            self.path.write_bytes(orjson.dumps(self._head()) + b"\n")
+        self.calls[str(row["key"])] = row
+        with self.path.open("ab") as file:
+            file.write(orjson.dumps(row) + b"\n")
+
+    def save(self) -> None:
+        """Write the file anew, sorted, whole or not at all."""
+        rows = [self._head(), *(self.calls[key] for key in sorted(self.calls))]
+        partial = self.path.with_suffix(".partial")
+        partial.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
+        partial.replace(self.path)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What is recorded, and how it is asked: a cassette is played the same way."""
+
+    backend: Backend
+    templates: str = "default"
+    together: Together = 1
+    redact: Sequence[re.Pattern[str]] = ()
+    """What is taken out of all that is recorded, and of what is gone on with."""
+
+
+@dataclass
+class CachedBackend:
+    """Answers from a store what it was asked before; the backend is made when it is first needed."""
+
+    store: Store
+    make: Callable[[], Backend]
+    known: str
+    """What its replies are stored by."""
+    identity: str
+    templates: str
+    together: Together
+    _backend: Backend | None = None
+
+    def generate(
+        self, prompts: Iterable[Call], pictures: Pictures, done: Callable[[Completion], None]
+    ) -> None:
+        """The stored texts; what was never asked is asked and stored."""
+        missing: list[Call] = []
+        for prompt in prompts:
+            content = self.store.call(self._name(prompt))
+            if content is None:
+                missing.append(prompt)
+            else:
+                done(Completion(prompt, tuple(orjson.loads(content)), asked=False))
+
+        def keep(call: Completion) -> None:
+            self.store.keep_call(self._name(call.prompt), orjson.dumps(call.texts))
+            done(call)
+
+        if missing:
+            self.backend().generate(missing, pictures, keep)
+
+    def backend(self) -> Backend:
+        """The model. Raises StepcError (M002-M005, M007)."""
+        if self._backend is None:
+            self._backend = self.make()
+        return self._backend
+
+    def _name(self, prompt: Call) -> bytes:
+        return name_of("call", self.known, prompt.whole or prompt.key)
+
+
+class ReplayBackend:
+    """Plays a cassette; or records what is missing in it."""
+
+    def __init__(self, path: Path, recorded: Recording | None = None) -> None:
+        if recorded is None and not path.exists():
+            help = "record one: --model MODEL --record FILE"
+            raise fail("M002", "there is no such cassette", Place(printable(str(path))), help)
+        self.cassette = Cassette(path, torn=recorded is not None)
+        self.backend = recorded.backend if recorded else None
+        self.redact = recorded.redact if recorded else ()
+        if recorded is not None:
+            self.cassette.identity = recorded.backend.identity
+            self.cassette.templates = recorded.templates
+            self.cassette.together = recorded.together
+            if self.cassette.calls:
+                self.cassette.save()  # without a torn last line
+        self.identity = self.cassette.identity
+        self.templates = self.cassette.templates
+        self.together = self.cassette.together
+
+    def generate(
+        self, prompts: Iterable[Call], pictures: Pictures, done: Callable[[Completion], None]
+    ) -> None:
+        """The recorded texts. Raises StepcError (M001) for a call that was never recorded."""
+        missing = []
+        for prompt in prompts:
+            row = self.cassette.calls.get(prompt.key)
+            if row is not None:
+                done(Completion(prompt, tuple(row["replies"])))  # type: ignore[arg-type]
+            elif self.backend is None:
+                message = f"`{prompt.request}` was never recorded: {prompt.text!r}"
+                place = Place(printable(str(self.cassette.path)))
+                raise fail("M001", message, place, self._nearest(prompt))
+            else:
+                missing.append(prompt)
+
+        def keep(call: Completion) -> None:
+            call = replace(call, texts=tuple(self._redacted(text) for text in call.texts))
+            self._keep(call)
+            done(call)
+
+        if missing and self.backend is not None:
+            self.backend.generate(missing, pictures, keep)
+
+    def _redacted(self, text: str) -> str:
+        for pattern in self.redact:
+            text = pattern.sub("[redacted]", text)
+        return text
+
+    def _keep(self, call: Completion) -> None:
+        prompt = call.prompt
+        self.cassette.add(
+            {
+                "key": prompt.key,
+                "request": prompt.request,
+                "text": self._redacted(prompt.text),
+                "frames": [[f.video[:12], f.at] for f in prompt.frames],
+                "replies": list(call.texts),
+            }
+        )
+
+    def close(self) -> None:
+        """End a recording: the cassette is sorted, so that equal runs give equal files."""
+        if self.backend is not None:
+            self.cassette.save()
+
+    def _nearest(self, prompt: Call) -> str:
+        texts = [
+            str(c["text"]) for c in self.cassette.calls.values() if c["request"] == prompt.request
+        ]
+        close = difflib.get_close_matches(prompt.text, texts, n=1, cutoff=0)
+        again = "record again with --model MODEL --record FILE"
+        return f"the nearest recorded one is {close[0]!r}; {again}" if close else again

@@ -1,0 +1,380 @@
+"""Template sets: a request becomes an instruction; a reply becomes a typed answer.
+
+Templates are Jinja in a sandbox. They get strings, numbers, lists and dictionaries, never an
+object of stepc's; they can read the fields of these and the variables of a loop, and call macros
+and filters, but no method. An undefined variable is an error. The first line of each template is a
+comment that names the form of reply it asks for: `{#- answer: json -#}`, `{#- answer: words -#}`,
+or `{#- answer: thought -#}` (words behind a thought and a colon).
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import functools
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import jinja2.meta
+from jinja2.runtime import LoopContext, Macro
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from pydantic import ValidationError
+
+from stepc.diagnostics import Diagnostic, Place, StepcError, printable
+from stepc.model.requests import (
+    JUDGING,
+    REQUESTS,
+    TASKS,
+    Answer,
+    Answers,
+    Request,
+    Reworded,
+    Several,
+)
+
+_FORM = re.compile(r"\A\{#-? *answer: *(json|words|thought) *-?#\}")
+_FENCE = re.compile(r"```[a-zA-Z]*\n?(.*?)```", re.DOTALL)
+_DICT = re.compile(r"\{[^{}]{1,2000}\}")
+_NUMBERED = re.compile(r"^\W*(\d+)[.):]\s*(.*)$", re.MULTILINE)
+
+VARIABLES: dict[str, frozenset[str]] = {
+    **{
+        name: frozenset(request.model_fields)
+        for name, request in {**REQUESTS, **TASKS, **JUDGING}.items()
+    },
+    Several.name: frozenset(["frames", "questions", "ending"]),
+}
+"""What each template may name."""
+
+
+@dataclass(frozen=True)
+class Template:
+    """One instruction and the form of reply it asks for."""
+
+    form: str
+    body: jinja2.Template
+
+
+class TemplateError(StepcError):
+    """A template set that cannot be used (M005)."""
+
+    def __init__(self, template: str, problem: str) -> None:
+        super().__init__(
+            Diagnostic(
+                "M005",
+                f"the templates cannot be used: {problem}",
+                Place(printable(template)),
+                "each template is named like its request; see templates/default",
+            )
+        )
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """Lets a template read data and call macros and filters; no method of any object.
+
+    Jinja's own sandbox allows every public method of the objects that it is given, and some
+    objects have methods that run code (pydantic's `parse_raw` reads pickles).
+    """
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        """Only the variables of a loop (`loop.index`) and the macros of an imported template."""
+        if isinstance(obj, LoopContext):
+            return not attr.startswith("_") and not callable(value)
+        return isinstance(value, Macro)
+
+    def is_safe_callable(self, obj: Any) -> bool:
+        """Only macros."""
+        return isinstance(obj, Macro)
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """A field of a dictionary comes before the dictionary's methods: `x.items` is a field."""
+        if isinstance(obj, Mapping) and attribute in obj:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
+
+class _Loader(jinja2.FileSystemLoader):
+    """Reads templates from its folders, and nothing that a symbolic link in them leads out to."""
+
+    def get_source(self, environment: jinja2.Environment, template: str) -> Any:
+        """The template's text. Raises TemplateNotFound for one that lies elsewhere."""
+        source, file, fresh = super().get_source(environment, template)
+        real = Path(file).resolve()
+        if not any(real.is_relative_to(Path(folder).resolve()) for folder in self.searchpath):
+            raise jinja2.TemplateNotFound(template)
+        return source, file, fresh
+
+
+def is_folder(name: str) -> bool:
+    """Whether the name of a template set is the path of a folder instead of a built-in set."""
+    return re.fullmatch(r"[a-z][a-z0-9_-]*", name) is None
+
+
+def spoken_to(model: str, named: str) -> str:
+    """The template set that a model's own files (`stepc.json`, a cassette's head) name.
+
+    Raises StepcError (M005) for a folder: a file that came with data does not choose which programs
+    run here; the user does, with --templates.
+    """
+    if is_folder(named or "default"):
+        folder = printable(named)
+        message = f"the model's own files name a folder of templates, `{folder}`"
+        help = f"such a folder is used only where you name it yourself: --templates {folder}"
+        raise StepcError(Diagnostic("M005", message, Place(printable(model)), help))
+    return named or "default"
+
+
+class Templates:
+    """A set of templates, one a request: a built-in name (`default`, `compact`) or a folder.
+
+    What a set does not hold is taken from `default`. Raises TemplateError on a template that
+    cannot be read or names what its request does not have.
+    """
+
+    def __init__(self, name: str) -> None:
+        builtin = files("stepc.templates") / "default"
+        own = is_folder(name)
+        folder = Path(name) if own else files("stepc.templates") / name
+        if own and not Path(name).is_dir():
+            raise TemplateError(name, "is no folder")
+        if not any((folder / f"{request}.jinja").is_file() for request in VARIABLES):
+            raise TemplateError(name, "holds no template of a request")
+        places = [str(folder), str(builtin)]
+        environment = _Sandbox(
+            loader=_Loader(places),
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self.name = Path(name).name
+        whole = hashlib.sha256()
+        self._templates: dict[str, Template] = {}
+        for request, known in VARIABLES.items():
+            try:
+                source = environment.loader.get_source(environment, f"{request}.jinja")[0]  # type: ignore[union-attr]
+            except (OSError, UnicodeDecodeError, jinja2.TemplateNotFound) as error:
+                raise TemplateError(f"{request}.jinja", f"cannot be read in {name}") from error
+            form = _FORM.match(source)
+            if form is None:
+                raise TemplateError(
+                    f"{request}.jinja", "does not begin with answer: json, words or thought"
+                )
+            try:
+                body = environment.from_string(source)
+            except jinja2.TemplateSyntaxError as error:
+                raise TemplateError(f"{request}.jinja", f"line {error.lineno}: {error}") from error
+            named = jinja2.meta.find_undeclared_variables(environment.parse(source))
+            for unknown in sorted(named - known):
+                problem = (
+                    f"`{unknown}` is nothing that this request has: {', '.join(sorted(known))}"
+                )
+                raise TemplateError(f"{request}.jinja", problem)
+            self._templates[request] = Template(form[1], body)
+        for place in (folder, builtin) if own else (folder,):
+            for part in sorted(place.iterdir(), key=lambda p: p.name):
+                if part.name.endswith(".jinja"):
+                    whole.update(part.read_bytes())
+        self.digest = whole.hexdigest()
+        """SHA-256 of all their texts."""
+
+    def form(self, request: Request) -> str:
+        """`json`, `words` or `thought`."""
+        return self._templates[request.name].form
+
+    def most(self, request: Request) -> int:
+        """How many of these can be asked in one call: its form of reply must hold theirs."""
+        several = self._templates[Several.name].form == "json"
+        return request.listed if several == (self.form(request) == "json") else 1
+
+    def schema(self, request: Request) -> dict[str, Any] | None:
+        """The JSON schema of the request's answer, if its template asks for JSON."""
+        if self.form(request) != "json":
+            return None
+        if isinstance(request, Several):
+            return _schemas(request.items[0].answer, len(request.items))
+        return _schema(request.answer)
+
+    def render(self, request: Request) -> str:
+        """The instruction for `request`. Raises TemplateError for whatever the template does wrong."""
+        if isinstance(request, Several):
+            questions, ending = _together([self.render(item) for item in request.items])
+            frames = [frame.model_dump() for frame in request.frames]
+            fields = {"frames": frames, "questions": questions, "ending": ending}
+        else:
+            fields = request.model_dump()
+        try:
+            return self._templates[request.name].body.render(fields).strip()
+        except Exception as error:  # a template is a user's program: it may raise anything
+            said = f"{type(error).__name__}: {error}"
+            raise TemplateError(f"{request.name}.jinja", said) from error
+
+    def read(self, request: Request, reply: str) -> Answer | None:
+        """The typed answer in `reply`, or None if there is none to be found."""
+        form = self.form(request)
+        try:
+            if isinstance(request, Several):
+                return self._read_several(request, reply, form)
+            if form == "thought":
+                reply = reply.rpartition(":")[2]
+            return _fitted(request, find_json(reply) if form == "json" else request.words(reply))
+        except (ValueError, ValidationError, RecursionError):  # RecursionError: [[[[…
+            return None
+
+    def _read_several(self, request: Several, reply: str, form: str) -> Answers:
+        """An answer for each, None for those that cannot be read. Raises ValueError for none."""
+        if form != "json":
+            texts = reply.strip(" .|").split("|")
+            if len(texts) != len(request.items):
+                raise ValueError("not one answer for each question")
+            if request.items[0].answer is not Reworded:  # behind what it is about
+                texts = [text.rpartition(":")[2] for text in texts]
+            return Answers(
+                items=tuple(self.read(q, t) for q, t in zip(request.items, texts, strict=True))
+            )
+        found = _by_number(reply, len(request.items))
+        items: list[Answer | None] = []
+        for number, item in enumerate(request.items, 1):
+            try:
+                items.append(_fitted(item, found[number]))
+            except (KeyError, ValueError, ValidationError):
+                items.append(None)
+        return Answers(items=tuple(items))
+
+
+def _fitted(request: Request, data: Any) -> Answer:
+    return request.answer.model_validate(fit(request.answer, data))
+
+
+def _together(texts: list[str]) -> tuple[list[str], str]:
+    """Texts without their last paragraph, where it is the same of all, and that paragraph."""
+    parts = [text.rpartition("\n\n") for text in texts]
+    endings = {ending for _, _, ending in parts}
+    if len(endings) > 1 or not all(head for head, _, _ in parts):
+        return texts, ""
+    return [head for head, _, _ in parts], endings.pop()
+
+
+def _by_number(reply: str, count: int) -> dict[int, Any]:
+    """Answers by the number of their question, in any of the ways that models write them.
+
+    An object with numbers for keys; a list or a row of objects as long as the questions; lines
+    that begin with a number. Raises ValueError where it cannot be told which is which.
+    """
+    try:
+        data = find_json(reply)
+    except ValueError:
+        data = None
+    while isinstance(data, dict) and len(data) == 1 and isinstance(next(iter(data.values())), list):
+        data = next(iter(data.values()))
+    if isinstance(data, list) and len(data) == count:
+        return dict(enumerate(data, 1))
+    if isinstance(data, dict):
+        keys = {key: key.strip(" .#:") for key in data}
+        if keys and all(key.isdecimal() for key in keys.values()):
+            return {int(key): data[whole] for whole, key in keys.items()}
+    row = _row_of_json(reply)
+    if len(row) == count:
+        return dict(enumerate(row, 1))
+    found: dict[int, Any] = {}
+    for number, text in _NUMBERED.findall(reply):
+        with contextlib.suppress(ValueError):
+            found[int(number)] = find_json(text)
+    if found:
+        return found
+    raise ValueError("not one answer for each question")
+
+
+def _row_of_json(reply: str) -> list[Any]:
+    """The JSON objects of a reply that stand one after another."""
+    row, at = [], 0
+    while (at := reply.find("{", at)) >= 0:
+        try:
+            data, at = json.JSONDecoder().raw_decode(reply, at)
+            row.append(data)
+        except json.JSONDecodeError:
+            at += 1
+    return row
+
+
+@functools.cache
+def _schema(answer: type[Answer]) -> dict[str, Any]:
+    """The schema of an answer's type, closed: nothing besides its fields."""
+    schema = answer.model_json_schema()
+    for part in (schema, *schema.get("$defs", {}).values()):
+        if part.get("type") == "object":
+            part["additionalProperties"] = False
+    return schema
+
+
+@functools.cache
+def _schemas(answer: type[Answer], count: int) -> dict[str, Any]:
+    """The schema of so many answers, each under its number."""
+    one = dict(_schema(answer))
+    parts = one.pop("$defs", {})
+    numbers = [str(i) for i in range(1, count + 1)]
+    return {
+        "$defs": {**parts, "Answer": one},
+        "type": "object",
+        "properties": {n: {"$ref": "#/$defs/Answer"} for n in numbers},
+        "required": numbers,
+        "additionalProperties": False,
+    }
+
+
+def find_json(reply: str) -> Any:
+    """The first JSON object or array in `reply`, within fences or prose.
+
+    Raises ValueError if there is none.
+    """
+    fenced = _FENCE.search(reply)
+    text = fenced[1] if fenced else reply
+    for start in (m.start() for m in re.finditer(r"[\[{]", text)):
+        try:
+            return json.JSONDecoder().raw_decode(text, start)[0]
+        except json.JSONDecodeError:
+            continue
+    for written in _DICT.findall(text):  # as Python writes it; a set has no order
+        with contextlib.suppress(ValueError, SyntaxError, TypeError, MemoryError):
+            data = ast.literal_eval(written)
+            if isinstance(data, dict):
+                return data
+    word = text.strip().strip(".").lower()
+    if word in ("yes", "no"):
+        return {"yes": word == "yes"}
+    raise ValueError("no JSON in the reply")
+
+
+def fit(answer: type[Answer], data: Any) -> Any:
+    """Bend what models commonly write into the shape of `answer`.
+
+    A bare list or text for a one-field answer; an attribute map for a list of pairs; `"yes"`
+    for true. What does not fit is left for validation to refuse.
+    """
+    fields = list(answer.model_fields)
+    if not isinstance(data, dict) and len(fields) >= 1:
+        data = {fields[0]: data}
+    if isinstance(data, dict) and "attributes" in fields:
+        attributes = data.get("attributes", data if fields == ["attributes"] else ())
+        if isinstance(attributes, dict):
+            attributes = [
+                {"kind": k, "value": v}
+                for k, values in attributes.items()
+                for v in (values if isinstance(values, list) else [values])
+                if isinstance(v, str) and v.strip()
+            ]
+        data = {**data, "attributes": attributes}
+    if isinstance(data, dict) and isinstance(data.get("yes"), str):
+        word = data["yes"].strip().lower()
+        data = {**data, "yes": {"yes": True, "true": True, "no": False, "false": False}.get(word)}
+    for name in ("objects", "predicates"):
+        if isinstance(data, dict) and isinstance(data.get(name), str):
+            word = data[name].strip()
+            data = {**data, name: [] if word.lower() in ("", "none") else [word]}
+    return data

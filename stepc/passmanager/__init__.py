@@ -1,0 +1,1 @@
+"""Passes and pipelines: what a pass is, finding, running and caching passes."""

@@ -1,0 +1,145 @@
+"""Keys of pass results in a store, and why a pass has to run again."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from stepc.diagnostics import Place, Statistics, fail
+from stepc.ir.types import Unit, from_json
+from stepc.store.base import Entry, Store, name_of
+
+if TYPE_CHECKING:
+    pass
+from stepc.passmanager.base import Pass
+
+
+@dataclass
+class PassResult:
+    """What a pass did: the unit after it, its seconds, and its counts."""
+
+    name: str
+    load: Callable[[], Unit]
+    """Gives the unit."""
+    seconds: float
+    counts: Statistics
+    why: str = ""
+    """Why it was made, where there is a store."""
+    found: bool = False
+    """Whether it was there before."""
+
+    @functools.cached_property
+    def unit(self) -> Unit:
+        """The unit after the pass. Raises StepcError (B016) if the store has lost it since."""
+        return self.load()
+
+
+INPUT_NAMES = {
+    "model": "the model or how it is asked",
+    "seed": "the seed",
+    "drawing": "what the spec draws",
+    "wording": "the spec's words",
+}
+
+
+@functools.cache
+def code_hash() -> str:
+    """A hash of the code that makes results: what other code has made is not believed.
+
+    Model calls do not depend on it, so that a newer stepc asks no model again.
+    """
+    whole = hashlib.sha256()
+    for folder in (
+        "ir",
+        "lang",
+        "model",
+        "passes",
+        "passmanager",
+        "proof",
+        "sampling",
+        "video",
+        "grammar",
+    ):
+        place = files("stepc") / folder
+        for part in sorted(place.iterdir(), key=lambda p: p.name):
+            if part.name.endswith((".py", ".lark")):
+                whole.update(part.read_bytes())
+    return whole.hexdigest()
+
+
+@dataclass
+class Memo:
+    """What a store knows of passes: each by its input, itself, and all that it uses."""
+
+    store: Store
+    depends: Callable[[str], Any]
+    """JSON that stands for a thing that passes use, by its name."""
+
+    def name(self, p: Pass[Any, Any], content: bytes) -> bytes:
+        """The name of what a pass makes of a unit whose JSON has this hash."""
+        return name_of("pass", p.name, code_hash(), p.model_dump(mode="json"), content.hex(),
+                       {thing: self.depends(thing) for thing in sorted(p.uses)})  # fmt: skip
+
+    def chain(self, passes: list[Pass[Any, Any]], content: bytes) -> list[Entry]:
+        """What is stored of the first passes, without a gap."""
+        found: list[Entry] = []
+        for p in passes:
+            entry = self.store.find(self.name(p, content))
+            if entry is None:
+                break
+            found.append(entry)
+            content = entry.hash
+        return found
+
+    def found(
+        self, passes: list[Pass[Any, Any]], content: bytes
+    ) -> tuple[list[Entry], Unit] | None:
+        """The chain and the unit at its end, or nothing; what is damaged is not part of it."""
+        chain = self.chain(passes, content)
+        while chain:
+            stored = self.store.read(chain[-1])
+            if stored is not None:
+                return chain, from_json(stored)
+            chain.pop()
+        return None
+
+    def load(self, entry: Entry) -> Unit:
+        """A stored unit. Raises StepcError (B016) if it is gone or damaged."""
+        content = self.store.read(entry)
+        if content is None:
+            raise fail("B016", "what was stored is gone", Place(self.store.place), "run again")
+        return from_json(content)
+
+    def keep(self, p: Pass[Any, Any], before: bytes, unit: Unit, done: PassResult) -> Entry:
+        """Store what a pass made."""
+        facts = {"counts": dict(done.counts), "seconds": round(done.seconds, 6)}
+        return self.store.keep(self.name(p, before), p.name, unit.to_json(), facts)
+
+    def why(self, p: Pass[Any, Any], place: int, unit: Unit, before: bytes) -> str:
+        """Why a pass at its place in the pipeline has to run on a video; and note this run."""
+        now: dict[str, Any] = {
+            "its input": before.hex(),
+            "the code": code_hash(),
+            **{f"its option {k}": v for k, v in p.model_dump(mode="json").items()},
+            **{INPUT_NAMES[x]: name_of(self.depends(x)).hex() for x in sorted(p.uses)},
+        }
+        name = name_of("last", unit.video.sha256, unit.name, place, p.name)
+        last = self.store.find(name)
+        self.store.keep(name, "last", b"", now)
+        if last is None:
+            return "never made"
+        changed = [k for k, v in now.items() if last.facts.get(k) != v]
+        shown = [
+            f"{k}, {last.facts.get(k)} → {now[k]}" if k.startswith("its option") else k
+            for k in changed
+        ]
+        return f"changed: {'; '.join(shown)}" if shown else "no longer in the store"
+
+
+def hash_of(unit: Unit) -> bytes:
+    """The hash of a unit's JSON, by which a store knows it."""
+    return hashlib.sha256(unit.to_json()).digest()

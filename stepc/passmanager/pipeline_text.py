@@ -1,0 +1,111 @@
+"""Pipelines as text: parsing, printing, and the check that their levels fit together."""
+
+from __future__ import annotations
+
+import functools
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from lark import Lark, Token, Tree
+from lark.exceptions import UnexpectedInput
+from pydantic import ValidationError
+
+from stepc.diagnostics import Place, did_you_mean, fail
+from stepc.ir.types import LEVELS, Unit
+
+if TYPE_CHECKING:
+    pass
+from stepc.passmanager.base import LinkPass, Pass
+from stepc.passmanager.registry import pass_names, pass_type
+
+DEFAULT = "split,keyframes,parse,confirm,merge,bridge,confirm,sample,compose,check,refine,check"
+"""The paper's method; the last `confirm` asks about the motions and events that came later."""
+
+LINK = "dedupe,balance,split-sets,emit"
+"""What joins the units of a corpus."""
+
+
+@functools.cache
+def _parser() -> Lark:
+    grammar = (files("stepc.grammar") / "pipeline.lark").read_text("utf-8")
+    return Lark(grammar, parser="earley", propagate_positions=True, maybe_placeholders=False)
+
+
+def _mark(text: str, token: Any) -> Place:
+    column = getattr(token, "column", None) or len(text) + 1
+    return Place("--pipeline", 1, column, max(1, len(str(token))), text)
+
+
+def parse_pipeline(text: str) -> list[Pass[Any, Any] | LinkPass]:
+    """The passes of a pipeline. Raises StepcError (P001-P004) with the place in `text`."""
+    try:
+        tree = _parser().parse(text)
+    except UnexpectedInput as error:
+        column = error.column if error.column and error.column > 0 else len(text) + 1
+        place = Place("--pipeline", 1, column, 1, text)
+        help = "passes are separated by commas: split,keyframes(per_clip=3)"
+        raise fail("P001", "this is not a pipeline", place, help) from None
+    made: list[Pass[Any, Any] | LinkPass] = []
+    for node in tree.children:
+        assert isinstance(node, Tree)
+        name = node.children[0]
+        assert isinstance(name, Token)
+        try:
+            kind = pass_type(str(name))
+        except KeyError:
+            helps = did_you_mean(str(name), pass_names())
+            raise fail("P002", f"there is no pass `{name}`", _mark(text, name), helps) from None
+        options: dict[str, str] = {}
+        for option in node.children[1:]:
+            assert isinstance(option, Tree)
+            key, value = option.children
+            if str(key) not in kind.model_fields:
+                helps = did_you_mean(str(key), kind.model_fields) if kind.model_fields else ""
+                message = f"`{name}` has no option `{key}`"
+                raise fail("P003", message, _mark(text, key), helps)
+            options[str(key)] = str(value).strip('"')
+        try:
+            made.append(kind.model_validate(options))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = str(first["loc"][0]) if first["loc"] else str(name)
+            token = next(
+                (o.children[1] for o in node.children[1:] if str(o.children[0]) == where),  # type: ignore[union-attr]
+                name,
+            )
+            raise fail("P004", f"{name}, {where}: {first['msg']}", _mark(text, token)) from None
+    return made
+
+
+def pipeline_text(passes: list[Pass[Any, Any] | LinkPass]) -> str:
+    """The canonical text of a pipeline."""
+    return ",".join(p.text() for p in passes)
+
+
+def check_levels(passes: list[Pass[Any, Any]], start: type[Unit]) -> type[Unit]:
+    """The level after `passes` from `start`. Raises StepcError (P005) where levels do not meet."""
+    order = list(LEVELS)
+    level = start
+    for p in passes:
+        takes, gives = p.levels()
+        fits = level is takes or (p.keeps_level and issubclass(level, takes))
+        if not fits:
+            between = [
+                n
+                for n in pass_names()
+                if issubclass(kind := pass_type(n), Pass)
+                and not kind.keeps_level
+                and kind.levels()[0] is level
+                and kind.levels()[1] is not level
+            ]
+            late = order.index(level.LEVEL) > order.index(takes.LEVEL)
+            help = (
+                "it comes too late in the pipeline"
+                if late
+                else f"{' or '.join(f'`{n}`' for n in between)} takes {level.LEVEL} further"
+            )
+            message = f"`{p.name}` takes {takes.LEVEL}, and here it would get {level.LEVEL}"
+            raise fail("P005", message, Place("--pipeline"), help)
+        if not p.keeps_level:
+            level = gives
+    return level

@@ -1,0 +1,54 @@
+"""Finds passes by name."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import pkgutil
+from typing import TYPE_CHECKING, Any, get_args
+
+if TYPE_CHECKING:
+    pass
+from stepc.passmanager.base import LinkPass, Options, Pass, _shown
+
+
+@functools.cache
+def pass_names() -> tuple[str, ...]:
+    """The names of all passes, from the files in `passes/`."""
+    package = importlib.import_module("stepc.passes")
+    return tuple(sorted(m.name.replace("_", "-") for m in pkgutil.iter_modules(package.__path__)))
+
+
+@functools.cache
+def pass_type(name: str) -> type[Pass[Any, Any]] | type[LinkPass]:
+    """The pass called `name`. Raises KeyError if there is none."""
+    if name not in pass_names():
+        raise KeyError(name)
+    module = importlib.import_module("stepc.passes." + name.replace("-", "_"))
+    for kind in vars(module).values():
+        if (
+            inspect.isclass(kind)
+            and issubclass(kind, (Pass, LinkPass))
+            and kind.__module__ == module.__name__
+            and "[" not in kind.__name__  # pydantic puts Pass[In, Out] into the module too
+        ):
+            kind.name = name
+            return kind
+    raise TypeError(f"{module.__name__} holds no pass")
+
+
+def option_lines(kind: type[Options]) -> list[tuple[str, str, str, str]]:
+    """Name, type, default and help of each option of a pass."""
+    rows = []
+    for name, info in kind.model_fields.items():
+        wanted = info.annotation
+        choices = get_args(wanted)
+        shown = (
+            " | ".join(str(c) for c in choices)
+            if choices and not hasattr(choices[0], "__name__")
+            else getattr(wanted, "__name__", str(wanted))
+        )
+        help = " ".join((info.description or "").split())
+        rows.append((name, shown, _shown(info.default), help))
+    return rows

@@ -1,0 +1,1 @@
+"""The solver: a second opinion on every query."""

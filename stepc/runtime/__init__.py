@@ -1,0 +1,1 @@
+"""What every floor needs of the machine: atomic files and a watchdog."""

@@ -1,0 +1,1 @@
+"""Reasoning paths: drawing them from a graph and building their queries."""

@@ -1,0 +1,173 @@
+"""What a wrong option or a false claim may say: words of the same kind that the graph holds."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+
+from stepc.ir import types as t
+from stepc.ir.words import inverse, mentions, normal, plain, unfinished
+from stepc.sampling.query_builder import QueryBuilder, finds_value
+
+Category = tuple[str, ...]
+
+
+def category(step: t.Step, said: QueryBuilder) -> Category:
+    """What kind of words answers a step: labels, values of one attribute, motions …"""
+    if step.edge == "next":
+        return ("event",)
+    if not finds_value(step):
+        return ("label",)
+    return (step.edge, said.kinds[step.far]) if step.edge == "attr" else (step.edge,)
+
+
+def words(unit: t.Stsg) -> Iterator[tuple[Category, str, str]]:
+    """All words of a graph that can be answers: category, clip, word."""
+    for kind, clip, word in _words(unit):
+        if not unfinished(word):
+            yield kind, clip, word
+
+
+def _words(unit: t.Stsg) -> Iterator[tuple[Category, str, str]]:
+    for o in unit.objects:
+        yield ("label",), t.clip_of(o.id), o.label
+    for a in unit.attributes:
+        yield ("attr", a.kind), t.clip_of(a.id), a.value
+    for r in unit.relations:
+        yield ("rel",), t.clip_of(r.subject), r.predicate
+    for m in unit.motions:
+        yield ("motion",), t.clip_of(m.source), m.motion
+    for e in unit.events:
+        yield ("event",), e.clip, e.event
+
+
+def apart(word: str, others: Iterable[str]) -> bool:
+    """Whether a word is none of `others`, holds none and is held by none."""
+    return not any(
+        plain(word) == plain(x)
+        or normal(word) == normal(x)
+        or mentions(word, x)
+        or mentions(x, word)
+        for x in others
+    )
+
+
+class Distractors:
+    """The words of one graph, by category and clip."""
+
+    def __init__(self, unit: t.Stsg, said: QueryBuilder) -> None:
+        self.unit, self.said = unit, said
+
+    def pool(self, kind: Category, clip: str = "") -> list[str]:
+        """The different words of a category in a clip, or in the whole graph."""
+        return self._pools.get((kind, clip), [])
+
+    @cached_property
+    def _pools(self) -> dict[tuple[Category, str], list[str]]:
+        seen: dict[tuple[Category, str], dict[str, str]] = defaultdict(dict)
+        for each, where, word in words(self.unit):
+            for place in ("", where):
+                seen[each, place].setdefault(plain(word), word)
+        return {key: list(found.values()) for key, found in seen.items()}
+
+    def options(
+        self,
+        step: t.Step,
+        right: Sequence[str],
+        question: str,
+        count: int,
+        sources: Sequence[str],
+        rng: random.Random,
+    ) -> list[str]:
+        """Up to `count` wrong options from the clip or the graph; no two alike.
+
+        None holds what is right or is held by it, and none stands in the question.
+        """
+        kind, made = category(step, self.said), list[str]()
+        clip = t.clip_of(step.near)
+        for source in sources:
+            if source == "corpus":
+                continue
+            pool = self.pool(kind, clip if source == "clip" else "")
+            for word in rng.sample(pool, len(pool)) if len(pool) < 200 else _some(pool, rng):
+                if len(made) == count:
+                    return made
+                if apart(word, [*right, *made]) and not mentions(question, word):
+                    made.append(word)
+        return made
+
+    def false(self, step: t.Step, others: Sequence[str], rng: random.Random) -> str | None:
+        """Something that the graph says is not what a step finds, or None.
+
+        Of a value: another value of its kind, since the step has but one. Of an object: one
+        that the graph describes in the same respect, and otherwise. `others` are right too.
+        """
+        right = [self.said.answer(step), *others]
+        if finds_value(step):
+            kind, clip = category(step, self.said), t.clip_of(step.near)
+            near, far = self.pool(kind, clip), self.pool(kind)
+            wrong = [w for w in near if apart(w, right)] or [w for w in far if apart(w, right)]
+            if step.edge == "rel":
+                wrong = [w for w in wrong if self._contradicts(step, w)]
+            return rng.choice(wrong) if wrong else None
+        if step.edge == "ref":
+            return None
+        entity = self.said.entity
+        if step.edge in ("attr", "motion"):
+            kind_ = self.said.kinds[step.far] if step.edge == "attr" else ""
+            held = self._held.get((step.edge, kind_, t.clip_of(step.near)), [])
+            word = plain(step.word)
+            yes = {n for n, w in held if w == word}
+            wrong_ids = {n for n, w in held if w != word} - yes
+        else:
+            known, way = entity[step.known], step.way
+            pairs = self._related.get(known, ())
+            yes = {n for n, w, there in pairs if w == plain(step.word) and there == way}
+            wrong_ids = {n for n, w, there in pairs} - yes
+        labels = sorted({self._labels[n] for n in wrong_ids})
+        labels = [x for x in labels if apart(x, [*right, *(self._labels[n] for n in yes)])]
+        return rng.choice(labels) if labels else None
+
+    def _contradicts(self, step: t.Step, word: str) -> bool:
+        """Whether the graph relates a step's two ends otherwise, and never so."""
+        one, two = self.said.entity[step.near], self.said.entity[step.far]
+        said = {w for n, w, way in self._related.get(one, ()) if n == two and way == "=>"}
+        return bool(said) and plain(word) not in said
+
+    @cached_property
+    def _held(self) -> dict[tuple[str, str, str], list[tuple[int, str]]]:
+        """Who in a clip has a value of a kind, or a motion: (entity, value)."""
+        held: dict[tuple[str, str, str], list[tuple[int, str]]] = defaultdict(list)
+        entity = self.said.entity
+        for a in self.unit.attributes:
+            held["attr", a.kind, t.clip_of(a.id)].append((entity[a.owner], plain(a.value)))
+        for m in self.unit.motions:
+            held["motion", "", t.clip_of(m.source)].append((entity[m.source], plain(m.motion)))
+        return dict(held)
+
+    @cached_property
+    def _labels(self) -> dict[int, str]:
+        return {self.said.entity[o.id]: o.label for o in self.unit.objects}
+
+    @cached_property
+    def _related(self) -> dict[int, list[tuple[int, str, str]]]:
+        """entity → (the other one, predicate, way to it), an inverse said both ways."""
+        made: dict[int, list[tuple[int, str, str]]] = defaultdict(list)
+        entity = self.said.entity
+        for r in self.unit.relations:
+            one, two = entity[r.subject], entity[r.object]
+            readings = [(one, plain(r.predicate), two)]
+            back = inverse(r.predicate)
+            readings += [(two, back, one)] if back else []
+            for a, word, b in readings:
+                made[a].append((b, word, "=>"))
+                made[b].append((a, word, "<="))
+        return dict(made)
+
+
+def _some(pool: list[str], rng: random.Random) -> Iterator[str]:
+    """Words of a large pool, drawn until enough were."""
+    for _ in range(200):
+        yield pool[rng.randrange(len(pool))]

@@ -1,0 +1,1 @@
+"""The content-addressed store of pass results and model replies."""

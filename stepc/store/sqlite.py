@@ -1,0 +1,139 @@
+"""The store in a SQLite file."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from stepc.diagnostics import Diagnostic
+from stepc.store.base import LAYOUT, Head, Store
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS entries (
+  name BLOB PRIMARY KEY,      -- SHA-256 of all it depends on
+  kind TEXT NOT NULL,         -- `call`, or the pass that made it
+  hash BLOB NOT NULL,         -- SHA-256 of the content before it was compressed
+  facts BLOB NOT NULL,        -- JSON: what is told of it without reading it
+  mark BLOB NOT NULL,         -- of name, hash and facts: whether they are what was written
+  content BLOB NOT NULL,
+  used INTEGER NOT NULL       -- seconds since 1970
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS by_use ON entries (used);
+"""
+
+
+class Database(Store):
+    """A store in a SQLite file in a folder."""
+
+    def __init__(
+        self, folder: Path, say: Callable[[Diagnostic], None] = lambda diagnostic: None
+    ) -> None:
+        super().__init__(say)
+        self.folder, self.path = folder, folder / f"store-{LAYOUT}.sqlite"
+        self.place = str(self.path)
+        self._db = self._opened()
+
+    def stats(self) -> list[tuple[str, int, int]]:
+        """Kind, number of entries, bytes of their contents as kept."""
+        return self._all(
+            "SELECT kind, count(*), sum(length(content)) FROM entries GROUP BY kind ORDER BY kind"
+        )
+
+    def by_use(self) -> list[tuple[bytes, int]]:
+        """Name and bytes of every entry, first those that were not used for longest."""
+        return self._all("SELECT name, length(content) FROM entries ORDER BY used")
+
+    def close(self) -> None:
+        """Leave the store."""
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    def _head(self, name: bytes) -> Head | None:
+        row = self._asked("SELECT hash, facts, mark, used FROM entries WHERE name = ?", name)
+        return Head(*row) if row else None
+
+    def _content(self, name: bytes) -> bytes | None:
+        row = self._asked("SELECT content FROM entries WHERE name = ?", name)
+        return row[0] if row else None
+
+    def _put(self, name: bytes, kind: str, head: Head, packed: bytes) -> None:
+        self._changed(
+            "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)",
+            name, kind, head.hash, head.facts, head.mark, packed, head.used,
+        )  # fmt: skip
+
+    def _drop(self, name: bytes) -> None:
+        self._changed("DELETE FROM entries WHERE name = ?", name)
+
+    def _use(self, name: bytes) -> None:
+        self._changed("UPDATE entries SET used = ? WHERE name = ?", int(time.time()), name)
+
+    def _shrink(self) -> None:
+        self._changed("VACUUM")
+
+    def _all(self, sql: str) -> list[Any]:
+        return self._db.execute(sql).fetchall() if self._db else []
+
+    def _opened(self) -> sqlite3.Connection | None:
+        """A connection; a file that is no store, or a broken one, is put aside for a new one."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            self._tell("B015", f"the store cannot be used ({error.strerror})")
+            return None
+        for _ in range(2):
+            try:
+                db = sqlite3.connect(
+                    self.path, timeout=60, isolation_level=None,
+                    check_same_thread=False,  # made in one and used in another, by one at a time
+                )  # fmt: skip
+                db.execute("PRAGMA journal_mode = WAL")
+                db.execute("PRAGMA synchronous = NORMAL")
+                db.executescript(SCHEMA)
+                db.execute("SELECT count(*) FROM entries WHERE name = x'00'").fetchone()
+                return db
+            except sqlite3.OperationalError as error:
+                self._tell("B015", f"the store cannot be used ({error})")
+                return None
+            except sqlite3.DatabaseError as error:
+                self._aside(str(error))
+        return None
+
+    def _aside(self, why: str) -> None:
+        """Put a damaged file aside."""
+        self._tell("B016", f"the store is damaged ({why}); a new one is begun")
+        with contextlib.suppress(OSError):
+            self.path.replace(self.path.with_suffix(f".damaged-{time.time_ns()}"))
+        for end in ("-wal", "-shm"):
+            with contextlib.suppress(OSError):
+                Path(f"{self.path}{end}").unlink()
+
+    def _asked(self, sql: str, *values: Any) -> Any:
+        if self._db is None:
+            return None
+        try:
+            return self._db.execute(sql, values).fetchone()
+        except sqlite3.OperationalError as error:
+            self._tell("B015", f"the store cannot be read ({error})")
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            self._aside(str(error))
+            self._db = self._opened()
+        return None
+
+    def _changed(self, sql: str, *values: Any) -> None:
+        if self._db is None:
+            return
+        try:
+            self._db.execute(sql, values)
+        except sqlite3.OperationalError as error:  # a full disk, a folder that cannot be written
+            self._tell("B015", f"the store cannot be written ({error})")
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            self._aside(str(error))
+            self._db = self._opened()

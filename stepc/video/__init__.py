@@ -1,0 +1,1 @@
+"""Videos: finding, probing and decoding them."""

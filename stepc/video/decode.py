@@ -1,0 +1,413 @@
+"""Video files: what they are, their frames in order, and single pictures by time.
+
+All times are milliseconds from the first frame as presented; rotation and pixel aspect are
+applied, so that width and height are what a viewer sees. Frames are decoded one by one and
+never held all at once.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from av.error import FFmpegError
+from numpy.typing import NDArray
+
+from stepc.diagnostics import Place, StepcError, fail, printable
+from stepc.ir.types import Frame, Video
+from stepc.runtime import watchdog as watch
+
+Picture = NDArray[np.uint8]
+"""An RGB image, shape (height, width, 3)."""
+Plane = NDArray[np.uint8]
+"""Brightness or one of the colour differences, shape (height, width)."""
+
+# The default callback, silenced: one that runs Python in FFmpeg's threads can deadlock.
+av.logging.restore_default_callback()
+av.logging.set_libav_level(av.logging.PANIC)
+_TINY = 16
+alone = True
+"""Whether this process is the only one that decodes. Of several each does with one thread, which is a fifth
+less work; alone several are sooner done."""
+
+
+@dataclass(frozen=True)
+class VideoSource:
+    """A video file that can be decoded, and its facts."""
+
+    path: Path
+    video: Video
+    first: int
+    """Presentation time stamp of the first frame, in units of `base`."""
+    base: Fraction
+    """Seconds a unit of time stamp."""
+    aspect: Fraction
+    """Width of a pixel in its heights."""
+
+    def facts(self) -> dict[str, Any]:
+        """JSON of all but the path."""
+        return {
+            "video": self.video.model_dump(mode="json"),
+            "first": self.first,
+            "base": str(self.base),
+            "aspect": str(self.aspect),
+        }
+
+    @classmethod
+    def from_facts(cls, path: Path, facts: dict[str, Any]) -> VideoSource:
+        """The source at `path` whose facts are known."""
+        video = Video.model_validate(facts["video"])
+        return cls(path, video, facts["first"], Fraction(facts["base"]), Fraction(facts["aspect"]))
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _place(path: Path) -> Place:
+    return Place(printable(str(path)))
+
+
+def _trouble(path: Path, error: Exception) -> StepcError:
+    """B002. Raises MemoryError if that is what it is."""
+    if isinstance(error, MemoryError):
+        raise MemoryError from error
+    reason = getattr(error, "strerror", None) or str(error)
+    return fail(
+        "B002",
+        f"cannot be decoded as video ({reason})",
+        _place(path),
+        "check that it plays, or convert it: ffmpeg -i IN -c:v libx264 OUT.mp4",
+    )
+
+
+def probe(path: Path) -> VideoSource:
+    """Open `path` and read its facts. Raises StepcError (B001-B006) if it is no usable video.
+
+    The whole file is demuxed, not decoded: the duration is that of the packets, whatever the
+    header says.
+    """
+    try:
+        if path.stat().st_size == 0:
+            raise fail("B001", "the file is empty", _place(path), "remove it or copy it again")
+        sha = digest(path)
+    except OSError as error:
+        raise fail("B006", f"cannot be read ({error.strerror})", _place(path)) from error
+    try:
+        with av.open(str(path), metadata_errors="ignore") as container:
+            if not container.streams.video:
+                help = "it has sound only" if container.streams.audio else "it has no pictures"
+                raise fail("B003", "there is no video stream", _place(path), help)
+            stream = container.streams.video[0]
+            base = stream.time_base or Fraction(1, 1000)
+            low, high, count = None, 0, 0
+            for packet in container.demux(stream):
+                if packet.pts is None:
+                    continue
+                count += 1
+                low = packet.pts if low is None else min(low, packet.pts)
+                high = max(high, packet.pts + (packet.duration or 0))
+            declared = stream.duration * base if stream.duration else Fraction(0)
+            aspect = Fraction(stream.sample_aspect_ratio or 1)
+            aspect = aspect if Fraction(1, 8) <= aspect <= 8 else Fraction(1)
+            rate = stream.average_rate or stream.base_rate or Fraction(25)
+        frame = next(_decode(path, None), None)
+    except (FFmpegError, OSError, EOFError) as error:
+        raise _trouble(path, error) from error
+    if frame is None or count == 0:
+        raise fail("B004", "the video has no frames", _place(path), "remove it or copy it again")
+    height, width = _shape(frame, aspect)
+    if min(height, width) < _TINY:
+        raise fail("B005", f"{width}x{height} pixels are too few to see anything", _place(path))
+    there = (high - (low or 0)) * base
+    if declared - there > max(Fraction(1), declared / 20):
+        raise fail(
+            "B007",
+            f"is cut off: {float(there):.1f} of {float(declared):.1f} seconds are there",
+            _place(path),
+            "copy it again, or keep what is there: ffmpeg -i IN -c copy OUT.mp4",
+        )
+    first = frame.pts if frame.pts is not None else 0
+    length = max(1, round((high - min(first, low or 0)) * base * 1000))
+    if low is not None and high <= low:
+        length = max(1, round(count / rate * 1000))
+    return VideoSource(
+        path,
+        Video(
+            file=printable(path.name),
+            sha256=sha,
+            duration=length,
+            rate=str(Fraction(rate).limit_denominator(1001)),
+            width=width,
+            height=height,
+        ),
+        first,
+        base,
+        aspect,
+    )
+
+
+def _decode(path: Path, start: int | None, threads: bool = False) -> Iterator[av.VideoFrame]:
+    """Frames from the key frame before the time stamp `start` on, or from the beginning.
+
+    Many threads only where all frames are wanted: stopping them early costs more than they gain.
+    """
+    with av.open(str(path), metadata_errors="ignore") as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO" if threads else "NONE"
+        if start is not None:
+            container.seek(start, stream=stream, backward=True)
+        yield from container.decode(stream)
+
+
+def _shape(frame: av.VideoFrame, aspect: Fraction) -> tuple[int, int]:
+    """Displayed height and width."""
+    height, width = frame.height, max(1, round(frame.width * aspect))
+    return (width, height) if frame.rotation % 180 else (height, width)
+
+
+def _picture(frame: av.VideoFrame, aspect: Fraction, longest: int | None) -> Picture:
+    """The frame as displayed, RGB, its longer side at most `longest`."""
+    height, width = _shape(frame, aspect)
+    scale = 1.0 if longest is None else min(1.0, longest / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    turned = frame.rotation % 180 != 0
+    stored = size[::-1] if turned else size
+    same = stored == (frame.width, frame.height)  # then there is nothing to interpolate
+    how = "FAST_BILINEAR" if same else "AREA"
+    small = frame.reformat(width=stored[0], height=stored[1], format="rgb24", interpolation=how)
+    picture = small.to_ndarray().astype(np.uint8, copy=False)
+    if frame.rotation % 360:
+        picture = np.rot90(picture, round(frame.rotation / 90) % 4).copy()
+    return picture
+
+
+@dataclass(frozen=True)
+class DecodedFrame:
+    """A decoded frame: its time, and pictures of it when they are wanted."""
+
+    at: int
+    frame: av.VideoFrame
+    aspect: Fraction
+
+    def picture(self, longest: int | None = None) -> Picture:
+        """The frame as displayed, RGB, its longer side at most `longest`."""
+        return _picture(self.frame, self.aspect, longest)
+
+    @functools.cached_property
+    def small(self) -> Picture:
+        """The frame as displayed, BGR, at most `SMALL` pixels wide: as PySceneDetect looks at it, and fast.
+
+        The planes of the usual kind of frame are made small before they are made a picture. Colours
+        are those of BT.601 whatever the frame's are, as OpenCV reads them.
+        """
+        frame, there = self.frame, self._planes()
+        height, width = _shape(frame, self.aspect)
+        longest = round(max(height / width, 1) * SMALL) if width > SMALL else max(height, width)
+        if there is None:
+            return np.ascontiguousarray(self.picture(longest)[:, :, ::-1])
+        scale = min(1.0, longest / max(height, width))
+        stored = (frame.height, round(frame.width * self.aspect))
+        size = [max(2, round(side * scale / 2) * 2) for side in stored]
+        planes = []
+        for plane, half in zip(there, (1, 2, 2), strict=True):
+            wanted = (size[1] // half, size[0] // half)
+            planes.append(cv2.resize(plane, wanted, interpolation=cv2.INTER_LINEAR).reshape(-1))
+        whole = np.concatenate(planes).reshape(size[0] * 3 // 2, size[1])
+        small: Picture = np.asarray(cv2.cvtColor(whole, cv2.COLOR_YUV2BGR_I420), np.uint8)
+        turns = round(frame.rotation / 90) % 4
+        return np.rot90(small, turns).copy() if turns else small
+
+    @functools.cached_property
+    def parts(self) -> tuple[Plane, ...]:
+        """Hue, saturation and value of the small picture."""
+        hue, saturation, value = cv2.split(cv2.cvtColor(self.small, cv2.COLOR_BGR2HSV))
+        return tuple(np.asarray(part, np.uint8) for part in (hue, saturation, value))
+
+    @functools.cached_property
+    def glance(self) -> list[Plane] | None:
+        """The planes of the usual kind of frame, single pixels of each: enough to see whether much has
+        changed, for a small part of what decoding costs. None for other kinds."""
+        there = self._planes()
+        if there is None:
+            return None
+        sizes = ((GLANCE, GLANCE // 2), (GLANCE // 2, GLANCE // 4), (GLANCE // 2, GLANCE // 4))
+        return [
+            np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_NEAREST), np.uint8)
+            for plane, size in zip(there, sizes, strict=True)
+        ]
+
+    def _planes(self) -> list[Plane] | None:
+        """The planes of the usual kind of frame, as they are stored; None for other kinds."""
+        frame, made = self.frame, []
+        if frame.format.name != "yuv420p" or frame.color_range == _FULL:
+            return None
+        for plane in frame.planes:
+            there = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)  # type: ignore[call-overload]
+            made.append(there[: plane.height, : plane.width])
+        return made
+
+
+GLANCE = 128
+"""Pixels of a glance at a frame, in a row."""
+SMALL = 256
+"""PySceneDetect's width of frames."""
+_FULL = 2
+"""A frame's colour range that uses all values."""
+
+
+def decoded_frames(source: VideoSource) -> Iterator[DecodedFrame]:
+    """Every frame in order; those that are damaged, or whose time does not advance, are left out.
+
+    Raises StepcError (B007) where the file is damaged.
+    """
+    last = -1
+    step = 1 / Fraction(source.video.rate)
+    try:
+        for i, frame in enumerate(_decode(source.path, None, threads=alone)):
+            watch.alive()
+            if frame.is_corrupt:
+                continue
+            stamp = frame.pts
+            at = round(i * step * 1000) if stamp is None else _millis(source, stamp)
+            if at > last:
+                yield DecodedFrame(at, frame, source.aspect)
+                last = at
+    except (FFmpegError, OSError, EOFError) as error:
+        if isinstance(error, MemoryError):
+            raise MemoryError from error
+        raise fail(
+            "B007",
+            f"is damaged after {max(last, 0) / 1000:.1f} seconds ({getattr(error, 'strerror', error)})",
+            _place(source.path),
+            "copy it again, or cut off the damaged end",
+        ) from error
+
+
+def frames(source: VideoSource, longest: int | None = None) -> Iterator[tuple[int, Picture]]:
+    """Time and picture of every frame in order, as `looks` finds them."""
+    for look in decoded_frames(source):
+        yield look.at, look.picture(longest)
+
+
+def _millis(source: VideoSource, stamp: int) -> int:
+    """As `round` rounds a fraction, without making one for every frame."""
+    units, base = (stamp - source.first) * source.base.numerator * 1000, source.base.denominator
+    whole, rest = divmod(units, base)
+    return whole + (2 * rest > base or (2 * rest == base and whole % 2 == 1))
+
+
+@dataclass
+class Pictures:
+    """Pictures by video and time: decodes what is asked for and keeps the latest few."""
+
+    sources: dict[str, VideoSource] = field(default_factory=dict)
+    """By SHA-256."""
+    keep: int = 64
+    _kept: dict[Frame, Picture] = field(default_factory=dict)
+
+    def add(self, source: VideoSource) -> None:
+        """Make `source` known."""
+        self.sources[source.video.sha256] = source
+
+    def clear(self) -> None:
+        """Forget all sources and pictures."""
+        self.sources.clear()
+        self._kept.clear()
+
+    def source(self, sha256: str) -> VideoSource:
+        """The file of a video. Raises StepcError (B008) if it is not at hand."""
+        if sha256 not in self.sources:
+            raise fail(
+                "B008",
+                f"the video file sha256:{sha256[:12]}… is needed here and not at hand",
+                help="name it with --video FILE",
+            )
+        return self.sources[sha256]
+
+    def at(self, frame: Frame) -> Picture:
+        """The picture of a keyframe, full size. Raises StepcError (B007, B008)."""
+        if frame not in self._kept:
+            self.keep_at(frame, self._find(self.source(frame.video), frame.at))
+        return self._kept[frame]
+
+    @property
+    def room(self) -> bool:
+        """Whether another picture can be kept and none has to go."""
+        return len(self._kept) < self.keep
+
+    def keep_at(self, frame: Frame, picture: Picture) -> None:
+        """Keep a picture that will be wanted."""
+        while len(self._kept) >= self.keep:
+            self._kept.pop(next(iter(self._kept)))
+        self._kept[frame] = picture
+
+    def kept(self, video: str, most: int) -> dict[Frame, Picture]:
+        """Pictures of a video that are kept, of so many bytes together."""
+        made: dict[Frame, Picture] = {}
+        for frame, picture in self._kept.items():
+            most -= picture.nbytes
+            if frame.video == video and most >= 0:
+                made[frame] = picture
+        return made
+
+    def _find(self, source: VideoSource, at: int) -> Picture:
+        stamp = source.first + int(at / 1000 / source.base)
+        try:
+            for start in (stamp, None):
+                for frame in _decode(source.path, start):
+                    if frame.pts is None:
+                        break
+                    millis = _millis(source, frame.pts)
+                    if millis == at:
+                        return _picture(frame, source.aspect, None)
+                    if millis > at:
+                        break
+            for millis, picture in frames(source):
+                if millis >= at:
+                    return picture
+        except (FFmpegError, OSError, EOFError) as error:
+            raise _trouble(source.path, error) from error
+        raise fail("B007", f"has no frame at {at / 1000:.3f} seconds", _place(source.path))
+
+
+def encode(pictures: Sequence[Picture], times: Sequence[int]) -> bytes:
+    """An MP4 (H.264) of pictures of one size, each shown from its time in milliseconds on.
+
+    The first is at 0; sides are made even.
+    """
+    file = BytesIO()
+    with av.open(file, "w", format="mp4", options={"fflags": "+bitexact"}) as container:
+        stream = container.add_stream("libx264", rate=1000, options={"crf": "18", "threads": "1"})
+        height, width = pictures[0].shape[:2]
+        stream.width, stream.height = max(2, width // 2 * 2), max(2, height // 2 * 2)
+        stream.pix_fmt = "yuv420p"
+        stream.time_base = Fraction(1, 1000)
+        for at, picture in zip(times, pictures, strict=True):
+            even = cv2.resize(picture, (stream.width, stream.height), interpolation=cv2.INTER_AREA)
+            frame = av.VideoFrame.from_ndarray(np.asarray(even, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = at - times[0], Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return file.getvalue()
+
+
+def shrink(picture: Picture, longest: int) -> Picture:
+    """`picture` with its longer side at most `longest` pixels."""
+    height, width = picture.shape[:2]
+    scale = longest / max(height, width)
+    if scale >= 1:
+        return picture
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -1,0 +1,147 @@
+"""What a model understands: every kind of request, about pictures whose truth is known."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+
+from stepc.ir.types import Frame
+from stepc.ir.words import normal, words_of
+from stepc.model.client import ModelClient, in_one
+from stepc.model.requests import REQUESTS, Request, Several
+from stepc.model.templates import Templates
+from stepc.video.decode import Picture, Pictures
+from stepc.world.training_examples import Lesson, Phrasing, packs
+
+
+class Shown(Pictures):
+    """Pictures that were drawn, by the frame they are shown as."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drawn: dict[Frame, Picture] = {}
+
+    def at(self, frame: Frame) -> Picture:
+        """The picture of a frame."""
+        return self.drawn[frame]
+
+
+@dataclass
+class Mark:
+    """How one kind of request went."""
+
+    asked: int = 0
+    read: int = 0
+    """Replies that could be read as the request's answer."""
+    right: float = 0.0
+    """Sum of how right they were, each 0 to 1; one that cannot be read is 0."""
+    seconds: float = 0.0
+
+
+@dataclass
+class Examination:
+    """Questions with the replies that are true, `number` of each kind of request."""
+
+    number: int
+    seed: int = 0
+    pictures: Shown = field(default_factory=Shown)
+
+    def questions(self) -> dict[str, list[tuple[Request, BaseModel]]]:
+        """Requests and their true answers, by the requests' names."""
+        compact = Templates("compact")
+        made: dict[str, list[tuple[Request, BaseModel]]] = defaultdict(list)
+        for request, reply in self._lessons():
+            if len(made[request.name]) < self.number and not isinstance(request, Several):
+                answer = compact.read(request, reply)
+                if answer is not None:
+                    made[request.name].append((request, answer))
+        return {name: made[name] for name in REQUESTS if made[name]}
+
+    def _lessons(self) -> Iterator[Lesson]:
+        """Lessons, their pictures drawn."""
+        n = 4 + 4 * self.number
+        for i, pack in enumerate(packs(self.seed, stills=n, pairs=n, couples=n, foreigners=0)):
+            frames = tuple(Frame(video=f"exam {i}", at=at) for at in range(len(pack.pictures)))
+            self.pictures.drawn |= dict(zip(frames, pack.pictures, strict=True))
+            for request, reply in pack.lessons:
+                yield request.model_copy(update={"frames": frames}), reply
+        for pack in Phrasing(4)(random.Random(self.seed), 4 * self.number, 4):
+            yield from pack.lessons
+
+    def ask(self, asker: ModelClient) -> Iterator[tuple[str, Mark]]:
+        """Ask everything, a kind of request at a time; tells of each.
+
+        What can be asked in lists is asked by itself first, then in lists (`relate*`), where the
+        asker does so. A list that cannot be read counts as wrong: it would be asked again.
+        """
+        together = asker.together
+        for name, questions in self.questions().items():
+            asker.together = 1
+            yield name, self._marked(asker, questions)
+            size = min(in_one(together, name), asker.templates.most(questions[0][0]))
+            if size > 1:
+                yield f"{name}*", self._listed(asker, questions, size)
+        asker.together = together
+
+    def _marked(self, asker: ModelClient, questions: list[tuple[Request, BaseModel]]) -> Mark:
+        began = time.perf_counter()
+        replies = asker.ask([request for request, _ in questions])
+        mark = Mark(asked=len(questions), seconds=time.perf_counter() - began)
+        for (_, true), reply in zip(questions, replies, strict=True):
+            mark.read += len(reply.read)
+            mark.right += alike(true, reply.read[0]) if reply.read else 0.0
+        return mark
+
+    def _listed(
+        self, asker: ModelClient, questions: list[tuple[Request, BaseModel]], size: int
+    ) -> Mark:
+        shown: dict[tuple[Frame, ...], list[tuple[Request, BaseModel]]] = defaultdict(list)
+        for request, true in questions:
+            shown[request.frames].append((request, true))
+        lists = [same[i : i + size] for same in shown.values() for i in range(0, len(same), size)]
+        lists = [one for one in lists if len(one) > 1]
+        requests = [
+            Several(frames=one[0][0].frames, items=tuple(r for r, _ in one)) for one in lists
+        ]
+        began = time.perf_counter()
+        replies = asker.ask(requests)
+        mark = Mark(asked=sum(map(len, lists)), seconds=time.perf_counter() - began)
+        for one, reply in zip(lists, replies, strict=True):
+            answers = reply.read[0].items if reply.read else [None] * len(one)
+            for (_, true), got in zip(one, answers, strict=True):
+                mark.read += got is not None
+                mark.right += alike(true, got) if got is not None else 0.0
+        return mark
+
+
+def alike(true: Any, got: Any) -> float:
+    """How right an answer is, 0 to 1: for lists and texts the F1 of their items or words."""
+    if isinstance(true, BaseModel):
+        names = list(type(true).model_fields)
+        return sum(alike(getattr(true, n), getattr(got, n)) for n in names) / len(names)
+    if isinstance(true, tuple):
+        return _f1(Counter(map(_key, true)), Counter(map(_key, got)))
+    if isinstance(true, str):
+        one, other = normal(true), normal(str(got))
+        return 1.0 if one == other else _f1(Counter(words_of(one)), Counter(words_of(other)))
+    return float(true == got)
+
+
+def _key(item: Any) -> str:
+    """An item of a list, as it is compared."""
+    if isinstance(item, BaseModel):
+        return " ".join(_key(v) for v in item.model_dump().values())
+    return normal(str(item))
+
+
+def _f1(true: Counter[str], got: Counter[str]) -> float:
+    if not true and not got:
+        return 1.0
+    both = sum((true & got).values())
+    return 2 * both / (sum(true.values()) + sum(got.values()))
