@@ -9,7 +9,7 @@ from pydantic import Field
 
 from stepc.ir import types as t
 from stepc.ir.coreference import IdentityGroups, appearances
-from stepc.ir.verify import entities
+from stepc.ir.graph import entities
 from stepc.ir.words import plain
 from stepc.model.client import name_objects, vote
 from stepc.model.requests import DescribeEvent, SameObject

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from stepc.diagnostics import Statistics
+from stepc.edges import EDGES
 from stepc.ir import types as t
 from stepc.ir.words import mentions, normal, plain
 from stepc.passmanager.base import LinkPass
 from stepc.passmanager.corpus import Corpus
 from stepc.proof.solver import answers, facts
-from stepc.sampling.distractors import Category, apart, category, words
+from stepc.sampling.distractors import Category, apart, words
 from stepc.sampling.query_builder import QueryBuilder
 
 
@@ -52,13 +53,13 @@ class Distract(LinkPass):
         self, unit: t.Qras, seed: int, pools: dict[Category, list[str]]
     ) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Samples that lack options, and all of them; none where too few are found."""
-        known, said = facts(unit), QueryBuilder(unit)
+        known, graph = facts(unit), QueryBuilder(unit)
         last = {p.id: p.steps[-1] for p in unit.paths}
         for s in unit.samples:
             if not s.room:
                 continue
             rng = random.Random(f"{seed}/{unit.video.sha256}/{s.id}/{s.question}")
-            pool = pools.get(category(last[s.path], said), [])
+            pool = pools.get(EDGES[last[s.path].edge].category(last[s.path], graph), [])
             right = answers(s.query, known)
             made = list(s.options)
             for word in rng.sample(pool, len(pool)):

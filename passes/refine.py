@@ -8,11 +8,12 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from stepc.edges import EDGES
+from stepc.forms import FORMS
 from stepc.ir import types as t
 from stepc.ir.words import mentions, unfinished
 from stepc.model.requests import Reword, Smooth
 from stepc.passmanager.base import Pass, Tools
-from stepc.sampling.query_builder import finds_value, words_of_op
 
 
 class Refine(Pass[t.Qras, t.Qras]):
@@ -39,7 +40,7 @@ class Refine(Pass[t.Qras, t.Qras]):
         """The unit with refined texts."""
         rngs = [tools.rng(unit, "refine", i) for i in range(len(unit.samples))]
         paths = {p.id: p for p in unit.paths}
-        plain_forms = {s.id for s in unit.samples if paths[s.path].form in ("ask", "claim")}
+        plain_forms = {s.id for s in unit.samples if FORMS[paths[s.path].form].rewordable}
         samples = [
             self._plan(unit, paths[s.path], s, rng)
             if s.form == "open" and s.id in plain_forms and paths[s.path].unique
@@ -115,7 +116,7 @@ class Refine(Pass[t.Qras, t.Qras]):
         if last.edge in ("event", "next") or last.way == "--" or rng.random() >= self.yes_no:
             return s
         claim, answer = s.answer, "yes"
-        if finds_value(last) and rng.random() < 0.5:
+        if EDGES[last.edge].finds_value(last) and rng.random() < 0.5:
             others = sorted(_rivals(unit, last) - {s.answer})
             if others:
                 claim, answer = rng.choice(others), "no"
@@ -145,7 +146,7 @@ def split_sentences(text: str) -> list[str]:
 
 def _needed(query: t.Query) -> list[str]:
     """The words of a query: every label, value, predicate and event it names."""
-    words = [words_of_op(op) for op in query]
+    words = [op.words for op in query]
     for op in query:
         if isinstance(op, t.Between):
             words += [f"{op.start / 1000:.1f}", f"{op.end / 1000:.1f}"]

@@ -80,14 +80,11 @@ def census(unit: t.Stsg, spec: Spec, most: int) -> Census:
     return found
 
 
-def _listed(steps: EdgeTable, spec: Spec) -> Iterator[tuple[str, int, str, str]]:
+def _listed(table: EdgeTable, spec: Spec) -> Iterator[tuple[str, int, str, str]]:
     """Block, steps, kind of the last edge, and why not kept, of all different paths."""
     for block in spec.blocks:
-        walk = PathSampler(steps, spec, block)
         known: KeysSeen = set()
-        for kind in walk.kinds():
-            for rows in walk.every(kind):
-                for path, key, why in walk.finished(kind, rows):
-                    if key not in known:
-                        known.add(key)
-                        yield block.name, len(path.steps), path.steps[-1].edge, why
+        for path, key, why in PathSampler(table, spec, block).census():
+            if key not in known:
+                known.add(key)
+                yield block.name, len(path.steps), path.steps[-1].edge, why

@@ -6,6 +6,8 @@ from typing import get_args
 
 from hypothesis import strategies as st
 
+from stepc.edges import EDGES
+from stepc.forms import FORMS
 from stepc.ir import types as t
 
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
@@ -27,7 +29,7 @@ OP = st.one_of(
     st.builds(t.To, label=WORDS),
     st.builds(t.Where, value=WORDS),
     st.just(t.Count()),
-    st.builds(t.Pick, which=st.sampled_from(t.PICKS)),
+    st.builds(t.Pick, which=st.sampled_from(get_args(t.Superlative))),
     st.builds(
         t.Compare,
         how=st.sampled_from(["first", "last", "longer", "shorter", "same"]),
@@ -37,7 +39,7 @@ OP = st.one_of(
     st.builds(t.Given, edge=st.sampled_from(["attr", "motion"]), kind=MAYBE, value=WORDS),
     st.builds(
         t.Follow,
-        edge=st.sampled_from(get_args(t.EdgeKind)),
+        edge=st.sampled_from(list(EDGES)),
         way=st.sampled_from(get_args(t.Way)),
         word=MAYBE,
     ),
@@ -156,14 +158,14 @@ def _graph(draw: st.DrawFn, frames: list[str], level: str, end: int) -> dict[str
 @st.composite
 def _path(draw: st.DrawFn, number: int, nodes: list[str]) -> t.Path:
     ends = st.sampled_from(nodes) if nodes else st.just("c0.k0/x")
-    kinds = st.sampled_from(get_args(t.EdgeKind))
+    kinds = st.sampled_from(list(EDGES))
     ways = st.sampled_from(get_args(t.Way))
     step = st.builds(t.Step, edge=kinds, near=ends, far=ends, word=MAYBE, way=ways)
     return t.Path(
         id=f"p{number}",
         wanted=draw(st.integers(1, 5)),
         block=draw(st.sampled_from(["paths", "of-mine"])),
-        form=draw(st.sampled_from(get_args(t.Form))),
+        form=draw(st.sampled_from(list(FORMS))),
         also=tuple(draw(st.lists(step, max_size=2))),
         unique=draw(st.booleans()),
         **draw(st.sampled_from([{}, *({"time": w, "clip": "c0"} for w in get_args(t.When))])),

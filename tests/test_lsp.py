@@ -123,7 +123,7 @@ def test_completion() -> None:
         assert "event" not in await _complete(editor, STEP, "expand  attr, ")
         assert "label" in await _complete(editor, broken, "  only ")
         assert "steps" in await _complete(editor, broken, "\n  st", 2)
-        assert await _complete(editor, STEP, 'ask     "What is {s} {') == ["rel", "s"]
+        assert await _complete(editor, STEP, 'ask     "What is {s} {') == ["s", "rel"]
         assert await _complete(editor, STEP, 'because "The {') == ["o", "v", "v.kind"]
         assert await _complete(editor, STEP, 'during  "While {') == ["event", "question"]
         assert await _complete(editor, STEP, 'during  "While') == []

@@ -7,6 +7,7 @@ from string import ascii_uppercase
 from typing import Any
 
 from stepc.dataset.parquet import NUMBER, TEXT, WHOLE, YES, Features, many
+from stepc.edges import EDGES, ELEMENTS
 from stepc.ir import types as t
 from stepc.ir.text import query_text
 
@@ -148,25 +149,16 @@ class _Evidence:
     def __init__(self, unit: t.Qras) -> None:
         self.frames = unit.keyframes
         self.objects = {o.id: o for o in unit.objects}
-        self.events = {e.clip: e for e in unit.events}
         self.held: dict[str, list[str]] = {c.id: [k.id for k in c.keyframes] for c in unit.clips}
-        self.edges: dict[tuple[str, ...], t.Element] = {}
-        for a in unit.attributes:
-            self.edges["attr", a.owner, a.id] = a
-        for r in unit.relations:
-            self.edges["rel", r.subject, r.object, r.predicate] = r
-        for m in unit.motions:
-            self.edges["motion", m.source, m.target] = m
-        for f in unit.references:
-            self.edges["ref", f.first, f.second] = f
+        self.edges: dict[tuple[str, ...], t.Element] = {
+            (kind.name, *kind.keys(edge)): edge
+            for kind in ELEMENTS.values()
+            for edge in getattr(unit, kind.field)
+        }
 
     def edge(self, step: t.Step) -> list[t.Element]:
-        """The edges of a step: both events of one between events."""
-        if step.edge in ("event", "next"):
-            clips = dict.fromkeys(t.clip_of(i) for i in (step.near, step.far))
-            return [self.events[c] for c in clips]
-        key: tuple[str, ...] = (step.edge, step.near, step.far)
-        return [self.edges[(*key, step.word) if step.edge == "rel" else key]]
+        """The edges that a step rests on: both events of one between events."""
+        return EDGES[step.edge].elements(step, self.edges)
 
     def of(self, step: t.Step) -> Iterator[dict[str, Any]]:
         """Clip, time in seconds, keyframes and nodes of one step; a reference in two clips."""

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from stepc.ir import types as t
+from stepc.ir.union_find import UnionFind
 from stepc.ir.words import normal, plain
 
 
@@ -73,14 +74,12 @@ class IdentityGroups:
     def __init__(self, members: Iterable[tuple[str, str]]) -> None:
         """`members` are (object, place)."""
         pairs = list(members)
-        self._root = {m: m for m, _ in pairs}
+        self._union = UnionFind(m for m, _ in pairs)
         self._places = {m: {p} for m, p in pairs}
 
     def root(self, member: str) -> str:
         """The member that stands for the group."""
-        while self._root[member] != member:
-            member = self._root[member]
-        return member
+        return self._union.root(member)
 
     def join(self, one: str, other: str) -> bool:
         """Join the groups of two members; False (and nothing done) if a place would be double."""
@@ -89,13 +88,10 @@ class IdentityGroups:
             return True
         if self._places[a] & self._places[b]:
             return False
-        self._root[b] = a
+        self._union.join(a, b)
         self._places[a] |= self._places[b]
         return True
 
     def groups(self) -> dict[str, list[str]]:
         """Members by the group's root, in their first order."""
-        made: dict[str, list[str]] = {}
-        for member in self._root:
-            made.setdefault(self.root(member), []).append(member)
-        return made
+        return self._union.groups()

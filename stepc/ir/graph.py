@@ -5,6 +5,7 @@ from __future__ import annotations
 import rustworkx as rx
 
 from stepc.ir import types as t
+from stepc.ir.union_find import UnionFind
 
 GraphNode = t.Object | t.Attribute | t.Event
 GraphEdge = t.Attribute | t.Relation | t.Motion | t.Reference | t.Event
@@ -34,3 +35,23 @@ def graph(unit: t.Fsg) -> rx.PyDiGraph[GraphNode, GraphEdge]:
                 if t.clip_of(o.id) == e.clip:
                     made.add_edge(index[o.id], node, e)
     return made
+
+
+def entities(unit: t.Unit) -> dict[str, int]:
+    """A number for each object id; dynamic objects joined by motion edges share one."""
+    groups = UnionFind(o.id for o in getattr(unit, "objects", ()))
+    for m in getattr(unit, "motions", ()):
+        if m.source in groups and m.target in groups:
+            groups.join(m.source, m.target)
+    numbers: dict[str, int] = {}
+    return {o: numbers.setdefault(groups.root(o), len(numbers)) for o in groups}
+
+
+def identities(unit: t.Unit) -> dict[int, int]:
+    """For each entity the number of the identity that references make it part of."""
+    entity = entities(unit)
+    groups = UnionFind(entity.values())
+    for r in getattr(unit, "references", ()):
+        if r.first in entity and r.second in entity:
+            groups.join(entity[r.first], entity[r.second])
+    return {e: groups.root(e) for e in groups}

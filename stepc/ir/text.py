@@ -7,7 +7,6 @@ any text that reads normalises to it. The grammar is `grammar/ir.lark`.
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -18,24 +17,21 @@ from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedInput
 from pydantic import ValidationError
 
 from stepc.diagnostics import Diagnostic, Place, StepcError, brief, did_you_mean
+from stepc.edges import EDGES, ELEMENTS
 from stepc.ir import types as t
+from stepc.ir.literals import (
+    at_frames,
+    implied_frames,
+    millis,
+    quote,
+    seconds,
+    span,
+    unquote,
+    unspan,
+)
+from stepc.ops import KEYWORDS
 
 # --- write -------------------------------------------------------------------------------
-
-
-def quote(text: str) -> str:
-    """A string literal: JSON's escapes, printable Unicode as it is."""
-    body = json.dumps(text, ensure_ascii=False)
-    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in body)
-
-
-def seconds(millis: int) -> str:
-    """`1.250` for 1250."""
-    return f"{millis // 1000}.{millis % 1000:03d}"
-
-
-def _span(start: int, end: int) -> str:
-    return f"{seconds(start)}..{seconds(end)}"
 
 
 def _believed(e: t.Element) -> str:
@@ -48,71 +44,18 @@ def _believed(e: t.Element) -> str:
     return text
 
 
-def _plain_frames(*ids: str) -> tuple[str, ...]:
-    """The keyframes that go without saying, from an element's ids."""
-    frames = [f for f in (t.frame_of(i) for i in ids) if f]
-    return tuple(frames[:1])
-
-
-def _at(frames: tuple[str, ...], *ids: str) -> str:
-    return "" if frames == _plain_frames(*ids) or not frames else " at " + " ".join(frames)
-
-
 def statement(e: t.Element) -> str:
     """The line of one node or edge."""
-    match e:
-        case t.Object():
-            line = f"{e.op:7} {e.id} {quote(e.label)}{_at(e.frames, e.id)}"
-        case t.Attribute():
-            line = f"attr    {e.id} {e.kind} {quote(e.value)}{_at(e.frames, e.id)}"
-        case t.Relation():
-            at = _at(e.frames, e.subject, e.object)
-            line = f"rel     {e.subject} -> {e.object} {quote(e.predicate)}{at}"
-        case t.Motion():
-            span = _span(e.start, e.end)
-            line = f"motion  {e.source} -> {e.target} {quote(e.motion)} {span}"
-        case t.Reference():
-            line = f"ref     {e.first} == {e.second}"
-        case t.Event():
-            line = f"event   {e.clip} {quote(e.event)} {_span(e.start, e.end)}"
-        case _:
-            raise TypeError(f"not a node or edge: {e!r}")
+    if isinstance(e, t.Object):
+        line = f"{e.op:7} {e.id} {quote(e.label)}{at_frames(e.frames, e.id)}"
+    else:
+        line = ELEMENTS[type(e)].statement(e)
     return line + _believed(e)
 
 
 def query_text(query: t.Query) -> str:
     """A query on one line: `during "…" | node "cup" | follow attr => "color" | …`."""
-    return " | ".join(_op(op) for op in query)
-
-
-def _op(op: t.Op) -> str:
-    match op:
-        case t.During():
-            return "anytime" if op.event is None else f"during {quote(op.event)}"
-        case t.Beyond():
-            return f"{op.op} {quote(op.event)}"
-        case t.Between():
-            return f"between {_span(op.start, op.end)}"
-        case t.Node():
-            return f"node {quote(op.label)}"
-        case t.Happens():
-            return f"happens {quote(op.event)}"
-        case t.To():
-            return f"to {quote(op.label)}"
-        case t.Where():
-            return f"where {quote(op.value)}"
-        case t.Pick():
-            return f"pick {op.which}"
-        case t.Compare():
-            return f"compare {op.how} {quote(op.one)} {quote(op.other)}"
-        case t.Given():
-            return f"given {op.edge} {quote(op.kind)} {quote(op.value)}"
-        case t.Follow():
-            return f"follow {op.edge} {op.way} {quote(op.word)}"
-        case t.Get():
-            return f"get {op.what}"
-        case _:
-            return op.op
+    return " | ".join(op.text() for op in query)
 
 
 def write(unit: t.Unit) -> str:
@@ -130,9 +73,12 @@ def _lines(unit: t.Unit) -> Iterator[str]:
     groups: dict[str, list[str]] = {}
     for clip in unit.clips:
         group = groups.setdefault(clip.id, [])
-        group.append(f"clip    {clip.id} {_span(clip.start, clip.end)}")
+        group.append(f"clip    {clip.id} {span(clip.start, clip.end)}")
         group += [f"frame   {k.id} at {seconds(k.at)}" for k in clip.keyframes]
-    for name in ("events", "objects", "attributes", "relations", "motions"):
+    inside = [
+        kind.field for kind in ELEMENTS.values() if kind.field not in ("events", "references")
+    ]
+    for name in ("events", "objects", *inside):
         for e in getattr(unit, name, ()):
             groups.setdefault(t.clip_of(e.place), []).append(statement(e))
     for group in groups.values():
@@ -184,36 +130,24 @@ class Read:
 @functools.cache
 def _parser() -> Lark:
     grammar = (files("stepc.grammar") / "ir.lark").read_text("utf-8")
+    rules = [f"{kind.name}: {kind.syntax}" for kind in ELEMENTS.values()]
+    grammar += "\n".join([f"?edge: {' | '.join(k.name for k in ELEMENTS.values())}", *rules, ""])
     return Lark(grammar, parser="lalr", lexer="contextual", propagate_positions=True)
 
 
 def _string(token: Any) -> str:
     try:
-        text = str(json.loads(token))
-        text.encode()
-        return text
-    except json.JSONDecodeError as error:
-        raise _Bad(token, f"not a string: {error.msg}") from error
-    except UnicodeEncodeError as error:
-        raise _Bad(token, "not a string: half of a character") from error
+        return unquote(str(token))
+    except ValueError as error:
+        raise _Bad(token, str(error)) from error
 
 
 class _Bad(ValueError):
     """What is wrong with one token."""
 
-    def __init__(self, token: Token | Tree[Token], message: str) -> None:
+    def __init__(self, token: Token | Tree[Token], message: str, help: str = "") -> None:
         super().__init__(message)
-        self.token = token
-
-
-def _millis(token: str) -> int:
-    whole, _, part = token.rstrip("s").partition(".")
-    return int(whole) * 1000 + int(part)
-
-
-def _span_of(token: Token) -> tuple[int, int]:
-    start, _, end = token.partition("..")
-    return _millis(start), _millis(end)
+        self.token, self.help = token, help
 
 
 def _believe(trust: Tree[Token], origin: Tree[Token]) -> dict[str, Any]:
@@ -234,48 +168,20 @@ def _believe(trust: Tree[Token], origin: Tree[Token]) -> dict[str, Any]:
 
 
 def _frames(at: Tree[Token], *ids: str) -> tuple[str, ...]:
-    return tuple(str(c) for c in at.children) or _plain_frames(*ids)
+    return tuple(str(c) for c in at.children) or implied_frames(*ids)
 
 
 def _read_op(tree: Tree[Token]) -> t.Op:
-    c = tree.children
-    match tree.data:
-        case "during":
-            return t.During(event=_string(c[0]))
-        case "anytime":
-            return t.During(event=None)
-        case "beyond":
-            return t.Beyond.model_validate({"op": str(c[0]), "event": _string(c[1])})
-        case "between":
-            start, end = _span_of(c[0])  # type: ignore[arg-type]
-            return t.Between(start=start, end=end)
-        case "node":
-            return t.Node(label=_string(c[0]))
-        case "happens":
-            return t.Happens(event=_string(c[0]))
-        case "to":
-            return t.To(label=_string(c[0]))
-        case "where":
-            return t.Where(value=_string(c[0]))
-        case "count":
-            return t.Count()
-        case "pick":
-            return t.Pick.model_validate({"which": str(c[0])})
-        case "compare":
-            data = {"how": str(c[0]), "one": _string(c[1]), "other": _string(c[2])}
-            return t.Compare.model_validate(data)
-        case "given":
-            return t.Given.model_validate(
-                {"edge": str(c[0]), "kind": _string(c[1]), "value": _string(c[2])}
-            )
-        case "follow":
-            return t.Follow.model_validate(
-                {"edge": str(c[0]), "way": str(c[1]), "word": _string(c[2])}
-            )
-        case "unique":
-            return t.Unique()
-        case _:
-            return t.Get.model_validate({"what": str(c[0])})
+    keyword, *arguments = (str(c) for c in tree.children)
+    if keyword not in KEYWORDS:
+        helps = did_you_mean(keyword, KEYWORDS)
+        raise _Bad(tree, f"there is no query operation `{brief(keyword)}`", helps)
+    try:
+        return KEYWORDS[keyword].parse(keyword, arguments)
+    except ValidationError:
+        raise
+    except ValueError as error:
+        raise _Bad(tree, f"`{keyword}` {error}", f"such as: {KEYWORDS[keyword].SYNTAX}") from None
 
 
 _PARTS = {"block": ["block"], "form": ["form"], "time": ["time", "clip"], "ambiguous": []}
@@ -321,47 +227,36 @@ class _Builder:
                 width, _, height = c[3].partition("x")
                 self.video = t.Video(
                     file=_string(c[0]),
-                    duration=_millis(c[1]),
+                    duration=millis(c[1]),
                     rate=str(c[2]).removesuffix("fps"),
                     width=int(width),
                     height=int(height),
                     sha256=str(c[4]).removeprefix("sha256:"),
                 )
             case "clip":
-                start, end = _span_of(c[1])
+                start, end = unspan(c[1])
                 self.clips.append({"id": str(c[0]), "start": start, "end": end, "keyframes": []})
                 self.clip_lines.append(line)
             case "frame":
                 if not self.clips or t.clip_of(c[0]) != self.clips[-1]["id"]:
                     raise _Bad(c[0], f"`{c[0]}` does not stand under its clip")
-                keyframe = t.Keyframe(id=str(c[0]), at=_millis(c[1]))
+                keyframe = t.Keyframe(id=str(c[0]), at=millis(c[1]))
                 self.clips[-1]["keyframes"].append(keyframe)
                 self.lines.setdefault(keyframe, line)
             case "object":
                 data: dict[str, Any] = {"op": str(c[0]), "id": str(c[1]), "label": _string(c[2])}
                 data |= {"frames": _frames(c[3], data["id"]), **_believe(c[4], c[5])}
                 self.add("objects", line, t.Object.model_validate(data))
-            case "attr":
-                data = {"id": str(c[0]), "kind": str(c[1]), "value": _string(c[2])}
-                data |= {"frames": _frames(c[3], data["id"]), **_believe(c[4], c[5])}
-                self.add("attributes", line, t.Attribute.model_validate(data))
-            case "rel":
-                data = {"subject": str(c[0]), "object": str(c[1]), "predicate": _string(c[2])}
-                frames = _frames(c[3], data["subject"], data["object"])
-                data |= {"frames": frames, **_believe(c[4], c[5])}
-                self.add("relations", line, t.Relation.model_validate(data))
-            case "motion":
-                data = {"source": str(c[0]), "target": str(c[1]), "motion": _string(c[2])}
-                start, end = _span_of(c[3])
-                data |= {"start": start, "end": end, **_believe(c[4], c[5])}
-                self.add("motions", line, t.Motion.model_validate(data))
-            case "ref":
-                data = {"first": str(c[0]), "second": str(c[1]), **_believe(c[2], c[3])}
-                self.add("references", line, t.Reference.model_validate(data))
-            case "event":
-                start, end = _span_of(c[2])
-                data = {"clip": str(c[0]), "event": _string(c[1]), "start": start, "end": end}
-                self.add("events", line, t.Event.model_validate(data | _believe(c[3], c[4])))
+            case name if name in EDGES:
+                kind = EDGES[name]
+                assert kind.element is not None
+                parts = {str(x.data): x for x in c if isinstance(x, Tree)}
+                tokens = (x for x in c if isinstance(x, Token))
+                data = kind.fields([_string(x) if x.type == "STRING" else str(x) for x in tokens])
+                if "at" in parts:
+                    data["frames"] = _frames(parts["at"], *kind.placed(data))
+                data |= _believe(parts["trust"], parts["origin"])
+                self.add(kind.field, line, kind.element.model_validate(data))
             case _:
                 self.path_or_sample(tree, line)
 
@@ -460,7 +355,7 @@ def read(text: str, file: str = "<text>") -> Read:
             {"name": title, "video": builder.video, "clips": clips, **values}
         )
     except _Bad as error:
-        raise StepcError(Diagnostic("I003", str(error), place(error.token))) from None
+        raise StepcError(Diagnostic("I003", str(error), place(error.token), error.help)) from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(p) for p in first["loc"])

@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 from stepc.diagnostics import Diagnostic, Place
+from stepc.edges import EDGES
+from stepc.forms import FORMS
 from stepc.ir import types as t
-from stepc.ir.text import Read, seconds, statement
+from stepc.ir.graph import entities, identities
+from stepc.ir.literals import seconds
+from stepc.ir.text import Read, statement
 from stepc.ir.words import mentions, normal, plain, unfinished
 
 Finding = tuple[str, t.Value | None]
@@ -270,34 +273,27 @@ def _equivalence(u: t.Stsg) -> Iterator[Finding]:
 
 @_rule("V061", "every step's edge is in the graph", "paths")
 def _steps(u: t.Paths) -> Iterator[Finding]:
-    edges = {("rel", r.subject, r.object, r.predicate) for r in u.relations}
-    edges |= {("attr", a.owner, a.id, a.value) for a in u.attributes}
-    edges |= {("motion", m.source, m.target, m.motion) for m in u.motions}
-    edges |= {("ref", r.first, r.second, "") for r in u.references}
-    events = {e.clip: e.event for e in u.events}
-    told = [c.id for c in u.clips if c.id in events]
-    following = set(pairwise(told))
+    known = {name: kind.in_graph(u) for name, kind in EDGES.items()}
     for p in u.paths:
         for s in (*p.steps, *p.also):
-            fits = (s.edge, s.near, s.far, s.word) in edges
-            if s.edge == "event":
-                fits = events.get(s.far) == s.word and t.clip_of(s.near) == s.far
-            elif s.edge == "next":
-                fits = (s.near, s.far) in following
-            if not fits:
+            if s.edge not in known or not known[s.edge](s):
                 yield f"{p.id}: there is no edge {s.edge} {s.near} {s.far}", p
 
 
 @_rule("V062", "a path has a step, no more than wanted, and visits no node twice", "paths")
 def _chain(u: t.Paths) -> Iterator[Finding]:
     for p in u.paths:
+        if p.form not in FORMS:
+            yield f"there is no form `{p.form}`", p
+            continue
         if not 1 <= len(p.steps) <= p.wanted:
             yield f"{len(p.steps)} steps where {p.wanted} were wanted", p
-        if p.form in t.PAIRS and len(p.steps) != 2:
+        compares = FORMS[p.form].compares
+        if compares and len(p.steps) != 2:
             yield f"it compares {len(p.steps)} edges", p
         told = ("motion", "=>")  # finds a word, whose far end is the object later
         found = [s.word if (s.edge, s.way) == told else s.found for s in p.steps if s.way != "--"]
-        if p.form not in t.PAIRS and len(set(found)) < len(found):
+        if not compares and len(set(found)) < len(found):
             yield "a node is found twice", p
 
 
@@ -316,14 +312,11 @@ def _during(u: t.Paths) -> Iterator[Finding]:
             yield f"`{p.clip}` is not in the unit", p
 
 
-_SCOPES = ("during", "before", "after", "between")
-_ENDS = ("get", "count", "compare")
-
-
 @_rule("V064", "a query begins with a scope and ends with what it gets", "paths")
 def _queries(u: t.Paths) -> Iterator[Finding]:
     for p in u.paths:
-        if len(p.query) < 3 or p.query[0].op not in _SCOPES or p.query[-1].op not in _ENDS:
+        roles = [op.ROLE for op in p.query]
+        if len(roles) < 3 or roles[0] != "scope" or roles[-1] != "end":
             yield f"{p.id}: its query is no query", p
 
 
@@ -382,38 +375,6 @@ def _forms(u: t.Qras) -> Iterator[Finding]:
             yield f"{s.id} claims {s.claim!r}", s
         elif s.form == "yes-no" and s.answer.lower() not in ("yes", "no"):
             yield f"{s.id} answers {s.answer!r}", s
-
-
-def entities(u: t.Unit) -> dict[str, int]:
-    """A number for each object id; dynamic objects joined by motion edges share one."""
-    parent = {o.id: o.id for o in getattr(u, "objects", ())}
-
-    def root(x: str) -> str:
-        while parent[x] != x:
-            x = parent[x]
-        return x
-
-    for m in getattr(u, "motions", ()):
-        if m.source in parent and m.target in parent:
-            parent[root(m.target)] = root(m.source)
-    numbers: dict[str, int] = {}
-    return {o: numbers.setdefault(root(o), len(numbers)) for o in parent}
-
-
-def identities(u: t.Unit) -> dict[int, int]:
-    """For each entity the number of the identity that references make it part of."""
-    entity = entities(u)
-    parent = {e: e for e in entity.values()}
-
-    def root(x: int) -> int:
-        while parent[x] != x:
-            x = parent[x]
-        return x
-
-    for r in getattr(u, "references", ()):
-        if r.first in entity and r.second in entity:
-            parent[root(entity[r.second])] = root(entity[r.first])
-    return {e: root(e) for e in parent}
 
 
 def verify(unit: t.Unit, read: Read | None = None, file: str = "") -> list[Diagnostic]:

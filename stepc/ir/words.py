@@ -25,6 +25,9 @@ def normal(words: str) -> str:
 
 @functools.lru_cache(1 << 14)
 def _singular(word: str) -> str:
+    irregular = _nouns().get(word)
+    if irregular is not None:
+        return irregular
     if len(word) <= 3 or word.endswith(("ss", "us", "is", "ous")) or not word.endswith("s"):
         return word
     if word.endswith("ies") and len(word) > 4:
@@ -45,16 +48,30 @@ def predicate_form(words: str) -> str:
     return _BE.sub("", " ".join(words.split()).strip(" ."))
 
 
-@functools.cache
-def _inverses() -> dict[str, str]:
+def _pairs(name: str) -> dict[str, str]:
+    """The lines `one | other` and `itself =` of a data file."""
     table: dict[str, str] = {}
-    for line in (files("stepc.grammar") / "predicates.txt").read_text("utf-8").splitlines():
+    for line in (files("stepc.grammar") / name).read_text("utf-8").splitlines():
+        if line.startswith("#"):
+            continue
         if "|" in line:
             one, _, other = (part.strip() for part in line.partition("|"))
-            table[one], table[other] = other, one
+            table[one] = other
         elif line.endswith("="):
             table[line[:-1].strip()] = line[:-1].strip()
     return table
+
+
+@functools.cache
+def _nouns() -> dict[str, str]:
+    """Plurals and their singulars that no ending tells."""
+    return _pairs("nouns.txt")
+
+
+@functools.cache
+def _inverses() -> dict[str, str]:
+    table = _pairs("predicates.txt")
+    return {**table, **{other: one for one, other in table.items()}}
 
 
 def inverse(predicate: str) -> str | None:
@@ -76,7 +93,7 @@ def same_relation(subject: str, predicate: str, object_: str) -> tuple[str, str,
 
 def words_of(text: str) -> tuple[str, ...]:
     """The words of a text, lower case, for finding one text in another."""
-    return tuple(re.findall(r"[^\W_]+(?:['’-][^\W_]+)*", text.lower()))
+    return tuple(re.findall(r"[^\W_]+(?:['-][^\W_]+)*", text.lower().replace("\u2019", "'")))
 
 
 def mentions(text: str, phrase: str) -> bool:
@@ -111,24 +128,3 @@ def row(text: str) -> str:
 def unfinished(*texts: str) -> bool:
     """Whether a text is empty, or has a brace, as a placeholder that was left has."""
     return any(not text.strip() or "{" in text or "}" in text for text in texts)
-
-
-def span_text(start: int, end: int) -> str:
-    """A time range as an answer says it: `1.2 to 3.4 seconds`, from milliseconds."""
-    return f"{start / 1000:.1f} to {end / 1000:.1f} seconds"
-
-
-def duration_text(start: int, end: int) -> str:
-    """A length of time as an answer says it: `2.2 seconds`, from milliseconds."""
-    return f"{(end - start) / 1000:.1f} seconds"
-
-
-def joined_spans(spans: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
-    """Time ranges in order; those that touch are one."""
-    made: list[tuple[int, int]] = []
-    for start, end in sorted(spans):
-        if made and start <= made[-1][1]:
-            made[-1] = (made[-1][0], max(made[-1][1], end))
-        else:
-            made.append((start, end))
-    return tuple(made)

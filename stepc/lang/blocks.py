@@ -9,13 +9,13 @@ from typing import Any
 from lark import Token, Tree
 
 from stepc.diagnostics import did_you_mean
+from stepc.edges import EDGES
 from stepc.lang.parse import SpecSource
 from stepc.lang.schema import (
     BARE_FILTERS,
     EXPANDABLE,
     FILTERS,
     FORMS,
-    KIND_WAYS,
     KINDS,
     REVISITS,
     SOURCES,
@@ -63,7 +63,7 @@ class Blocks:
             message = f"the shares of paths with a time add up to {total:.2f}, more than the whole"
             part.source.say("S207", message, part.tree, "during 1/2, after 1/4: the rest has none")
         worded = {e.kind: e for e in edges}
-        ways = {k: tuple(KIND_WAYS[k]) for k in KINDS}
+        ways = {k: EDGES[k].directions for k in KINDS}
         if "start" not in fields:
             fields["start"] = tuple(EdgeChoice(kind=k, ways=ways[k]) for k in KINDS if k in worded)
         if "expand" not in fields:
@@ -214,10 +214,10 @@ class Blocks:
                     message = "an event does not describe an object: many are seen while it happens"
                     help = f"leave `{kind}` out of `expand`"
                     source.say("S104", message, at, help)
-                elif way is not None and way not in KIND_WAYS[kind]:
+                elif way is not None and way not in EDGES[kind].directions:
                     bad_way(source, token, more[0] if more else token)
                 else:
-                    ways = (way,) if way is not None else tuple(KIND_WAYS[kind])
+                    ways = (way,) if way is not None else EDGES[kind].directions
                     made[kind] = tuple(dict.fromkeys([*made.get(kind, ()), *ways]))
         return tuple(EdgeChoice.model_validate({"kind": k, "ways": w}) for k, w in made.items())
 
@@ -257,7 +257,7 @@ class Blocks:
 
 
 def bad_way(source: SpecSource, kind: Token, way: Token) -> None:
-    ways = ", ".join(KIND_WAYS[str(kind)])
+    ways = ", ".join(EDGES[str(kind)].directions)
     source.say("S110", f"`{kind}` is not taken as `{way}`", way, f"it can be taken as {ways}")
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from lark import Token
 
-from stepc.ir.types import PAIRS, PICKS
+from stepc.edges import EDGES
+from stepc.forms import FORMS
 from stepc.lang.blocks import ResolvedBlock, has_name
 from stepc.lang.parse import SpecSource
 from stepc.lang.schema import KINDS
@@ -35,6 +38,10 @@ def check_whole(
         _unused(spec, source, values)
 
 
+Say = Callable[[str, str, str, str], None]
+"""Reports a code and a message at the clause that begins with a word, with a way out."""
+
+
 def _reachable(spec: Spec, block: Block, where: dict[str, Part]) -> None:
     """Whether a block's paths can be drawn and worded."""
 
@@ -48,7 +55,22 @@ def _reachable(spec: Spec, block: Block, where: dict[str, Part]) -> None:
         at = head.source.place(token) if token else head.source.place(head.tree, length=5)
         head.source.say(code, message, at, help)
 
-    longest = max((n for n, _ in block.steps), default=1)
+    _edges_worded(spec, block, say)
+    _lengths_possible(block, where, say)
+    _count_shared(block, where, say)
+    for when, share in block.time:
+        if share > 0 and not spec.time.line(when):
+            help = f'add: time {{ {when} "…" }}'
+            message = f"paths get a time by `{when}`, and no line of `time` words it"
+            say("S310", message, when, help)
+    _forms_worded(spec, block, say)
+
+
+def _longest(block: Block) -> int:
+    return max((n for n, _ in block.steps), default=1)
+
+
+def _edges_worded(spec: Spec, block: Block, say: Say) -> None:
     rules = {e.kind: e for e in spec.edges}
     for k in block.start:
         rule = rules.get(k.kind)
@@ -56,54 +78,55 @@ def _reachable(spec: Spec, block: Block, where: dict[str, Part]) -> None:
             help = f"add: edge {k.kind}(…) {{ find … }}"
             message = f"`start` names `{k.kind}`, which has no wording"
             say("S308", message, "start", help)
-    for k in block.expand if longest > 1 else ():
+    for k in block.expand if _longest(block) > 1 else ():
         rule = rules.get(k.kind)
         if rule is None or not has_name(rule, k.ways):
             help = "give one of its `find` blocks a `name`, or leave it out of `expand`"
             message = f"`expand` names `{k.kind}`, which has no `name`"
             say("S309", message, "expand", help)
-    leads = {k.kind for k in block.expand} & {"rel", "ref"}
-    chains = any(f not in PAIRS for f, _ in block.form)
-    if longest > 2 and not leads and chains:
-        message = (
-            f"no path can have {longest} steps: only `rel` and `ref` lead from object to object"
-        )
-        help = "add `rel` to `expand`, or ask for at most 2 steps"
-        say("S210", message, "expand" if "expand" in where else "steps", help)
-    elif longest > 1 and not block.expand and chains:
-        say(
-            "S210",
-            f"no path can have {longest} steps: nothing expands",
-            "steps",
-            "add: expand rel",
-        )
-    elif longest > 1 and chains and all(k.kind in ("event", "next") for k in block.start):
-        message = f"no path can have {longest} steps: an event is not described by others"
-        if all(k.kind == "next" for k in block.start):
-            say("S210", message, "steps", "write: steps 1")
-    shared = [n for n, w in block.steps if w > 0]
-    if block.count < len(shared) and "steps" in where and "count" in where:
-        message = f"`count {block.count}` cannot be shared among {len(shared)} numbers of steps"
+
+
+def _lengths_possible(block: Block, where: dict[str, Part], say: Say) -> None:
+    longest = _longest(block)
+    if longest == 1 or all(FORMS[f].compares for f, _ in block.form):
+        return
+    leading = [name for name, kind in EDGES.items() if kind.leads]
+    message = f"no path can have {longest} steps: "
+    if longest > 2 and not any(EDGES[k.kind].leads for k in block.expand):
+        names = " and ".join(f"`{name}`" for name in leading)
+        help = f"add `{leading[0]}` to `expand`, or ask for at most 2 steps"
+        word = "expand" if "expand" in where else "steps"
+        say("S210", f"{message}only {names} lead from object to object", word, help)
+    elif not block.expand:
+        say("S210", f"{message}nothing expands", "steps", "add: expand rel")
+    elif all({"near", "far"} <= EDGES[k.kind].values for k in block.start):
+        say("S210", f"{message}an event is not described by others", "steps", "write: steps 1")
+
+
+def _count_shared(block: Block, where: dict[str, Part], say: Say) -> None:
+    if "count" not in where:
+        return
+    lengths = [n for n, w in block.steps if w > 0]
+    if block.count < len(lengths) and "steps" in where:
+        message = f"`count {block.count}` cannot be shared among {len(lengths)} numbers of steps"
         say("S206", message, "count", "draw more, or name fewer numbers")
-    if block.count < len([f for f, w in block.form if w > 0]) and "count" in where:
+    if block.count < len([f for f, w in block.form if w > 0]):
         message = f"`count {block.count}` cannot be shared among {len(block.form)} forms"
         say("S206", message, "count", "draw more, or name fewer forms")
-    for when, share in block.time:
-        if share > 0 and not spec.time.line(when):
-            help = f'add: time {{ {when} "…" }}'
-            message = f"paths get a time by `{when}`, and no line of `time` words it"
-            say("S310", message, when, help)
-    for form, share in block.form:
-        if form in PAIRS and not spec.pair.line(form):
-            say("S317", f"`form {form}` has no line in `pair`", "form", f'pair {{ {form} "…" }}')
+
+
+def _forms_worded(spec: Spec, block: Block, say: Say) -> None:
+    for name, share in block.form:
+        form = FORMS[name]
+        if form.compares and not spec.pair.line(name):
+            say("S317", f"`form {name}` has no line in `pair`", "form", f'pair {{ {name} "…" }}')
         elif share > 0 and not any(
-            spec.words(form, k.kind, way) for k in block.start for way in k.ways
+            spec.words(name, k.kind, way) for k in block.start for way in k.ways
         ):
-            line = "fact" if form in PAIRS else "ask" if form == "choice" else form
-            help = f'give one of the kinds of `start` a line `{line} "…"`'
-            say("S317", f"no kind of `start` can be asked as `{form}`", "form", help)
-        elif form in PICKS and not block.unique:
-            say("S209", f"`ambiguous` does not go with `form {form}`", "form", "use `unique`")
+            help = f'give one of the kinds of `start` a line `{form.spec_line()} "…"`'
+            say("S317", f"no kind of `start` can be asked as `{name}`", "form", help)
+        elif not form.ambiguous and not block.unique:
+            say("S209", f"`ambiguous` does not go with `form {name}`", "form", "use `unique`")
 
 
 def _unused(spec: Spec, source: SpecSource, values: Values) -> None:

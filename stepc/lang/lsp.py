@@ -16,6 +16,8 @@ from pygls.workspace import ServerTextPosition, ServerTextRange, TextDocument
 
 from stepc import __version__
 from stepc.diagnostics import Diagnostic, Place, StepcError
+from stepc.edges import EDGES
+from stepc.forms import FORMS
 from stepc.lang.format import format_spec
 from stepc.lang.inflect import FILTERS as WORD_FILTERS
 from stepc.lang.outline import STARTERS, Here, OutlineBlock, Span, here, holes, names, outline, uses
@@ -25,19 +27,20 @@ from stepc.lang.schema import (
     EXPANDABLE,
     FILTERS,
     FORMATS,
-    FORMS,
     KINDS,
     LINES,
-    PARTS,
     REVISITS,
     SETS,
     SOURCES,
     TIME_LINES,
+    placeholders,
 )
 
 LINES_OF_TIME = frozenset(TIME_LINES)
 
 HELP = {
+    **{name: kind.help for name, kind in EDGES.items()},
+    **{name: form.help for name, form in FORMS.items()},
     "spec": "`spec NAME \"what it is for\"` begins a spec.",
     "import": "`import \"other.step\"`, a file beside this one, or `import step`, a shipped spec.",
     "override": "Changes what an imported spec declares, line by line.",
@@ -70,27 +73,13 @@ HELP = {
     "enumerate": "Draw from all different paths there are, each as likely, none twice.",
     "seed": "Added to the seed of the run.",
     "tries": "How often a path that cannot be kept is drawn anew.",
-    "ask": "The step as a question; it cannot say its own answer.",
-    "claim": "The step as a yes-no question: it says what it claims.",
     "name": "What stands for the found object in a longer question; never its label.",
     "because": "The step's sentence in the rationale.",
-    "first": "What of several is so first.",
-    "last": "What of several is so last.",
-    "longest": "What of several lasts longest.",
-    "shortest": "What of several lasts shortest.",
-    "when": "Asks for the time of an edge.",
-    "how-long": "Asks how long an edge lasts.",
     "fact": "An edge as a clause, for comparisons.",
     "answers": "`answers <= 1/2`: the largest share of one answer.",
     "most": "`most 40 per video`: samples a video at most.",
     "sets": "`sets train: 80%, val: 10%, test: 10%`: shares of the videos.",
     "formats": "`formats jsonl, chat, parquet`: what is written.",
-    "attr": "An attribute: near end the object, far end the value; `{v.kind}` is its kind.",
-    "rel": "A relation: near end the subject, far end the object; `{rel}` is its predicate.",
-    "motion": "A motion: near end the object, far end what it does.",
-    "ref": "One object in two clips, the earlier first; `{a.event}` is what happens meanwhile.",
-    "event": "What happens in a clip: near end an object seen, far end the event.",
-    "next": "Two events that follow each other: near end the earlier, far end the later.",
 }  # fmt: skip
 server = LanguageServer("stepc", __version__)
 
@@ -186,7 +175,7 @@ def complete(ls: LanguageServer, params: lsp.CompletionParams) -> list[lsp.Compl
     if place.string is not None:
         typed = document.source[place.string.start : at]
         open_ = typed[typed.rfind("{") :] if typed.rfind("{") > typed.rfind("}") else ""
-        words = placeholders(place, document.source) if open_ else []
+        words = placeholders_at(place, document.source) if open_ else []
         words = list(WORD_FILTERS) if "|" in open_ else words
         kind = lsp.CompletionItemKind.Variable
     else:
@@ -194,7 +183,7 @@ def complete(ls: LanguageServer, params: lsp.CompletionParams) -> list[lsp.Compl
     return [lsp.CompletionItem(label=w, kind=kind, detail=HELP.get(w)) for w in words]
 
 
-def placeholders(place: Here, text: str) -> list[str]:
+def placeholders_at(place: Here, text: str) -> list[str]:
     """What `{…}` may say at a place: of the block, then the spec's own phrases and constants."""
     block, edge = place.blocks[-1], place.edge
     word = place.clause[0].text if place.clause else ""
@@ -214,24 +203,27 @@ def placeholders(place: Here, text: str) -> list[str]:
 def _of_edge(edge: OutlineBlock, block: OutlineBlock, word: str) -> list[str]:
     """The placeholders of a line in an edge's block."""
     kind = edge.words[1].text
+    if kind not in EDGES:
+        return []
+    names = dict(zip((e.text for e in edge.ends), ("near", "far"), strict=False))
     if block.kind == "time":
-        ends = edge.ends[1:] if kind == "event" else edge.ends
-        return ["start", "end", "length", *(e.text for e in ends)]
+        return [
+            "start",
+            "end",
+            "length",
+            *(n for n, s in names.items() if s in EDGES[kind].time_ends),
+        ]
+    if EDGES[kind].edge_placeholder:
+        names[EDGES[kind].edge_placeholder] = "edge"
     find = block.words[1].text if len(block.words) > 1 else ""
-    told = word in ("because", "claim")
-    made = ["n", "all"] if word == "total" else []
-    made += ["rel"] if kind == "rel" and (told or find != "rel") else []
-    for end, side in zip(edge.ends, ("near", "far"), strict=False):
-        for part in ("", *PARTS.get((kind, side), ())):
-            if told or end.text != find or part:
-                made.append(end.text + (f".{part}" if part else ""))
-    return made
+    found = placeholders(kind, names.get(find, ""), word, names)
+    return [name + (f".{part}" if part else "") for name, part in found]
 
 
 LISTS: dict[str, tuple[str, ...]] = {
     "start": KINDS,
     "expand": EXPANDABLE,
-    "form": FORMS,
+    "form": tuple(FORMS),
     "no-revisit": REVISITS,
     "sets": SETS,
     "formats": FORMATS,
@@ -267,16 +259,20 @@ def _words(place: Here, text: str, at: int) -> list[str]:
         case ["find"] if place.edge is not None:
             edge = place.edge
             taken = [b.words[1].text for b in edge.blocks if len(b.words) > 1]
-            ends = [e.text for e in edge.ends]
-            kind = edge.words[1].text
-            ends = ends[1:] if kind == "event" else [*ends, "rel"] if kind == "rel" else ends
-            return [e for e in ends if e not in taken]
+            rule = EDGES.get(edge.words[1].text)
+            if rule is None:
+                return []
+            ends = [(e.text, side) for e, side in zip(edge.ends, ("near", "far"), strict=False)]
+            ends.append((rule.edge_placeholder, "edge"))
+            return [e for e, side in ends if side in rule.lines and e not in taken]
         case ["find" | "edge" | "spec" | "let" | "phrase" | "path" | "paths", *_]:
             return []
     starters = list(STARTERS.get(block.kind, ()))
     if block.kind == "find" and place.edge is not None and len(place.edge.ends) == 2:
         kind, (near, far) = place.edge.words[1].text, place.edge.ends
-        sides = {near.text: "near", far.text: "far", "rel": "edge"}
+        sides = {near.text: "near", far.text: "far"}
+        if kind in EDGES and EDGES[kind].edge_placeholder:
+            sides[EDGES[kind].edge_placeholder] = "edge"
         side = sides.get(block.words[1].text if len(block.words) > 1 else "", "far")
         starters = list(LINES.get((kind, side), STARTERS["find"]))
     elif block.kind == "time":

@@ -10,10 +10,12 @@ from typing import Any
 from lark import Token
 
 from stepc.diagnostics import Place, StepcError, did_you_mean
+from stepc.edges import EDGES
+from stepc.forms import FORMS
 from stepc.lang.blocks import Blocks, bad_way
 from stepc.lang.check import check_whole
 from stepc.lang.parse import SpecSource
-from stepc.lang.schema import ALL_LINES, FORMATS, KIND_WAYS, KINDS, PARTS, SETS, VALUES
+from stepc.lang.schema import ALL_LINES, FORMATS, KINDS, SETS
 from stepc.lang.symbols import Declared, EdgeParts, Node, Part, collect, take_lines, tokens, trees
 from stepc.lang.text_templates import Allowed, Wordings
 from stepc.lang.types import DatasetBlock, EdgeRule, Find, Lines, PathRule, Spec
@@ -100,12 +102,15 @@ class _Reader:
             shown = f"find {tokens(head.tree)[0]}"
             for word in ("ask", "because"):
                 self.needs(head, table, word, shown)
-            if any(f in table for f in ("count",)):
-                self.needs(head, table, "total", shown)
-            if "claim" in table and not self.words.says(dict(made.lines)["claim"], end):
-                part = table["claim"]
-                message = f"`claim` does not say `{tokens(head.tree)[0]}`, which it claims"
-                part.source.say("S319", message, tokens(part.tree)[0], "such as: Is {o} {v}?")
+            for form in FORMS.values():
+                for word in sorted(form.total_lines) if form.name in table else ():
+                    self.needs(head, table, word, shown)
+                for word in form.answer_lines & table.keys():
+                    if not self.words.says(kind, dict(made.lines)[word], end):
+                        part = table[word]
+                        message = f"`{word}` does not say `{tokens(head.tree)[0]}`, which it claims"
+                        help = "such as: Is {o} {v}?"
+                        part.source.say("S319", message, tokens(part.tree)[0], help)
         return EdgeRule.model_validate({"kind": kind, "finds": tuple(finds), "time": time})
 
     def needs(self, head: Part, table: dict[str, Part], word: str, shown: str) -> None:
@@ -128,7 +133,7 @@ class _Reader:
                 help = did_you_mean(str(kind), KINDS)
                 source.say("S101", f"there is no edge kind `{kind}`", kind, help)
                 return None
-            if str(way) not in KIND_WAYS[str(kind)]:
+            if str(way) not in EDGES[str(kind)].directions:
                 bad_way(source, kind, way)
                 return None
         if len(set(names)) < len(names):
@@ -137,20 +142,23 @@ class _Reader:
             return None
         ends = [self.found_end(str(k), str(w)) for k, w, _ in rows]
         for (kind, _way, token), end in zip(rows[:-1], ends[:-1], strict=True):
-            if (str(kind), end) in VALUES or end == "edge":
+            if end in EDGES[str(kind)].values or end == "edge":
                 message = f"`{token}` is a value, and the path goes on from it"
                 source.say("S320", message, token, "only objects lead on")
                 return None
         allowed: Allowed = {(names[0], ""): "0"}
         first = rows[0]
-        if str(first[0]) == "attr" and str(first[1]) == "<=":
-            allowed[names[0], "kind"] = "0"
+        known = "far" if str(first[1]) == "<=" else "near"
+        if known in EDGES[str(first[0])].values:
+            for p in EDGES[str(first[0])].parts.get(known, ()):
+                allowed[names[0], p] = "0"
         for i, ((kind, way, token), end) in enumerate(zip(rows, ends, strict=True), 1):
             allowed[str(token), ""] = f"!S311 `ask` says `{token}`, which is an answer of the path"
-            for p in PARTS.get((str(kind), end), ()):
+            edge = EDGES[str(kind)]
+            for p in edge.parts.get(end, ()):
                 allowed[str(token), p] = str(i)
-            if str(kind) == "rel" and str(way) != "--":
-                allowed[str(token), "rel"] = str(i)
+            if edge.edge_placeholder and str(way) != "--":
+                allowed[str(token), edge.edge_placeholder] = str(i)
         if "ask" not in table:
             source.say("S314", "`path` has no `ask`", head[0], 'add a line: ask "…"')
             return None

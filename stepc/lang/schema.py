@@ -1,16 +1,19 @@
-"""What the language knows of the IR: kinds of edges, their ends, and how each can be asked."""
+"""What the language knows of the IR, asked of the edge kinds and question forms themselves."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import get_args
 
-from stepc.ir.types import EdgeKind, Form, Way, When
+from stepc.edges import EDGES
+from stepc.forms import FORMS as _FORMS
+from stepc.ir.types import Way, When
 from stepc.lang.types import Filter, Revisit
 
-KINDS: tuple[EdgeKind, ...] = get_args(EdgeKind)
+KINDS: tuple[str, ...] = tuple(EDGES)
 WAYS: tuple[Way, ...] = get_args(Way)
 WHENS: tuple[When, ...] = get_args(When)
-FORMS: tuple[Form, ...] = get_args(Form)
+FORMS: tuple[str, ...] = tuple(_FORMS)
 FILTERS: tuple[str, ...] = get_args(Filter.model_fields["what"].annotation)
 BARE_FILTERS = ("static", "dynamic", "same-clip", "across-clips")
 """Filters without words."""
@@ -18,41 +21,50 @@ REVISITS: tuple[str, ...] = get_args(Revisit)
 SOURCES = ("graph", "clip", "corpus")
 SETS = ("train", "val", "test")
 FORMATS = ("jsonl", "chat", "parquet")
-VALUES = frozenset(
-    [("attr", "far"), ("motion", "far"), ("event", "far"), ("next", "far"), ("next", "near")]
-)
-"""Ends that are values, not objects."""
-PARTS: dict[tuple[str, str], tuple[str, ...]] = {
-    ("attr", "far"): ("kind",),
-    ("ref", "near"): ("event",),
-    ("ref", "far"): ("event",),
-}
-"""The parts of ends besides the end itself: `{v.kind}`."""
-_ASKS = ("ask", "claim", "because")
-_MANY = (*_ASKS, "count", "total")
+
+
+def _lines(kind: str, end: str) -> Iterator[str]:
+    for form in _FORMS.values():
+        yield from form.lines.get(("*", end), ())
+        yield from form.lines.get((kind, end), ())
+    yield from EDGES[kind].lines[end]
+
+
 LINES: dict[tuple[str, str], tuple[str, ...]] = {
-    ("attr", "far"): _MANY,
-    ("attr", "near"): (*_MANY, "name"),
-    ("rel", "far"): (*_MANY, "name", "first", "last"),
-    ("rel", "near"): (*_MANY, "name", "first", "last"),
-    ("rel", "edge"): _ASKS,
-    ("motion", "far"): (*_MANY, "first", "last", "longest", "shortest"),
-    ("motion", "near"): (*_MANY, "name", "first", "last", "longest", "shortest"),
-    ("ref", "far"): (*_ASKS, "name"),
-    ("ref", "near"): (*_ASKS, "name"),
-    ("event", "far"): _ASKS,
-    ("next", "far"): _ASKS,
-    ("next", "near"): _ASKS,
+    (name, end): tuple(_lines(name, end)) for name, kind in EDGES.items() for end in kind.lines
 }
 """The lines of each `find`, by the kind of edge and what is found."""
-TIMED = ("motion", "event")
+TIMED = tuple(name for name, kind in EDGES.items() if kind.timed)
 """Kinds of edges that have a time of their own."""
-TIME_LINES = ("when", "how-long", "fact", "because")
-PAIR_LINES = ("which-first", "which-last", "which-longer", "which-shorter", "same")
+TIME_LINES = (*(name for name, form in _FORMS.items() if form.time_line), "fact", "because")
+PAIR_LINES = tuple(name for name, form in _FORMS.items() if form.pair_placeholders)
 FIND_LINES = tuple(dict.fromkeys(x for v in LINES.values() for x in v))
 ALL_LINES = tuple(dict.fromkeys([*FIND_LINES, *TIME_LINES]))
-EXPANDABLE = ("attr", "rel", "motion", "ref")
+ANSWER_LINES = frozenset(["because"]).union(*(form.answer_lines for form in _FORMS.values()))
+"""Lines that may name the end that is found."""
+TOTAL_LINES = frozenset[str]().union(*(form.total_lines for form in _FORMS.values()))
+"""Lines about everything that is found, with the placeholders `n` and `all`."""
+EXPANDABLE = tuple(name for name, kind in EDGES.items() if kind.describes)
 """Kinds that can describe an object."""
-KIND_WAYS = {"attr": ("=>", "<="), "rel": WAYS, "motion": WAYS, "ref": ("=>", "<="),
-              "event": ("=>", "--"), "next": ("=>", "<=")}  # fmt: skip
-"""The ways each kind of edge can be taken."""
+
+
+def placeholders(
+    kind: str, end: str, line: str, names: dict[str, str]
+) -> dict[tuple[str, str], str]:
+    """The placeholders that a line of a `find` may use: (name, part) → the end that it stands for.
+
+    `names` are the names that the spec gives to the ends: name → `near`, `far` or `edge`. The end that is
+    found is among them only for lines that may name it.
+    """
+    edge = EDGES[kind]
+    made: dict[tuple[str, str], str] = {}
+    if line in TOTAL_LINES:
+        made["n", ""], made["all", ""] = "n", "all"
+    for name, side in names.items():
+        stands_for = edge.edge_placeholder if side == "edge" else side
+        if not stands_for:
+            continue
+        for part in ("", *edge.parts.get(side, ())):
+            if side != end or line in ANSWER_LINES or part:
+                made[name, part] = stands_for
+    return made

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from lark import Token, Tree
 
 from stepc.diagnostics import Place, did_you_mean
+from stepc.edges import EDGES
 from stepc.lang.parse import BLOCKS, SpecSource, builtin, shipped
 from stepc.lang.schema import (
     ALL_LINES,
@@ -211,8 +212,8 @@ def _edge(part: Part, made: Declared) -> None:
         source.say("S102", message, far, f"such as: edge {kind}(a -> b)")
         return
     part.names = {str(near): "near", str(far): "far"}
-    if str(kind) == "rel":
-        part.names["rel"] = "edge"
+    if EDGES[str(kind)].edge_placeholder:
+        part.names[EDGES[str(kind)].edge_placeholder] = "edge"
     edge = made.edges.setdefault(str(kind), EdgeParts(part))
     seen: set[str] = set()
     for block in trees(item, "find", "time"):
@@ -234,7 +235,7 @@ def _edge(part: Part, made: Declared) -> None:
             end = part.names[str(token)]
             known = LINES.get((str(kind), end), ())
             if not known:
-                message = "an event does not single out an object: many are seen while it happens"
+                message = EDGES[str(kind)].refused.get(end, "it cannot be found")
                 source.say("S104", message, token, f"find `{far}`")
                 continue
         if end in seen:

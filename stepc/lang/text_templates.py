@@ -9,9 +9,11 @@ from typing import Any
 from lark import Token
 
 from stepc.diagnostics import Place, did_you_mean
+from stepc.edges import EDGES
+from stepc.forms import FORMS
 from stepc.lang.inflect import FILTERS as WORD_FILTERS
 from stepc.lang.parse import SpecSource
-from stepc.lang.schema import PARTS
+from stepc.lang.schema import ANSWER_LINES, TOTAL_LINES, placeholders
 from stepc.lang.symbols import Node, Part, trees
 from stepc.lang.types import Lines, Phrase, Placeholder, Wording
 from stepc.lang.values import Values
@@ -174,9 +176,9 @@ class Wordings:
             self.phrases[key] = (made, allowed)
         return self.phrases[key][0]
 
-    def says(self, wordings: Iterable[Wording], end: str) -> bool:
+    def says(self, kind: str, wordings: Iterable[Wording], end: str) -> bool:
         """Whether every wording has a hole for what is found."""
-        hole = "rel" if end == "edge" else end
+        hole = EDGES[kind].edge_placeholder if end == "edge" else end
 
         def has(parts: Iterable[Any]) -> bool:
             return any(
@@ -189,33 +191,24 @@ class Wordings:
 
     def find_words(self, kind: str, end: str, word: str, part: Part) -> Allowed:
         """The placeholders of one line of a `find`."""
-        allowed: Allowed = {}
-        found_names = word not in ("because", "claim", "total")
+        allowed: Allowed = placeholders(kind, end, word, part.names)
         for name, side in part.names.items():
-            hole = "rel" if side == "edge" else side
-            if side == "edge" and kind != "rel":
+            if side != end or word in ANSWER_LINES:
                 continue
-            for p in ("", *PARTS.get((kind, side), ())):
-                allowed[name, p] = hole
-            if side == end and found_names:
+            allowed[name, ""] = f"!S311 `{word}` says `{name}`, which is its answer"
+            if word == "name":
+                allowed[name, ""] = f"!S312 `name` says `{name}`, the node it describes"
+            elif word in TOTAL_LINES:
                 allowed[name, ""] = (
-                    f"!S312 `name` says `{name}`, the node it describes"
-                    if word == "name"
-                    else f"!S311 `{word}` says `{name}`, which is its answer"
+                    f"!S311 `{word}` says `{name}`, and there are several: use {{all}}"
                 )
-            elif side == end and word == "total":
-                allowed[name, ""] = (
-                    f"!S311 `total` says `{name}`, and there are several: use {{all}}"
-                )
-        if word == "total":
-            allowed["n", ""], allowed["all", ""] = "n", "all"
         return allowed
 
     def time_words(self, kind: str, word: str, part: Part) -> Allowed:
         """The placeholders of the lines of an edge's `time`."""
         allowed: Allowed = {(x, ""): x for x in ("start", "end", "length")}
         for name, side in part.names.items():
-            if not (kind == "event" and side == "near"):
+            if side in EDGES[kind].time_ends:
                 allowed[name, ""] = side
         return allowed
 
@@ -237,5 +230,4 @@ class Wordings:
 
     def pair_holes(self, word: str, part: Part) -> Allowed:
         """The placeholders of the lines of `pair`."""
-        names = ("a", "b", "kind") if word == "same" else ("a", "b")
-        return {(x, ""): x for x in names}
+        return {(x, ""): x for x in FORMS[word].pair_placeholders}

@@ -6,7 +6,8 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from stepc.ir.types import PAIRS, EdgeKind, Form, Value, Way, When
+from stepc.forms import FORMS
+from stepc.ir.types import EdgeKind, FormName, Value, Way, When
 from stepc.lang.inflect import FILTERS
 
 End = Literal["near", "far", "edge"]
@@ -95,22 +96,9 @@ class EdgeRule(Value):
         end = {"=>": "far", "<=": "near", "--": "edge"}[way]
         return next((f for f in self.finds if f.end == end), None)
 
-    def words(self, form: Form, way: Way) -> tuple[Wording, ...]:
+    def words(self, form: FormName, way: Way) -> tuple[Wording, ...]:
         """The questions of a form about an edge taken in a way; none if it is not worded."""
-        if form in ("when", "how-long"):
-            return self.time.line(form) if way == "--" else ()
-        if form in PAIRS:
-            if form == "same":
-                return ANY if self.kind == "attr" and way == "=>" and self.find(way) else ()
-            return self.time.line("fact") if way == "--" else ()
-        find = self.find(way)
-        if find is None:
-            return ()
-        return find.line("ask" if form == "choice" else form)
-
-
-ANY = (Wording(parts=("…",)),)
-"""Stands where a wording is that of another block."""
+        return FORMS[form].wordings(self, way)
 
 
 class PathRule(Value):
@@ -165,7 +153,7 @@ class Block(Value):
     """Kinds of the initial connected pair."""
     expand: tuple[EdgeChoice, ...] = ()
     """Kinds along which a node is expanded."""
-    form: tuple[tuple[Form, float], ...] = (("ask", 1.0),)
+    form: tuple[tuple[FormName, float], ...] = (("ask", 1.0),)
     """How paths are asked, and their weights."""
     options: int = 4
     """Options of a multiple choice, the answer among them."""
@@ -243,7 +231,7 @@ class Spec(Value):
         """The sampling block of a name; a plain one if it is not there (an older path's)."""
         return next((b for b in self.blocks if b.name == name), Block())
 
-    def words(self, form: Form, kind: str, way: Way) -> tuple[Wording, ...]:
+    def words(self, form: FormName, kind: str, way: Way) -> tuple[Wording, ...]:
         """The questions of a form about a kind of edge; none if it is not worded."""
         rule = self.rule(kind)
         return rule.words(form, way) if rule else ()

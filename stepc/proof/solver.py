@@ -1,23 +1,26 @@
 """Runs a query on an STSG as a viewer would who sees what the graph says.
 
-Shares no code with the sampler, so that `check` is a second opinion. A state is what has
-been reached (an object of a clip, or a value), the keyframes at which the whole description so
-far holds, and the time ranges of the last fact: edges are chained only where their times
-meet. Objects are told apart as a viewer tells them apart: one dynamic object at two times is
-one (motion edges), and an object that comes back is one (reference edges); two things of one
-label are two. Facts are looked up by what they are about, never searched for.
+The solver shares only the IR's types with the sampler: it builds its own facts, follows its own
+edges and compares words in its own way (`stepc.proof.words`), so that `check` is a second opinion.
+A place of the walk is what has been reached (an object of a clip, or a value), the keyframes at
+which the whole description so far holds, and the time ranges of the last fact: edges are chained
+only where their times meet. Objects are told apart as a viewer tells them apart: one dynamic object
+at two times is one (motion edges), and an object that comes back is one (reference edges); two
+things of one label are two. Facts are looked up by what they are about.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple, NoReturn
 
+from stepc.edges import EDGES
 from stepc.ir import types as t
-from stepc.ir.words import duration_text, inverse, joined_spans, normal, plain, span_text
+from stepc.ir.spans import join_spans
+from stepc.ir.union_find import UnionFind
+from stepc.proof import words
 
 Span = tuple[int, int]
 Frames = frozenset[str]
@@ -32,12 +35,13 @@ class NoAnswer(ValueError):
         self.found = found
 
 
-class _Here(NamedTuple):
+class Here(NamedTuple):
     """A place in the walk: a thing (by number) or a value (by text), and when it holds."""
 
     thing: int | None
     value: str
     kind: str
+    """The attribute's kind of a value; the clip of an event."""
     when: Frames
     spans: tuple[Span, ...] = ()
 
@@ -65,7 +69,7 @@ class Facts:
     related: dict[tuple[int, str, t.Way], list[tuple[int, Frames]]] = field(
         default_factory=lambda: defaultdict(list)
     )
-    """(thing, predicate, way) → (thing at the other end, when)"""
+    """(thing, predicate, direction) → (thing at the other end, when)"""
     between: dict[int, list[tuple[int, str, Frames]]] = field(
         default_factory=lambda: defaultdict(list)
     )
@@ -79,6 +83,7 @@ class Facts:
     )
     """motion → (thing, when, time range)"""
     events: dict[str, str] = field(default_factory=dict)
+    """The event of each clip that has one."""
     times: dict[str, Span] = field(default_factory=dict)
     """The time range of each event, by its clip."""
     happening: dict[str, frozenset[str]] = field(default_factory=dict)
@@ -94,334 +99,138 @@ class Facts:
     """The time of each keyframe."""
     scopes: dict[t.Op, frozenset[str]] = field(default_factory=dict)
     """Clips in scope, of the scopes asked for so far."""
-    proved: dict[int, tuple[t.Because, str, tuple[str, ...]]] = field(default_factory=dict)
-    """What `check` found of rationale sentences, by identity: those that samples share, once."""
 
+    @staticmethod
+    def phrase(text: str) -> str:
+        """A predicate, motion, event or value as facts are looked up by it."""
+        return words.phrase(text)
 
-class _Groups:
-    """Numbers that are made one, a pair at a time."""
+    @staticmethod
+    def same_phrase(one: str, other: str) -> bool:
+        """Whether two predicates, motions, events or values read the same."""
+        return words.phrase(one) == words.phrase(other)
 
-    def __init__(self, size: int) -> None:
-        self.up = list(range(size))
+    @staticmethod
+    def inverse(predicate: str) -> str | None:
+        """The predicate that holds the other way round, or None if none is known."""
+        return words.inverse(predicate)
 
-    def of(self, n: int) -> int:
-        """The number that stands for the group of `n`."""
-        while self.up[n] != n:
-            self.up[n] = self.up[self.up[n]]
-            n = self.up[n]
-        return n
-
-    def join(self, one: int, other: int) -> None:
-        """Make two groups one."""
-        self.up[self.of(other)] = self.of(one)
+    def clips_of(self, event: str) -> frozenset[str]:
+        """The clips whose event reads so."""
+        return self.happening.get(words.phrase(event), frozenset())
 
 
 def facts(unit: t.Stsg) -> Facts:
-    """The facts of an STSG; an inverse predicate's fact is there both ways round."""
+    """The facts of an STSG."""
     number = {o.id: i for i, o in enumerate(unit.objects)}
-    moves, joins = _Groups(len(number)), _Groups(len(number))
+    moves, joins = UnionFind(number.values()), UnionFind(number.values())
     for m in unit.motions:
         moves.join(number[m.source], number[m.target])
         joins.join(number[m.source], number[m.target])
     for r in unit.references:
         joins.join(number[r.first], number[r.second])
-    thing = {o: moves.of(n) for o, n in number.items()}
-    made = Facts(thing)
+    known = Facts({o: moves.root(n) for o, n in number.items()})
     seen: dict[int, set[str]] = defaultdict(set)
     for o in unit.objects:
-        n = thing[o.id]
-        if n not in made.same:
-            made.same[n] = joins.of(number[o.id])
-            made.group[made.same[n]].append(n)
-            made.clip[n] = t.clip_of(o.id)
-            made.label[n] = o.label
-            made.labelled[normal(o.label)].append(n)
+        n = known.thing[o.id]
+        if n not in known.same:
+            known.same[n] = joins.root(number[o.id])
+            known.group[known.same[n]].append(n)
+            known.clip[n] = t.clip_of(o.id)
+            known.label[n] = o.label
+            known.labelled[words.label(o.label)].append(n)
         seen[n].update(o.frames)
-    made.seen = {n: frozenset(frames) for n, frames in seen.items()}
-    frames_of = {c.id: c.keyframes for c in unit.clips}
-    made.at = {k.id: k.at for k in unit.keyframes.values()}
-    for a in unit.attributes:
-        n, when = thing[a.owner], frozenset(a.frames)
-        made.has[n].append((a.kind, a.value, when))
-        made.having[a.kind, plain(a.value)].append((n, when))
-    for e in unit.relations:
-        readings = [(thing[e.subject], plain(e.predicate), thing[e.object])]
-        back = inverse(e.predicate)
-        readings += [(thing[e.object], back, thing[e.subject])] if back is not None else []
-        for one, predicate, two in readings:
-            when = frozenset(e.frames)
-            made.related[one, predicate, "=>"].append((two, when))
-            made.related[two, predicate, "<="].append((one, when))
-            made.between[one].append((two, predicate, when))
-    whole = _whole_motions(unit, thing)
-    for m in unit.motions:
-        n, span = thing[m.source], whole[m]
-        held = (k.id for k in frames_of[t.clip_of(m.source)] if m.start <= k.at <= m.end)
-        when = frozenset(held)
-        made.does[n].append((m.motion, when, span))
-        made.doing[plain(m.motion)].append((n, when, span))
-    made.events = {e.clip: e.event for e in unit.events}
-    made.times = {e.clip: (e.start, e.end) for e in unit.events}
-    made.everywhere = frozenset(c.id for c in unit.clips)
-    made.ranges = {c.id: (c.start, c.end) for c in unit.clips}
-    happening: dict[str, set[str]] = defaultdict(set)
-    for clip, event in made.events.items():
-        happening[plain(event)].add(clip)
-    made.happening = {e: frozenset(clips) for e, clips in happening.items()}
-    told = [c.id for c in unit.clips if c.id in made.events]
-    made.following = dict(pairwise(told))
-    made.preceding = {b: a for a, b in pairwise(told)}
-    return made
-
-
-def _whole_motions(unit: t.Stsg, thing: dict[str, int]) -> dict[t.Motion, Span]:
-    """For each motion its time range together with those of the same thing that go on from it."""
-    ranges: dict[tuple[int, str], list[Span]] = defaultdict(list)
-    for m in unit.motions:
-        ranges[thing[m.source], plain(m.motion)].append((m.start, m.end))
-    made = {}
-    for m in unit.motions:
-        joined = joined_spans(ranges[thing[m.source], plain(m.motion)])
-        made[m] = next(s for s in joined if s[0] <= m.start <= s[1])
-    return made
-
-
-def solve(query: t.Query, known: Facts) -> str:
-    """The one answer of `query`. Raises NoAnswer if there is none or more than one."""
-    found = answers(query, known)
-    if len(found) != 1:
-        raise NoAnswer(found)
-    return found[0]
+    known.seen = {n: frozenset(frames) for n, frames in seen.items()}
+    known.at = {k.id: k.at for k in unit.keyframes.values()}
+    known.everywhere = frozenset(c.id for c in unit.clips)
+    known.ranges = {c.id: (c.start, c.end) for c in unit.clips}
+    for kind in EDGES.values():
+        kind.facts(unit, known)
+    return known
 
 
 def answers(query: t.Query, known: Facts) -> tuple[str, ...]:
     """All answers of `query`. Raises NoAnswer where one of its `unique`s does not hold."""
-    run = _Run(known)
+    state = State(known)
     for op in query:
-        _DO[op.op](run, op)
-    return run.found
+        if op.ROLE == "scope" and op in known.scopes:
+            state.scope = known.scopes[op]
+            continue
+        op.solve(state)
+        if op.ROLE == "scope":
+            known.scopes[op] = state.scope
+    return state.found
 
 
-class _Run:
-    """Where a query has come to."""
+class State:
+    """Where a query has come to; operations and edge kinds advance it."""
 
     def __init__(self, known: Facts) -> None:
         self.known = known
         self.scope = known.everywhere
-        self.here: list[_Here] = []
+        """Clips in sight."""
+        self.here: list[Here] = []
+        """The places reached."""
         self.got: list[tuple[str, Span]] = []
+        """The answers got so far, each with its time range, for a comparison."""
         self.found: tuple[str, ...] = ()
+        """The answers."""
 
-    def narrow(self, op: t.During | t.Beyond | t.Between) -> None:
-        self.scope = _scope(op, self.known)
+    @staticmethod
+    def thing(number: int, when: Frames = frozenset(), spans: tuple[Span, ...] = ()) -> Here:
+        """A place at a thing."""
+        return Here(number, "", "", when, spans)
 
-    def node(self, op: t.Node) -> None:
-        self.here = _labelled(op.label, self.scope, self.known)
+    @staticmethod
+    def value(
+        text: str, kind: str = "", when: Frames = frozenset(), spans: tuple[Span, ...] = ()
+    ) -> Here:
+        """A place at a value."""
+        return Here(None, text, kind, when, spans)
 
-    def given(self, op: t.Given) -> None:
-        self.here = [_Here(None, op.value, op.kind, frozenset())]
+    @staticmethod
+    def thing_of(here: Here) -> int:
+        """The number of the thing that a place is at; -1 for a value."""
+        return -1 if here.thing is None else here.thing
 
-    def happens(self, op: t.Happens) -> None:
+    @staticmethod
+    def refuse(found: Iterable[str]) -> NoReturn:
+        """End without a single answer. Raises NoAnswer."""
+        raise NoAnswer(tuple(found))
+
+    def labelled(self, label: str) -> list[Here]:
+        """The things in scope with a label."""
         known = self.known
-        clips = sorted(known.happening.get(plain(op.event), frozenset()) & self.scope)
-        self.here = [_Here(None, op.event, c, frozenset(), (known.times[c],)) for c in clips]
-        if len(clips) != 1:
-            raise NoAnswer(tuple(op.event for _ in clips))
+        things = known.labelled.get(words.label(label), ())
+        return [self.thing(n, known.seen[n]) for n in things if known.clip[n] in self.scope]
 
-    def follow(self, op: t.Follow) -> None:
-        if op.edge == "ref":
-            self.scope = self.known.happening.get(plain(op.word), frozenset())
-        self.here = _joined(list(_step(op, self.here, self.scope, self.known)))
+    def name(self, here: Here) -> str:
+        """What a place is called."""
+        return here.value if here.thing is None else self.known.label[here.thing]
 
-    def to(self, op: t.To) -> None:
-        self.here = _joined(list(_to(op, self.here, self.scope, self.known)))
+    def names(self) -> tuple[str, ...]:
+        """The different things or values reached, as a viewer tells them apart."""
+        if len(self.here) == 1:
+            return (self.name(self.here[0]),)
+        names: dict[object, str] = {}
+        for h in self.here:
+            key = words.phrase(h.value) if h.thing is None else self.known.same[h.thing]
+            names.setdefault(key, self.name(h))
+        return tuple(names.values())
 
-    def where(self, op: t.Where) -> None:
-        wanted = plain(op.value)
-        self.here = [h for h in self.here if plain(_name(h, self.known)) == wanted]
+    def spans(self) -> tuple[Span, ...]:
+        """The time ranges of the places reached; those that touch are one."""
+        return join_spans(s for h in self.here for s in h.spans)
 
-    def pick(self, op: t.Pick) -> None:
-        self.here = _pick(op, self.here, self.known)
-
-    def unique(self, op: t.Op) -> None:
-        if len(self.here) != 1:
-            names = _names(self.here, self.known)
-            if len(names) != 1:
-                raise NoAnswer(names)
-
-    def count(self, op: t.Count) -> None:
-        self.found = (str(len(_names(self.here, self.known))),)
-
-    def get(self, op: t.Get) -> None:
-        self.found = found = _get(op, self.here, self.known)
-        text = found[0] if len(found) == 1 else ""
-        spans = joined_spans(s for h in self.here for s in h.spans) if op.what == "span" else ()
-        self.got.append((text, spans[0] if spans else (0, 0)))
-
-    def compare(self, op: t.Compare) -> None:
-        self.found = (_compared(op, self.got),)
-
-
-_DO: dict[str, Callable[[_Run, Any], None]] = {
-    "during": _Run.narrow,
-    "before": _Run.narrow,
-    "after": _Run.narrow,
-    "between": _Run.narrow,
-    "node": _Run.node,
-    "given": _Run.given,
-    "happens": _Run.happens,
-    "follow": _Run.follow,
-    "to": _Run.to,
-    "where": _Run.where,
-    "pick": _Run.pick,
-    "unique": _Run.unique,
-    "count": _Run.count,
-    "get": _Run.get,
-    "compare": _Run.compare,
-}
-
-
-def _scope(op: t.During | t.Beyond | t.Between, known: Facts) -> frozenset[str]:
-    """The clips that a question's time range leaves in sight."""
-    if isinstance(op, t.During) and op.event is None:
-        return known.everywhere
-    if op not in known.scopes:
-        known.scopes[op] = _clips(op, known)
-    return known.scopes[op]
-
-
-def _clips(op: t.During | t.Beyond | t.Between, known: Facts) -> frozenset[str]:
-    if isinstance(op, t.Between):
-        return frozenset(c for c, (a, b) in known.ranges.items() if a < op.end and op.start < b)
-    clips = known.happening.get(plain(op.event or ""), frozenset())
-    if isinstance(op, t.During) or not clips:
-        return clips
-    starts = min(known.ranges[c][0] for c in clips)
-    ends = max(known.ranges[c][1] for c in clips)
-    if op.op == "before":
-        return frozenset(c for c, (_, end) in known.ranges.items() if end <= starts)
-    return frozenset(c for c, (start, _) in known.ranges.items() if start >= ends)
-
-
-def _labelled(label: str, scope: frozenset[str], known: Facts) -> list[_Here]:
-    things = known.labelled.get(normal(label), ())
-    return [_Here(n, "", "", known.seen[n]) for n in things if known.clip[n] in scope]
-
-
-def _name(h: _Here, known: Facts) -> str:
-    return h.value if h.thing is None else known.label[h.thing]
-
-
-def _names(here: list[_Here], known: Facts) -> tuple[str, ...]:
-    """The different things or values in `here`, as a viewer tells them apart."""
-    if len(here) == 1:
-        return (_name(here[0], known),)
-    names: dict[object, str] = {}
-    for h in here:
-        key = plain(h.value) if h.thing is None else known.same[h.thing]
-        names.setdefault(key, _name(h, known))
-    return tuple(names.values())
-
-
-def _get(op: t.Get, here: list[_Here], known: Facts) -> tuple[str, ...]:
-    """The answers; a time only where it is one range."""
-    if op.what in ("label", "value"):
-        return _names(here, known)
-    spans = joined_spans(s for h in here for s in h.spans)
-    say: Callable[[int, int], str] = span_text if op.what == "span" else duration_text
-    return tuple(say(*s) for s in spans)
-
-
-def _compared(op: t.Compare, got: list[tuple[str, Span]]) -> str:
-    """Raises NoAnswer where there are not two answers, or neither is more than the other."""
-    if len(got) != 2 or not all(text for text, _ in got):
-        raise NoAnswer(())
-    (one, (start, end)), (other, (start2, end2)) = got
-    if op.how == "same":
-        return op.one if plain(one) == plain(other) else op.other
-    more = {
-        "first": start2 - start,
-        "last": end - end2,
-        "longer": (end - start) - (end2 - start2),
-        "shorter": (end2 - start2) - (end - start),
-    }[op.how]
-    if more == 0:
-        raise NoAnswer((op.one, op.other))
-    return op.one if more > 0 else op.other
-
-
-def _joined(here: list[_Here]) -> list[_Here]:
-    """Places reached in more than one way hold at the times of all of them."""
-    if len(here) < 2:
-        return here
-    when: dict[tuple[int | None, str, str], tuple[Frames, list[Span]]] = {}
-    for h in here:
-        key = (h.thing, plain(h.value), h.kind)
-        frames, spans = when.get(key, (frozenset(), []))
-        when[key] = (frames | h.when, [*spans, *h.spans])
-    return [_Here(*key, frames, joined_spans(spans)) for key, (frames, spans) in when.items()]
-
-
-def _pick(op: t.Pick, here: list[_Here], known: Facts) -> list[_Here]:
-    """The places whose time is most so; all of them where several are."""
-
-    def rank(h: _Here) -> float:
-        spans = h.spans or tuple((known.at[f], known.at[f]) for f in h.when)
-        if not spans:
-            return float("-inf")
-        start, end = min(s for s, _ in spans), max(e for _, e in spans)
-        longest = max(e - s for s, e in spans)
-        return {"first": -start, "last": end, "longest": longest, "shortest": -longest}[op.which]
-
-    best = max(map(rank, here), default=0)
-    return [h for h in here if rank(h) == best]
-
-
-def _to(op: t.To, here: list[_Here], scope: frozenset[str], known: Facts) -> Iterable[_Here]:
-    there = {h.thing: h.when for h in _labelled(op.label, scope, known)}
-    if len({known.same[n] for n in there if n is not None}) != 1:
-        raise NoAnswer(tuple(op.label for _ in there))
-    for h in here:
-        for other, predicate, when in known.between[h.thing] if h.thing is not None else ():
-            both = when & h.when & there.get(other, frozenset())
-            if both:
-                yield _Here(None, predicate, "", both)
-
-
-def _step(op: t.Follow, here: list[_Here], scope: frozenset[str], known: Facts) -> Iterable[_Here]:
-    for h in here:
-        n = h.thing if h.thing is not None else -1
-        match op.edge, op.way:
-            case "attr", "=>":
-                for kind, value, when in known.has.get(n, ()):
-                    if kind == op.word and when & h.when:
-                        yield _Here(None, value, kind, when & h.when)
-            case "attr", _:
-                for m, when in known.having.get((h.kind, plain(h.value)), ()):
-                    if known.clip[m] in scope:
-                        yield _Here(m, "", "", when)
-            case "rel", way:
-                for m, when in known.related.get((n, plain(op.word), way), ()):
-                    if when & h.when:
-                        yield _Here(m, "", "", when & h.when)
-            case "motion", "=>":
-                for motion, when, span in known.does.get(n, ()):
-                    if when & h.when:
-                        yield _Here(None, motion, "", when & h.when, (span,))
-            case "motion", _:
-                for m, when, span in known.doing.get(plain(h.value), ()):
-                    if known.clip[m] in scope:
-                        yield _Here(m, "", "", when, (span,))
-            case "ref", _:
-                for m in known.group.get(known.same.get(n, -1), ()):
-                    if m != n and known.clip[m] in scope:
-                        yield _Here(m, "", "", known.seen[m])
-            case "next", way:
-                order = known.following if way == "=>" else known.preceding
-                clip = order.get(h.kind, "")
-                if clip in known.events:
-                    yield _Here(None, known.events[clip], clip, frozenset(), (known.times[clip],))
-            case _:
-                clip = known.clip.get(n, "")
-                if clip in known.events and clip in scope:
-                    yield _Here(None, known.events[clip], "", h.when, (known.times[clip],))
+    @staticmethod
+    def joined(here: Iterable[Here]) -> list[Here]:
+        """Places reached in more than one way hold at the times of all of them."""
+        here = list(here)
+        if len(here) < 2:
+            return here
+        when: dict[tuple[int | None, str, str], tuple[Frames, list[Span]]] = {}
+        for h in here:
+            key = (h.thing, words.phrase(h.value), h.kind)
+            frames, spans = when.get(key, (frozenset(), []))
+            when[key] = (frames | h.when, [*spans, *h.spans])
+        return [Here(*key, frames, join_spans(spans)) for key, (frames, spans) in when.items()]

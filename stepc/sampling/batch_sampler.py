@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from stepc.sampling.edge_table import KIND, NONE, Bools, EdgeTable, Ints
+from stepc.sampling.edge_table import LEADS, NONE, Bools, EdgeTable, Ints
 
 Judge = Callable[[list[int]], bool]
 """Says of the rows of a path, or of a pair, whether they may be drawn."""
@@ -38,7 +38,7 @@ class BatchSampler:
         for number, rows in expanding if length > 1 else ():
             rows = rows[np.argsort(steps.found[rows], kind="stable")]
             self.last.append((rows, np.searchsorted(steps.found[rows], entities)))
-            if number in (KIND["rel"], KIND["ref"]):
+            if LEADS[number]:
                 on = rows[steps.known[rows] != NONE]
                 self.inner.append((on, np.searchsorted(steps.found[on], entities)))
 

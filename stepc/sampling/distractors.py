@@ -7,40 +7,23 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
+from stepc.edges import EDGES
 from stepc.ir import types as t
 from stepc.ir.words import inverse, mentions, normal, plain, unfinished
-from stepc.sampling.query_builder import QueryBuilder, finds_value
+from stepc.sampling.query_builder import QueryBuilder
 
 Category = tuple[str, ...]
 
 
-def category(step: t.Step, said: QueryBuilder) -> Category:
-    """What kind of words answers a step: labels, values of one attribute, motions …"""
-    if step.edge == "next":
-        return ("event",)
-    if not finds_value(step):
-        return ("label",)
-    return (step.edge, said.kinds[step.far]) if step.edge == "attr" else (step.edge,)
-
-
 def words(unit: t.Stsg) -> Iterator[tuple[Category, str, str]]:
     """All words of a graph that can be answers: category, clip, word."""
-    for kind, clip, word in _words(unit):
-        if not unfinished(word):
-            yield kind, clip, word
-
-
-def _words(unit: t.Stsg) -> Iterator[tuple[Category, str, str]]:
     for o in unit.objects:
-        yield ("label",), t.clip_of(o.id), o.label
-    for a in unit.attributes:
-        yield ("attr", a.kind), t.clip_of(a.id), a.value
-    for r in unit.relations:
-        yield ("rel",), t.clip_of(r.subject), r.predicate
-    for m in unit.motions:
-        yield ("motion",), t.clip_of(m.source), m.motion
-    for e in unit.events:
-        yield ("event",), e.clip, e.event
+        if not unfinished(o.label):
+            yield ("label",), t.clip_of(o.id), o.label
+    for kind in EDGES.values():
+        for category, clip, word in kind.words(unit):
+            if not unfinished(word):
+                yield category, clip, word
 
 
 def apart(word: str, others: Iterable[str]) -> bool:
@@ -57,8 +40,8 @@ def apart(word: str, others: Iterable[str]) -> bool:
 class Distractors:
     """The words of one graph, by category and clip."""
 
-    def __init__(self, unit: t.Stsg, said: QueryBuilder) -> None:
-        self.unit, self.said = unit, said
+    def __init__(self, unit: t.Stsg, graph: QueryBuilder) -> None:
+        self.unit, self.graph = unit, graph
 
     def pool(self, kind: Category, clip: str = "") -> list[str]:
         """The different words of a category in a clip, or in the whole graph."""
@@ -85,7 +68,7 @@ class Distractors:
 
         None holds what is right or is held by it, and none stands in the question.
         """
-        kind, made = category(step, self.said), list[str]()
+        kind, made = EDGES[step.edge].category(step, self.graph), list[str]()
         clip = t.clip_of(step.near)
         for source in sources:
             if source == "corpus":
@@ -104,9 +87,9 @@ class Distractors:
         Of a value: another value of its kind, since the step has but one. Of an object: one
         that the graph describes in the same respect, and otherwise. `others` are right too.
         """
-        right = [self.said.answer(step), *others]
-        if finds_value(step):
-            kind, clip = category(step, self.said), t.clip_of(step.near)
+        right = [self.graph.answer(step), *others]
+        if self.graph.finds_value(step):
+            kind, clip = EDGES[step.edge].category(step, self.graph), t.clip_of(step.near)
             near, far = self.pool(kind, clip), self.pool(kind)
             wrong = [w for w in near if apart(w, right)] or [w for w in far if apart(w, right)]
             if step.edge == "rel":
@@ -114,9 +97,9 @@ class Distractors:
             return rng.choice(wrong) if wrong else None
         if step.edge == "ref":
             return None
-        entity = self.said.entity
+        entity = self.graph.entity
         if step.edge in ("attr", "motion"):
-            kind_ = self.said.kinds[step.far] if step.edge == "attr" else ""
+            kind_ = self.graph.kinds[step.far] if step.edge == "attr" else ""
             held = self._held.get((step.edge, kind_, t.clip_of(step.near)), [])
             word = plain(step.word)
             yes = {n for n, w in held if w == word}
@@ -132,7 +115,7 @@ class Distractors:
 
     def _contradicts(self, step: t.Step, word: str) -> bool:
         """Whether the graph relates a step's two ends otherwise, and never so."""
-        one, two = self.said.entity[step.near], self.said.entity[step.far]
+        one, two = self.graph.entity[step.near], self.graph.entity[step.far]
         said = {w for n, w, way in self._related.get(one, ()) if n == two and way == "=>"}
         return bool(said) and plain(word) not in said
 
@@ -140,7 +123,7 @@ class Distractors:
     def _held(self) -> dict[tuple[str, str, str], list[tuple[int, str]]]:
         """Who in a clip has a value of a kind, or a motion: (entity, value)."""
         held: dict[tuple[str, str, str], list[tuple[int, str]]] = defaultdict(list)
-        entity = self.said.entity
+        entity = self.graph.entity
         for a in self.unit.attributes:
             held["attr", a.kind, t.clip_of(a.id)].append((entity[a.owner], plain(a.value)))
         for m in self.unit.motions:
@@ -149,13 +132,13 @@ class Distractors:
 
     @cached_property
     def _labels(self) -> dict[int, str]:
-        return {self.said.entity[o.id]: o.label for o in self.unit.objects}
+        return {self.graph.entity[o.id]: o.label for o in self.unit.objects}
 
     @cached_property
     def _related(self) -> dict[int, list[tuple[int, str, str]]]:
         """entity → (the other one, predicate, way to it), an inverse said both ways."""
         made: dict[int, list[tuple[int, str, str]]] = defaultdict(list)
-        entity = self.said.entity
+        entity = self.graph.entity
         for r in self.unit.relations:
             one, two = entity[r.subject], entity[r.object]
             readings = [(one, plain(r.predicate), two)]

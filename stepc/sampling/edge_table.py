@@ -7,24 +7,27 @@ that drawing a path takes the same time in a graph of a hundred edges and of a m
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from stepc.edges import EDGES, Edge
 from stepc.ir import types as t
-from stepc.ir.graph import graph
-from stepc.ir.verify import entities, identities
-from stepc.ir.words import inverse, joined_spans, normal, plain
-from stepc.lang.schema import KINDS, WAYS
+from stepc.ir.graph import entities, identities
+from stepc.ir.spans import join_spans
+from stepc.ir.words import inverse, normal, plain
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+KINDS = tuple(EDGES)
+WAYS: tuple[t.Way, ...] = get_args(t.Way)
 KIND = {k: i for i, k in enumerate(KINDS)}
+LEADS = np.array([kind.leads for kind in EDGES.values()])
+"""Of each kind, by number, whether it leads from one object to another."""
 WAY = {w: i for i, w in enumerate(WAYS)}
 NONE = -1
 _COLUMNS = (
@@ -92,7 +95,7 @@ class SameNameIndex:
 
 
 class EdgeTable:
-    """All steps of an STSG."""
+    """All steps of an STSG. Edge kinds add their rows (`Edge.rows`)."""
 
     def __init__(self, unit: t.Stsg) -> None:
         self.unit = unit
@@ -107,23 +110,27 @@ class EdgeTable:
         self.reading_mask: list[int] = []
         self.bit = {k.id: 1 << i for c in unit.clips for i, k in enumerate(c.keyframes)}
         self.events = {e.clip: e for e in unit.events}
+        self.told = [e for c in self.clips if (e := self.events.get(c))]
+        """The events in the order of their clips."""
+        self.event_edge: dict[str, int] = {}
+        """The number of each event, by its clip."""
         size = len(set(self.entity.values()))
         self.entity_mask = [0] * size
         self.entity_clip = np.zeros(size, np.int64)
         self.entity_label = np.zeros(size, np.int64)
         self.identity = np.zeros(size, np.int64)
         for o in unit.objects:
-            e = self.entity[o.id]
-            self.entity_mask[e] |= self.mask(o.frames)
-            self.entity_clip[e] = self.place[t.clip_of(o.id)]
-            self.entity_label[e] = self.labels(normal(o.label))
-            self.identity[e] = identity[e]
+            thing = self.entity[o.id]
+            self.entity_mask[thing] |= self.mask(o.frames)
+            self.entity_clip[thing] = self.place[t.clip_of(o.id)]
+            self.entity_label[thing] = self.labels(normal(o.label))
+            self.identity[thing] = identity[thing]
         self.edges: list[Any] = []
+        self.kinds: list[Edge] = []
+        """The kind of each edge."""
         self._rows: list[tuple[int, ...]] = []
-        for edge in graph(unit).edges():
-            if not isinstance(edge, t.Event):  # one row an object and one of its own
-                self._edge(edge)
-        self._events()
+        for self._building in EDGES.values():
+            self._building.rows(unit, self)
         columns = np.array(self._rows, np.int64).reshape(-1, len(_COLUMNS)).T
         self._rows.clear()
         self.kind, self.way, self.known, self.found, self.name = columns[:5]
@@ -142,15 +149,25 @@ class EdgeTable:
             made |= self.bit[f]
         return made
 
-    # --- building ------------------------------------------------------------------------
+    # --- for edge kinds, while the table is built -----------------------------------------
 
-    def _row(
+    phrase = staticmethod(plain)
+    """A predicate, motion, event or value as it is compared."""
+    inverse = staticmethod(inverse)
+
+    def add(self, edge: Any) -> int:
+        """The number of an edge whose rows follow."""
+        self.edges.append(edge)
+        self.kinds.append(self._building)
+        return len(self.edges) - 1
+
+    def row(
         self,
-        kind: t.EdgeKind,
+        kind: str,
         way: t.Way,
         word: str,
-        near: int,
-        far: int,
+        near: int | None,
+        far: int | None,
         edge: int,
         mask: int,
         *,
@@ -163,6 +180,12 @@ class EdgeTable:
         far_thing: int = NONE,
         drawn: bool = True,
     ) -> None:
+        """Add a row: one edge taken in one direction.
+
+        `known` and `found` are entities, `group` is what reads alike, `name` is what tells the found ends
+        of a group apart, `mask` are the keyframes in which it holds. A row that is not `drawn` only counts
+        as an alternative of others.
+        """
         label = int(self.entity_label[known]) if known != NONE else NONE
         said = self.words(word)
         to = found if found != NONE else (name, far_thing)
@@ -170,115 +193,46 @@ class EdgeTable:
         if reading == len(self.reading_mask):
             self.reading_mask.append(0)
         self.reading_mask[reading] |= mask
+        ends = (NONE if near is None else near, NONE if far is None else far)
         self._rows.append(
             (KIND[kind], WAY[way], known, found, name, self.groups((kind, way, *group)), clip,
-             label, far_label, said, near, far, edge, reading, drawn)
+             label, far_label, said, *ends, edge, reading, drawn)
         )  # fmt: skip
 
-    def _value(self, word: str) -> int:
+    def value(self, word: str) -> int:
         """The name of a value, different from all identities."""
         return len(self.identity) + self.words(word)
 
-    def _edge(self, edge: Any) -> None:
-        at = len(self.edges)
-        self.edges.append(edge)
-        match edge:
-            case t.Attribute():
-                e, word = self.entity[edge.owner], plain(edge.value)
-                near, mask = self.index[edge.owner], self.mask(edge.frames)
-                clip, label = int(self.entity_clip[e]), int(self.entity_label[e])
-                self._row("attr", "=>", word, near, NONE, at, mask, known=e, clip=clip,
-                          group=(label, edge.kind), name=self._value(word))  # fmt: skip
-                self._row("attr", "<=", word, near, NONE, at, mask, found=e, clip=clip,
-                          group=(edge.kind, word), name=int(self.identity[e]))  # fmt: skip
-            case t.Relation():
-                mask = self.mask(edge.frames)
-                self._relation(edge.subject, plain(edge.predicate), edge.object, at, mask, True)
-                back = inverse(edge.predicate)
-                if back is not None:
-                    self._relation(edge.object, back, edge.subject, at, mask, False)
-            case t.Motion():
-                self._motion(edge, at)
-            case t.Reference():
-                self._reference(edge, at)
-
-    def _relation(
-        self, subject: str, word: str, object_: str, at: int, mask: int, drawn: bool
-    ) -> None:
-        one, two = self.entity[subject], self.entity[object_]
-        near, far = self.index[subject], self.index[object_]
-        clip = int(self.entity_clip[one])
-        labels = int(self.entity_label[one]), int(self.entity_label[two])
-        self._row("rel", "=>", word, near, far, at, mask, known=one, found=two, clip=clip,
-                  group=(labels[0], word), name=int(self.identity[two]), drawn=drawn)  # fmt: skip
-        self._row("rel", "<=", word, near, far, at, mask, known=two, found=one, clip=clip,
-                  group=(labels[1], word), name=int(self.identity[one]), drawn=drawn)  # fmt: skip
-        self._row("rel", "--", word, near, far, at, mask, known=one, clip=clip, group=labels,
-                  name=self._value(word), far_label=labels[1], far_thing=two, drawn=drawn)  # fmt: skip
-
-    def _motion(self, edge: t.Motion, at: int) -> None:
-        e, word = self.entity[edge.source], plain(edge.motion)
-        clip = int(self.entity_clip[e])
-        held = (k.id for k in self.unit.clips[clip].keyframes if edge.start <= k.at <= edge.end)
-        mask, near, far = self.mask(held), self.index[edge.source], self.index[edge.target]
-        label = int(self.entity_label[e])
-        self._row("motion", "=>", word, near, far, at, mask, known=e, clip=clip,
-                  group=(label,), name=self._value(word))  # fmt: skip
-        self._row("motion", "<=", word, near, far, at, mask, found=e, clip=clip,
-                  group=(word,), name=int(self.identity[e]))  # fmt: skip
-        spans = self.spans[e, word]
-        mine = next(i for i, (start, end) in enumerate(spans) if start <= edge.start <= end)
-        self._row("motion", "--", word, near, far, at, mask, known=e, clip=clip,
-                  group=(label, word), name=self.words((e, mine)))  # fmt: skip
-
     @cached_property
-    def spans(self) -> dict[tuple[int, str], tuple[tuple[int, int], ...]]:
-        """The time ranges of each thing's motions, those that touch joined."""
-        all_: dict[tuple[int, str], list[tuple[int, int]]] = {}
+    def motion_spans(self) -> dict[tuple[int, str], tuple[tuple[int, int], ...]]:
+        """The time ranges of each entity's motions; those that touch are joined."""
+        ranges: dict[tuple[int, str], list[tuple[int, int]]] = {}
         for m in self.unit.motions:
             key = (self.entity[m.source], plain(m.motion))
-            all_.setdefault(key, []).append((m.start, m.end))
-        return {key: joined_spans(spans) for key, spans in all_.items()}
+            ranges.setdefault(key, []).append((m.start, m.end))
+        return {key: join_spans(spans) for key, spans in ranges.items()}
 
-    def _reference(self, edge: t.Reference, at: int) -> None:
-        one, two = self.entity[edge.first], self.entity[edge.second]
-        near, far = self.index[edge.first], self.index[edge.second]
-        ways: tuple[tuple[t.Way, int, int], ...] = (("=>", one, two), ("<=", two, one))
-        for way, known, found in ways:
-            self._row("ref", way, "", near, far, at, self.entity_mask[found], known=known,
-                      found=found, clip=int(self.entity_clip[known]), group=(known, found),
-                      name=int(self.identity[found]))  # fmt: skip
+    # --- for edge kinds, afterwards --------------------------------------------------------
 
-    def _events(self) -> None:
-        told = [e for c in self.clips if (e := self.events.get(c))]
-        rows: dict[str, int] = {}
-        for event in told:
-            rows[event.clip] = len(self.edges)
-            self.edges.append(event)
-            clip, word = self.place[event.clip], plain(event.event)
-            self._row("event", "--", word, NONE, NONE, rows[event.clip], 0, clip=clip,
-                      group=(word,), name=clip)  # fmt: skip
-        for o in self.objects:
-            clip_id = t.clip_of(o.id)
-            if clip_id in rows:
-                thing, word = self.entity[o.id], plain(self.events[clip_id].event)
-                self._row("event", "=>", word, self.index[o.id], NONE, rows[clip_id],
-                          self.mask(o.frames), known=thing, clip=self.place[clip_id],
-                          group=(int(self.entity_label[thing]),), name=self._value(word))  # fmt: skip
-        for one, two in pairwise(told):
-            for way, from_ in (("=>", one), ("<=", two)):
-                at = len(self.edges)
-                self.edges.append((one.clip, two.clip))
-                clip, word = self.place[from_.clip], plain(from_.event)
-                self._row("next", way, word, NONE, NONE, at, 0, clip=clip,  # type: ignore[arg-type]
-                          group=(word,), name=clip)  # fmt: skip
-        # a known event must be the only one so worded, not only among those with a next
-        for event in told:
-            word = plain(event.event)
-            for way in ("=>", "<="):
-                self._row("next", way, word, NONE, NONE, rows[event.clip], 0,  # type: ignore[arg-type]
-                          clip=self.place[event.clip], group=(word,),
-                          name=self.place[event.clip], drawn=False)  # fmt: skip
+    def near_object(self, row: int) -> str:
+        """The id of a row's near object; empty if it has none."""
+        return self.objects[self.near[row]].id if self.near[row] != NONE else ""
+
+    def seen(self, frames: Sequence[str]) -> tuple[int, int]:
+        """The times of the first and the last of some keyframes of a clip, in milliseconds."""
+        keyframes = self.unit.clips[self.place[t.clip_of(frames[0])]].keyframes
+        at = [k.at for k in keyframes if k.id in frames]
+        return min(at), max(at)
+
+    def from_to(self, one: str, other: str) -> tuple[int, int]:
+        """From the start of a clip to the end of another, in milliseconds."""
+        clips = [self.unit.clips[self.place[c]] for c in (one, other)]
+        return clips[0].start, clips[1].end
+
+    def times(self) -> list[tuple[int, int]]:
+        """The time range in which each edge is seen, in milliseconds."""
+        pairs = zip(self.kinds, self.edges, strict=True)
+        return [kind.times(edge, self) for kind, edge in pairs]
 
     # --- asking --------------------------------------------------------------------------
 
@@ -337,27 +291,13 @@ class EdgeTable:
         return self._made[row]
 
     def _step(self, row: int) -> t.Step:
-        edge = self.edges[self.edge[row]]
+        number = self.edge[row]
+        kind, edge = self.kinds[number], self.edges[number]
         way: t.Way = WAYS[self.way[row]]
-        data: tuple[t.EdgeKind, str, str, str]
-        match edge:
-            case t.Attribute():
-                data = ("attr", edge.owner, edge.id, edge.value)
-            case t.Relation():
-                data = ("rel", edge.subject, edge.object, edge.predicate)
-                if not self.drawn[row]:  # the inverse reading: the same edge the other way round
-                    way = {"=>": "<=", "<=": "=>", "--": "--"}[way]  # type: ignore[assignment]
-            case t.Motion():
-                data = ("motion", edge.source, edge.target, edge.motion)
-            case t.Reference():
-                data = ("ref", edge.first, edge.second, "")
-            case t.Event():
-                near = self.objects[self.near[row]].id if self.near[row] != NONE else edge.clip
-                data = ("event", near, edge.clip, edge.event)
-            case _:
-                data = ("next", *edge, "")
-        kind, one, two, word = data
-        return t.Step.model_construct(edge=kind, near=one, far=two, word=word, way=way)
+        if not self.drawn[row]:  # the inverse reading is the same edge the other way round
+            way = {"=>": "<=", "<=": "=>", "--": "--"}[way]  # type: ignore[assignment]
+        near, far, word = kind.ends(edge, self, row)
+        return t.Step.model_construct(edge=kind.name, near=near, far=far, word=word, way=way)
 
     def alike(self, row: int, low: int, high: int, most: int) -> list[int] | None:
         """The rows that read like this one in clips [low, high); None if they are too many."""

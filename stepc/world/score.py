@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from stepc.ir import types as t
-from stepc.ir.verify import entities
+from stepc.ir.graph import entities
 from stepc.ir.words import normal, plain, same_relation
 
 KINDS = ("objects", "kinds", "attributes", "relations", "motions", "references", "events")

@@ -1,0 +1,109 @@
+"""`attr`: an object and one of its attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from stepc.edges.base import Edge, Texts
+from stepc.ir.elements import Attribute, Element, clip_of
+from stepc.ir.literals import at_frames, quote
+
+if TYPE_CHECKING:
+    from stepc.ir.levels import Step, Stsg
+    from stepc.ops.base import Op
+    from stepc.ops.follow import Follow
+    from stepc.proof.solver import Facts, Here, State
+    from stepc.sampling.edge_table import EdgeTable
+    from stepc.sampling.query_builder import QueryBuilder
+
+
+class AttributeEdge(Edge):
+    """Near end: the object. Far end: the value, whose kind (`color`) is a part of it."""
+
+    name = "attr"
+    order = 1
+    help = "An attribute: near end the object, far end the value; `{v.kind}` is its kind."
+    directions = ("=>", "<=")
+    values = frozenset(["far"])
+    parts = {"far": ("kind",)}
+    lines = {"far": ("because",), "near": ("because", "name")}
+    describes = True
+    filter = "value"
+    element = Attribute
+    field = "attributes"
+    syntax = '"attr" ID NAME STRING at trust origin'
+
+    def statement(self, edge: Attribute) -> str:
+        at = at_frames(edge.frames, edge.id)
+        return f"attr    {edge.id} {edge.kind} {quote(edge.value)}{at}"
+
+    def fields(self, arguments: Sequence[Any]) -> dict[str, Any]:
+        return {"id": arguments[0], "kind": arguments[1], "value": arguments[2]}
+
+    def placed(self, fields: dict[str, Any]) -> tuple[str, ...]:
+        return (fields["id"],)
+
+    def in_graph(self, unit: Stsg) -> Callable[[Step], bool]:
+        edges = {(a.owner, a.id, a.value) for a in unit.attributes}
+        return lambda step: (step.near, step.far, step.word) in edges
+
+    def keys(self, edge: Attribute) -> tuple[str, ...]:
+        return edge.owner, edge.id
+
+    def elements(self, step: Step, index: Mapping[tuple[str, ...], Element]) -> list[Element]:
+        return [index[self.name, step.near, step.far]]
+
+    def rows(self, unit: Stsg, table: EdgeTable) -> None:
+        for edge in unit.attributes:
+            at = table.add(edge)
+            e, word = table.entity[edge.owner], table.phrase(edge.value)
+            near, mask = table.index[edge.owner], table.mask(edge.frames)
+            clip, label = int(table.entity_clip[e]), int(table.entity_label[e])
+            table.row(self.name, "=>", word, near, None, at, mask, known=e, clip=clip,
+                      group=(label, edge.kind), name=table.value(word))  # fmt: skip
+            table.row(self.name, "<=", word, near, None, at, mask, found=e, clip=clip,
+                      group=(edge.kind, word), name=int(table.identity[e]))  # fmt: skip
+
+    def ends(self, edge: Attribute, table: EdgeTable, row: int) -> tuple[str, str, str]:
+        return edge.owner, edge.id, edge.value
+
+    def times(self, edge: Attribute, table: EdgeTable) -> tuple[int, int]:
+        return table.seen(edge.frames)
+
+    def start(self, step: Step, graph: QueryBuilder) -> Op:
+        if self.knows_value(step):
+            return graph.given(self.name, graph.kinds[step.far], step.word)
+        return graph.node(graph.labels[step.known])
+
+    def steps(self, step: Step, graph: QueryBuilder) -> tuple[Op, ...]:
+        word = graph.kinds[step.far] if step.way == "=>" else ""
+        return (graph.follow(self.name, step.way, word),)
+
+    def category(self, step: Step, graph: QueryBuilder) -> tuple[str, ...]:
+        return (self.name, graph.kinds[step.far]) if self.finds_value(step) else ("label",)
+
+    def words(self, unit: Stsg) -> Iterator[tuple[tuple[str, ...], str, str]]:
+        for a in unit.attributes:
+            yield (self.name, a.kind), clip_of(a.id), a.value
+
+    def texts(self, step: Step, graph: QueryBuilder) -> Texts:
+        return {("far", "kind"): graph.kinds[step.far]}
+
+    def facts(self, unit: Stsg, known: Facts) -> None:
+        for a in unit.attributes:
+            n, when = known.thing[a.owner], frozenset(a.frames)
+            known.has[n].append((a.kind, a.value, when))
+            known.having[a.kind, known.phrase(a.value)].append((n, when))
+
+    def follow(self, op: Follow, state: State) -> Iterable[Here]:
+        known = state.known
+        for h in state.here:
+            if op.way == "=>":
+                for kind, value, when in known.has.get(state.thing_of(h), ()):
+                    if kind == op.word and when & h.when:
+                        yield state.value(value, kind, when & h.when)
+            else:
+                for m, when in known.having.get((h.kind, known.phrase(h.value)), ()):
+                    if known.clip[m] in state.scope:
+                        yield state.thing(m, when)

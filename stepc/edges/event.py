@@ -1,0 +1,115 @@
+"""`event`: what happens in a clip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from stepc.edges.base import Edge, Texts, clips_of
+from stepc.ir.elements import Element, Event, clip_of
+from stepc.ir.literals import quote, span, unspan
+
+if TYPE_CHECKING:
+    from stepc.ir.levels import Step, Stsg
+    from stepc.ops.base import Op
+    from stepc.ops.follow import Follow
+    from stepc.proof.solver import Facts, Here, State
+    from stepc.sampling.edge_table import EdgeTable
+    from stepc.sampling.query_builder import QueryBuilder
+
+
+class EventEdge(Edge):
+    """Near end: an object of the clip. Far end: the event, which reads after "while".
+
+    Taken as `--`, the event itself is known, and its time is asked for.
+    """
+
+    name = "event"
+    order = 5
+    help = "What happens in a clip: near end an object seen, far end the event."
+    directions = ("=>", "--")
+    values = frozenset(["far"])
+    lines = {"far": ("because",)}
+    refused = {"near": "an event does not single out an object: many are seen while it happens"}
+    timed = True
+    time_ends = ("far",)
+    filter = "event"
+    element = Event
+    field = "events"
+    syntax = '"event" ID STRING SPAN trust origin'
+
+    def statement(self, edge: Event) -> str:
+        times = span(edge.start, edge.end)
+        return f"event   {edge.clip} {quote(edge.event)} {times}"
+
+    def fields(self, arguments: Sequence[Any]) -> dict[str, Any]:
+        start, end = unspan(arguments[2])
+        return {"clip": arguments[0], "event": arguments[1], "start": start, "end": end}
+
+    def in_graph(self, unit: Stsg) -> Callable[[Step], bool]:
+        events = {e.clip: e.event for e in unit.events}
+        return lambda s: events.get(s.far) == s.word and clip_of(s.near) == s.far
+
+    def keys(self, edge: Event) -> tuple[str, ...]:
+        return (edge.clip,)
+
+    def elements(self, step: Step, index: Mapping[tuple[str, ...], Element]) -> list[Element]:
+        return [index[self.name, clip] for clip in clips_of(step.near, step.far)]
+
+    def rows(self, unit: Stsg, table: EdgeTable) -> None:
+        for event in table.told:
+            at = table.event_edge[event.clip] = table.add(event)
+            clip, word = table.place[event.clip], table.phrase(event.event)
+            table.row(self.name, "--", word, None, None, at, 0, clip=clip, group=(word,), name=clip)
+        for o in unit.objects:
+            clip_id = clip_of(o.id)
+            if clip_id in table.event_edge:
+                thing, word = table.entity[o.id], table.phrase(table.events[clip_id].event)
+                table.row(self.name, "=>", word, table.index[o.id], None, table.event_edge[clip_id],
+                          table.mask(o.frames), known=thing, clip=table.place[clip_id],
+                          group=(int(table.entity_label[thing]),), name=table.value(word))  # fmt: skip
+
+    def ends(self, edge: Event, table: EdgeTable, row: int) -> tuple[str, str, str]:
+        return table.near_object(row) or edge.clip, edge.clip, edge.event
+
+    def times(self, edge: Event, table: EdgeTable) -> tuple[int, int]:
+        return edge.start, edge.end
+
+    def start(self, step: Step, graph: QueryBuilder) -> Op:
+        if step.way == "--":
+            return graph.happens(graph.events[step.known])
+        return graph.node(graph.labels[step.known])
+
+    def steps(self, step: Step, graph: QueryBuilder) -> tuple[Op, ...]:
+        return () if step.way == "--" else (graph.follow(self.name, step.way, ""),)
+
+    def spans(self, step: Step, graph: QueryBuilder) -> tuple[tuple[int, int], ...]:
+        return (graph.times[step.far],)
+
+    def known(self, step: Step, graph: QueryBuilder) -> str:
+        return step.word if step.way == "--" else graph.the(step.known)
+
+    def words(self, unit: Stsg) -> Iterator[tuple[tuple[str, ...], str, str]]:
+        for e in unit.events:
+            yield (self.name,), e.clip, e.event
+
+    def texts(self, step: Step, graph: QueryBuilder) -> Texts:
+        return {("far", ""): step.word} if step.way == "--" else {}
+
+    def fact(self, step: Step, graph: QueryBuilder) -> str:
+        return step.word
+
+    def facts(self, unit: Stsg, known: Facts) -> None:
+        happening: dict[str, set[str]] = {}
+        for e in unit.events:
+            known.events[e.clip] = e.event
+            known.times[e.clip] = (e.start, e.end)
+            happening.setdefault(known.phrase(e.event), set()).add(e.clip)
+        known.happening = {e: frozenset(clips) for e, clips in happening.items()}
+
+    def follow(self, op: Follow, state: State) -> Iterable[Here]:
+        known = state.known
+        for h in state.here:
+            clip = known.clip.get(state.thing_of(h), "")
+            if clip in known.events and clip in state.scope:
+                yield state.value(known.events[clip], when=h.when, spans=(known.times[clip],))

@@ -1,0 +1,86 @@
+"""`next`: two events that follow each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from stepc.edges.base import Edge, clips_of
+from stepc.ir.elements import Element, Way
+
+if TYPE_CHECKING:
+    from stepc.ir.levels import Step, Stsg
+    from stepc.ops.base import Op
+    from stepc.ops.follow import Follow
+    from stepc.proof.solver import Facts, Here, State
+    from stepc.sampling.edge_table import EdgeTable
+    from stepc.sampling.query_builder import QueryBuilder
+
+
+class NextEdge(Edge):
+    """Near end: the earlier event. Far end: the later one. It follows from the order of the clips."""
+
+    name = "next"
+    order = 6
+    help = "Two events that follow each other: near end the earlier, far end the later."
+    directions = ("=>", "<=")
+    values = frozenset(["near", "far"])
+    lines = {"far": ("because",), "near": ("because",)}
+
+    def in_graph(self, unit: Stsg) -> Callable[[Step], bool]:
+        events = {e.clip for e in unit.events}
+        following = set(pairwise([c.id for c in unit.clips if c.id in events]))
+        return lambda step: (step.near, step.far) in following
+
+    def elements(self, step: Step, index: Mapping[tuple[str, ...], Element]) -> list[Element]:
+        return [index["event", clip] for clip in clips_of(step.near, step.far)]
+
+    def rows(self, unit: Stsg, table: EdgeTable) -> None:
+        for one, two in pairwise(table.told):
+            ways: tuple[tuple[Way, Any], ...] = (("=>", one), ("<=", two))
+            for way, known in ways:
+                at = table.add((one.clip, two.clip))
+                clip, word = table.place[known.clip], table.phrase(known.event)
+                table.row(self.name, way, word, None, None, at, 0, clip=clip, group=(word,),
+                          name=clip)  # fmt: skip
+        # A known event must be the only one that reads so, not only among those with a next one.
+        for event in table.told:
+            clip, word = table.place[event.clip], table.phrase(event.event)
+            for way, _ in (("=>", 0), ("<=", 0)):
+                table.row(self.name, way, word, None, None, table.event_edge[event.clip], 0,
+                          clip=clip, group=(word,), name=clip, drawn=False)  # fmt: skip
+
+    def ends(self, edge: tuple[str, str], table: EdgeTable, row: int) -> tuple[str, str, str]:
+        return edge[0], edge[1], ""
+
+    def times(self, edge: tuple[str, str], table: EdgeTable) -> tuple[int, int]:
+        return table.from_to(*edge)
+
+    def start(self, step: Step, graph: QueryBuilder) -> Op:
+        return graph.happens(graph.events[step.known])
+
+    def steps(self, step: Step, graph: QueryBuilder) -> tuple[Op, ...]:
+        return (graph.follow(self.name, step.way, ""),)
+
+    def known(self, step: Step, graph: QueryBuilder) -> str:
+        return graph.events[step.known]
+
+    def answer(self, step: Step, graph: QueryBuilder) -> str:
+        return graph.events[step.found]
+
+    def category(self, step: Step, graph: QueryBuilder) -> tuple[str, ...]:
+        return ("event",)
+
+    def facts(self, unit: Stsg, known: Facts) -> None:
+        told = [c.id for c in unit.clips if c.id in known.events]
+        known.following = dict(pairwise(told))
+        known.preceding = {b: a for a, b in pairwise(told)}
+
+    def follow(self, op: Follow, state: State) -> Iterable[Here]:
+        known = state.known
+        order = known.following if op.way == "=>" else known.preceding
+        for h in state.here:
+            clip = order.get(h.kind, "")
+            if clip in known.events:
+                yield state.value(known.events[clip], clip, spans=(known.times[clip],))

@@ -1,0 +1,127 @@
+"""`rel`: a relation between two objects of a keyframe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from stepc.edges.base import Edge, Texts
+from stepc.ir.elements import Element, Relation, clip_of
+from stepc.ir.literals import at_frames, quote
+
+if TYPE_CHECKING:
+    from stepc.ir.levels import Step, Stsg
+    from stepc.ops.base import Op
+    from stepc.ops.follow import Follow
+    from stepc.proof.solver import Facts, Here, State
+    from stepc.sampling.edge_table import EdgeTable
+    from stepc.sampling.query_builder import QueryBuilder
+
+
+class RelationEdge(Edge):
+    """Near end: the subject. Far end: the object. Its word is the predicate, which reads after "is".
+
+    A predicate with a known inverse is read from both sides.
+    """
+
+    name = "rel"
+    order = 2
+    help = "A relation: near end the subject, far end the object; `{rel}` is its predicate."
+    directions = ("=>", "<=", "--")
+    lines = {"far": ("because", "name"), "near": ("because", "name"), "edge": ("because",)}
+    edge_placeholder = "rel"
+    describes = True
+    leads = True
+    filter = "predicate"
+    element = Relation
+    field = "relations"
+    syntax = '"rel" ID "->" ID STRING at trust origin'
+
+    def statement(self, edge: Relation) -> str:
+        at = at_frames(edge.frames, edge.subject, edge.object)
+        return f"rel     {edge.subject} -> {edge.object} {quote(edge.predicate)}{at}"
+
+    def fields(self, arguments: Sequence[Any]) -> dict[str, Any]:
+        return {"subject": arguments[0], "object": arguments[1], "predicate": arguments[2]}
+
+    def placed(self, fields: dict[str, Any]) -> tuple[str, ...]:
+        return fields["subject"], fields["object"]
+
+    def in_graph(self, unit: Stsg) -> Callable[[Step], bool]:
+        edges = {(r.subject, r.object, r.predicate) for r in unit.relations}
+        return lambda step: (step.near, step.far, step.word) in edges
+
+    def keys(self, edge: Relation) -> tuple[str, ...]:
+        return edge.subject, edge.object, edge.predicate
+
+    def elements(self, step: Step, index: Mapping[tuple[str, ...], Element]) -> list[Element]:
+        return [index[self.name, step.near, step.far, step.word]]
+
+    def rows(self, unit: Stsg, table: EdgeTable) -> None:
+        for edge in unit.relations:
+            at, mask = table.add(edge), table.mask(edge.frames)
+            word = table.phrase(edge.predicate)
+            self._rows(table, edge.subject, word, edge.object, at, mask, True)
+            back = table.inverse(edge.predicate)
+            if back is not None:
+                self._rows(table, edge.object, back, edge.subject, at, mask, False)
+
+    def _rows(
+        self, table: EdgeTable, subject: str, word: str, object_: str, at: int, mask: int, own: bool
+    ) -> None:
+        """One reading of a relation; `own` is the one that the graph has, not its inverse."""
+        one, two = table.entity[subject], table.entity[object_]
+        near, far = table.index[subject], table.index[object_]
+        clip = int(table.entity_clip[one])
+        labels = int(table.entity_label[one]), int(table.entity_label[two])
+        table.row(self.name, "=>", word, near, far, at, mask, known=one, found=two, clip=clip,
+                  group=(labels[0], word), name=int(table.identity[two]), drawn=own)  # fmt: skip
+        table.row(self.name, "<=", word, near, far, at, mask, known=two, found=one, clip=clip,
+                  group=(labels[1], word), name=int(table.identity[one]), drawn=own)  # fmt: skip
+        table.row(self.name, "--", word, near, far, at, mask, known=one, clip=clip, group=labels,
+                  name=table.value(word), far_label=labels[1], far_thing=two, drawn=own)  # fmt: skip
+
+    def ends(self, edge: Relation, table: EdgeTable, row: int) -> tuple[str, str, str]:
+        return edge.subject, edge.object, edge.predicate
+
+    def times(self, edge: Relation, table: EdgeTable) -> tuple[int, int]:
+        return table.seen(edge.frames)
+
+    def start(self, step: Step, graph: QueryBuilder) -> Op:
+        return graph.node(graph.labels[step.known])
+
+    def steps(self, step: Step, graph: QueryBuilder) -> tuple[Op, ...]:
+        if step.way == "--":
+            return (graph.to(graph.labels[step.far]),)
+        return (graph.follow(self.name, step.way, step.word),)
+
+    def words(self, unit: Stsg) -> Iterator[tuple[tuple[str, ...], str, str]]:
+        for r in unit.relations:
+            yield (self.name,), clip_of(r.subject), r.predicate
+
+    def texts(self, step: Step, graph: QueryBuilder) -> Texts:
+        texts: Texts = {("rel", ""): step.word}
+        if step.way == "--":
+            texts["far", ""] = graph.the(step.far)
+        return texts
+
+    def facts(self, unit: Stsg, known: Facts) -> None:
+        for e in unit.relations:
+            readings = [(known.thing[e.subject], known.phrase(e.predicate), known.thing[e.object])]
+            back = known.inverse(e.predicate)
+            if back is not None:
+                readings.append((known.thing[e.object], back, known.thing[e.subject]))
+            for one, predicate, two in readings:
+                when = frozenset(e.frames)
+                known.related[one, predicate, "=>"].append((two, when))
+                known.related[two, predicate, "<="].append((one, when))
+                known.between[one].append((two, predicate, when))
+
+    def follow(self, op: Follow, state: State) -> Iterable[Here]:
+        known = state.known
+        for h in state.here:
+            for m, when in known.related.get(
+                (state.thing_of(h), known.phrase(op.word), op.way), ()
+            ):
+                if when & h.when:
+                    yield state.thing(m, when & h.when)

@@ -1,0 +1,39 @@
+"""The claim: is it so?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stepc.forms.ask import AskForm
+from stepc.forms.base import Form
+
+if TYPE_CHECKING:
+    from stepc.ir.levels import Path
+    from stepc.passes.compose import Draft, PathWriter
+    from stepc.sampling.query_builder import QueryBuilder
+
+
+class ClaimForm(Form):
+    """A yes-no question that states what the last step finds, truly or falsely."""
+
+    name = "claim"
+    order = 2
+    help = "A yes-no question, true or false by the graph."
+    lines = {("*", "near"): ("claim",), ("*", "far"): ("claim",), ("*", "edge"): ("claim",)}
+    answer_lines = frozenset(["claim"])
+    sample_form = "yes-no"
+    rewordable = True
+
+    def hides(self, path: Path, graph: QueryBuilder) -> list[str]:
+        return [graph.answer(x) for x in path.steps]
+
+    def step_form(self) -> Form:
+        return AskForm()
+
+    def prepare(self, draft: Draft, writer: PathWriter) -> None:
+        draft.claim = draft.answer
+        if writer.rng.random() < 0.5:
+            wrong = writer.distractors.false(draft.last, draft.others, writer.rng)
+            draft.claim = wrong if wrong is not None else draft.claim
+        draft.answer = "yes" if draft.claim == draft.answer else "no"
+        draft.texts[writer.found_placeholder(draft.last), ""] = writer.noun(draft.last, draft.claim)

@@ -1,0 +1,47 @@
+"""The counting question."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stepc.forms.base import Form
+
+if TYPE_CHECKING:
+    from stepc.ir.levels import Path, Step
+    from stepc.ops.base import Op
+    from stepc.passes.compose import PathWriter
+    from stepc.sampling.query_builder import QueryBuilder
+
+_LINES = ("count", "total")
+
+
+class CountForm(Form):
+    """How many different things does the last step find?"""
+
+    name = "count"
+    order = 4
+    help = "How many there are; the rationale names all of them with the line `total`."
+    lines = {
+        ("attr", "far"): _LINES,
+        ("attr", "near"): _LINES,
+        ("rel", "far"): _LINES,
+        ("rel", "near"): _LINES,
+        ("motion", "far"): _LINES,
+        ("motion", "near"): _LINES,
+    }
+    total_lines = frozenset(["total"])
+    sample_form = "count"
+    several = True
+
+    def ending(self, step: Step, unique: bool, graph: QueryBuilder) -> tuple[Op, ...]:
+        return (graph.count,)
+
+    def hides(self, path: Path, graph: QueryBuilder) -> list[str]:
+        return [graph.answer(x) for x in path.steps]
+
+    def written_answer(self, step: Step, writer: PathWriter) -> str:
+        return str(len(writer.path.also) + 1)
+
+    def sentences(self, step: Step, writer: PathWriter) -> str:
+        steps = [step, *writer.path.also]
+        return " ".join([*map(writer.true, steps), writer.total(step, steps)])

@@ -1,0 +1,63 @@
+"""Questions about time: when is it, and how long does it take?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from stepc.forms.base import Form
+from stepc.ir.spans import duration_text, span_text
+
+if TYPE_CHECKING:
+    from stepc.ir.elements import Way
+    from stepc.ir.levels import Path, Step
+    from stepc.lang.types import EdgeRule, Wording
+    from stepc.ops.base import Op
+    from stepc.passes.compose import PathWriter
+    from stepc.sampling.query_builder import QueryBuilder
+
+
+class _Time(Form):
+    """Asks for the time of an edge that is known itself."""
+
+    time_line = True
+    sample_form = "time"
+    knows_event = True
+    what: ClassVar[Literal["span", "duration"]]
+
+    def wordings(self, rule: EdgeRule, way: Way) -> tuple[Wording, ...]:
+        return rule.time.line(self.name) if way == "--" else ()
+
+    def ending(self, step: Step, unique: bool, graph: QueryBuilder) -> tuple[Op, ...]:
+        get = graph.get(self.what)
+        return (graph.unique, get) if unique else (get,)
+
+    def answer(self, step: Step, graph: QueryBuilder) -> str:
+        start, end = graph.spans(step)[0]
+        return span_text(start, end) if self.what == "span" else duration_text(start, end)
+
+    def hides(self, path: Path, graph: QueryBuilder) -> list[str]:
+        return [graph.answer(x) for x in path.steps[:-1]]
+
+    def texts(self, step: Step) -> dict[tuple[str, str], str]:
+        return {("far", ""): step.word}
+
+    def sentences(self, step: Step, writer: PathWriter) -> str:
+        return writer.fact(step, "because")
+
+
+class WhenForm(_Time):
+    """When a motion or an event is, in seconds."""
+
+    name = "when"
+    order = 9
+    help = "When it is, as a range in seconds; asked with a line of the edge's `time` block."
+    what = "span"
+
+
+class HowLongForm(_Time):
+    """How long a motion or an event takes, in seconds."""
+
+    name = "how-long"
+    order = 10
+    help = "How long it takes, in seconds; asked with a line of the edge's `time` block."
+    what = "duration"

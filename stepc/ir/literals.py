@@ -1,0 +1,64 @@
+"""Literals of the text form: strings, times and time ranges."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from stepc.ir.elements import frame_of
+
+
+def quote(text: str) -> str:
+    """A string literal: JSON's escapes, printable Unicode unchanged."""
+    body = json.dumps(text, ensure_ascii=False)
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in body)
+
+
+def unquote(token: str) -> str:
+    """The text of a string literal. Raises ValueError if it is none."""
+    try:
+        text = str(json.loads(token)) if token.startswith('"') else None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not a string: {error.msg}") from error
+    if text is None:
+        raise ValueError(f'expected a "string", found `{token}`')
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("not a string: half of a character") from error
+    return text
+
+
+def seconds(millis: int) -> str:
+    """Milliseconds as `1.250`."""
+    return f"{millis // 1000}.{millis % 1000:03d}"
+
+
+def millis(token: str) -> int:
+    """`1.250` or `1.250s` as milliseconds."""
+    whole, _, part = token.rstrip("s").partition(".")
+    return int(whole) * 1000 + int(part)
+
+
+def span(start: int, end: int) -> str:
+    """A time range in milliseconds as `0.960..4.120`."""
+    return f"{seconds(start)}..{seconds(end)}"
+
+
+def unspan(token: str) -> tuple[int, int]:
+    """The time range of `0.960..4.120` in milliseconds. Raises ValueError if it is none."""
+    if re.fullmatch(r"\d{1,9}\.\d{3}\.\.\d{1,9}\.\d{3}", token) is None:
+        raise ValueError(f"expected a time span such as 0.960..4.120, found `{token}`")
+    start, _, end = token.partition("..")
+    return millis(start), millis(end)
+
+
+def implied_frames(*ids: str) -> tuple[str, ...]:
+    """The keyframes that an element's ids imply, so that its statement need not list them."""
+    frames = [f for f in map(frame_of, ids) if f]
+    return tuple(frames[:1])
+
+
+def at_frames(frames: tuple[str, ...], *ids: str) -> str:
+    """` at` and the keyframes in which an element holds, unless its ids imply them."""
+    return "" if frames == implied_frames(*ids) or not frames else " at " + " ".join(frames)

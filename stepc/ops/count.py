@@ -1,0 +1,22 @@
+"""The end `count`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from stepc.ops.base import Op
+
+if TYPE_CHECKING:
+    from stepc.proof.solver import State
+
+
+class Count(Op):
+    """The answer is the number of different things."""
+
+    op: Literal["count"] = "count"
+    ROLE = "end"
+    HELP = "Answers with the number of different things."
+    SYNTAX = "count"
+
+    def solve(self, state: State) -> None:
+        state.found = (str(len(state.names())),)

@@ -1,0 +1,45 @@
+"""The step `to "label"`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from stepc.ir.literals import quote
+from stepc.ops.base import Op, take
+
+if TYPE_CHECKING:
+    from stepc.proof.solver import State
+
+
+class To(Op):
+    """The predicates of all relations from here to the one object with a label."""
+
+    op: Literal["to"] = "to"
+    label: str
+    HELP = "Finds how the objects here are related to the one object with a label."
+    SYNTAX = 'to "table"'
+
+    def arguments(self) -> tuple[str, ...]:
+        return (quote(self.label),)
+
+    @classmethod
+    def parse(cls, keyword: str, arguments: Sequence[str]) -> To:
+        return cls(label=take(arguments, "string")[0])
+
+    @property
+    def words(self) -> str:
+        return self.label
+
+    def solve(self, state: State) -> None:
+        known = state.known
+        there = {h.thing: h.when for h in state.labelled(self.label)}
+        if len({known.same[n] for n in there if n is not None}) != 1:
+            state.refuse(self.label for _ in there)
+        state.here = state.joined(
+            state.value(predicate, when=both)
+            for h in state.here
+            if h.thing is not None
+            for other, predicate, when in known.between[h.thing]
+            if (both := when & h.when & there.get(other, frozenset()))
+        )

@@ -1,0 +1,23 @@
+"""The step `unique`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from stepc.ops.base import Op
+
+if TYPE_CHECKING:
+    from stepc.proof.solver import State
+
+
+class Unique(Op):
+    """There must be exactly one; the query has no answer otherwise."""
+
+    op: Literal["unique"] = "unique"
+    HELP = "Demands that exactly one object or value is left."
+    SYNTAX = "unique"
+
+    def solve(self, state: State) -> None:
+        names = state.names()
+        if len(names) != 1:
+            state.refuse(names)

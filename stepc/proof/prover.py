@@ -1,0 +1,81 @@
+"""Proves samples: derives every answer and every sub-answer again, and looks for leaks."""
+
+from __future__ import annotations
+
+from stepc.ir import types as t
+from stepc.ir.verify import hidden
+from stepc.proof import words
+from stepc.proof.solver import NoAnswer, answers, facts
+
+
+class Prover:
+    """The solver's opinion on the samples of one unit."""
+
+    def __init__(self, unit: t.Qras) -> None:
+        self.known = facts(unit)
+        self.unique = {p.id: p.unique for p in unit.paths}
+        self._proved: dict[int, tuple[t.Because, str, tuple[str, ...]]] = {}
+        """Rationale steps by identity: a step that samples share is proved once."""
+
+    def objection(self, sample: t.Sample) -> str:
+        """Why a sample is not proved; empty if it is."""
+        unique = self.unique.get(sample.path, True)
+        try:
+            found = answers(sample.query, self.known)
+        except NoAnswer as error:
+            return "the question has more than one answer" if error.found else "it has no answer"
+        if not found:
+            return "it has no answer"
+        if unique and len(found) > 1:
+            return "the question has more than one answer"
+        if wrong := _wrong_answer(sample, found):
+            return wrong
+        for i, because in enumerate(sample.rationale, 1):
+            wrong, got = self._step(because)
+            if wrong:
+                return wrong
+            if len(got) > 1 and (unique or i < len(sample.rationale)):
+                return "a step has more than one answer"
+        leaks = any(words.mentions(sample.question, answer) for answer in hidden(sample))
+        return "the question says an answer" if leaks else ""
+
+    def _step(self, because: t.Because) -> tuple[str, tuple[str, ...]]:
+        """What is wrong with a rationale step, or nothing, and its query's answers."""
+        proved = self._proved.get(id(because))
+        if proved is None:
+            wrong = ""
+            got: tuple[str, ...] = ()
+            try:
+                got = answers(because.query, self.known)
+                if not got:
+                    wrong = "a step has no answer"
+                elif words.phrase(because.answer) not in map(words.phrase, got):
+                    wrong = "a sub-answer is another"
+                elif words.mentions(because.question, because.answer):
+                    wrong = "a step's question says its answer"
+            except NoAnswer as error:
+                many = bool(error.found)
+                wrong = "a step has more than one answer" if many else "a step has no answer"
+            proved = self._proved[id(because)] = because, wrong, got
+        return proved[1], proved[2]
+
+
+def _wrong_answer(sample: t.Sample, found: tuple[str, ...]) -> str:
+    """Whether the recorded answer is another than the one that was found."""
+    right = {words.phrase(x) for x in found}
+    if sample.form in ("yes-no", "choice"):
+        right |= {words.label(x) for x in found}
+
+    def holds(text: str) -> bool:
+        return words.phrase(text) in right or words.label(text) in right
+
+    if sample.form == "yes-no":
+        if holds(sample.claim) != (sample.answer == "yes"):
+            return "the answer is another"
+    elif {words.phrase(x) for x in (sample.answer, *sample.also)} != set(map(words.phrase, found)):
+        return "the answer is another"
+    if sample.form == "choice":
+        ticked = [x for x in sample.options if holds(x)]
+        if ticked != [sample.answer]:
+            return f"{len(ticked)} of its options are right"
+    return ""

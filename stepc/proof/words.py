@@ -1,0 +1,127 @@
+"""The solver's own comparison of words, written apart from `stepc.ir.words`.
+
+Both read the same data (`grammar/predicates.txt`, `grammar/nouns.txt`) and must agree; a differential test
+holds them against each other. A mistake in one of them therefore shows as an unproved sample.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from importlib.resources import files
+
+ARTICLES = frozenset(["a", "an", "the", "some", "one"])
+FORMS_OF_BE = frozenset(["is", "are", "was", "were", "be", "being"])
+ENDINGS: tuple[tuple[str, int, str], ...] = (
+    ("ss", 0, ""),
+    ("us", 0, ""),
+    ("is", 0, ""),
+    ("ies", 2, "y"),
+    ("ches", 0, "ch"),
+    ("shes", 0, "sh"),
+    ("xes", 0, "x"),
+    ("sses", 0, "ss"),
+    ("zes", 0, "z"),
+    ("s", 0, ""),
+)
+"""Plural endings, the letters that must stand before them, and what replaces them. The first three are
+no plurals."""
+_TOKEN = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
+
+
+@functools.lru_cache(1 << 14)
+def singular(word: str) -> str:
+    """A noun in the singular; any other word unchanged."""
+    known = _nouns().get(word)
+    if known is not None:
+        return known
+    if len(word) < 4 or word[-1] != "s":
+        return word
+    for place, (ending, before, singular_ending) in enumerate(ENDINGS):
+        if word.endswith(ending) and len(word) >= len(ending) + before:
+            return word if place < 3 else word.removesuffix(ending) + singular_ending
+    return word
+
+
+def _pieces(text: str) -> list[str]:
+    """The words of a text in lower case, without a full stop or spaces at either end."""
+    pieces = text.lower().replace("_", " ").split()
+    while pieces and not pieces[0].strip("."):
+        pieces.pop(0)
+    while pieces and not pieces[-1].strip("."):
+        pieces.pop()
+    if pieces:
+        pieces[0] = pieces[0].lstrip(".")
+        pieces[-1] = pieces[-1].rstrip(".")
+    return pieces
+
+
+@functools.cache
+def label(text: str) -> str:
+    """A label as the solver compares it: no leading article, the last word in the singular."""
+    pieces = _pieces(text)
+    if len(pieces) > 1 and pieces[0] in ARTICLES:
+        pieces = pieces[1:]
+    return " ".join([*pieces[:-1], singular(pieces[-1])]) if pieces else ""
+
+
+@functools.cache
+def phrase(text: str) -> str:
+    """A predicate, motion, event or value as the solver compares it: no leading form of "be"."""
+    pieces = _pieces(text)
+    if len(pieces) > 1 and pieces[0] in FORMS_OF_BE:
+        pieces = pieces[1:]
+    return " ".join(pieces)
+
+
+@functools.cache
+def inverse(predicate: str) -> str | None:
+    """The predicate that holds the other way round, itself if it is symmetric, None if unknown."""
+    return _predicates().get(phrase(predicate))
+
+
+@functools.lru_cache(1 << 15)
+def _tokens(text: str) -> tuple[str, ...]:
+    found: list[str] = _TOKEN.findall(text.lower().replace("\u2019", "'"))
+    return tuple(map(singular, found))
+
+
+@functools.lru_cache(1 << 15)
+def mentions(text: str, said: str) -> bool:
+    """Whether `said` occurs in `text` as whole words; plural, case and a leading article do not matter."""
+    first, space, rest = said.lower().partition(" ")
+    wanted = _tokens(rest if space and first in ARTICLES else said)
+    there = _tokens(text)
+    if not wanted:
+        return False
+    return any(there[at : at + len(wanted)] == wanted for at in range(len(there) - len(wanted) + 1))
+
+
+@functools.cache
+def _predicates() -> dict[str, str]:
+    table: dict[str, str] = {}
+    for line in _data("predicates.txt"):
+        if line.endswith("="):
+            symmetric = line.removesuffix("=").strip()
+            table[symmetric] = symmetric
+        elif line.count("|") == 1:
+            left, right = map(str.strip, line.split("|"))
+            table |= {left: right, right: left}
+    return table
+
+
+@functools.cache
+def _nouns() -> dict[str, str]:
+    table: dict[str, str] = {}
+    for line in _data("nouns.txt"):
+        if line.endswith("="):
+            table[line.removesuffix("=").strip()] = line.removesuffix("=").strip()
+        elif "|" in line:
+            plural, one = map(str.strip, line.split("|"))
+            table[plural] = one
+    return table
+
+
+def _data(name: str) -> list[str]:
+    text = (files("stepc.grammar") / name).read_text("utf-8")
+    return [line.strip() for line in text.splitlines() if line.strip() and line[0] != "#"]

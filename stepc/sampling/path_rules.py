@@ -1,0 +1,224 @@
+"""Which rows of the edge table a block of a spec lets paths use, and which walks are paths."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+
+import numpy as np
+
+from stepc.edges import EDGES
+from stepc.ir import types as t
+from stepc.ir.words import mentions, normal, plain
+from stepc.lang.types import Block, Filter, Spec
+from stepc.sampling.edge_table import KIND, NONE, WAY, Bools, EdgeTable, Ints
+from stepc.sampling.plan import PathKind
+from stepc.sampling.query_builder import QueryBuilder
+
+FILTERED = {kind.filter: name for name, kind in EDGES.items() if kind.filter}
+"""The kind of edge that each filter of words is about."""
+
+
+class PathRules:
+    """One block of a spec on one graph: which steps its paths may take."""
+
+    def __init__(self, table: EdgeTable, spec: Spec, block: Block, graph: QueryBuilder) -> None:
+        self.table, self.spec, self.block, self.graph = table, spec, block, graph
+        told = Counter(plain(e.event) for e in table.events.values())
+        self.telling = {
+            clip
+            for clip, e in table.events.items()
+            if e.trust.confidence >= block.confidence
+            and all(f.keep == _says(e, f) for f in block.filters if f.what == "event")
+        }
+        """Clips whose event may be asked about."""
+        self.timing = {c for c in self.telling if told[plain(table.events[c].event)] == 1}
+        """Clips whose event may give a time: no other event reads the same."""
+        self.allowed = self._allowed()
+        """Rows that the block's filters let paths use."""
+        self.expanding = self._expanding()
+        """For each kind that expands: its number and the rows that a node may be described by."""
+
+    # --- which rows ----------------------------------------------------------------------
+
+    def _allowed(self) -> Bools:
+        s, block = self.table, self.block
+        made: Bools = s.drawn.copy()
+        if block.confidence > 0 and len(s.edges):
+            sure = np.array(
+                [e.trust.confidence if isinstance(e, t.Element) else 1.0 for e in s.edges]
+            )
+            made &= sure[s.edge] >= block.confidence
+            there = np.array([*(o.trust.confidence for o in s.objects), 1.0])  # NONE is the last
+            made &= (there[s.near] >= block.confidence) & (there[s.far] >= block.confidence)
+        timed, told = (
+            np.array([c in clips for c in s.clips], bool) for clips in (self.timing, self.telling)
+        )
+        at = s.kind == KIND["ref"]
+        if at.any():
+            made[at] &= timed[s.clip[at]] & timed[s.entity_clip[s.found[at]]]
+        for row in np.flatnonzero(made & np.isin(s.kind, [KIND["event"], KIND["next"]])).tolist():
+            edge = s.edges[s.edge[row]]
+            clips = (edge.clip,) if isinstance(edge, t.Event) else edge
+            made[row] = all(told[s.place[c]] for c in clips)
+        for f in block.filters:
+            fits, about = self._filter(f)
+            made &= ~about | (fits if f.keep else ~fits)
+        return made
+
+    def _filter(self, f: Filter) -> tuple[Bools, Bools]:
+        """The rows that fit a filter, and those it is about."""
+        s = self.table
+        rows = np.ones(len(s.kind), bool)
+        words = np.array(s.words.those(plain(w) for w in f.words), np.int64)
+        match f.what:
+            case "label" | "static" | "dynamic":
+                fit = [
+                    normal(o.label) in {normal(w) for w in f.words}
+                    if f.what == "label"
+                    else o.op == f.what
+                    for o in s.objects
+                ]
+                ends = np.array([*fit, f.keep], bool)  # NONE is the last: no object, no matter
+                both = (ends[s.near], ends[s.far])
+                return (both[0] & both[1] if f.keep else both[0] | both[1]), rows
+            case "predicate" | "value" | "motion":
+                return np.isin(s.word, words), s.kind == KIND[FILTERED[f.what]]
+            case "kind":
+                named = {plain(w) for w in f.words}
+                fit = [plain(getattr(e, "kind", "")) in named for e in s.edges]
+                return np.array([*fit, False], bool)[s.edge], s.kind == KIND["attr"]
+            case "clip":
+                return _in_any(s.clip, [(a, b + 1) for a, b in f.ranges]), rows
+            case "time":
+                starts, ends_ = np.array(s.times() or [(0, 0)]).T
+                fits = np.zeros(len(rows), bool)
+                for a, b in f.ranges:
+                    fits |= (starts[s.edge] >= a) & (ends_[s.edge] <= b)
+                return fits, rows
+            case _:
+                return rows, ~rows
+
+    @cached_property
+    def whole(self) -> Bools:
+        """Rows that have one answer in the whole video; of a reference, in the clips it names."""
+        s = self.table
+        ref = s.kind == KIND["ref"]
+        rows = np.arange(len(s.kind))
+        return s.alone(rows, np.where(ref, s.clip, 0), np.where(ref, s.clip + 1, len(s.clips)))
+
+    @cached_property
+    def clip(self) -> Bools:
+        """Rows that have one answer in their clip; between events, in the whole video."""
+        s = self.table
+        told = np.isin(s.kind, [KIND["event"], KIND["next"]])
+        rows = np.arange(len(s.kind))
+        return s.alone(rows, np.where(told, 0, s.clip), np.where(told, len(s.clips), s.clip + 1))
+
+    def one(self, time: t.When | None) -> Bools:
+        """Rows with one answer, as far as that is known before a clip is drawn."""
+        return self.whole if time is None else self.clip
+
+    def _begins(self, time: t.When | None) -> Bools:
+        """Rows whose known end is one object in scope."""
+        s, rows = self.table, np.arange(len(self.table.kind))
+        if time is None:
+            return s.begins(rows, 0 * s.clip, 0 * s.clip + len(s.clips))
+        return s.begins(rows, s.clip, s.clip + 1)
+
+    def _expanding(self) -> list[tuple[int, Bools]]:
+        s, made = self.table, []
+        for k in self.block.expand:
+            fits = self.allowed & (s.kind == KIND[k.kind]) & (s.found != NONE)
+            rule = self.spec.rule(k.kind)
+            ways = [w for w in k.ways if rule and (find := rule.find(w)) and find.line("name")]
+            made.append((KIND[k.kind], fits & np.isin(s.way, [WAY[w] for w in ways])))
+        return made
+
+    def several(self, kind: PathKind) -> bool:
+        """Whether the last step of a path of a kind may find several things."""
+        return not kind.asked.compares and (kind.asked.several or not self.block.unique)
+
+    def pool(self, kind: PathKind) -> list[Ints]:
+        """The rows that a path of a kind may end with, by kind of edge."""
+        s, made = self.table, []
+        one = self._begins(kind.time) if self.several(kind) else self.one(kind.time)
+        for k in self.block.start:
+            ways = [w for w in k.ways if self.spec.words(kind.form, k.kind, w)]
+            fits = self.allowed & one & (s.kind == KIND[k.kind])
+            fits &= np.isin(s.way, [WAY[w] for w in ways])
+            if k.kind == "event":  # known itself, unless an object of its clip is known
+                fits &= (s.way == WAY["--"]) == kind.asked.knows_event
+            if kind.steps > 1 and not kind.asked.compares:
+                fits &= s.known != NONE
+            rows = np.flatnonzero(fits)
+            if len(rows):
+                made.append(rows)
+        return made
+
+    # --- which walks ---------------------------------------------------------------------
+
+    @cached_property
+    def picky(self) -> bool:
+        """Whether the block says more of paths than that no node is visited twice."""
+        whats = {f.what for f in self.block.filters}
+        return bool(self.block.no_revisit) or bool(whats & {"same-clip", "across-clips"})
+
+    def visits_once(self, rows: Sequence[int]) -> bool:
+        """Whether a path (answer first) comes to no node twice, nor to what the block says."""
+        s = self.table
+        ends = [("found", int(s.found[rows[0]]), int(s.name[rows[0]]))]
+        ends += [("known", int(s.known[r]), int(s.word[r])) for r in rows]
+        nodes = [n if n != NONE else ("value", v) for _, n, v in ends]
+        if len(set(nodes)) < len(nodes):
+            return False
+        for what in self.block.no_revisit:
+            if what == "labels":
+                labels = [int(s.entity_label[n]) for _, n, _ in ends if n != NONE]
+                if len(set(labels)) < len(labels):
+                    return False
+            elif what == "kinds" and len({int(s.kind[r]) for r in rows}) < len(rows):
+                return False
+        across = any(s.kind[r] == KIND["ref"] for r in rows)
+        for f in self.block.filters:
+            if f.what in ("same-clip", "across-clips"):
+                fits = across == (f.what == "across-clips")
+                if fits != f.keep:
+                    return False
+        return True
+
+    def comparable(self, kind: PathKind, one: int, other: int) -> bool:
+        """Whether two rows can be compared, and the answer is clear."""
+        s = self.table
+        if one == other:
+            return False
+        if not kind.asked.time_compared:
+            kinds = [s.edges[s.edge[r]].kind for r in (one, other)]
+            named = [int(s.identity[s.known[r]]) for r in (one, other)]
+            labels = [int(s.label[r]) for r in (one, other)]
+            return kinds[0] == kinds[1] and named[0] != named[1] and labels[0] != labels[1]
+        if s.group[one] == s.group[other] or self._overlap(s.step(one), s.step(other)):
+            return False
+        spans = [self.graph.spans(s.step(r)) for r in (one, other)]
+        return kind.asked.comparable(*spans)
+
+    def _overlap(self, one: t.Step, other: t.Step) -> bool:
+        """Whether one of two facts says the other: an event, what somebody in it does."""
+        if one.edge == other.edge:
+            return mentions(one.word, other.word) and one.edge == "event"
+        event, motion = (one, other) if one.edge == "event" else (other, one)
+        words = (motion.word, self.graph.labels[motion.near])
+        return all(mentions(event.word, w) for w in words)
+
+
+def _in_any(values: Ints, ranges: Iterable[tuple[int, int]]) -> Bools:
+    made = np.zeros(len(values), bool)
+    for low, high in ranges:
+        made |= (values >= low) & (values < high)
+    return made
+
+
+def _says(e: t.Event, f: Filter) -> bool:
+    """Whether an event's words are among those of a filter."""
+    return plain(e.event) in {plain(w) for w in f.words}

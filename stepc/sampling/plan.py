@@ -1,0 +1,76 @@
+"""What is drawn together: how many paths of each number of steps, form and kind of time."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from stepc.forms import FORMS, Form
+from stepc.ir import types as t
+from stepc.lang.types import Block
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class PathKind:
+    """Paths of so many steps, asked in a form, with a time given in a way."""
+
+    steps: int
+    form: str
+    time: t.When | None
+
+    @classmethod
+    def of(cls, steps: int, form: str, time: t.When | None) -> PathKind:
+        """What a draw is; a comparison is of two edges in the whole video."""
+        return cls(2, form, None) if FORMS[form].compares else cls(steps, form, time)
+
+    @property
+    def asked(self) -> Form:
+        """The form."""
+        return FORMS[self.form]
+
+
+def plan(block: Block, rng: random.Random) -> Counter[PathKind]:
+    """How many paths of each kind a block draws, its shares met as whole numbers allow."""
+    times = [*block.time, (None, max(0.0, 1 - sum(share for _, share in block.time)))]
+    columns = (
+        _shares([(n, w) for n, w in block.steps], block.count, rng),
+        _shares([(f, w) for f, w in block.form], block.count, rng),
+        _shares(times, block.count, rng),
+    )
+    made: Counter[PathKind] = Counter()
+    for n, form, time in zip(*columns, strict=True):
+        made[PathKind.of(n, form, time)] += 1
+    return made
+
+
+def kinds(block: Block) -> list[PathKind]:
+    """All kinds of path that a block may draw."""
+    times: list[t.When | None] = [when for when, share in block.time if share > 0]
+    if sum(share for _, share in block.time) < 1:
+        times.append(None)
+    made = [
+        PathKind.of(n, form, time)
+        for n, weight in block.steps
+        for form, share in block.form
+        for time in times
+        if weight > 0 and share > 0
+    ]
+    return list(dict.fromkeys(made))
+
+
+def _shares(weights: Sequence[tuple[_T, float]], count: int, rng: random.Random) -> list[_T]:
+    """`count` things in the proportions of their weights, as nearly as whole numbers allow."""
+    total = sum(w for _, w in weights)
+    exact = [w / total * count for _, w in weights]
+    whole = [int(e) for e in exact]
+    rest = sorted(range(len(exact)), key=lambda i: whole[i] - exact[i])
+    for i in rest[: count - sum(whole)]:
+        whole[i] += 1
+    drawn = [x for (x, _), times in zip(weights, whole, strict=True) for _ in range(times)]
+    rng.shuffle(drawn)
+    return drawn
