@@ -1,4 +1,4 @@
-"""The command line. Results go to standard output, everything else to standard error."""
+"""The command line. Results go to standard output, all other output to standard error."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from stepc import __version__
-from stepc.cli import (  # noqa: F401  (their commands register themselves)
+from stepc.cli import (  # noqa: F401  (importing a module registers its commands)
     eval_commands,
     model_commands,
     pipeline_commands,
@@ -22,7 +22,7 @@ from stepc.diagnostics import StepcError
 
 
 def main() -> None:
-    """Run the command line; a user's mistake never shows a traceback."""
+    """Run the command line. Reports a StepcError as diagnostics, without a traceback, and exits with 1."""
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:

@@ -1,4 +1,4 @@
-"""What the commands share: options, diagnostics on standard error, units and specs by their files."""
+"""Shared by all commands: common options, printing of diagnostics, and reading of units and specs."""
 
 from __future__ import annotations
 
@@ -25,30 +25,31 @@ app = typer.Typer(
 world = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="The rendered world that the embedded model knows: films, their true graphs, its weights.",
+    help="Tools for the rendered world, which the embedded model knows: films, true graphs, weights.",
     epilog="Example: stepc world render -o films -n 2 --seed 7",
 )
 app.add_typer(world, name="world")
 model_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="What a model understands.",
+    help="Test what a model understands.",
     epilog="Example: stepc model check embedded -n 2",
 )
 app.add_typer(model_app, name="model")
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 SpecFile = Annotated[
-    Path | None, typer.Option("--spec", "-s", help="A .step file; without, the built-in `step`.")
+    Path | None, typer.Option("--spec", "-s", help="A .step file; default: the built-in `step`.")
 ]
 Pipeline = Annotated[
-    str | None, typer.Option("--pipeline", "-p", help="Passes; see `stepc passes`.")
+    str | None,
+    typer.Option("--pipeline", "-p", help="Passes, separated by commas; see `stepc passes`."),
 ]
 Price = Annotated[
-    str, typer.Option(help="Of a million tokens sent and received, such as 0.15/0.60.")
+    str, typer.Option(help="Prices per million tokens sent/received, such as 0.15/0.60.")
 ]
-Seed = Annotated[int, typer.Option(help="Seed of everything that is drawn.")]
+Seed = Annotated[int, typer.Option(help="Seed of all random choices.")]
 Verify = Annotated[
-    bool, typer.Option("--verify-each/--no-verify-each", help="Verify after each pass.")
+    bool, typer.Option("--verify-each/--no-verify-each", help="Verify the IR after each pass.")
 ]
 DumpAfter = Annotated[
     str | None,
@@ -59,13 +60,15 @@ StorePlace = Annotated[
     typer.Option(
         "--store",
         metavar="PLACE",
-        help="Where what was made is kept, a folder or a URL such as s3://bucket/store;"
-        " without, $STEPC_STORE or the user's cache.",
+        help="The store of cached results: a folder, or a URL such as s3://bucket/store."
+        " Default: $STEPC_STORE or the user's cache folder.",
     ),
 ]
-NoStore = Annotated[bool, typer.Option("--no-store", help="Keep nothing, find nothing.")]
+NoStore = Annotated[
+    bool, typer.Option("--no-store", help="Do not read from or write to the store.")
+]
 Times = Annotated[
-    bool, typer.Option("--stats", help="Print time and counts of each pass to stderr.")
+    bool, typer.Option("--stats", help="Print time and counters of each pass to stderr.")
 ]
 
 
@@ -78,7 +81,10 @@ def say(diagnostic: Diagnostic) -> None:
 
 
 def spec_of(path: Path | None) -> tuple[str, str, Path | None]:
-    """Text, name and folder of a spec file or of the built-in one."""
+    """Return the text, name and folder of a spec file, or of the built-in spec if `path` is None.
+
+    The folder of the built-in spec is None. Raises StepcError (B006) if the file cannot be read.
+    """
     from stepc.lang.parse import builtin
 
     if path is None:
@@ -86,12 +92,12 @@ def spec_of(path: Path | None) -> tuple[str, str, Path | None]:
     try:
         return path.read_text("utf-8"), path.name, path.parent
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise fail("B006", f"cannot be read ({reason})", Place(printable(str(path)))) from None
 
 
 def store_of(store: str | None, no_store: bool) -> str | None:
-    """The place of the store, or None without one."""
+    """The place of the store, or None if caching is off."""
     from stepc.store.open import default_place
 
     return None if no_store else store or default_place()
@@ -110,23 +116,24 @@ def count(n: int, what: str) -> str:
 
 
 def two_prices(text: str) -> tuple[float, float]:
-    """Two prices with a slash between them. Raises StepcError (U001)."""
+    """Parse two prices separated by a slash. Raises StepcError (U001)."""
     try:
         one, other = (float(part) for part in text.split("/"))
         if not 0 <= one < inf or not 0 <= other < inf:
             raise ValueError
     except ValueError:
-        help = "such as --price 0.15/0.60"
-        raise fail("U001", f"`{text}` is not two prices", Place("--price"), help) from None
+        help = "write the prices per million tokens sent/received, such as --price 0.15/0.60"
+        message = f"`{text}` is not a pair of prices"
+        raise fail("U001", message, Place("--price"), help) from None
     return one, other
 
 
 def stranger(where: str) -> Diagnostic:
     return Diagnostic(
         "M006",
-        f"the embedded model recognised nothing {where}: it knows its rendered world and nothing else",
+        f"the embedded model recognised nothing {where}: it knows only the rendered world",
         None,
-        "for real footage name a Video-LLM: --model HUB_ID_OR_FOLDER",
+        "for real footage, name a Video-LLM: --model HUB_ID_OR_FOLDER",
         "warning",
     )
 
@@ -141,7 +148,10 @@ def show_stats(seconds: dict[str, float], counts: dict[str, dict[str, int]]) -> 
 
 
 def read_unit(file: Path) -> Any:
-    """The verified unit in a file of text or JSON. Raises StepcError with all that is wrong."""
+    """Read and verify the unit in a file of IR text or JSON; `-` reads standard input.
+
+    Raises StepcError: B006 or I001-I004 if the file cannot be read, or all broken rules (V001 ...).
+    """
     from stepc.ir.text import read
     from stepc.ir.types import from_json
     from stepc.ir.verify import verify
@@ -151,7 +161,7 @@ def read_unit(file: Path) -> Any:
         data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
         text = data.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise fail("B006", f"cannot be read ({reason})", Place(shown)) from None
     got = None
     if text.lstrip().startswith("{"):
@@ -160,7 +170,7 @@ def read_unit(file: Path) -> Any:
         except ValueError as error:
             first = str(error).splitlines()
             raise fail(
-                "I003", f"not the JSON form of a unit: {' '.join(first[:3])}", Place(shown)
+                "I003", f"not a unit in JSON form: {' '.join(first[:3])}", Place(shown)
             ) from None
     else:
         got = read(text, shown)

@@ -1,4 +1,4 @@
-"""Commands that put a model to the test: eval BENCHMARK, eval compare, eval table."""
+"""Commands that evaluate a model: eval BENCHMARK, eval compare, eval table."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from stepc.eval import TITLES
 eval_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Benchmarks by their own files and rules; tables like the paper's. docs/evaluation.md says "
-    "where each comes from.",
+    help="Evaluate a model on benchmarks, with their original files and rules, and print the paper's "
+    "tables. docs/evaluation.md says where each benchmark comes from.",
     epilog="Example: stepc eval world -o result --films 1 --frames 2",
 )
 app.add_typer(eval_app, name="eval")
@@ -25,33 +25,35 @@ app.add_typer(eval_app, name="eval")
 
 def _asking(
     *,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder of the result.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Output folder of the result.")],
     data: Annotated[
-        Path | None, typer.Option("--data", "-d", help="The folder of the benchmark's own files.")
+        Path | None, typer.Option("--data", "-d", help="Folder of the original benchmark files.")
     ] = None,
     videos: Annotated[
         list[Path] | None,
-        typer.Option("--videos", "-v", help="Folders of its videos, if they are not there."),
+        typer.Option("--videos", "-v", help="Folders of its videos, if not in --data."),
     ] = None,
     how: Annotated[
         Literal["direct", "reasoned"],
-        typer.Option(help="Answer directly, or give the rationale first."),
+        typer.Option(help="Ask for the answer directly, or for the rationale first."),
     ] = "direct",
     frames: Annotated[
-        int, typer.Option(min=0, help="Frames of a video that are shown; 0: the benchmark's own.")
+        int, typer.Option(min=0, help="Frames shown per video; 0 = as the benchmark defines.")
     ] = 0,
-    limit: Annotated[int, typer.Option(min=0, help="Only the first so many questions.")] = 0,
+    limit: Annotated[int, typer.Option(min=0, help="Ask only the first N questions; 0 = all.")] = 0,
     judge: Annotated[
         str | None,
-        typer.Option(help="The model that grades open answers, such as openai:gpt-3.5-turbo."),
+        typer.Option(help="Model that grades open answers, such as openai:gpt-3.5-turbo."),
     ] = None,
     judge_url: Annotated[
-        str | None, typer.Option(help="The OpenAI-compatible server of the judge.")
+        str | None, typer.Option(help="Base URL of the judge's OpenAI-compatible server.")
     ] = None,
     second_judge: Annotated[
-        str | None, typer.Option(help="Another judge; how often both agree is printed.")
+        str | None, typer.Option(help="A second judge; the rate of agreement is printed.")
     ] = None,
-    second_judge_url: Annotated[str | None, typer.Option(help="Its server.")] = None,
+    second_judge_url: Annotated[
+        str | None, typer.Option(help="Base URL of the second judge's server.")
+    ] = None,
     seed: Seed = 0,
     store: StorePlace = None,
     no_store: NoStore = False,
@@ -61,7 +63,7 @@ def _asking(
         judges.append((second_judge, second_judge_url))
         if not judge:
             raise fail(
-                "U001", "there is no first judge", Place("--second-judge"), "name it: --judge"
+                "U001", "--second-judge requires --judge", Place("--second-judge"), "add --judge"
             )
     return {
         "out": out, "folders": ([data] if data else []) + (videos or []), "data": data, "how": how,
@@ -71,7 +73,6 @@ def _asking(
 
 
 def _evaluate(name: str, asking: dict[str, Any], choice: Any) -> None:
-    """Ask, grade, write and print."""
     from stepc.eval.readers import BENCHMARKS
     from stepc.eval.run import EvalSettings, evaluate
     from stepc.eval.tables import summary, text
@@ -81,8 +82,8 @@ def _evaluate(name: str, asking: dict[str, Any], choice: Any) -> None:
     from stepc.store.open import open_store
 
     if asking["data"] is None:
-        help = "docs/evaluation.md says where its files come from"
-        raise fail("E001", f"`{name}` is not shipped: name its folder", Place("--data"), help)
+        help = "name their folder with --data; docs/evaluation.md says where to get them"
+        raise fail("E001", f"stepc does not include the files of `{name}`", Place("--data"), help)
     kept = open_store(asking["store"]) if asking["store"] else None
     settings = EvalSettings(
         name, asking["how"], asking["frames"] or BENCHMARKS[name].frames, choice.video,
@@ -112,7 +113,7 @@ def _command(name: str) -> None:
     def run(choice: Any, asking: Any) -> None:
         _evaluate(name, asking, choice)
 
-    run.__doc__ = f"Ask a model the questions of {TITLES[name]}."
+    run.__doc__ = f"Evaluate a model on {TITLES[name]}."
     eval_app.command(name)(choosing(giving(_asking, "asking")(run)))
 
 
@@ -128,10 +129,10 @@ def world(
     choice: Any,
     asking: Any,
     films: Annotated[
-        int, typer.Option(min=1, help="Films that are rendered where no --data is given.")
+        int, typer.Option(min=1, help="Number of films to render if there is no --data.")
     ] = 20,
 ) -> None:
-    """Ask a model compositional questions about rendered films, whose truth is known."""
+    """Evaluate a model on compositional questions about rendered films with known graphs."""
     from stepc.lang.parse import builtin
     from stepc.train.study import QUIZ
     from stepc.world.films import make_films
@@ -148,10 +149,10 @@ def world(
 
 @eval_app.command(epilog="Example: stepc eval compare result result")
 def compare(
-    first: Annotated[Path, typer.Argument(help="A result: what `stepc eval BENCHMARK -o` wrote.")],
-    second: Annotated[Path, typer.Argument(help="Another one of the same benchmark.")],
+    first: Annotated[Path, typer.Argument(help="A folder written by `stepc eval BENCHMARK -o`.")],
+    second: Annotated[Path, typer.Argument(help="Another result of the same benchmark.")],
 ) -> None:
-    """Two results of one benchmark side by side, question by question, with paired tests."""
+    """Compare two results of one benchmark, question by question, with paired tests."""
     from stepc.eval.run import load_result
     from stepc.eval.tables import compare as side_by_side
 
@@ -160,17 +161,15 @@ def compare(
 
 @eval_app.command(epilog="Example: stepc eval table 2 mine=result")
 def table(
-    number: Annotated[int, typer.Argument(min=1, max=4, help="Which of the paper's tables.")],
+    number: Annotated[int, typer.Argument(min=1, max=4, help="Number of the paper's table.")],
     rows: Annotated[
         list[str] | None,
-        typer.Argument(help="LABEL=FOLDER: a row of ours, from a result or a folder of results."),
+        typer.Argument(help="LABEL=FOLDER: an extra row, from a result or a folder of results."),
     ] = None,
-    form: Annotated[
-        Literal["markdown", "csv"], typer.Option(help="How it is printed.")
-    ] = "markdown",
-    plot: Annotated[Path | None, typer.Option(help="Draw it into this SVG, too.")] = None,
+    form: Annotated[Literal["markdown", "csv"], typer.Option(help="Output format.")] = "markdown",
+    plot: Annotated[Path | None, typer.Option(help="Also plot the table to this SVG.")] = None,
 ) -> None:
-    """One of the paper's tables 1 to 4, with rows of ours below its own."""
+    """Print one of the paper's tables 1 to 4, with your own results as extra rows."""
     from stepc.eval.tables import table as make
 
     made = make(number, [_row(row) for row in rows or ()])
@@ -180,12 +179,12 @@ def table(
 
 
 def _row(text: str) -> tuple[str, list[Any]]:
-    """A label and the results of a folder. Raises StepcError (U001, E005)."""
+    """Parse LABEL=FOLDER and load the results in the folder. Raises StepcError (U001, E005)."""
     from stepc.eval.run import load_result
 
     label, equals, where = text.partition("=")
     if not equals or not label:
-        raise fail("U001", f"`{text}` is no row", Place("ROWS"), "such as mine=results")
+        raise fail("U001", f"`{text}` is not LABEL=FOLDER", Place("ROWS"), "such as mine=results")
     folder = Path(where)
     places = [folder] if (folder / "run.json").exists() else sorted(folder.glob("*/run.json"))
     results = []
@@ -195,5 +194,5 @@ def _row(text: str) -> tuple[str, list[Any]]:
         except StepcError as error:
             say(error.diagnostics[0])
     if not results:
-        raise fail("E005", "there is no result in this folder", Place(printable(where)))
+        raise fail("E005", "no evaluation result in this folder", Place(printable(where)))
     return label, results

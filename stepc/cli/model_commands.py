@@ -1,4 +1,4 @@
-"""Commands about models and the world that the embedded one knows: model check, world."""
+"""Commands for models and for the rendered world: model check, world render, world score, world train."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ def model_check(
     model: Annotated[str, typer.Argument(help=MODEL_HELP)],
     choice: Any,
     number: Annotated[
-        int, typer.Option("--number", "-n", min=1, help="How often each kind of request is asked.")
+        int, typer.Option("--number", "-n", min=1, help="Questions per kind of request.")
     ] = 10,
     seed: Seed = 0,
 ) -> None:
-    """Ask a model every kind of request about pictures whose truth is known.
+    """Ask a model every kind of request about pictures with known answers.
 
-    The pictures are of the rendered world: coloured shapes, left of and above each other. Where
-    several questions may be asked in one call (--together, 8 unless told), each kind is asked so
-    once more: whether its answers are then as right shows whether a compile may ask so.
+    The pictures show the rendered world: coloured shapes, left of and above each other. Kinds that
+    allow several questions per call (--together, default 8) are asked a second time in batches, in
+    a row marked with *. If both rows are equally right, a compile may batch these questions.
     """
     from stepc.model.load import load
     from stepc.world.examination import Examination
@@ -48,10 +48,12 @@ def model_check(
 
 @world.command(epilog="Example: stepc world render -o films -n 2 --seed 7")
 def render(
-    out: Annotated[Path, typer.Option("--out", "-o", help="A folder for films and true graphs.")],
-    number: Annotated[int, typer.Option("--number", "-n", min=1, help="How many films.")] = 1,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Output folder for films and true graphs.")
+    ],
+    number: Annotated[int, typer.Option("--number", "-n", min=1, help="Number of films.")] = 1,
     seed: Seed = 0,
-    shots: Annotated[int, typer.Option(min=0, max=9, help="Clips a film; 0: 2 to 4.")] = 0,
+    shots: Annotated[int, typer.Option(min=0, max=9, help="Clips per film; 0 = 2 to 4.")] = 0,
 ) -> None:
     """Render films (mp4) and their true STSGs (IR text) from a seed."""
     from stepc.world.films import make_films
@@ -62,8 +64,8 @@ def render(
 
 @world.command(epilog="Example: stepc world score films out/units")
 def score(
-    films: Annotated[Path, typer.Argument(help="The folder of `world render`.")],
-    units: Annotated[Path, typer.Argument(help="The folder of induced graphs (OUT/units).")],
+    films: Annotated[Path, typer.Argument(help="A folder written by `stepc world render`.")],
+    units: Annotated[Path, typer.Argument(help="A folder of induced graphs (OUT/units).")],
 ) -> None:
     """Compare induced STSGs with the true ones: precision and recall."""
     from stepc.world.score import Score, compare
@@ -75,7 +77,7 @@ def score(
     ]
     pairs = [(true, made) for true, made in pairs if made.exists()]
     if not pairs:
-        help = "films are made by `stepc world render`, graphs by `stepc compile`"
+        help = "make films with `stepc world render` and graphs with `stepc compile`"
         raise fail("U001", f"no graph in {units} belongs to a film in {films}", None, help)
     for true, made in pairs:
         total.add(compare(read_unit(made), read_unit(true)))
@@ -85,14 +87,14 @@ def score(
 
 @world.command(epilog="Example: stepc world train -o model --minutes 150")
 def train(
-    out: Annotated[Path, typer.Option("--out", "-o", help="The model's folder.")],
-    minutes: Annotated[float, typer.Option(min=0.01, help="How long to train.")] = 150.0,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Output folder of the model.")],
+    minutes: Annotated[float, typer.Option(min=0.01, help="Training time in minutes.")] = 150.0,
     seed: Seed = 0,
     start: Annotated[
-        Path | None, typer.Option(help="Teach the weights of this folder further.")
+        Path | None, typer.Option(help="Continue from the weights in this folder.")
     ] = None,
 ) -> None:
-    """Make the embedded model's weights from nothing, on a CPU."""
+    """Train the embedded model's weights from scratch, on a CPU."""
     from stepc.world.train import train as teach
 
     teach(out, minutes=minutes, seed=seed, start=start, say=errors.print)

@@ -1,4 +1,4 @@
-"""Lists of options that several commands have: those by which a model is chosen."""
+"""Groups of options that several commands share, above all the options that select a model."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import typer
 from stepc.cli.common import EMBEDDED, Price, two_prices
 
 MODEL_HELP = (
-    "`embedded` (knows the rendered world and nothing else), a hub id or folder of a "
-    "transformers image-text-to-text model, openai:MODEL behind a server, or replay:CASSETTE."
+    "`embedded` (knows only the rendered world), a hub id or folder of a transformers "
+    "image-text-to-text model, openai:MODEL on a server, or replay:CASSETTE."
 )
 
 
@@ -22,60 +22,92 @@ def _choice(
     *,
     model: Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP)] = EMBEDDED,
     templates: Annotated[
-        str | None, typer.Option(help="`default`, `compact`, or a folder (with a slash).")
+        str | None,
+        typer.Option(
+            help="Template set: `default`, `compact`, or a folder (with a slash)."
+            " Default: the set that the model names."
+        ),
     ] = None,
     together: Annotated[
         int | None,
-        typer.Option(min=1, help="Most questions about the same keyframes in one call; 1: none."),
+        typer.Option(
+            min=1,
+            help="Maximum questions per call about the same keyframes; 1 disables batching."
+            " Default: the number that the model names.",
+        ),
     ] = None,
     show: Annotated[
         Literal["pictures", "video"],
-        typer.Option(help="How keyframes of one clip are shown, where the model takes both."),
+        typer.Option(
+            help="Send the keyframes of one clip as pictures or as a video, if the model takes both."
+        ),
     ] = "pictures",
-    record: Annotated[Path | None, typer.Option(help="Keep all model calls in this file.")] = None,
+    record: Annotated[
+        Path | None, typer.Option(help="Record all model calls in this file (a cassette).")
+    ] = None,
     redact: Annotated[
         list[str] | None,
-        typer.Option(help="Keep what matches this pattern out of it, and of the dataset."),
+        typer.Option(
+            help="Remove text that matches this regular expression from the recording and the dataset."
+        ),
     ] = None,
     trace: Annotated[
-        Path | None, typer.Option(help="Append a JSON line for each call to this file.")
+        Path | None, typer.Option(help="Append one JSON line per call to this file.")
     ] = None,
     base_url: Annotated[
-        str | None, typer.Option(help="The OpenAI-compatible server of openai:MODEL, up to /v1.")
+        str | None,
+        typer.Option(help="Base URL of the OpenAI-compatible server of openai:MODEL, up to /v1."),
     ] = None,
     pictures: Annotated[
-        Literal["jpeg", "png"], typer.Option(help="How a server gets pictures.")
+        Literal["jpeg", "png"],
+        typer.Option(help="Image format sent to a server; png is lossless and larger."),
     ] = "jpeg",
     at_once: Annotated[
-        int, typer.Option(min=1, help="Calls that wait for a server at one time.")
+        int, typer.Option(min=1, help="Maximum concurrent requests to a server.")
     ] = 16,
     max_requests: Annotated[
-        int | None, typer.Option(min=0, help="Ask a server no more often.")
+        int | None, typer.Option(min=0, help="Stop after this many requests to a server.")
     ] = None,
-    max_tokens: Annotated[int | None, typer.Option(min=0, help="Stop at so many tokens.")] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(min=0, help="Stop after this many tokens, sent and received.")
+    ] = None,
     max_cost: Annotated[
-        float | None, typer.Option(min=0, help="Stop at this cost; see --price.")
+        float | None,
+        typer.Option(min=0, help="Stop when a server has cost this much; see --price."),
     ] = None,
     price: Price = "0/0",
     device: Annotated[
-        str, typer.Option(help="auto, cpu, cuda:1, mps; spread: over all GPUs.")
+        str,
+        typer.Option(
+            help="Device of a local model: auto, cpu, cuda:1, mps, or spread (over all GPUs)."
+        ),
     ] = "auto",
     dtype: Annotated[
         Literal["auto", "float32", "bfloat16", "float16"],
-        typer.Option(help="Of a local model's weights."),
+        typer.Option(help="Data type of a local model's weights."),
     ] = "auto",
     attention: Annotated[
-        str | None, typer.Option(help="attn_implementation: sdpa, eager, flash_attention_2.")
+        str | None,
+        typer.Option(
+            help="Attention implementation of a local model: sdpa, eager, flash_attention_2."
+        ),
     ] = None,
     bits: Annotated[
-        int | None, typer.Option(help="4 or 8: a local model's weights in so many bits.")
+        int | None, typer.Option(help="Quantise a local model's weights to 4 or 8 bits.")
     ] = None,
-    adapter: Annotated[str | None, typer.Option(help="A LoRA adapter of a local model.")] = None,
+    adapter: Annotated[
+        str | None, typer.Option(help="LoRA adapter of a local model: a hub id or a folder.")
+    ] = None,
     batch: Annotated[
-        int | None, typer.Option(min=1, help="Samples that a local model makes at one time.")
+        int | None,
+        typer.Option(
+            min=1,
+            help="Samples that a local model generates in parallel."
+            " Default: 64 (embedded model), otherwise 8.",
+        ),
     ] = None,
     remote_code: Annotated[
-        bool, typer.Option("--remote-code", help="Run code that comes with a hub's model.")
+        bool, typer.Option("--remote-code", help="Allow running code that comes with a hub model.")
     ] = False,
 ) -> Any:
     from stepc.model.load import ModelConfig
@@ -104,9 +136,10 @@ def _choice(
 
 
 def giving(make: Callable[..., Any], name: str) -> Callable[..., Callable[..., None]]:
-    """A decorator that gives a command the options of `make`; it gets what that makes as `name`.
+    """Return a decorator that adds the options of `make` to a command.
 
-    What it has an argument for itself is not an option again.
+    The command receives the return value of `make` as its argument `name`. Options for which the
+    command has a parameter of the same name are not added.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
@@ -132,4 +165,4 @@ def giving(make: Callable[..., Any], name: str) -> Callable[..., Callable[..., N
 
 
 choosing = giving(_choice, "choice")
-"""Gives a command the options of a model."""
+"""Decorator that adds the model options to a command and passes it a ModelConfig as `choice`."""

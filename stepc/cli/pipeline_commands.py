@@ -40,7 +40,7 @@ from stepc.diagnostics import Place, StepcError, did_you_mean, fail, printable
 @choosing
 def compile(
     videos: Annotated[list[Path], typer.Argument(help="Video files, or folders of them.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder of the dataset.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Output folder of the dataset.")],
     choice: Any,
     spec: SpecFile = None,
     pipeline: Pipeline = None,
@@ -51,18 +51,24 @@ def compile(
             "--jobs",
             "-j",
             min=0,
-            help="Videos at one time; 0: a core each with the embedded model, 4 with a server, else 1.",
+            help="Videos compiled in parallel (per replica on a cluster). 0 = automatic: one per core"
+            " (embedded model), 4 (server), otherwise 1.",
         ),
     ] = 0,
     engine: Annotated[
         Literal["local", "ray"],
-        typer.Option(help="This machine; or a Ray cluster, that at $RAY_ADDRESS or one made here."),
+        typer.Option(
+            help="local: this machine; ray: the Ray cluster at $RAY_ADDRESS, or one started here."
+        ),
     ] = "local",
     replicas: Annotated[
-        int, typer.Option(min=1, help="Of the model, on a cluster; each does --jobs videos.")
+        int, typer.Option(min=1, help="Model replicas (cluster only); each compiles --jobs videos.")
     ] = 1,
     gpus: Annotated[
-        float, typer.Option(min=0, help="Of each replica, on a cluster; 0.5 shares one.")
+        float,
+        typer.Option(
+            min=0, help="GPUs per model replica (cluster only); 0.5 puts two replicas on one GPU."
+        ),
     ] = 0.0,
     verify_each: Verify = True,
     stats: Times = False,
@@ -70,16 +76,21 @@ def compile(
     no_store: NoStore = False,
     patience: Annotated[
         float,
-        typer.Option(min=0, help="Give a video up of which nothing is heard for so many seconds."),
+        typer.Option(
+            min=0, help="Give up on a video after this many seconds without progress; 0 = never."
+        ),
     ] = 600.0,
     memory: Annotated[
-        float, typer.Option(min=0, help="GB a worker may have; 0: its share of the machine's.")
+        float,
+        typer.Option(
+            min=0, help="Memory limit per worker in GB; 0 = an equal share of 80 % of the memory."
+        ),
     ] = 0.0,
     retry: Annotated[
-        bool, typer.Option("--retry", help="Try videos again that were given up before.")
+        bool, typer.Option("--retry", help="Retry videos that an earlier run gave up on.")
     ] = False,
     explain_rebuild: Annotated[
-        bool, typer.Option("--explain-rebuild", help="Say why each pass was run.")
+        bool, typer.Option("--explain-rebuild", help="Print why each pass was run.")
     ] = False,
 ) -> None:
     """Compile videos into a dataset: OUT/qra.jsonl, OUT/units/NAME.stsg, OUT/manifest.json."""
@@ -96,10 +107,9 @@ def compile(
 
         chosen = RayEngine(replicas, gpus, jobs or several)
     elif replicas != 1 or gpus:
-        message = "replicas and their GPUs are of a cluster"
-        raise fail(
-            "U001", message, Place("--replicas" if replicas != 1 else "--gpus"), "--engine ray"
-        )
+        message = "--replicas and --gpus require --engine ray"
+        place = Place("--replicas" if replicas != 1 else "--gpus")
+        raise fail("U001", message, place, "add --engine ray, or remove the option")
     else:
         cores = (os.cpu_count() or 1) if choice.name == EMBEDDED else several
         chosen = LocalEngine(jobs or cores)
@@ -134,14 +144,14 @@ def compile(
         errors.print(summary.tally.text(prices))
     if choice.name == EMBEDDED and summary.compiled and not summary.objects:
         say(stranger(f"in {summary.compiled} videos" if summary.compiled > 1 else "in the video"))
-    steps = ", ".join(f"{c} of {n} steps" for n, c in sorted(summary.by_steps.items()))
+    steps = ", ".join(f"{c} with {count(n, 'step')}" for n, c in sorted(summary.by_steps.items()))
     errors.print(
         f"{summary.compiled} compiled, {summary.failed} failed: {summary.samples} samples"
         + (f" ({steps})" if steps else "")
         + f" in {' and '.join(printable(str(out / f)) for f in summary.files)}"
     )
     if summary.interrupted:
-        errors.print("stopped; what was compiled is in the dataset")
+        errors.print("stopped; the dataset holds the videos compiled so far")
         raise typer.Exit(1 if summary.stopped else 130)
     if summary.failed:
         raise typer.Exit(1)
@@ -154,22 +164,35 @@ def plan(
     choice: Any,
     spec: SpecFile = None,
     pipeline: Pipeline = None,
-    objects: Annotated[float, typer.Option(min=0, help="Assumed: objects a keyframe.")] = 5.0,
-    attributes: Annotated[float, typer.Option(min=0, help="Assumed: attributes an object.")] = 3.0,
-    relations: Annotated[float, typer.Option(min=0, help="Assumed: relations a pair.")] = 1.5,
-    moving: Annotated[float, typer.Option(min=0, max=1, help="Assumed: share that moves.")] = 0.5,
+    objects: Annotated[float, typer.Option(min=0, help="Assumed objects per keyframe.")] = 5.0,
+    attributes: Annotated[float, typer.Option(min=0, help="Assumed attributes per object.")] = 3.0,
+    relations: Annotated[
+        float, typer.Option(min=0, help="Assumed relations per pair of objects.")
+    ] = 1.5,
+    moving: Annotated[
+        float, typer.Option(min=0, max=1, help="Assumed share of objects that move.")
+    ] = 0.5,
     back: Annotated[
-        float, typer.Option(min=0, help="Assumed: share of labels that another clip has too.")
+        float,
+        typer.Option(
+            min=0, help="Assumed share of a clip's objects with a label that another clip also has."
+        ),
     ] = 0.5,
     narratives: Annotated[
-        float | None, typer.Option(min=1, help="Assumed: different narratives a keyframe.")
+        float | None,
+        typer.Option(
+            min=1, help="Assumed distinct narratives per keyframe; default: as many as are sampled."
+        ),
     ] = None,
-    rate: Annotated[float, typer.Option(min=0, help="Calls a second that the model does.")] = 0.0,
+    rate: Annotated[
+        float, typer.Option(min=0, help="Calls per second of the model, to estimate the time.")
+    ] = 0.0,
     corpus: Annotated[
-        int, typer.Option(min=0, help="Reckon for so many videos like these; 0: for these.")
+        int,
+        typer.Option(min=0, help="Extrapolate to this many videos; 0 = only the videos given."),
     ] = 0,
 ) -> None:
-    """Say what a compile would ask a model, without asking: calls, pictures, tokens, cost, time."""
+    """Estimate what a compile would ask a model: calls, pictures, tokens, cost, time. Asks nothing."""
     from stepc.driver.compile_video import Compiler, split_pipeline
     from stepc.model.load import together
     from stepc.model.plan import Assumptions, shown
@@ -200,7 +223,7 @@ def plan(
     print(f"{count(len(plans), 'video')}, {count(clips, 'clip')}, {count(keyframes, 'keyframe')}")
     times = corpus / len(plans) if corpus and plans else 1.0
     if times != 1.0:
-        print(f"for {corpus:,} videos like them:")
+        print(f"extrapolated to {corpus:,} videos:")
     for row in shown(plans, choice.server.prices, rate, times):
         print(row)
     if wrong:
@@ -211,12 +234,12 @@ def plan(
 @choosing
 def dump(
     video: Annotated[Path, typer.Argument(help="A video file.")],
-    after: Annotated[str, typer.Option(help="The last pass to run.")],
+    after: Annotated[str, typer.Option(help="Last pass to run.")],
     choice: Any,
     spec: SpecFile = None,
     pipeline: Pipeline = None,
     seed: Seed = 0,
-    json: Annotated[bool, typer.Option("--json", help="The JSON form.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the JSON form.")] = False,
     dump_after: DumpAfter = None,
     verify_each: Verify = True,
     stats: Times = False,
@@ -249,15 +272,21 @@ def opt(
     file: Annotated[Path, typer.Argument(help="An IR file of any level; - for standard input.")],
     choice: Any,
     pipeline: Annotated[
-        str, typer.Option("--pipeline", "-p", help="Passes; none prints what was read.")
+        str,
+        typer.Option(
+            "--pipeline",
+            "-p",
+            help="Passes, separated by commas; without any, print the file as read.",
+        ),
     ] = "",
     video: Annotated[
-        list[Path] | None, typer.Option("--video", help="The video file, where passes need it.")
+        list[Path] | None,
+        typer.Option("--video", help="The video file, if the passes need pictures."),
     ] = None,
     spec: SpecFile = None,
     seed: Seed = 0,
     json: Annotated[bool, typer.Option("--json", help="Print the JSON form.")] = False,
-    stop_after: Annotated[str | None, typer.Option(help="The last pass to run.")] = None,
+    stop_after: Annotated[str | None, typer.Option(help="Last pass to run.")] = None,
     dump_after: DumpAfter = None,
     verify_each: Verify = True,
     stats: Times = False,
@@ -286,9 +315,9 @@ def opt(
 
 @app.command(epilog="Example: stepc passes keyframes")
 def passes(
-    name: Annotated[str | None, typer.Argument(help="A pass; without, all of them.")] = None,
+    name: Annotated[str | None, typer.Argument(help="A pass; default: all passes.")] = None,
 ) -> None:
-    """List the passes, or the options of one."""
+    """List all passes, or show the options of one."""
     from stepc.passmanager.base import Pass
     from stepc.passmanager.pipeline_text import DEFAULT, LINK
     from stepc.passmanager.registry import option_lines, pass_names, pass_type
@@ -304,14 +333,16 @@ def passes(
         kind = pass_type(name)
     except KeyError:
         raise fail(
-            "P002", f"there is no pass `{name}`", None, did_you_mean(name, pass_names())
+            "P002", f"unknown pass `{name}`", None, did_you_mean(name, pass_names())
         ) from None
     import inspect
 
     levels = ""
     if issubclass(kind, Pass):
         takes, gives = kind.levels()
-        levels = "any graph level, kept" if kind.keeps_level else f"{takes.LEVEL} → {gives.LEVEL}"
+        levels = (
+            "any graph level, unchanged" if kind.keeps_level else f"{takes.LEVEL} → {gives.LEVEL}"
+        )
     print(f"{name}   {levels or 'corpus → corpus'}\n")
     print(inspect.getdoc(kind) or "")
     rows = option_lines(kind)

@@ -1,4 +1,4 @@
-"""Commands about specs and IR files: check, fmt, ask, paths, lsp, explain."""
+"""Commands for specs and IR files: check, fmt, ask, paths, lsp, explain."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def check(
     files: Annotated[list[Path], typer.Argument(help="Spec files (.step) and IR files.")],
     json: Annotated[bool, typer.Option("--json", help="Print diagnostics as JSON.")] = False,
 ) -> None:
-    """Check specs and IR files; all that is wrong is said."""
+    """Check specs and IR files, and report all errors."""
     import orjson
 
     from stepc.lang.resolve import read_spec
@@ -46,9 +46,11 @@ def check(
 @app.command(epilog="Example: stepc fmt --check specs/step.step")
 def fmt(
     files: Annotated[list[Path], typer.Argument(help="Spec files (.step).")],
-    check: Annotated[bool, typer.Option("--check", help="Change nothing; 1 if one would.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit with 1 if a file would change.")
+    ] = False,
 ) -> None:
-    """Write specs in their canonical layout; tokens and comments survive."""
+    """Format specs in the canonical layout. Tokens and comments are preserved."""
     from stepc.lang.format import format_spec
     from stepc.runtime.atomic_files import write_whole
 
@@ -76,10 +78,12 @@ def fmt(
 def ask(
     spec: Annotated[Path, typer.Argument(help="A .step file.")],
     unit: Annotated[Path, typer.Argument(help="A graph: an IR file of level stsg.")],
-    number: Annotated[int, typer.Option("--number", "-n", min=1, help="How many to show.")] = 5,
+    number: Annotated[
+        int, typer.Option("--number", "-n", min=1, help="Number of questions to print.")
+    ] = 5,
     seed: Seed = 0,
 ) -> None:
-    """Try a spec on one graph: show questions, steps and answers."""
+    """Try a spec on one graph: print questions, reasoning steps and answers."""
     from stepc.driver.compile_video import Compiler
     from stepc.ir.types import Qras
     from stepc.model.load import ModelConfig
@@ -111,7 +115,7 @@ def ask(
 
 
 def _turn(sample: Any, samples: Any, blocks: dict[str, str]) -> tuple[int, int]:
-    """The place of a sample where every block has its turn."""
+    """Sort key that interleaves the samples of all blocks."""
     block = blocks[sample.path]
     before = [s for s in samples if blocks[s.path] == block]
     return before.index(sample), list(dict.fromkeys(blocks.values())).index(block)
@@ -121,9 +125,9 @@ def _turn(sample: Any, samples: Any, blocks: dict[str, str]) -> tuple[int, int]:
 def paths(
     spec: Annotated[Path, typer.Argument(help="A .step file.")],
     unit: Annotated[Path, typer.Argument(help="A graph: an IR file of level stsg.")],
-    most: Annotated[int, typer.Option(min=1, help="Stop counting here.")] = 100_000,
+    most: Annotated[int, typer.Option(min=1, help="Maximum number of paths to count.")] = 100_000,
 ) -> None:
-    """Count the different paths a graph has for a spec, and what drops the others."""
+    """Count the different paths of a spec on a graph, and the reasons for which others are dropped."""
     from stepc.ir.types import Stsg
     from stepc.lang.resolve import read_spec
     from stepc.passes.sample import census
@@ -131,8 +135,8 @@ def paths(
     text, name, folder = spec_of(spec)
     graph = read_unit(unit)
     if not isinstance(graph, Stsg):
-        help = "`stepc opt FILE --pipeline …` takes it further"
-        message = f"paths are drawn on a stsg, and this is {graph.LEVEL}"
+        help = "run the missing passes with `stepc opt FILE --pipeline …`"
+        message = f"paths are counted on a unit of level stsg, and this one is {graph.LEVEL}"
         raise fail("P005", message, Place(printable(str(unit))), help)
     found = census(graph, read_spec(text, name, folder), most)
     total = 0
@@ -150,18 +154,18 @@ def paths(
 
 @app.command(epilog="Example: stepc lsp --help")
 def lsp() -> None:
-    """Serve an editor: a language server for .step files over standard input and output."""
+    """Run the language server for .step files over standard input and output."""
     from stepc.lang.lsp import serve
 
     serve()
 
 
 @app.command(epilog="Example: stepc explain S311")
-def explain(code: Annotated[str, typer.Argument(help="The code of a diagnostic.")]) -> None:
-    """Explain a diagnostic's code, with a wrong and a right example."""
+def explain(code: Annotated[str, typer.Argument(help="A diagnostic code, such as S311.")]) -> None:
+    """Explain a diagnostic code, with a wrong and a right example."""
     from stepc.diagnostics.catalogue import PAGES
 
     page = PAGES.get(code.upper())
     if page is None:
-        raise fail("U001", f"there is no code `{code}`", None, did_you_mean(code.upper(), PAGES))
+        raise fail("U001", f"unknown code `{code}`", None, did_you_mean(code.upper(), PAGES))
     print(page.shown(code.upper()))

@@ -1,4 +1,4 @@
-"""Commands about the store: stats, verify, gc."""
+"""Commands for the store of cached results: stats, verify, gc."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stepc.diagnostics import Place, fail, printable
 store = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="What was made before, and is not made again.",
+    help="Inspect and clean the store of cached results.",
     epilog="Example: stepc store stats",
 )
 app.add_typer(store, name="store")
@@ -21,7 +21,7 @@ UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 @store.command(epilog="Example: stepc store stats")
 def stats(folder: StorePlace = None) -> None:
-    """Say how much is kept, by what made it."""
+    """Print the number and size of the entries, by the pass or kind of result."""
     from stepc.store.open import default_place, open_store
 
     rows = open_store(folder or default_place(), say).stats()
@@ -33,7 +33,7 @@ def stats(folder: StorePlace = None) -> None:
 
 @store.command(epilog="Example: stepc store verify")
 def verify(folder: StorePlace = None) -> None:
-    """Read everything; what is damaged is dropped and will be made anew."""
+    """Read all entries and drop damaged ones. The next run computes them again."""
     from stepc.store.open import default_place, open_store
 
     kept = open_store(folder or default_place(), say)
@@ -45,17 +45,17 @@ def verify(folder: StorePlace = None) -> None:
 
 @store.command(epilog="Example: stepc store gc --most 20G")
 def gc(
-    most: Annotated[str, typer.Option(help="How much may stay, such as 500M or 20G.")],
+    most: Annotated[str, typer.Option(help="Maximum size to keep, such as 500M or 20G.")],
     folder: StorePlace = None,
 ) -> None:
-    """Drop what was not used for longest, until so much is left."""
+    """Drop the least recently used entries until at most --most is left."""
     from stepc.store.open import default_place, open_store
 
     number, unit = most[:-1], most[-1:].upper()
     try:
         size = int(float(number) * UNITS[unit]) if unit in UNITS else int(most)
     except ValueError:
-        message = f"`{printable(most)}` is no size"
+        message = f"`{printable(most)}` is not a size"
         raise fail("U001", message, Place("--most"), "such as 500M or 20G") from None
     dropped, freed = open_store(folder or default_place(), say).collect(size)
     errors.print(f"{dropped:,} entries of {freed:,} bytes dropped")

@@ -1,4 +1,4 @@
-"""Commands that train a model and see what it has learnt: train, selftrain, study, export, world ask."""
+"""Commands that train a model or prepare training data: train, selftrain, study, export, world ask."""
 
 from __future__ import annotations
 
@@ -28,40 +28,50 @@ from stepc.cli.model_options import choosing, giving
 from stepc.diagnostics import Place, fail, printable
 
 DatasetPath = Annotated[
-    Path, typer.Argument(help="What `stepc compile` wrote: a folder, or a file like qra.jsonl.")
+    Path, typer.Argument(help="A dataset of `stepc compile`: its folder, or a file like qra.jsonl.")
 ]
 Videos = Annotated[
-    list[Path], typer.Option("--videos", "-v", help="Its video files, or folders of them.")
+    list[Path],
+    typer.Option("--videos", "-v", help="Video files of the dataset, or folders of them."),
 ]
-Frames = Annotated[int, typer.Option(min=1, help="Frames of a video that are shown.")]
+Frames = Annotated[int, typer.Option(min=1, help="Frames shown per video.")]
 
 
 def _recipe(
     *,
     weight: Annotated[
-        float, typer.Option("--lambda", min=0, help="Of the rationale; 0: answers alone.")
+        float,
+        typer.Option("--lambda", min=0, help="Weight λ of the rationale loss; 0 = answers only."),
     ] = 1.0,
     mean: Annotated[
-        Literal["token", "sample"], typer.Option(help="Each loss is a mean over these.")
+        Literal["token", "sample"], typer.Option(help="Average each loss over these.")
     ] = "token",
     parsing_weight: Annotated[
-        float, typer.Option(min=0, help="Of what keeps the model parsing as it did.")
+        float,
+        typer.Option(min=0, help="Weight of the replay loss that preserves the parsing ability."),
     ] = 1.0,
     replay: Annotated[
-        float, typer.Option(min=0, help="Calls of that, in times the samples.")
+        float,
+        typer.Option(min=0, help="Replayed parsing calls, as a multiple of the number of samples."),
     ] = 1.0,
     frames: Frames = 8,
-    epochs: Annotated[float, typer.Option(min=0, help="How often all samples are seen.")] = 1.0,
-    steps: Annotated[int, typer.Option(min=0, help="Steps of the optimizer in their place.")] = 0,
-    rate: Annotated[float, typer.Option(min=0, help="The learning rate.")] = 2e-5,
-    batch: Annotated[int, typer.Option(min=1, help="Samples a device at one time.")] = 4,
-    accumulate: Annotated[int, typer.Option(min=1, help="Batches a step.")] = 1,
-    lora: Annotated[int, typer.Option(min=0, help="Rank of a LoRA adapter; 0: all weights.")] = 0,
-    bf16: Annotated[bool, typer.Option(help="Compute in 16 bit.")] = False,
-    checkpointing: Annotated[bool, typer.Option(help="Spare memory, take longer.")] = False,
-    save_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 500,
+    epochs: Annotated[float, typer.Option(min=0, help="Passes over all samples.")] = 1.0,
+    steps: Annotated[
+        int, typer.Option(min=0, help="Number of optimizer steps; overrides --epochs when > 0.")
+    ] = 0,
+    rate: Annotated[float, typer.Option(min=0, help="Peak learning rate.")] = 2e-5,
+    batch: Annotated[int, typer.Option(min=1, help="Samples per device and batch.")] = 4,
+    accumulate: Annotated[int, typer.Option(min=1, help="Batches per optimizer step.")] = 1,
+    lora: Annotated[int, typer.Option(min=0, help="Rank of a LoRA adapter; 0 = all weights.")] = 0,
+    bf16: Annotated[bool, typer.Option(help="Compute in bfloat16.")] = False,
+    checkpointing: Annotated[
+        bool, typer.Option(help="Use gradient checkpointing: less memory, slower.")
+    ] = False,
+    save_every: Annotated[
+        int, typer.Option(min=1, help="Optimizer steps between checkpoints.")
+    ] = 500,
     config: Annotated[
-        Path | None, typer.Option(help="JSON of more transformers.TrainingArguments.")
+        Path | None, typer.Option(help="JSON file of more transformers.TrainingArguments.")
     ] = None,
 ) -> Any:
     from stepc.train.loop import Recipe
@@ -78,23 +88,26 @@ def _recipe(
 def train(
     dataset: DatasetPath,
     videos: Videos,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder of the trained model.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Output folder of the trained model.")],
     recipe: Any,
     model: Annotated[
         str, typer.Option("--model", "-m", help="A hub id, a folder, or `embedded`.")
     ] = EMBEDDED,
     parsing: Annotated[
         Path | None,
-        typer.Option(help="A recording (`compile --record`): keep the model parsing as it did."),
+        typer.Option(help="Cassette of `compile --record`, to preserve the parsing ability."),
     ] = None,
-    templates: Annotated[str | None, typer.Option(help="A set, or a folder of templates.")] = None,
+    templates: Annotated[
+        str | None, typer.Option(help="Template set, or a folder of templates.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda.")] = "auto",
     dtype: Annotated[
-        Literal["auto", "float32", "bfloat16", "float16"], typer.Option(help="Of the weights.")
+        Literal["auto", "float32", "bfloat16", "float16"],
+        typer.Option(help="Data type of the weights."),
     ] = "auto",
     seed: Seed = 0,
 ) -> None:
-    """Train a model on answers and rationales together; a stopped training goes on."""
+    """Train a model on answers and rationales together. The same command resumes a stopped training."""
     from dataclasses import replace
 
     from stepc.model.cassette import Cassette
@@ -104,7 +117,7 @@ def train(
 
     if parsing is not None and not parsing.is_file():
         help = "record one: stepc compile … --record FILE"
-        raise fail("M002", "there is no such cassette", Place(printable(str(parsing))), help)
+        raise fail("M002", "the cassette does not exist", Place(printable(str(parsing))), help)
     made = teach(
         _loaded(dataset, videos, recipe.frames),
         model,
@@ -118,7 +131,8 @@ def train(
     )
     if first_process():
         print(
-            f"{made.steps} steps on {count(made.samples, 'sample')}: --model {printable(str(out))}"
+            f"{made.steps} steps on {count(made.samples, 'sample')};"
+            f" use the model with --model {printable(str(out))}"
         )
 
 
@@ -130,35 +144,39 @@ def train(
 @giving(_recipe, "recipe")
 def selftrain(
     videos: Annotated[list[Path], typer.Argument(help="Video files, or folders of them.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder of the run.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Output folder of the run.")],
     recipe: Any,
     choice: Any,
-    rounds: Annotated[int, typer.Option(min=1, help="How often to go round.")] = 2,
+    rounds: Annotated[int, typer.Option(min=1, help="Maximum number of rounds.")] = 2,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Other videos each round, in place of the same ones.")
+        bool,
+        typer.Option("--fresh", help="Divide the videos among the rounds, instead of reusing all."),
     ] = False,
     quiz: Annotated[
         Path | None,
-        typer.Option(help="A dataset of held-out questions: the run stops when fewer are right."),
+        typer.Option(help="Dataset of held-out questions; the run stops when fewer are right."),
     ] = None,
     quiz_videos: Annotated[
-        list[Path] | None, typer.Option(help="Its video files, or folders of them.")
+        list[Path] | None, typer.Option(help="Video files of the quiz, or folders of them.")
     ] = None,
     spec: SpecFile = None,
     pipeline: Pipeline = None,
     seed: Seed = 0,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Workers.")] = 1,
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", min=1, help="Videos compiled in parallel.")
+    ] = 1,
     store: StorePlace = None,
     no_store: NoStore = False,
 ) -> None:
-    """Compile with a model, train it on that, compile with the better one, and so on."""
+    """Self-train: compile with a model, train it on the result, and repeat with the trained model."""
     from dataclasses import replace
 
     from stepc.train.rounds import Quiz
     from stepc.train.rounds import selftrain as go_round
 
     if quiz is not None and not quiz_videos:
-        raise fail("U001", "a quiz has videos", Place("--quiz"), "name them: --quiz-videos FOLDER")
+        message = "--quiz requires --quiz-videos"
+        raise fail("U001", message, Place("--quiz"), "name them: --quiz-videos FOLDER")
     order = order_of(pipeline, spec, choice, seed, store=store_of(store, no_store))
     examined = Quiz(quiz, tuple(quiz_videos or ()), recipe.frames) if quiz else None
     ran = go_round(
@@ -167,13 +185,13 @@ def selftrain(
     )  # fmt: skip
     print(ran.table())
     if ran.best:
-        print(f"the best: --model {printable(str(out / f'round-{ran.best}' / 'model'))}")
+        print(f"best model: --model {printable(str(out / f'round-{ran.best}' / 'model'))}")
     else:
-        print("no round made the model better")
+        print("no round improved the model")
 
 
 def _loaded(dataset: Path, videos: list[Path], frames: int) -> Any:
-    """A dataset; what is left out of it is said."""
+    """Load a dataset and report the skipped samples. Raises StepcError (T001, T003)."""
     from stepc.dataset.read import load_dataset, told
 
     loaded = load_dataset(dataset, videos, frames)
@@ -183,31 +201,31 @@ def _loaded(dataset: Path, videos: list[Path], frames: int) -> Any:
 
 
 def _more(config: Path | None) -> tuple[tuple[str, Any], ...]:
-    """Arguments from a file. Raises StepcError (T006)."""
+    """Read training arguments from a JSON file. Raises StepcError (T006)."""
     if config is None:
         return ()
     try:
         data = orjson.loads(config.read_bytes())
         if not isinstance(data, dict):
-            raise ValueError("it is no object")
+            raise ValueError("not a JSON object")
     except (OSError, ValueError) as error:
         help = 'such as {"report_to": "tensorboard", "fsdp": "full_shard"}'
         place = Place(printable(str(config)))
-        raise fail("T006", f"cannot be read as arguments: {error}", place, help) from None
+        raise fail("T006", f"cannot be read as training arguments: {error}", place, help) from None
     return tuple(data.items())
 
 
 def _lab_recipe(
     *,
     frames: Frames = 4,
-    epochs: Annotated[float, typer.Option(min=0, help="How often all samples are seen.")] = 3.0,
-    rate: Annotated[float, typer.Option(min=0, help="The learning rate.")] = 5e-4,
-    batch: Annotated[int, typer.Option(min=1, help="Samples a device at one time.")] = 8,
-    accumulate: Annotated[int, typer.Option(min=1, help="Batches a step.")] = 1,
-    lora: Annotated[int, typer.Option(min=0, help="Rank of a LoRA adapter; 0: all weights.")] = 0,
-    bf16: Annotated[bool, typer.Option(help="Compute in 16 bit.")] = False,
+    epochs: Annotated[float, typer.Option(min=0, help="Passes over all samples.")] = 3.0,
+    rate: Annotated[float, typer.Option(min=0, help="Peak learning rate.")] = 5e-4,
+    batch: Annotated[int, typer.Option(min=1, help="Samples per device and batch.")] = 8,
+    accumulate: Annotated[int, typer.Option(min=1, help="Batches per optimizer step.")] = 1,
+    lora: Annotated[int, typer.Option(min=0, help="Rank of a LoRA adapter; 0 = all weights.")] = 0,
+    bf16: Annotated[bool, typer.Option(help="Compute in bfloat16.")] = False,
     config: Annotated[
-        Path | None, typer.Option(help="JSON of more transformers.TrainingArguments.")
+        Path | None, typer.Option(help="JSON file of more transformers.TrainingArguments.")
     ] = None,
 ) -> Any:
     from stepc.train.loop import Recipe
@@ -225,46 +243,54 @@ def study(
     name: Annotated[
         Literal["controls", "ablations", "lambda", "steps", "rounds"],
         typer.Argument(
-            help="Tables 1 and 2, table 4, figure 6a, figure 6b of the paper; "
-            "what a round of STEP is made of."
+            help="controls: tables 1 and 2 of the paper; ablations: table 4; lambda: figure 6a; "
+            "steps: figure 6b; rounds: what each part of a STEP round contributes."
         ),
     ],
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="A folder; studies share what is there.")
+        Path, typer.Option("--out", "-o", help="Output folder; studies in it share results.")
     ],
     recipe: Any,
     model: Annotated[
         str, typer.Option("--model", "-m", help="A hub id, a folder, or `embedded`.")
     ] = EMBEDDED,
-    seeds: Annotated[int, typer.Option(min=1, help="Repetitions, each with other films.")] = 5,
-    films: Annotated[int, typer.Option(min=1, help="Rendered films to train on, a seed.")] = 30,
-    quiz_films: Annotated[int, typer.Option(min=1, help="Rendered films of the exam.")] = 20,
+    seeds: Annotated[int, typer.Option(min=1, help="Repetitions, each with different films.")] = 5,
+    films: Annotated[int, typer.Option(min=1, help="Rendered training films per seed.")] = 30,
+    quiz_films: Annotated[
+        int, typer.Option(min=1, help="Rendered films for held-out questions.")
+    ] = 20,
     teacher: Annotated[
         str | None,
-        typer.Option(help="The model whose data Distillation takes; without, the true graphs."),
+        typer.Option(help="Model that makes the data of Distillation; default: the true graphs."),
     ] = None,
     videos: Annotated[
-        list[Path] | None, typer.Option("--videos", "-v", help="Real videos in place of films.")
+        list[Path] | None, typer.Option("--videos", "-v", help="Real videos instead of films.")
     ] = None,
     annotated: Annotated[
-        Path | None, typer.Option(help="A dataset about these videos, for Instruct.")
+        Path | None, typer.Option(help="Dataset about these videos, for Instruct.")
     ] = None,
     initial: Annotated[
-        Path | None, typer.Option(help="One for an initial instruction tuning.")
+        Path | None,
+        typer.Option(help="Dataset about these videos, for the initial instruction tuning."),
     ] = None,
-    quiz: Annotated[Path | None, typer.Option(help="A dataset of held-out questions.")] = None,
+    quiz: Annotated[Path | None, typer.Option(help="Dataset of held-out questions.")] = None,
     quiz_videos: Annotated[
-        list[Path] | None, typer.Option(help="Its video files, or folders of them.")
+        list[Path] | None, typer.Option(help="Video files of the quiz, or folders of them.")
     ] = None,
     base_url: Annotated[
-        str | None, typer.Option(help="The OpenAI-compatible server of a teacher openai:MODEL.")
+        str | None,
+        typer.Option(help="Base URL of the OpenAI-compatible server of a teacher openai:MODEL."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda.")] = "auto",
-    ask_batch: Annotated[int, typer.Option(min=1, help="Samples asked for at one time.")] = 64,
-    plot: Annotated[bool, typer.Option(help="Write NAME.svg, too.")] = True,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Trainings at one time.")] = 1,
+    ask_batch: Annotated[
+        int, typer.Option(min=1, help="Samples that a model generates in parallel.")
+    ] = 64,
+    plot: Annotated[bool, typer.Option(help="Also write NAME.svg.")] = True,
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", min=1, help="Trainings run in parallel.")
+    ] = 1,
 ) -> None:
-    """Train the paper's models side by side and print its table; a stopped study goes on."""
+    """Train the paper's models side by side and print its table. The same command resumes a study."""
     from stepc.model.openai_compatible import ServerOptions
     from stepc.model.transformers import LocalOptions
     from stepc.train.artifacts import Lab
@@ -304,17 +330,19 @@ def export(
     videos: Videos,
     to: Annotated[
         Literal["trl", "llamafactory", "ms-swift", "llava", "hf", "grpo", "lmms-eval"],
-        typer.Option(help="The trainer, or the form, that it is for."),
+        typer.Option(help="Target trainer or format."),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="A folder.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Output folder.")],
     thought: Annotated[
         Literal["apart", "block"],
-        typer.Option(help="Two conversations a sample, or one with a thinking block."),
+        typer.Option(help="Two conversations per sample, or one with a thinking block."),
     ] = "apart",
     frames: Frames = 8,
-    templates: Annotated[str, typer.Option(help="A set, or a folder of templates.")] = "default",
+    templates: Annotated[
+        str, typer.Option(help="Template set, or a folder of templates.")
+    ] = "default",
 ) -> None:
-    """Write a dataset in another trainer's format."""
+    """Export a dataset in the format of another trainer."""
     from stepc.model.templates import Templates
     from stepc.train.export import export as write
 
@@ -325,14 +353,14 @@ def export(
 
 @world.command(epilog="Example: stepc world ask films -o quiz --seed 3")
 def ask(
-    films: Annotated[Path, typer.Argument(help="The folder of `world render`.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder of the dataset.")],
+    films: Annotated[Path, typer.Argument(help="A folder written by `stepc world render`.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Output folder of the dataset.")],
     spec: SpecFile = None,
     seed: Seed = 0,
 ) -> None:
-    """Make a dataset from films' true graphs, as a teacher that never errs would."""
+    """Make a dataset from the true graphs of films, as an error-free teacher would."""
     from stepc.world.questions import true_questions
 
     made = true_questions(films, out, spec_of(spec), seed)
-    shown = ", ".join(f"{c} of {n} steps" for n, c in sorted(made.by_steps.items()))
+    shown = ", ".join(f"{c} with {count(n, 'step')}" for n, c in sorted(made.by_steps.items()))
     print(f"{made.samples} samples ({shown}) in {printable(str(out / 'qra.jsonl'))}")

@@ -1,4 +1,4 @@
-"""Diagnostics: a code, one sentence, the place with a caret, and a way out."""
+"""Diagnostics: an error code, a one-sentence message, the source location, and a help line."""
 
 from stepc.diagnostics.diagnostic import (
     Diagnostic,

@@ -1,4 +1,4 @@
-"""Diagnostics: a code, one sentence, the place with a caret, and a way out."""
+"""Diagnostics: an error code, a one-sentence message, the source location, and a help line."""
 
 from __future__ import annotations
 
@@ -11,19 +11,23 @@ from rich.cells import cell_len
 
 @dataclass(frozen=True)
 class Place:
-    """Where in a text: line and column from 1, and how many characters."""
+    """A location in a text. Lines and columns count from 1; line 0 means the whole file."""
 
     file: str
     line: int = 0
     column: int = 1
     length: int = 1
+    """Number of characters to underline."""
     source: str = ""
     """The text of the line."""
 
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """One thing that is wrong (or, as a warning, doubtful)."""
+    """One error or warning.
+
+    `severity` is "error" or "warning". Each `code` has a page in `stepc.diagnostics.catalogue`.
+    """
 
     code: str
     message: str
@@ -32,7 +36,10 @@ class Diagnostic:
     severity: str = "error"
 
     def text(self) -> str:
-        """The diagnostic as printed: several lines, without colour."""
+        """The diagnostic as printed: several lines, without colour.
+
+        Without a help line of its own, it refers to `stepc explain CODE`.
+        """
         lines = [f"{self.severity}[{self.code}]: {_visible(self.message)}"]
         if self.place is not None:
             p = self.place
@@ -44,7 +51,7 @@ class Diagnostic:
         return "\n".join(lines)
 
     def data(self) -> dict[str, object]:
-        """The diagnostic for machines."""
+        """The diagnostic as a JSON-serialisable dictionary."""
         p = self.place
         return {
             "code": self.code,
@@ -58,16 +65,16 @@ class Diagnostic:
 
 
 WIDEST = 160
-"""Characters of a source line that are shown; of a longer one, those around the caret."""
+"""Maximum number of characters shown of a source line; longer lines are cut around the caret."""
 
 
 def _visible(text: str) -> str:
-    """`text` without what would move a terminal's cursor; as many characters as before."""
+    """`text` with unprintable characters replaced one for one, so that carets stay aligned."""
     return "".join(c if c.isprintable() or c in "\t\n" else "\ufffd" for c in text)
 
 
 def _marked(p: Place) -> list[str]:
-    """The line of a place, and a caret under it."""
+    """The source line of a place, with carets under the marked characters."""
     gutter = " " * len(str(p.line))
     first = max(0, p.column - 1 - WIDEST // 3) if len(p.source) > WIDEST else 0
     shown = _visible(p.source[first : first + WIDEST])
@@ -83,7 +90,7 @@ def _marked(p: Place) -> list[str]:
 
 
 class StepcError(Exception):
-    """Carries diagnostics up to whoever reports them."""
+    """An error that carries one or more diagnostics to the caller that reports them."""
 
     def __init__(self, *diagnostics: Diagnostic) -> None:
         super().__init__(*diagnostics)
@@ -93,30 +100,30 @@ class StepcError(Exception):
         return "\n".join(d.text() for d in self.diagnostics)
 
     def in_file(self, file: str) -> StepcError:
-        """The same with `file` as the place of those that have none."""
+        """A copy in which diagnostics without a place get `file` as their place."""
         return StepcError(
             *(d if d.place else replace(d, place=Place(file)) for d in self.diagnostics)
         )
 
 
 def fail(code: str, message: str, place: Place | None = None, help: str = "") -> StepcError:
-    """A StepcError of one diagnostic, to be raised."""
+    """Return a StepcError with one diagnostic. The caller raises it."""
     return StepcError(Diagnostic(code, message, place, help))
 
 
 def printable(text: str) -> str:
-    """`text` with control characters and undecodable bytes made visible."""
+    """`text` in NFC, with control characters and undecodable bytes written as `\\xNN`."""
     shown = (c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
     return unicodedata.normalize("NFC", "".join(shown))
 
 
 def brief(word: str) -> str:
-    """`word`, or its beginning where it is long."""
+    """`word`, cut to 40 characters and an ellipsis if it is longer."""
     return word if len(word) <= 40 else word[:40] + "…"
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word most like `word`, or None."""
+    """The known word most similar to `word`, or None if none is similar enough."""
     import difflib
 
     found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.55)
@@ -124,7 +131,7 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A help line: the nearest known word, else the known ones, or the first of many."""
+    """A help line: the most similar known word, otherwise the first 24 known words, sorted."""
     known = sorted(known)
     close = nearest(word, known)
     if close:
@@ -134,12 +141,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 @dataclass
 class Statistics:
-    """Counts of what a pass did, by name, in the order first counted."""
+    """Named counters of a pass, in the order in which each was first used."""
 
     counts: dict[str, int] = field(default_factory=dict)
 
     def add(self, name: str, n: int = 1) -> None:
-        """Count `n` more of `name`."""
+        """Add `n` to the counter `name`."""
         self.counts[name] = self.counts.get(name, 0) + n
 
     def __iter__(self) -> Iterator[tuple[str, int]]:
