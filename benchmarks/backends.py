@@ -38,7 +38,6 @@ from stepc.world.scene import make_film
 
 
 def main() -> None:
-    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--films", type=int, default=20)
     parser.add_argument("--sampled", action="store_true")

@@ -96,7 +96,6 @@ def _measured(way: Any, folder: Path, steps: int, out: Path, told: Any) -> None:
 
 
 def main() -> None:
-    """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )

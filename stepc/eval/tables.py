@@ -64,7 +64,10 @@ def figure(values: Sequence[float], unread: int = 0) -> Figure:
 
 
 def sound(records: Sequence[Record]) -> Figure:
-    """Accuracy by the sound rule. Replies that cannot be parsed count as wrong and in `unread`."""
+    """Accuracy by the sound rule.
+
+    Unparsable replies count as wrong; records without a usable judgement are excluded. `unread` counts both.
+    """
     asked = [r for r in records if r.rule not in ("points", "summary")]
     values = [float(bool(r.right)) for r in asked if counts(r)]
     return figure(values, sum(r.right is None for r in asked))
