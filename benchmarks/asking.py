@@ -1,16 +1,16 @@
-"""What asking a model costs: calls a video, with and without what spares them; and stepc itself.
+"""Measures the cost of asking a model: calls per video with each optimisation, and stepc's own overhead.
 
     python benchmarks/asking.py calls [--films 10] [--shots 0] [--model embedded]
     python benchmarks/asking.py overhead [--calls 2000] [--rounds 5]
     python benchmarks/asking.py queue [--queued 1000 10000 100000]
     python benchmarks/asking.py reading [--samples 3]
 
-`calls` compiles rendered films to their graphs, first naively (one thing and one sample a call,
-every pair of objects of two clips compared), then with one way of sparing calls after another, and
-compares each result with the truth. `overhead` makes the same calls to a server that answers at
-once, by the bare official client and through stepc, by turns, and compares the processor time.
-`queue` gives a server that answers at once more and more calls at one time and shows how much memory
-each takes. `reading` makes several samples of a prompt from one reading of it, and from one each.
+`calls` compiles rendered films to graphs, first naively (one request and one sample per call, every pair
+of objects of two clips compared), then with one more optimisation at a time, and compares each result with
+the ground truth. `overhead` sends the same calls to a server that replies immediately, alternating between
+the bare official client and stepc, and compares CPU time. `queue` sends a growing number of calls to such a
+server at once and prints the memory per call. `reading` draws several samples per prompt, with one prefill
+per prompt and with one prefill per sample.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ GRAPH = DEFAULT.split(",sample")[0]
 
 
 class Counting(ModelClient):
-    """Counts what would be asked if every request and every sample were a call."""
+    """Counts the calls needed if every request and every sample were a separate call."""
 
     naive = 0
 
@@ -67,14 +67,14 @@ class Counting(ModelClient):
 
 
 def calls(films: int, shots: int, model: str) -> None:
-    """The table of ways to spare calls: naive first, each with the ones before."""
+    """Print the table of optimisations, naive first; each row includes the optimisations above it."""
     ways = [
-        ("one thing and one sample a call", "none", 1),
-        ("samples from one reading, nothing twice", "none", 1),
-        ("pairs of other labels pruned", "label", 1),
-        ("in lists of up to 8", "label", 8),
-        ("in lists of up to 16", "label", 16),
-        ("pairs of conflicting attributes pruned", "attributes", 8),
+        ("one request and one sample per call", "none", 1),
+        ("shared prefill, no duplicate calls", "none", 1),
+        ("pairs with different labels pruned", "label", 1),
+        ("lists of up to 8", "label", 8),
+        ("lists of up to 16", "label", 16),
+        ("pairs with conflicting attributes pruned", "attributes", 8),
     ]
     print(
         f"{'':42}{'calls':>8}{'tokens in':>11}{'out':>8}  F1: {' '.join(f'{k[:5]:>5}' for k in KINDS)}"
@@ -122,7 +122,7 @@ def calls(films: int, shots: int, model: str) -> None:
             )
 
 
-# --- a server that answers at once -------------------------------------------------------
+# --- a server that replies immediately -------------------------------------------------------
 
 REPLY = json.dumps(
     {
@@ -170,7 +170,7 @@ def _requests(number: int, first: int = 0) -> list[Request]:
 
 
 def _bare(url: str, prompts: list[Call]) -> None:
-    """The same calls by the official client alone, as many at once."""
+    """The same calls with the official client alone, at the same concurrency."""
 
     async def main() -> None:
         gate = asyncio.Semaphore(16)
@@ -197,10 +197,10 @@ def _bare(url: str, prompts: list[Call]) -> None:
 
 
 def overhead(number: int, rounds: int) -> None:
-    """Processor time a call: the client alone, stepc, and what stepc adds."""
+    """Print CPU time per call: the client alone, stepc, and the difference."""
     url = _url()
     templates = Templates("default")
-    took: dict[str, list[float]] = {"the client alone": [], "stepc": []}
+    took: dict[str, list[float]] = {"client alone": [], "stepc": []}
     for i in range(rounds + 1):
         asker = ModelClient(ServerModel("m", ServerOptions(url)), templates, Pictures())
         requests = _requests(number, i * number)
@@ -210,17 +210,17 @@ def overhead(number: int, rounds: int) -> None:
         middle = time.process_time()
         asker.ask(requests)
         ended = time.process_time()
-        if i:  # the first warms up
-            took["the client alone"].append((middle - began) / number)
+        if i:  # the first round is a warm-up
+            took["client alone"].append((middle - began) / number)
             took["stepc"].append((ended - middle) / number)
     for name, seconds in took.items():
-        print(f"{name:20}{statistics.median(seconds) * 1000:8.3f} ms a call")
+        print(f"{name:20}{statistics.median(seconds) * 1000:8.3f} ms per call")
     added = statistics.median(b - a for a, b in zip(*took.values(), strict=True))
-    print(f"{'stepc adds':20}{added * 1000:8.3f} ms a call")
+    print(f"{'stepc adds':20}{added * 1000:8.3f} ms per call")
 
 
 def _grown(url: str, number: int, ask: bool, told: Any) -> None:
-    """Memory before and after, in a process of its own."""
+    """Memory growth in KB, measured in a separate process."""
     model = ServerModel("m", ServerOptions(url))
     asker = ModelClient(model, Templates("default"), Pictures())
     asker.ask(_requests(200))
@@ -238,9 +238,9 @@ def _grown(url: str, number: int, ask: bool, told: Any) -> None:
 
 
 def queue(numbers: Sequence[int]) -> None:
-    """How much memory grows while so many calls wait: of the backend, and of all with answers."""
+    """Print memory growth by number of queued calls: of the backend alone, and with requests and answers."""
     url = _url()
-    print(f"{'queued':>10}{'backend, MB':>14}{'with requests and answers, MB':>32}{'KB each':>10}")
+    print(f"{'queued':>10}{'backend, MB':>14}{'with requests and answers, MB':>32}{'KB/call':>10}")
     for number in numbers:
         grown = []
         for ask in (False, True):
@@ -255,11 +255,11 @@ def queue(numbers: Sequence[int]) -> None:
         )
 
 
-# --- samples from one reading ------------------------------------------------------------
+# --- samples from one prefill ------------------------------------------------------------
 
 
 def reading(samples: int) -> None:
-    """Time a call of the embedded model with several samples, read once or once a sample."""
+    """Time the embedded model with several samples per prompt: one prefill per sample, or one per prompt."""
     from stepc.world.examination import Examination
 
     exam = Examination(8)
@@ -268,27 +268,26 @@ def reading(samples: int) -> None:
     asked = [r for many in exam.questions().values() for r, _ in many if r.frames]
     together = [asker._prompt(r, samples, 0.7) for r in asked]
     alone = [replace(p, seeds=(s,)) for p in together for s in p.seeds]
-    took: dict[str, list[float]] = {"once a sample": [], "once": []}
+    took: dict[str, list[float]] = {"per sample": [], "per prompt": []}
     texts: dict[str, list[tuple[str, ...]]] = {}
     for _ in range(6):
-        for name, prompts in (("once a sample", alone), ("once", together)):
+        for name, prompts in (("per sample", alone), ("per prompt", together)):
             got: list[Completion] = []
             began = time.perf_counter()
             model.generate(prompts, exam.pictures, got.append)
             took[name].append(time.perf_counter() - began)
             texts[name] = sorted(c.texts for c in got)
-    assert sorted(x for many in texts["once"] for x in many) == sorted(
-        x for many in texts["once a sample"] for x in many
+    assert sorted(x for many in texts["per prompt"] for x in many) == sorted(
+        x for many in texts["per sample"] for x in many
     )
     one, other = (statistics.median(x[1:]) for x in took.values())
     print(
-        f"{len(asked)} prompts, {samples} samples each: read once a sample {one:.2f} s,"
-        f" once {other:.2f} s, {one / other:.2f} times as fast"
+        f"{len(asked)} prompts, {samples} samples each: one prefill per sample {one:.2f} s,"
+        f" one per prompt {other:.2f} s, {one / other:.2f} times as fast"
     )
 
 
 def main() -> None:
-    """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )

@@ -1,12 +1,12 @@
-"""The same dataset, whoever answers: the local model, a server, a bad line, a cassette.
+"""Compiles the same dataset with the local model, a server, a faulty connection and a cassette.
 
     python benchmarks/backends.py [--films 20] [--sampled]
 
-Compiles rendered films with the default pipeline through the embedded model itself, through
-`transformers serve` with it on loopback, through a proxy before it that drops, stalls, cuts short,
-refuses and doubles what passes, and from the cassette that was recorded there; then compares the
-datasets. Models are asked for their likeliest answer, since two programs do not draw samples alike;
-with `--sampled` as the default pipeline says.
+Compiles rendered films with the default pipeline in four ways: with the embedded model in the process; with
+`transformers serve` running that model on loopback; through a proxy in front of it that drops, stalls,
+truncates, refuses and duplicates traffic; and from the cassette recorded through the proxy. Then compares
+the datasets. Models decode greedily, because two programs do not draw the same samples. With `--sampled`
+they sample as in the default pipeline.
 """
 
 from __future__ import annotations
@@ -38,7 +38,6 @@ from stepc.world.scene import make_film
 
 
 def main() -> None:
-    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--films", type=int, default=20)
     parser.add_argument("--sampled", action="store_true")
@@ -79,19 +78,21 @@ def main() -> None:
                 _anonymous(row)
             first = first or rows
             both = [r for r in rows if r in first]
-            same = "; the same as the way before" if rows == before else ""
+            same = "; same as the previous backend" if rows == before else ""
             before = rows
             print(
-                f"{way:10}{len(rows):6} samples, {len(both)} of {len(first)} as the local model's{same};"
+                f"{way:10}{len(rows):6} samples, {len(both)} of {len(first)} equal to the local model's{same};"
                 f" {summary.tally.text()}; {time.perf_counter() - began:.0f} s",
                 flush=True,
             )
         paid = Counter(json.dumps(asked, sort_keys=True) for asked in proxy.passed)
         late = sum(n - 1 for n in paid.values())
-        print(f"bad line: {dict(proxy.done)}; {len(paid)} different calls answered, {late} twice")
+        print(
+            f"bad line: {dict(proxy.done)}; {len(paid)} distinct calls answered, {late} answered again"
+        )
         read = [json.loads(x) for x in (folder / "trace.jsonl").read_bytes().splitlines()]
         each = sum(x["tokens_in"] * x["samples"] for x in read)
-        print(f"local: {each:,} tokens in if each sample had read its prompt by itself")
+        print(f"local: {each:,} tokens in if every sample had its own prefill")
         calls = len(tape.read_bytes().splitlines()) - 1
         print(f"{calls} calls recorded")
 
@@ -103,7 +104,7 @@ def _together() -> int:
 
 
 def _anonymous(row: dict[str, Any]) -> None:
-    """Without the model's name."""
+    """Remove the model's name."""
     row["origin"].pop("model")
 
 

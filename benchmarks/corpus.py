@@ -1,9 +1,10 @@
-"""A corpus of many short films: memory while it is compiled, and how long it takes when nothing has changed.
+"""Compiles many short films: memory during compilation, and the time of a rebuild without changes.
 
     python benchmarks/corpus.py [--films 2000] [--jobs 2] [--plot docs/memory.svg]
 
-Films of one shot are rendered, and compiled by a process of its own whose memory (and its workers') is read every
-five seconds; then all is compiled again, twice. The pipeline asks a model little, since the number of videos is what matters.
+Renders films of one shot and compiles them in a separate process. The memory of that process and its workers
+is sampled every five seconds. Then everything is compiled twice more. The pipeline makes few model calls,
+because this benchmark is about the number of videos.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ PIPELINE = (
 
 
 def resident(pid: int) -> int:
-    """KB of memory that a process has."""
+    """Resident memory of a process in KB; 0 if it has ended."""
     try:
         text = Path(f"/proc/{pid}/status").read_text()
     except OSError:
@@ -30,7 +31,7 @@ def resident(pid: int) -> int:
 
 
 def children(pid: int) -> list[int]:
-    """The processes that a process has started."""
+    """Process ids of the direct children of a process."""
     try:
         return [int(x) for x in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
@@ -38,7 +39,7 @@ def children(pid: int) -> list[int]:
 
 
 def measured(command: list[str], units: Path) -> list[tuple[int, int, int]]:
-    """Units done, MB of the process, MB of its largest worker, every five seconds."""
+    """Every five seconds: (units done, MB of the process, MB of its largest worker)."""
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     rows = []
     while process.poll() is None:
@@ -47,12 +48,12 @@ def measured(command: list[str], units: Path) -> list[tuple[int, int, int]]:
         workers = [resident(child) for child in children(process.pid)]
         rows.append((done, resident(process.pid) // 1024, max(workers, default=0) // 1024))
     if process.returncode:
-        raise SystemExit(f"the compile ended with {process.returncode}")
+        raise SystemExit(f"compilation failed with exit status {process.returncode}")
     return [row for row in rows if row[1]]
 
 
 def plot(rows: list[tuple[int, int, int]], path: Path) -> None:
-    """Memory by the number of videos that are done."""
+    """Plot memory over the number of compiled videos."""
     import matplotlib
 
     matplotlib.use("svg")
@@ -61,8 +62,8 @@ def plot(rows: list[tuple[int, int, int]], path: Path) -> None:
 
     figure, axis = pyplot.subplots(figsize=(7, 3), layout="constrained")
     done = [row[0] for row in rows]
-    axis.plot(done, [row[2] for row in rows], label="the largest worker (with the model)")
-    axis.plot(done, [row[1] for row in rows], label="the process that links")
+    axis.plot(done, [row[2] for row in rows], label="largest worker (with the model)")
+    axis.plot(done, [row[1] for row in rows], label="main process (linking)")
     axis.set_ylim(0)
     axis.set_xlabel("videos compiled")
     axis.set_ylabel("MB")
@@ -71,7 +72,7 @@ def plot(rows: list[tuple[int, int, int]], path: Path) -> None:
 
 
 def main() -> None:
-    """Render, compile, compile again."""
+    """Render, compile, and recompile twice."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -94,11 +95,11 @@ def main() -> None:
         print(f"{told.films} videos: {time.perf_counter() - began:.0f} s")
         tenths = [rows[len(rows) * i // 10] for i in range(10)] + rows[-1:]
         for done, main_, worker in tenths:
-            print(f"{done:8,} done: {main_:6,} MB, the largest worker {worker:6,} MB")
+            print(f"{done:8,} done: main process {main_:6,} MB, largest worker {worker:6,} MB")
         for _ in range(2):
             began = time.perf_counter()
             subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
-            print(f"again, nothing changed: {time.perf_counter() - began:.1f} s")
+            print(f"recompiled without changes: {time.perf_counter() - began:.1f} s")
         if told.plot:
             plot(rows, told.plot)
 

@@ -1,17 +1,17 @@
-"""What it costs to cut a video and choose keyframes, against decoding it and against the usual way.
+"""Measures shot detection and keyframe selection against plain decoding and a conventional implementation.
 
     python benchmarks/frontend.py --videos FILE... [--heights 480 1080] [--rounds 3]
     python benchmarks/frontend.py --videos FILE... --hours 2
 
-Each file's footage is encoded anew at each height (H.264, a key frame every 250 frames at most) and repeated until
-it is `--seconds` long. By turns, the processor time of
+Each file is re-encoded at each height (H.264, at least one key frame per 250 frames) and repeated until it is
+`--seconds` long. The benchmark alternates between three variants and measures their CPU time:
 
-- decoding, and nothing else (the limit): the `ffmpeg` program, or its libraries where there is none;
-- PySceneDetect with OpenCV, a second pass with OpenCV over the frames that are looked at, then a seek to each keyframe at
-  full size: what a user would write, with the same criteria and the same clustering;
-- stepc: reading the file's facts, cuts, keyframes, each keyframe at full size.
+- decoding only (the lower bound): the `ffmpeg` program, or its libraries if the program is not installed;
+- PySceneDetect with OpenCV, a second OpenCV pass over the candidate frames, then a seek to each keyframe at full
+  size: what a user would write, with the same criteria and the same clustering;
+- stepc: probing the file, cuts, keyframes, and each keyframe at full size.
 
-With `--hours` the footage is repeated without being encoded, and the most memory that stepc takes is shown.
+With `--hours` the footage is repeated without re-encoding, and the peak memory of stepc is printed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ import av
 import cv2
 import numpy as np
 import scenedetect
-import sklearn.cluster  # noqa: F401  that neither way pays for it
+import sklearn.cluster  # noqa: F401  imported up front, so that no variant pays for it
 
 from stepc.driver.compile_video import CompileConfig, Compiler
 from stepc.ir import types as t
@@ -45,7 +45,7 @@ from stepc.video.decode import Pictures, decoded_frames, probe, shrink
 
 
 def encoded(path: Path, to: Path, height: int, seconds: float) -> Path:
-    """The footage of a file at another height, repeated until it is long enough."""
+    """Re-encode a file at another height (pixels), repeated until it has the given length in seconds."""
     source = probe(path)
     width = round(source.video.width * height / source.video.height / 2) * 2
     rate = Fraction(source.video.rate)
@@ -66,7 +66,7 @@ def encoded(path: Path, to: Path, height: int, seconds: float) -> Path:
 
 
 def repeated(path: Path, to: Path, hours: float) -> Path:
-    """A file's packets again and again, for so many hours."""
+    """Repeat a file's packets, without re-encoding, to at least the given number of hours."""
     with av.open(str(path)) as source:
         stream = source.streams.video[0]
         packets = [p for p in source.demux(stream) if p.pts is not None]
@@ -87,11 +87,11 @@ def repeated(path: Path, to: Path, hours: float) -> Path:
     return to
 
 
-# --- three ways --------------------------------------------------------------------------
+# --- three variants ----------------------------------------------------------------------
 
 
 def limit(path: Path) -> int:
-    """Decode all frames."""
+    """Decode all frames and do nothing else."""
     if shutil.which("ffmpeg"):
         command = ["ffmpeg", "-v", "error", "-i", str(path), "-map", "0:v:0", "-f", "null", "-"]
         subprocess.run(command, check=True)
@@ -103,7 +103,7 @@ def limit(path: Path) -> int:
 
 
 def usual(path: Path) -> int:
-    """PySceneDetect, a second pass for keyframes, seeks; the number of keyframes."""
+    """PySceneDetect, a second pass for keyframes, and seeks; returns the number of keyframes."""
     scenes = scenedetect.detect(str(path), scenedetect.AdaptiveDetector(), start_in_scene=True)
     capture = cv2.VideoCapture(str(path))
     rate = capture.get(cv2.CAP_PROP_FPS)
@@ -132,7 +132,7 @@ def usual(path: Path) -> int:
 
 
 def ours(path: Path) -> int:
-    """The passes `split` and `keyframes`, and every keyframe's picture."""
+    """The passes `split` and `keyframes`, and decoding of every keyframe; returns the number of keyframes."""
     unit: Any = COMPILER.start(path)
     tools = COMPILER.tools()
     for done in run(COMPILER.passes, unit, tools):
@@ -142,12 +142,12 @@ def ours(path: Path) -> int:
 
 
 COMPILER = Compiler(CompileConfig("split,keyframes", "", builtin("step"), "step.step"))
-"""Of which a process has one for all its videos."""
-WAYS: dict[str, Callable[[Path], int]] = {"decoding": limit, "the usual way": usual, "stepc": ours}
+"""One compiler per process, shared by all its videos."""
+WAYS: dict[str, Callable[[Path], int]] = {"decoding": limit, "conventional": usual, "stepc": ours}
 
 
 def _processor(way: str, path: Path) -> float:
-    """Seconds of all processors that a way takes, its children's too, in a process of its own."""
+    """CPU time of a variant in seconds, including child processes, measured in a separate process."""
     context = multiprocessing.get_context("fork")
     results: Any = context.SimpleQueue()
 
@@ -168,20 +168,19 @@ def _processor(way: str, path: Path) -> float:
 
 
 def compared(path: Path, rounds: int) -> Iterator[str]:
-    """A row of the table: what each way takes, in times the limit."""
+    """A row of the table: decoding time in CPU seconds, and the other variants relative to it."""
     taken: dict[str, list[float]] = {way: [] for way in WAYS}
     for _ in range(rounds):
         for way in WAYS:
             taken[way].append(_processor(way, path))
     base = statistics.median(taken["decoding"])
     yield f"{base:8.2f} s"
-    for way in ("the usual way", "stepc"):
+    for way in ("conventional", "stepc"):
         pairs = [a / b for a, b in zip(taken[way], taken["decoding"], strict=True)]
         yield f"{statistics.median(pairs):14.2f}"
 
 
 def main() -> None:
-    """Measure and print."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -201,11 +200,9 @@ def main() -> None:
                 keyframes = ours(path)
                 end = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
                 print(f"{video.name}, {told.hours:g} hours: {keyframes} keyframes, "
-                      f"{time.perf_counter() - began:.0f} s, {start >> 10} MB before and {end >> 10} MB at most")  # fmt: skip
+                      f"{time.perf_counter() - began:.0f} s, {start >> 10} MB before, {end >> 10} MB peak")  # fmt: skip
             return
-        print(
-            f"{'':28}{'decoding':>10}{'the usual way':>14}{'stepc':>14}   (in times the decoding)"
-        )
+        print(f"{'':28}{'decoding':>10}{'conventional':>14}{'stepc':>14}   (relative to decoding)")
         for video in told.videos:
             for height in told.heights:
                 path = encoded(

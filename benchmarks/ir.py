@@ -1,11 +1,11 @@
-"""What reading and writing a unit costs: JSON with its checks, the text form, and orjson alone.
+"""Measures reading and writing a unit: validated JSON, the text form, and plain orjson.
 
     python benchmarks/ir.py [--nodes 10 1000 100000] [--rounds 5]
 
-Units of level stsg with so many nodes (objects, attributes, relations between them, motions). Each is written and
-read as the store does it (JSON through pydantic, every element checked), as people do it (the text form and
-its parser, up to a hundred thousand lines), and by orjson alone, which checks nothing and gives dictionaries: the limit.
-Median of rounds, by turns; times of one unit in milliseconds.
+Uses units of level stsg with the given number of nodes (objects and attributes, and relations between objects).
+Each unit is written and read in three ways, alternating: as JSON through pydantic, with every element validated
+(as the store does); as text with its parser (the form for people); and with plain orjson, which validates
+nothing and returns dictionaries (the lower bound). Prints medians over the rounds, in milliseconds per unit.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SHA = "0" * 64
 
 
 def unit_of(nodes: int) -> t.Stsg:
-    """A unit with about so many nodes: half of them objects, each with an attribute and a relation."""
+    """A unit with about `nodes` nodes: half objects, half attributes, plus a relation between neighbours."""
     per_clip = 10
     clips, objects, attributes, relations, motions = [], [], [], [], []
     trust, origin = t.Trust(votes=3, asked=3), t.Origin()
@@ -69,14 +69,13 @@ def unit_of(nodes: int) -> t.Stsg:
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Milliseconds."""
+    """Wall-clock time in milliseconds."""
     began = time.perf_counter()
     work()
     return 1000 * (time.perf_counter() - began)
 
 
 def main() -> None:
-    """Measure and print."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )

@@ -1,10 +1,10 @@
-"""What is made again after each kind of change, in passes, model calls and seconds.
+"""Measures what is recompiled after each kind of change: passes, model calls and seconds.
 
     python benchmarks/rebuild.py [--films 10]
 
-Rendered films are compiled with the embedded model and a store. Then, each time from a copy of that store, one thing is
-changed and all is compiled again: the passes that had to run (of how many videos), the calls that were made, the seconds, and
-whether the dataset is what it is without a store.
+Compiles rendered films with the embedded model and a store. Then, each time from a copy of that store, it makes
+one change and recompiles. Prints the model calls, the seconds, the passes that ran (and for how many videos), and
+a warning if the dataset differs from one compiled without a store.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ STEP = builtin("step")
 
 
 def compiled(films: Path, out: Path, order: CompileConfig) -> tuple[Summary, Counter[str], float]:
-    """What came of a compile, how often each pass ran, and seconds."""
+    """Compile; returns the summary, how often each pass ran, and the seconds."""
     ran: Counter[str] = Counter()
 
     def why(line: str) -> None:
@@ -46,7 +46,7 @@ def compiled(films: Path, out: Path, order: CompileConfig) -> tuple[Summary, Cou
 
 
 def other_model(to: Path) -> Path:
-    """The embedded model with one weight changed by a hair: another model."""
+    """A different model: the embedded model with one weight changed slightly."""
     shutil.copytree(embedded_folder(), to)
     weights = load_file(to / "model.safetensors")
     first = sorted(weights)[0]
@@ -57,7 +57,6 @@ def other_model(to: Path) -> Path:
 
 
 def main() -> None:
-    """Compile, change, compile."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -76,13 +75,13 @@ def main() -> None:
 
         base = CompileConfig(DEFAULT, "", STEP, "step.step", seed=1, store=root / "base")
         changes: dict[str, tuple[int, CompileConfig]] = {
-            "all new": (0, base),
-            "nothing": (0, base),
+            "empty store": (0, base),
+            "no change": (0, base),
             "a word of a question": (
                 0,
                 replace(base, spec_text=STEP.replace("What is", "Which is")),
             ),
-            "what is drawn": (
+            "the sampled paths": (
                 0,
                 replace(base, spec_text=STEP + "override paths { count 9 per video }\n"),
             ),
@@ -93,10 +92,12 @@ def main() -> None:
             "a template": (0, replace(base, choice=ModelConfig(templates=str(templates)))),
             "the model": (0, replace(base, choice=ModelConfig(str(other_model(root / "other"))))),
             "one new video": (1, base),
-            "one removed": (-1, base),
+            "one video removed": (-1, base),
         }
         first = 0.0
-        print(f"{'':22}{'calls':>8}{'seconds':>9}{'share':>8}  passes that ran, of how many videos")
+        print(
+            f"{'':22}{'calls':>8}{'seconds':>9}{'share':>8}  passes that ran, and for how many videos"
+        )
         for name, (more, order) in changes.items():
             shutil.rmtree(films, ignore_errors=True)
             films.mkdir()
@@ -104,20 +105,20 @@ def main() -> None:
                 shutil.copy2(made / f"film-{i}.mp4", films)
             store = root / "store"
             shutil.rmtree(store, ignore_errors=True)
-            if name != "all new":
+            if name != "empty store":
                 shutil.copytree(root / "base", store)
             summary, ran, seconds = compiled(
-                films, root / "out", order if name == "all new" else replace(order, store=store)
+                films, root / "out", order if name == "empty store" else replace(order, store=store)
             )
             first = first or seconds
             alone: Any = None
-            if name != "all new":
+            if name != "empty store":
                 compiled(films, root / "anew", replace(order, store=None))
                 alone = [(root / x / "qra.jsonl").read_bytes() for x in ("out", "anew")]
             same = (
                 ""
                 if alone is None or alone[0] == alone[1]
-                else "   ANOTHER DATASET THAN WITHOUT A STORE"
+                else "   DATASET DIFFERS FROM ONE WITHOUT A STORE"
             )
             passes = ", ".join(f"{p.split(':')[-1]} {n}" for p, n in ran.items()) or "none"
             print(

@@ -1,14 +1,13 @@
-"""Paths and questions a second, against the same sampler written plainly with networkx.
+"""Measures paths and questions per second, against a plain networkx implementation of the same sampler.
 
     python benchmarks/sampling.py [--edges 100 10000 1000000] [--seconds 2] [--rounds 3]
 
-Both draw paths of three steps (attr, rel) whose every step has one answer, from the same graph,
-word them alike, and check each question again: question and sub-questions walked anew from their
-labels, no answer in a question's words, no question twice. The networkx sampler is what a
-careful user would write: labels in dictionaries, neighbours from the graph, wordings as Jinja
-templates compiled once. The two take turns in one run, so that a
-busy machine slows both; what is compared is their ratio. Setting up (reading the graph into
-what each of them needs) is linear in its edges and shown apart.
+Both draw paths of three steps (attr, rel) from the same graph, where every step has exactly one answer. Both
+use the same wordings and verify each question: the question and its sub-questions are walked again from
+their labels, no question contains an answer, and no question occurs twice. The networkx sampler is what a
+careful user would write: labels in dictionaries, neighbours from the graph, wordings as precompiled Jinja
+templates. The two alternate within one run, so that a busy machine slows down both; compare their ratio.
+Setup (converting the graph into each sampler's data structures) is linear in the edges and printed separately.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ STEPS = 3
 
 
 def make_graph(edges: int, seed: int = 0) -> t.Stsg:
-    """A video's graph of so many edges: clips of up to twenty objects with a hundred edges."""
+    """A video's graph with about `edges` edges: clips of twenty objects with a hundred edges each."""
     rng = random.Random(seed)
     clips, objects, attributes, relations = [], [], [], []
     per_clip = 100
@@ -90,14 +89,14 @@ def make_graph(edges: int, seed: int = 0) -> t.Stsg:
     )
 
 
-# --- as a user would write it --------------------------------------------------------------
+# --- the networkx sampler -----------------------------------------------------------------
 
 Taken = tuple[str, Any, Any, str, str]
-"""kind, known, found, word, way"""
+"""(kind, known, found, word, way)"""
 
 
 class Plain:
-    """The sampler with networkx."""
+    """The sampler written with networkx."""
 
     def __init__(self, unit: t.Stsg, seed: int) -> None:
         self.rng = random.Random(seed)
@@ -137,7 +136,7 @@ class Plain:
         }
 
     def answers(self, step: Taken) -> set[Any]:
-        """What the step's question finds."""
+        """All answers to the step's question."""
         kind, known, _, word, way = step
         if way == "=>":
             found = self.graph.out_edges(known, data=True)
@@ -150,7 +149,7 @@ class Plain:
         return {u for u, _, d in found if d["kind"] == kind and d["word"] == word}
 
     def alone(self, step: Taken) -> bool:
-        """Whether the step has one answer, and its known end one label."""
+        """Whether the step has exactly one answer and its known end has a unique label."""
         known = step[1]
         if isinstance(known, str) and self.labels[self.graph.nodes[known]["label"]] != 1:
             return False
@@ -189,7 +188,7 @@ class Plain:
         return steps[::-1]
 
     def say(self, step: Taken, line: str, known: str) -> str:
-        """One line of a step's wording."""
+        """Render one line (`ask`, `name` or `because`) of a step."""
         kind, one, found, word, way = step
         owner = found if way == "<=" else one
         of = "color" if kind == "attr" and owner else ""
@@ -197,22 +196,22 @@ class Plain:
         return template.render(known=known, word=word, of=of, found=self.name(found))
 
     def name(self, node: Any) -> str:
-        """A node in words."""
+        """A node as text."""
         return node[1] if isinstance(node, tuple) else f"the {self.graph.nodes[node]['label']}"
 
     def begin(self, step: Taken) -> set[Any]:
-        """What a question's known end could be, by what it is called."""
+        """All nodes that the name of the step's known end can refer to."""
         known = step[1]
         if isinstance(known, tuple):
             return {known}
         return set(self.labelled[self.graph.nodes[known]["label"]])
 
     def says(self, text: str, answer: str) -> bool:
-        """Whether a text has an answer's words."""
+        """Whether a text contains the answer."""
         return re.search(rf"\b{re.escape(answer.removeprefix('the '))}s?\b", text, re.I) is not None
 
     def question(self, steps: list[Taken]) -> dict[str, Any] | None:
-        """The finished question, checked by walking again."""
+        """The finished question, or None if a check fails."""
         said = self.name(steps[0][1])
         for step in steps[:-1]:
             said = self.say(step, "name", said)
@@ -246,7 +245,7 @@ class Plain:
 
 
 def rate(draw: Callable[[], int], seconds: float) -> float:
-    """Things a second, drawn for so long."""
+    """Items per second, over at least `seconds` seconds."""
     began, made = time.perf_counter(), 0
     while (took := time.perf_counter() - began) < seconds:
         made += draw()
@@ -254,14 +253,14 @@ def rate(draw: Callable[[], int], seconds: float) -> float:
 
 
 def timed(make: Callable[[], Any]) -> tuple[float, Any]:
-    """Seconds, and what was made."""
+    """Wall-clock seconds, and the result."""
     began = time.perf_counter()
     made = make()
     return time.perf_counter() - began, made
 
 
 class Ours:
-    """The passes' own parts, on one graph."""
+    """The sampler of stepc's passes, on one graph."""
 
     def __init__(self, unit: t.Stsg) -> None:
         kinds = tuple(EdgeChoice(kind=k, ways=("=>", "<=")) for k in ("attr", "rel"))  # type: ignore[arg-type]
@@ -276,13 +275,13 @@ class Ours:
         self.batches = self.walk.batches(self.kind, 1)
 
     def paths(self) -> int:
-        """A batch of paths of which every step has one answer."""
+        """Draw a batch of paths where every step has one answer; returns their number."""
         return len(self.batches.chains(4096))
 
     def _questions(self) -> Iterator[t.Sample]:
         known: set[object] = set()
         while True:
-            known.clear()  # go on asking, even of a small graph
+            known.clear()  # keep generating, even on a small graph
             batches = self.walk.proposed(self.kind, 4096, self.rng)
             for rows in (rows for _, batch in batches for rows in batch):
                 for path, key, why in self.walk.finished(self.kind, rows, self.rng):
@@ -296,14 +295,13 @@ class Ours:
                         yield sample
 
     def asked(self) -> int:
-        """A hundred finished and checked questions."""
+        """Draw a hundred finished and checked questions."""
         for _ in range(100):
             next(self.questions)
         return 100
 
 
 def main() -> None:
-    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--edges", type=int, nargs="+", default=[100, 10_000, 1_000_000])
     parser.add_argument("--seconds", type=float, default=2.0)

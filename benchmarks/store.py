@@ -1,10 +1,10 @@
-"""What keeps the store's entries: SQLite against LMDB, plain files renamed, and objects through fsspec.
+"""Compares store backends: SQLite, LMDB, plain files written with rename, and objects through fsspec.
 
     python benchmarks/store.py
 
-A corpus' store is many small entries (a model's replies) and some large ones (units). Each kind of store is
-filled, asked for what it has and for what it has not, and filled and asked by four processes at one time; by
-turns, in rounds. What is printed is the median of the rounds. Needs `lmdb`.
+The store of a corpus has many small entries (model replies) and some large ones (units). For each backend the
+benchmark measures putting entries, getting existing entries, looking up missing entries, and four processes
+that put and get in parallel. Backends alternate in rounds; medians are printed. Requires `lmdb`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from stepc.store.sqlite import Database
 
 
 class Files(Store):
-    """A file an entry, renamed when it is written."""
+    """One file per entry, written under a temporary name and then renamed."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(print)
@@ -69,15 +69,15 @@ class Files(Store):
         self._path(name).unlink(missing_ok=True)
 
     def stats(self) -> list[tuple[str, int, int]]:
-        """Not asked for here."""
+        """Not needed here."""
         return []
 
     def by_use(self) -> Iterable[tuple[bytes, int]]:
-        """Not asked for here."""
+        """Not needed here."""
         return []
 
     def close(self) -> None:
-        """Nothing is open."""
+        """No resources are open."""
 
     def _use(self, name: bytes) -> None:
         pass
@@ -87,7 +87,7 @@ class Files(Store):
 
 
 class Lmdb(Files):
-    """LMDB; `safe` waits for the disk at every entry, as LMDB does if it is not told otherwise."""
+    """LMDB. With `safe` (LMDB's default) every write waits for the disk."""
 
     def __init__(self, folder: Path, safe: bool) -> None:
         super().__init__(folder)
@@ -111,7 +111,7 @@ class Lmdb(Files):
             write.put(name, _line(head) + packed)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the database."""
         self.db.close()
 
 
@@ -128,33 +128,33 @@ def _head(told: list[str | int]) -> Head:
 KINDS: dict[str, Callable[[Path], Store]] = {
     "SQLite (stepc)": lambda folder: Database(folder),
     "LMDB": lambda folder: Lmdb(folder, safe=False),
-    "LMDB, waiting for the disk": lambda folder: Lmdb(folder, safe=True),
-    "files, renamed": lambda folder: Files(folder),
-    "objects by fsspec (stepc)": lambda folder: Objects(f"file://{folder}"),
+    "LMDB, synchronous": lambda folder: Lmdb(folder, safe=True),
+    "files with rename": lambda folder: Files(folder),
+    "objects via fsspec (stepc)": lambda folder: Objects(f"file://{folder}"),
 }
 
 
 def fill(store: Store, numbers: range, size: int) -> None:
-    """Entries of about so many bytes."""
+    """Put entries of `size` bytes."""
     for i in numbers:
         text = random.Random(i).randbytes(size // 2).hex().encode()
         store.keep(name_of("here", i), "call", text, {"i": i})
 
 
 def ask(store: Store, numbers: range) -> None:
-    """All that are there."""
+    """Get existing entries."""
     for i in numbers:
         entry = store.find(name_of("here", i))
         assert entry is not None and store.read(entry)
 
 
 def miss(store: Store, numbers: range) -> None:
-    """As many that are not."""
+    """Look up missing entries."""
     assert not any(store.find(name_of("not here", i)) for i in numbers)
 
 
 def one_of_four(kind: str, folder: Path, quarter: int, number: int, size: int) -> None:
-    """A process' share of filling and asking."""
+    """Put and get one process's share of the entries."""
     store = KINDS[kind](folder)
     numbers = range(number + quarter * number // 4, number + (quarter + 1) * number // 4)
     fill(store, numbers, size)
@@ -163,14 +163,14 @@ def one_of_four(kind: str, folder: Path, quarter: int, number: int, size: int) -
 
 
 def timed(work: Callable[[], None]) -> float:
-    """Seconds of it."""
+    """Wall-clock time in seconds."""
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
 
 
 def four(kind: str, folder: Path, number: int, size: int) -> None:
-    """Four processes on one store."""
+    """Run four processes on one store."""
     several = [
         multiprocessing.get_context("fork").Process(
             target=one_of_four, args=(kind, folder, k, number, size)
@@ -185,12 +185,14 @@ def four(kind: str, folder: Path, number: int, size: int) -> None:
 
 
 def main() -> None:
-    """Print the tables."""
+    """Measure and print the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--small", type=int, default=10_000, help="entries of 300 bytes")
-    parser.add_argument("--large", type=int, default=500, help="entries of 60,000 bytes")
-    parser.add_argument("--folder", type=Path, help="where; without, the system's temporary one")
+    parser.add_argument("--small", type=int, default=10_000, help="number of 300-byte entries")
+    parser.add_argument("--large", type=int, default=500, help="number of 60,000-byte entries")
+    parser.add_argument(
+        "--folder", type=Path, help="where to create the stores (default: temporary folder)"
+    )
     told = parser.parse_args()
     for number, size in ((told.small, 300), (told.large, 60_000)):
         every: dict[str, list[list[float]]] = {kind: [] for kind in KINDS}
@@ -209,9 +211,7 @@ def main() -> None:
                 every[kind].append([*row, blocks / 1e6])
                 shutil.rmtree(folder)
         print(f"{number:,} entries of {size:,} bytes, on {os.cpu_count()} cores")
-        print(
-            f"{'':28}{'keep':>9}{'find':>9}{'miss':>9}{'four':>9}{'MB':>9}   (microseconds an entry)"
-        )
+        print(f"{'':28}{'put':>9}{'get':>9}{'miss':>9}{'four':>9}{'MB':>9}   (µs per entry)")
         for kind, rows in every.items():
             *seconds, blocks = (statistics.median(column) for column in zip(*rows, strict=True))
             shown = "".join(f"{s / number * 1e6:9.0f}" for s in seconds)

@@ -1,10 +1,10 @@
-"""What training costs beside a bare loop: time and memory a sample.
+"""Compares training with a bare training loop: time per sample and peak memory.
 
     python benchmarks/training.py [--films 6] [--steps 20] [--rounds 3]
 
-Trains the embedded model on questions about rendered films by `stepc.train` and by a loop that has the
-model, AdamW and the same batches and nothing else, by turns, each in a process of its own; prints the
-medians of seconds and of peak memory, and their ratios. What both do before the first step is not counted.
+Trains the embedded model on questions about rendered films, alternating between `stepc.train` and a loop with
+only the model, AdamW and the same batches, each in a separate process. Prints the medians of time and peak
+memory, and their ratios. Work before the first step is not counted.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FRAMES = 4
 
 
 def _bare(dataset: TrainingData, steps: int, out: Path) -> tuple[float, float]:
-    """Losses of both targets, a step, again."""
+    """Train with a bare loop; returns the start and end time in seconds."""
     import torch
     from torch.nn.functional import cross_entropy
 
@@ -66,7 +66,7 @@ def _bare(dataset: TrainingData, steps: int, out: Path) -> tuple[float, float]:
 
 
 def _stepc(dataset: TrainingData, steps: int, out: Path) -> tuple[float, float]:
-    """The same by `stepc.train`; the time is from its first batch to its last step."""
+    """Train with `stepc.train`; returns the times of its first batch and last step in seconds."""
     import stepc.train.loop as loop
 
     marks: list[float] = []
@@ -88,7 +88,7 @@ def _stepc(dataset: TrainingData, steps: int, out: Path) -> tuple[float, float]:
 def _measured(way: Any, folder: Path, steps: int, out: Path, told: Any) -> None:
     dataset = load_dataset(folder / "quiz", [folder / "films"], FRAMES)
     dataset.samples = [s.model_copy(update={"set": "train"}) for s in dataset.samples]
-    for sample in dataset.samples:  # decoded before: both ways show the same pictures
+    for sample in dataset.samples:  # decode in advance, for both variants
         for frame in dataset.frames[sample.video]:
             dataset.pictures.at(frame)
     began, ended = way(dataset, steps, out)
@@ -96,7 +96,6 @@ def _measured(way: Any, folder: Path, steps: int, out: Path, told: Any) -> None:
 
 
 def main() -> None:
-    """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -104,7 +103,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
-    ways = {"a bare loop": _bare, "stepc": _stepc}
+    ways = {"bare loop": _bare, "stepc": _stepc}
     took: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
@@ -129,7 +128,7 @@ def main() -> None:
     samples = given.steps * BATCH
     for name, rows in took.items():
         seconds, memory = (statistics.median(r[i] for r in rows) for i in (0, 1))
-        print(f"{name:14}{seconds / samples * 1000:10.1f} ms a sample{memory:10.0f} MB at most")
+        print(f"{name:14}{seconds / samples * 1000:10.1f} ms per sample{memory:10.0f} MB peak")
     one, other = (took[name] for name in ways)
     pairs = list(zip(one, other, strict=True))
     time_, memory = (statistics.median(b[i] / a[i] for a, b in pairs) for i in (0, 1))

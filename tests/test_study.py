@@ -299,7 +299,7 @@ def test_a_study_of_real_models_is_found_again(lab: Lab) -> None:
     said: list[str] = []
     told: list[Diagnostic] = []
     made = study("lambda", setup, 1, local, say=said.append, tell=told.append)
-    assert not told and said[-1].startswith("0 left")
+    assert not told and said[-1].startswith("0 to do")
     assert len(made.arms) == 6 and all(c.values[0] >= 0 for c in made.cells.values())
     assert {k: 0 < c.mean <= 1 for k, c in made.graphs["λ = 1"].items()}["objects"]
     again: list[str] = []

@@ -229,7 +229,7 @@ def test_killed_and_resumed_it_ends_with_the_same_weights(
     (cut / "steps" / "checkpoint-5").mkdir()  # one that was not written to its end
     said: list[str] = []
     train(_load(data, film), tiny, cut, FAST, say=said.append)
-    assert said[0].startswith("going on from checkpoint-")
+    assert said[0].startswith("resuming from checkpoint-")
     assert _weights(cut) == _weights(whole)
     assert json.loads((cut / "training.json").read_text())["steps"] == 6
 
@@ -389,7 +389,7 @@ def test_a_run_goes_round_is_found_again_and_stops(
     assert again.rounds[2].model == str(out / "round-2" / "model") and again.best == 1
     second = json.loads((out / "round-2" / "model" / "training.json").read_text())
     assert second["model"].startswith("model@sha256:")
-    assert any("the run stops" in line for line in said)
+    assert any("stopping" in line for line in said)
     assert "round 2" in again.table() and "parsing, classify" in again.table()
     with pytest.raises(StepcError) as caught:
         go(3, Recipe(frames=2, steps=2, parse=1.0))

@@ -1,4 +1,4 @@
-"""Benchmarks by their own files and rules, and tables like the paper's."""
+"""Evaluation on public benchmarks, with their original files and scoring rules, and the paper's tables."""
 
 TITLES = {
     "agqa": "AGQA",
@@ -13,4 +13,4 @@ TITLES = {
     "mlvu": "MLVU",
     "world": "world",
 }
-"""Each benchmark by the name that `stepc eval` takes."""
+"""Display title of each benchmark, by its name on the `stepc eval` command line."""

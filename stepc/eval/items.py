@@ -1,4 +1,4 @@
-"""A question of a benchmark, and the videos that questions are about."""
+"""Benchmark questions, and the lookup of the videos they refer to."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stepc.diagnostics import Diagnostic, Place, fail, printable
 from stepc.video.discover import EXTENSIONS
 
 MANY = 20
-"""Things left out of one kind that are named; of more the number is told."""
+"""At most this many skipped records are reported one by one; the rest are only counted."""
 
 
 @dataclass(frozen=True)
@@ -23,47 +23,49 @@ class Item:
 
     id: str
     video: str
-    """As the benchmark names it: a name, with or without folders and ending."""
+    """The name the benchmark uses, with or without folders and file extension."""
     question: str
     answers: tuple[str, ...]
-    """All that are right; the first one is the benchmark's."""
+    """All accepted answers; the first is the benchmark's own."""
     rule: str
-    """How a reply is graded: a name in `rules.RULES`, or one of `rules.JUDGED`."""
+    """How a reply is graded: a key of `rules.RULES` or a member of `rules.JUDGED`."""
     options: tuple[str, ...] = ()
     groups: tuple[tuple[str, str], ...] = ()
-    """What it counts in: (`task`, `Action Count`), (`type`, `query`)."""
+    """Groups this question is scored in, for example (`task`, `Action Count`) or (`type`, `query`)."""
     steps: int = 0
-    """Steps of reasoning, where that is known."""
+    """Number of reasoning steps; 0 if unknown."""
     span: tuple[float, float] | None = None
-    """Seconds of the video that are shown; the whole where there is none."""
+    """The part of the video to show, in seconds; None shows the whole video."""
     points: tuple[str, ...] = ()
-    """What a judge looks for in a long reply."""
+    """Points that a judge looks for in a long reply."""
     rationale: tuple[str, ...] = ()
-    """The sentences of the true rationale, where there is one."""
+    """The sentences of the ground-truth rationale; empty if the benchmark has none."""
     sha256: str = ""
-    """Of the video, where that is told."""
+    """SHA-256 of the video file; empty if the benchmark does not record it."""
 
     @property
     def answer(self) -> str:
-        """The benchmark's answer."""
         return self.answers[0]
 
 
 def kinds(steps: int, groups: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """What a question counts in: name and value, its number of steps first (3: three or more)."""
+    """All groups of a question as (name, value); the number of steps comes first, capped at 3."""
     return ([("steps", f"{min(steps, 3)}")] if steps else []) + list(groups)
 
 
 @dataclass
 class Reading:
-    """What a benchmark's files hold, and what of it cannot be used."""
+    """The usable questions in a benchmark's files, and a diagnostic for each unusable record."""
 
     items: list[Item] = field(default_factory=list)
     wrong: list[Diagnostic] = field(default_factory=list)
 
 
 def load_json(folder: Path, names: Iterable[str]) -> tuple[Any, str]:
-    """The first of these files below a folder, and its name. Raises StepcError (E001)."""
+    """Load the first of these JSON files found below `folder`; returns the data and the file name.
+
+    Raises StepcError (E001) if no file is found or if it is not valid JSON.
+    """
     names = list(names)
     for name in names:
         path = found(folder, name)
@@ -71,15 +73,16 @@ def load_json(folder: Path, names: Iterable[str]) -> tuple[Any, str]:
             try:
                 return orjson.loads(path.read_bytes()), path.name
             except (OSError, ValueError) as error:
-                raise fail("E001", f"is no JSON ({error})", Place(printable(str(path)))) from None
+                shown = Place(printable(str(path)))
+                raise fail("E001", f"not valid JSON ({error})", shown) from None
     shown = Place(printable(str(folder)))
-    help = "docs/evaluation.md says where it comes from"
-    raise fail("E001", f"there is no `{'` or `'.join(names)}` in this folder", shown, help)
+    help = "see docs/evaluation.md for where to get this benchmark"
+    raise fail("E001", f"this folder does not contain `{'` or `'.join(names)}`", shown, help)
 
 
 def found(folder: Path, name: str) -> Path | None:
-    """A file by its name in a folder or below it; the shortest path first."""
-    for place in (folder, folder / "json", folder / "questions"):  # before a look at all videos
+    """Find a file by name in a folder or below it. Prefers the shortest path; returns None if not found."""
+    for place in (folder, folder / "json", folder / "questions"):  # before walking all videos
         if (place / name).is_file():
             return place / name
     there = [
@@ -91,32 +94,33 @@ def found(folder: Path, name: str) -> Path | None:
 def read_rows(
     rows: Any, file: str, make: Callable[[Any, int], Item | Iterable[Item]], reading: Reading
 ) -> None:
-    """Items of the records of a file; those that are not as the benchmark has them are told (E002)."""
+    """Turn a file's records into items in `reading`; malformed records are skipped and reported (E002).
+
+    Raises StepcError (E001) if `rows` is not a list.
+    """
     if not isinstance(rows, list):
-        raise fail("E001", f"holds {type(rows).__name__}, not a list of records", Place(file))
+        raise fail("E001", f"expected a list of records, found {type(rows).__name__}", Place(file))
     for number, row in enumerate(rows, 1):
         try:
             made = make(row, number)
             reading.items += [made] if isinstance(made, Item) else list(made)
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-            reading.wrong.append(left_out(file, number, _why(error)))
+            reading.wrong.append(left_out(file, f"record {number}", _why(error)))
 
 
 def _why(error: Exception) -> str:
     if isinstance(error, KeyError):
-        return f"it has no `{error.args[0]}`"
+        return f"missing field `{error.args[0]}`"
     return str(error) or type(error).__name__
 
 
-def left_out(file: str, number: int | str, why: str) -> Diagnostic:
-    """E002 of a record."""
-    return Diagnostic(
-        "E002", f"record {number} is left out: {why}", Place(printable(file)), severity="warning"
-    )
+def left_out(file: str, what: str, why: str) -> Diagnostic:
+    """Warning E002: `what` in this file is skipped."""
+    return Diagnostic("E002", f"{what} skipped: {why}", Place(printable(file)), severity="warning")
 
 
 class VideoIndex:
-    """Video files, and folders of numbered pictures, in some places or below them, found by name."""
+    """Finds videos by name: video files and folders of numbered pictures, in or below the given folders."""
 
     def __init__(self, folders: Iterable[Path]) -> None:
         self.by_name: dict[str, list[Path]] = {}
@@ -142,9 +146,10 @@ class VideoIndex:
             known.append(path)
 
     def find(self, video: str) -> Path | None:
-        """The file a benchmark means: by name, and where several have it by the folders it tells.
+        """Return the file that a benchmark's video name refers to.
 
-        None where there is none, and where it cannot be told which.
+        If several files have that name, the one that shares the most parent folders with `video` wins.
+        Returns None if there is no such file or if the name is ambiguous.
         """
         told = Path(video)
         there = self.by_name.get(told.name, [])
@@ -156,7 +161,7 @@ class VideoIndex:
 
 
 def _same(told: tuple[str, ...], there: tuple[str, ...]) -> int:
-    """How many folders from the last one on are the same."""
+    """Number of trailing folders that both paths share."""
     count = 0
     for one, other in zip(reversed(told), reversed(there), strict=False):
         if one != other:

@@ -1,8 +1,8 @@
-"""Each benchmark's own files, unchanged, as questions.
+"""Readers that turn each benchmark's original files into questions.
 
-A reader takes the folder in which the user put them. What it expects is in its docstring, with the source
-it was taken from. Raises StepcError (E001) where a file is missing or is none; records that are not
-as they should be are left out and told (E002).
+A reader takes the folder with the files. Its docstring describes the expected format and names the source
+of that description. A missing or invalid file raises StepcError (E001); malformed records are skipped and
+reported (E002).
 """
 
 from __future__ import annotations
@@ -21,37 +21,37 @@ from stepc.eval.items import Item, Reading, found, left_out, load_json, read_row
 
 
 def _text(value: Any, name: str) -> str:
-    """A text that says something. Raises ValueError."""
+    """Return a string or number as non-empty text. Raises ValueError otherwise."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError(f"its `{name}` is no text")
+        raise ValueError(f"`{name}` is not text")
     if not str(value).strip():
-        raise ValueError(f"its `{name}` is empty")
+        raise ValueError(f"`{name}` is empty")
     return str(value).strip()
 
 
 def _span(row: dict[str, Any]) -> tuple[float, float]:
     start, end = float(row["start"]), float(row["end"])
     if not 0 <= start < end:
-        raise ValueError(f"it is from {start:g} s to {end:g} s")
+        raise ValueError(f"invalid time span {start:g} s to {end:g} s")
     return start, end
 
 
 def _taken(answer: str, options: tuple[str, ...]) -> str:
-    """An answer that is one of the options. Raises ValueError."""
+    """Return `answer` if it is one of the options. Raises ValueError if it is not, or on duplicates."""
     if answer not in options:
-        raise ValueError("its answer is none of its options")
+        raise ValueError("the answer is not one of the options")
     if len(set(options)) != len(options):
-        raise ValueError("two of its options are the same")
+        raise ValueError("duplicate options")
     return answer
 
 
 def agqa(folder: Path) -> Reading:
-    """AGQA 2.0, balanced (`test_balanced.txt` or `.json`): an object of records by question id, with
+    """AGQA 2.0, balanced (`test_balanced.txt` or `.json`): an object that maps question ids to records with
     `question`, `answer`, `video_id` (of Charades), `global` (reasoning types), `structural`,
     `semantic`, `ans_type`, `steps`. Source: the official AGQA_public_README.
 
-    The released `ans_type` had errors; a question is open where `structural` is `query`. 3 steps: three or
-    more, as in the paper's table 2.
+    The released `ans_type` contains errors, so a question counts as open-ended if `structural` is `query`.
+    The group of 3 steps holds questions with three or more, as in the paper's table 2.
     """
     data, file = load_json(folder, ["test_balanced.txt", "test_balanced.json"])
     reading = Reading()
@@ -64,7 +64,7 @@ def agqa(folder: Path) -> Reading:
         groups.append(("answers", "open" if row["structural"] == "query" else "binary"))
         steps = int(row["steps"])
         if steps < 1:
-            raise ValueError(f"it has {steps} steps")
+            raise ValueError(f"`steps` is {steps}")
         answer = (_text(row["answer"], "answer"),)
         return Item(str(id), _text(row["video_id"], "video_id"), _text(row["question"], "question"),
                     answer, "judge", groups=tuple(groups), steps=steps)  # fmt: skip
@@ -75,7 +75,7 @@ def agqa(folder: Path) -> Reading:
 
 def _object(data: Any, file: str) -> dict[str, Any]:
     if not isinstance(data, dict):
-        raise fail("E001", f"holds {type(data).__name__}, not an object", Place(file))
+        raise fail("E001", f"expected an object, found {type(data).__name__}", Place(file))
     return data
 
 
@@ -88,7 +88,7 @@ def _star(folder: Path, rule: str) -> Reading:
         id = _text(row["question_id"], "question_id")
         template = id.rpartition("_")[0]
         if template not in steps:
-            raise ValueError(f"`{template}` is no template of STAR")
+            raise ValueError(f"`{template}` is not a STAR template")
         options = tuple(_text(c["choice"], "choice") for c in row["choices"])
         answer = _taken(_text(row["answer"], "answer"), options)
         return Item(id, _text(row["video_id"], "video_id"), _text(row["question"], "question"), (answer,),
@@ -100,21 +100,22 @@ def _star(folder: Path, rule: str) -> Reading:
 
 
 def star(folder: Path) -> Reading:
-    """STAR (`STAR_val.json`): a list with `question_id` (`TYPE_Tn_NUMBER`), `question`, `video_id` (of
-    Charades), `start`, `end` (seconds), `answer`, `choices` of `choice`. Source: csbobby/STAR_Benchmark.
+    """STAR (`STAR_val.json`): a list of records with `question_id` (`TYPE_Tn_NUMBER`), `question`, `video_id`
+    (of Charades), `start`, `end` (seconds), `answer`, `choices` (each with `choice`).
+    Source: csbobby/STAR_Benchmark.
 
-    Asked as open-ended questions like in the paper; steps by template in `star_steps.json`.
+    Questions are asked open-ended, as in the paper. `star_steps.json` has the steps of each template.
     """
     return _star(folder, "judge")
 
 
 def star_choice(folder: Path) -> Reading:
-    """STAR as its authors score it: the four choices are shown, the score is the mean of the types."""
+    """STAR as its authors score it: multiple choice with four options, averaged over question types."""
     return _star(folder, "choice")
 
 
 def _pairs(folder: Path, asked: str, answered: str, types: dict[int, str]) -> Reading:
-    """Questions and answers in files of their own (MILVLG/activitynet-qa, dataset/README.md)."""
+    """Read questions and answers from two separate files (MILVLG/activitynet-qa, dataset/README.md)."""
     questions, file = load_json(folder, [asked])
     answers, answer_file = load_json(folder, [answered])
     reading = Reading()
@@ -129,7 +130,7 @@ def _pairs(folder: Path, asked: str, answered: str, types: dict[int, str]) -> Re
     def make(row: Any, number: int) -> Item:
         id = str(row["question_id"])
         if id not in known:
-            raise ValueError(f"{answer_file} has no answer to it")
+            raise ValueError(f"no answer in {answer_file}")
         kind = known[id].get("type")
         name = types.get(kind, str(kind)) if kind is not None else ""
         return Item(id, _text(row["video_name"], "video_name"), _text(row["question"], "question"),
@@ -144,12 +145,12 @@ ACTIVITYNET_TYPES = {
     0: "motion", 1: "spatial relationship", 2: "temporal relationship", 3: "yes/no", 4: "color",
     5: "object", 6: "location", 7: "number", 8: "other",
 }  # fmt: skip
-"""Kinds of questions and answers, by their number."""
+"""Question type by its number in the file."""
 
 
 def activitynet_qa(folder: Path) -> Reading:
-    """ActivityNet-QA: `test_q.json` with `video_name`, `question`, `question_id`, `test_a.json` with
-    `answer`, `type`, `question_id`. Source: MILVLG/activitynet-qa. Videos are called `v_NAME`.
+    """ActivityNet-QA: `test_q.json` with `video_name`, `question`, `question_id`, and `test_a.json` with
+    `answer`, `type`, `question_id`. Source: MILVLG/activitynet-qa. Video files are named `v_NAME`.
     """
     made = _pairs(folder, "test_q.json", "test_a.json", ACTIVITYNET_TYPES)
     made.items = [replace(i, video=f"v_{i.video.removeprefix('v_')}") for i in made.items]
@@ -157,13 +158,16 @@ def activitynet_qa(folder: Path) -> Reading:
 
 
 def _first_word(question: str) -> str:
-    """What a question asks for, as MSVD-QA and MSRVTT-QA are told apart: what, who, how, when, where."""
+    """Question type as MSVD-QA and MSRVTT-QA define it: what, who, how, when, where, or other."""
     first = question.split()[0].lower() if question.split() else ""
     return first if first in ("what", "who", "how", "when", "where") else "other"
 
 
 def _one_file(folder: Path, name: Callable[[Any], str]) -> Reading:
-    """`test_qa.json`, or the pair of files that Video-ChatGPT's scripts take."""
+    """Read `test_qa.json`, or the two files that Video-ChatGPT's scripts use.
+
+    `name` turns the benchmark's video id into a video name.
+    """
     if found(folder, "test_qa.json") is None and found(folder, "test_q.json") is not None:
         reading = _pairs(folder, "test_q.json", "test_a.json", {})
         reading.items = [
@@ -183,9 +187,10 @@ def _one_file(folder: Path, name: Callable[[Any], str]) -> Reading:
 
 
 def msvd_qa(folder: Path) -> Reading:
-    """MSVD-QA: `test_qa.json`, a list with `id`, `question`, `answer`, `video_id` (a number), and
-    `youtube_mapping.txt`, lines of a YouTube name and `vidNUMBER` (xudejing/video-question-answering);
-    or `test_q.json` and `test_a.json` as Video-ChatGPT has them, with the names of the videos.
+    """MSVD-QA: `test_qa.json`, a list of records with `id`, `question`, `answer`, `video_id` (a number), and
+    `youtube_mapping.txt`, which maps a YouTube name to `vidNUMBER` on each line
+    (xudejing/video-question-answering). Alternatively Video-ChatGPT's `test_q.json` and `test_a.json`,
+    which contain the video names.
     """
     path = found(folder, "youtube_mapping.txt")
     lines = path.read_text("utf-8").splitlines() if path is not None else []
@@ -194,8 +199,9 @@ def msvd_qa(folder: Path) -> Reading:
 
 
 def msrvtt_qa(folder: Path) -> Reading:
-    """MSRVTT-QA: `test_qa.json`, a list with `id`, `question`, `answer`, `video_id`, `category_id`; a video
-    is called `videoNUMBER`. Or the pair of files that Video-ChatGPT's scripts take.
+    """MSRVTT-QA: `test_qa.json`, a list of records with `id`, `question`, `answer`, `video_id`,
+    `category_id`; videos are named `videoNUMBER`. Alternatively Video-ChatGPT's `test_q.json` and
+    `test_a.json`.
     """
     return _one_file(folder, lambda number: f"video{number}")
 
@@ -222,20 +228,20 @@ MVBENCH = {
     "Episodic Reasoning": ("episodic_reasoning", "tvqa/frames_fps3_hq", True),
     "Counterfactual Inference": ("counterfactual_inference", "clevrer/video_validation", False),
 }
-"""Its 20 tasks: the file's name, the folder of its videos, whether a part of them is shown."""
+"""The 20 tasks of MVBench: file name, video folder, and whether a question shows only part of the video."""
 
 
 def _several(
     folder: Path, tasks: dict[str, str], make: Callable[[str, Any, int], Item | list[Item]]
 ) -> Reading:
-    """A file a task. What is missing is told; without any of them it is an error."""
+    """Read one file per task. Reports missing files (E002); raises StepcError (E001) if all are missing."""
     reading = Reading()
     present = {task: name for task, name in tasks.items() if found(folder, name) is not None}
     if not present:
         load_json(folder, list(tasks.values()))
     for task, name in tasks.items():
         if task not in present:
-            reading.wrong.append(left_out(name, "of every question", "the file is not there"))
+            reading.wrong.append(left_out(name, "all questions", "file not found"))
             continue
         data, file = load_json(folder, [name])
         read_rows(data, file, lambda row, number, task=task: make(task, row, number), reading)  # type: ignore[misc]
@@ -243,9 +249,9 @@ def _several(
 
 
 def mvbench(folder: Path) -> Reading:
-    """MVBench: `json/TASK.json`, 20 lists with `video`, `question`, `candidates`, `answer`, in five tasks
-    `start` and `end`, in seconds. Source: OpenGVLab/Ask-Anything, video_chat2/mvbench.ipynb.
-    Episodic Reasoning is shown folders of pictures, three a second, numbered from 1.
+    """MVBench: `json/TASK.json`, 20 lists of records with `video`, `question`, `candidates`, `answer`, and in
+    five tasks `start` and `end` (seconds). Source: OpenGVLab/Ask-Anything, video_chat2/mvbench.ipynb.
+    The videos of Episodic Reasoning are folders of pictures at 3 fps, numbered from 1.
     """
 
     def make(task: str, row: Any, number: int) -> Item:
@@ -260,22 +266,22 @@ def mvbench(folder: Path) -> Reading:
 
 
 TEMPCOMPASS = ("multi-choice", "yes_no", "caption_matching", "captioning")
-"""Its four forms of answer."""
+"""The four answer forms of TempCompass."""
 
 
 def tempcompass(folder: Path) -> Reading:
-    """TempCompass: `questions/FORM.json`, four objects: by video, by dimension, a list with `question` and
-    `answer`; options stand in the question, a line each; `meta_info.json` is not needed. Source:
-    llyx97/TempCompass. A caption is graded by whether a judge, who knows it alone, answers the video's
-    multiple-choice question of that dimension.
+    """TempCompass: four files `questions/FORM.json`. Each maps a video and then a dimension to a list of
+    records with `question` and `answer`; the question text lists the options, one per line.
+    `meta_info.json` is not needed. Source: llyx97/TempCompass.
+
+    To grade a caption, a judge that sees only the caption answers the video's multiple-choice question of
+    that dimension.
     """
     reading = Reading()
     questions: dict[str, Any] = {}
     for form in TEMPCOMPASS:
         if found(folder, f"{form}.json") is None:
-            reading.wrong.append(
-                left_out(f"{form}.json", "of every question", "the file is not there")
-            )
+            reading.wrong.append(left_out(f"{form}.json", "all questions", "file not found"))
         else:
             questions[form] = _object(*load_json(folder, [f"{form}.json"]))
     if not questions:
@@ -294,7 +300,7 @@ def tempcompass(folder: Path) -> Reading:
             asked = lines[0].strip()
             _taken(answer, options)
             if form == "caption_matching" and not all(": " in o for o in options):
-                raise ValueError("an option has no name before a colon")
+                raise ValueError("an option has no `NAME: ` prefix")
         if form == "captioning":
             first = questions["multi-choice"][video][dimension][0]
             rule, answer = "captioning", _text(first["answer"], "answer")
@@ -314,8 +320,9 @@ def tempcompass(folder: Path) -> Reading:
 
 
 def moviechat(folder: Path) -> Reading:
-    """MovieChat-1K: a JSON file a film with `info` (`video_path`, `fps`), `global` (a list of `question`,
-    `answer`) and `breakpoint` (with `time` too, a frame's number: only what comes before it is shown).
+    """MovieChat-1K: one JSON file per film with `info` (`video_path`, `fps`), `global` (a list of records
+    with `question`, `answer`) and `breakpoint` (the same plus `time`, a frame number; only the part of the
+    film before that frame is shown).
     Source: rese1f/MovieChat, eval_code/result_prepare/run_inference_qa_moviechat.py.
     """
     reading = Reading()
@@ -334,7 +341,7 @@ def moviechat(folder: Path) -> Reading:
             if mode == "breakpoint":
                 end = float(told["time"]) / float(data["info"]["fps"])
                 if end <= 0:
-                    raise ValueError("its time is not behind the beginning")
+                    raise ValueError("`time` must be greater than 0")
                 span = (0.0, end)
             return Item(f"{path.stem}/{mode}/{place}", _text(data["info"]["video_path"], "video_path"),
                         _text(told["question"], "question"), (_text(told["answer"], "answer"),), "judge",
@@ -367,14 +374,16 @@ MLVU = {
     "topic_reasoning": "7_topic_reasoning.json", "subPlot": "8_sub_scene.json",
     "summary": "9_summary.json",
 }  # fmt: skip
-"""Its seven tasks of choice (M) and two of generation (G)."""
+"""The files of MLVU's seven multiple-choice tasks (M) and two generation tasks (G)."""
 GENERATION = ("subPlot", "summary")
 
 
 def mlvu(folder: Path) -> Reading:
-    """MLVU, dev: `json/N_TASK.json`, nine lists with `video`, `question`, `answer`, in seven of them
-    `candidates`, in 8_sub_scene `scoring_points`. Source: JUNJIE99/MLVU. M-Avg is the mean of the
-    seven tasks; G-Avg that of the two totals that a judge gives, each of two scores from 1 to 5.
+    """MLVU, dev: `json/N_TASK.json`, nine lists of records with `video`, `question`, `answer`; seven of them
+    have `candidates`, 8_sub_scene has `scoring_points`. Source: JUNJIE99/MLVU.
+
+    M-Avg is the mean of the seven multiple-choice tasks. G-Avg is the mean of the two generation tasks, where
+    a judge gives each reply the sum of two scores from 1 to 5.
     """
 
     def make(task: str, row: Any, number: int) -> Item:
@@ -398,7 +407,7 @@ def mlvu(folder: Path) -> Reading:
 
 
 def world(folder: Path) -> Reading:
-    """The rendered world's questions: what `stepc world ask` wrote (`qra.jsonl`)."""
+    """The rendered world's questions (`qra.jsonl`), as written by `stepc world ask`, or any stepc dataset."""
     samples, wrong = read_samples(folder)
     items = [
         Item(s.id, s.video, s.question, (s.answer, *s.answers, s.reply),
@@ -411,13 +420,13 @@ def world(folder: Path) -> Reading:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """How a benchmark is read and what its figure is."""
+    """How a benchmark is read and scored."""
 
     read: Callable[[Path], Reading]
     frames: int = 8
-    """Frames that are shown unless told."""
+    """Default number of frames per question."""
     mean: str = ""
-    """The group whose mean is the benchmark's figure; without, all questions count alike."""
+    """Group over which the headline figure is averaged; if empty, all questions count equally."""
 
 
 BENCHMARKS = {
@@ -433,4 +442,4 @@ BENCHMARKS = {
     "mlvu": Benchmark(mlvu, 16, mean="task"),
     "world": Benchmark(world, 4),
 }
-"""By the name that `stepc eval` takes."""
+"""Benchmarks by their name on the `stepc eval` command line."""

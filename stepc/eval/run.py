@@ -1,6 +1,7 @@
-"""Asking a model a benchmark's questions: one record a question, kept as soon as it is there.
+"""Asks a model a benchmark's questions and writes one record per question.
 
-A run that was stopped goes on; what a judge could not be asked, or said unreadably, is asked for again.
+Records are written as the run proceeds, so an interrupted run resumes. Replies that could not be judged, or
+whose judgement could not be parsed, are judged again by the next run.
 """
 
 from __future__ import annotations
@@ -30,32 +31,32 @@ from stepc.runtime.atomic_files import claim, write_whole
 from stepc.video.decode import Pictures, VideoSource, encode, probe
 
 HOWS: tuple[Literal["direct", "reasoned"], ...] = ("direct", "reasoned")
-"""The two instructions that a model is asked with."""
+"""The two ways of prompting a model."""
 PART = 64
-"""Questions that are asked before their records are written."""
+"""Number of questions per batch; records are written after each batch."""
 RATE = 3
-"""Pictures a second in folders of them (MVBench, Episodic Reasoning)."""
+"""Frame rate of videos stored as folders of pictures, in fps (MVBench, Episodic Reasoning)."""
 
 
 @dataclass(frozen=True)
 class EvalSettings:
-    """How a benchmark is asked; recorded in the result."""
+    """How a benchmark is run; stored in the result."""
 
     benchmark: str
     how: Literal["direct", "reasoned"] = "direct"
-    """The instruction: answer directly, or give the rationale first."""
+    """The instruction to the model: answer directly, or give the rationale first."""
     frames: int = 8
-    """Frames that are shown."""
+    """Frames per question."""
     video: bool = False
-    """Whether they are shown as a video, where the model takes one."""
+    """Whether to pass the frames as a video to models that accept one."""
     limit: int = 0
-    """Only so many questions, the first ones; 0: all."""
+    """Ask only the first `limit` questions; 0 asks all."""
     seed: int = 0
 
 
 @dataclass
 class Record:
-    """One question and what became of it."""
+    """One question, the model's reply and its grades."""
 
     id: str
     video: str
@@ -65,34 +66,34 @@ class Record:
     steps: int = 0
     groups: list[tuple[str, str]] = field(default_factory=list)
     reply: str = ""
-    """What the model said: the answer, without the rationale."""
+    """The model's answer, without the rationale."""
     rationale: str = ""
     right: bool | None = None
-    """By the sound rule; None: the reply, or the judge's, cannot be read."""
+    """Grade by the sound rule; None if the reply or its judgement cannot be parsed."""
     official: bool | None = None
-    """By the benchmark's own rule."""
+    """Grade by the benchmark's own rule; None if that rule gives none."""
     score: float | None = None
-    """A judge's, 0 to 5; of a long reply 2 to 10."""
+    """The judge's score: 0 to 5, or 2 to 10 for a long reply."""
     exact: bool | None = None
-    """Of an open-ended question: whether the words are the same, whatever the judge says."""
+    """Exact match of the words, independent of the judge; open-ended questions only."""
     second: bool | None = None
-    """What a second judge says."""
+    """Verdict of the second judge."""
     steps_right: int | None = None
-    """Sentences of the true rationale that the model's holds, in their order."""
+    """Number of ground-truth rationale sentences that the model's rationale contains, in order."""
     judge: str = ""
-    """Which judge was asked; empty: none."""
+    """Identity of the judge; empty if there is no judgement."""
 
 
 @dataclass
 class EvalResult:
-    """All records of a run, and what could not be asked."""
+    """All records of a run, and the questions that could not be asked."""
 
     settings: EvalSettings
     model: str
     records: list[Record]
     missing: dict[str, int] = field(default_factory=dict)
-    """Questions left out, their record or their video not as it should be: `all`, and by the kind
-    (`steps 2`) where the record can be read."""
+    """Number of questions skipped because their record or video is unusable: the total under `all`, and
+    per group (`steps 2`) if the record is readable."""
     judge: str = ""
     second: str = ""
 
@@ -107,14 +108,15 @@ def evaluate(
     say: Callable[[str], None] = print,
     tell: Callable[[Diagnostic], None],
 ) -> EvalResult:
-    """Ask the questions of the benchmark whose files lie in the first of `folders`.
+    """Ask a model all questions of a benchmark, grade the replies and write the result to `out`.
 
-    Videos are looked for in all of them (folders, or files). Raises StepcError (E001 for the
-    benchmark's files, E003 if no video of it is there, E004 if `out` holds another run). A judge
-    that cannot be asked (M008) is told of, and what was said is kept.
+    The benchmark's files are in the first of `folders`; videos are searched in all of them (folders or
+    files). Raises StepcError: E001 for the benchmark's files, E003 if none of its videos is found, E004 if
+    `out` holds a different run. If a judge fails (M008), the error is reported through `tell` and the
+    replies are kept.
     """
     if not folders[0].exists():
-        raise fail("E001", "there is no such folder", Place(printable(str(folders[0]))))
+        raise fail("E001", "no such folder", Place(printable(str(folders[0]))))
     reading = BENCHMARKS[settings.benchmark].read(folders[0])
     _once(reading)
     every = [item.id for item in reading.items]
@@ -127,7 +129,7 @@ def evaluate(
         tell(diagnostic)
     if not shown:
         place = Place(printable(str(folders[0])))
-        raise fail("E003", "no question has its video", place, "name their folder: --videos FOLDER")
+        raise fail("E003", "no video of this benchmark was found", place, "pass --videos FOLDER")
     asker = ask(pictures)
     asker.video = settings.video
     gone = [item for item in reading.items if item.id not in shown]
@@ -159,11 +161,11 @@ def evaluate(
 
 
 def _once(reading: Reading) -> None:
-    """Leave out items whose id an earlier one has: records are found by it."""
+    """Skip items with a duplicate id, because records are looked up by id."""
     first: dict[str, Item] = {}
     for item in reading.items:
         if first.setdefault(item.id, item) is not item:
-            why = f"question {item.id} is left out: another one has its id"
+            why = f"question {item.id} skipped: duplicate id"
             reading.wrong.append(Diagnostic("E002", why, severity="warning"))
     reading.items = list(first.values())
 
@@ -171,13 +173,13 @@ def _once(reading: Reading) -> None:
 def _some(wrong: list[Diagnostic]) -> Iterable[Diagnostic]:
     yield from wrong[:MANY]
     if len(wrong) > MANY:
-        yield Diagnostic("E002", f"{len(wrong) - MANY} more are left out", severity="warning")
+        yield Diagnostic("E002", f"{len(wrong) - MANY} more skipped", severity="warning")
 
 
 def _shown(
     reading: Reading, videos: VideoIndex, number: int, pictures: Pictures, out: Path
 ) -> dict[str, tuple[Frame, ...]]:
-    """What is shown for each question, by its id; those without a video are told in `reading`."""
+    """Frames of each question, by question id; questions without a usable video go to `reading.wrong`."""
     sources: dict[str, VideoSource | str] = {}
     shown: dict[str, tuple[Frame, ...]] = {}
     for item in reading.items:
@@ -185,17 +187,17 @@ def _shown(
             sources[item.video] = _source(videos.find(item.video), item, number, out)
         source = sources[item.video]
         if isinstance(source, VideoSource) and item.sha256 not in ("", source.video.sha256):
-            source = f"its video `{printable(item.video)}` is another file than it was made from"
+            source = f"video `{printable(item.video)}` is not the file the question was made from"
         elif (
             isinstance(source, VideoSource)
             and item.span
             and item.span[0] * 1000 >= source.video.duration
         ):
             there = source.video.duration / 1000
-            source = f"it is about {item.span[0]:g} s on, and its video ends at {there:g} s"
+            source = f"its span starts at {item.span[0]:g} s, but the video ends at {there:g} s"
         if isinstance(source, str):
             reading.wrong.append(
-                Diagnostic("E003", f"question {item.id} is left out: {source}", severity="warning")
+                Diagnostic("E003", f"question {item.id} skipped: {source}", severity="warning")
             )
             continue
         if source.video.sha256 not in pictures.sources:
@@ -205,19 +207,22 @@ def _shown(
 
 
 def _source(path: Path | None, item: Item, number: int, out: Path) -> VideoSource | str:
-    """A video, or why there is none. A folder of pictures becomes a video of all of them, once."""
+    """Open a video, or return the reason why it cannot be used.
+
+    A folder of pictures is encoded into a video once.
+    """
     if path is None:
-        return f"its video `{printable(item.video)}` is not there, or more than one has its name"
+        return f"video `{printable(item.video)}` not found, or its name is ambiguous"
     try:
         if path.is_dir():
             return probe(_film(path, out))
         return probe(path)
     except StepcError as error:
-        return f"its video: {error.diagnostics[0].message}"
+        return f"unusable video: {error.diagnostics[0].message}"
 
 
 def _film(folder: Path, out: Path) -> Path:
-    """A video of a folder's numbered pictures, `RATE` a second. Raises StepcError (B003)."""
+    """Encode a folder of numbered pictures as a video at `RATE` fps. Raises StepcError (B003)."""
     import numpy as np
 
     film = out / "videos" / f"{folder.name}.mp4"
@@ -227,7 +232,7 @@ def _film(folder: Path, out: Path) -> Path:
         try:
             frames = [np.asarray(Image.open(p).convert("RGB")) for p in paths]
         except (OSError, UnidentifiedImageError) as error:
-            raise fail("B003", f"a picture cannot be read: {error}", Place(str(folder))) from None
+            raise fail("B003", f"cannot read a picture: {error}", Place(str(folder))) from None
         write_whole(film, encode(frames, [i * 1000 // RATE for i in range(len(frames))]))
     return film
 
@@ -238,7 +243,7 @@ def _replies(
     shown: dict[str, tuple[Frame, ...]],
     settings: EvalSettings,
 ) -> list[tuple[str, str]]:
-    """(answer, rationale) of each question; both empty where the reply cannot be read."""
+    """Return (answer, rationale) per question; both are empty if the reply cannot be parsed."""
     kind: type[Ask | Explain] = Ask if settings.how == "direct" else Explain
     requests = [
         kind(frames=shown[i.id], question=i.question, options=_plain(i.options)) for i in items
@@ -252,13 +257,13 @@ def _replies(
 
 
 def _plain(options: tuple[str, ...]) -> tuple[str, ...]:
-    """Options without letters of their own: the template gives them."""
+    """Strip the letters `A. `, `B. `, … from options, because the prompt template adds its own."""
     marked = all(o.startswith(f"{chr(65 + i)}. ") for i, o in enumerate(options))
     return tuple(o[3:] for o in options) if options and marked else options
 
 
 def _asked(item: Item, said: tuple[str, str]) -> Record:
-    """A record, graded as far as that needs no judge."""
+    """Build a record and grade it as far as possible without a judge."""
     reply, rationale = said
     record = Record(item.id, item.video, item.question, item.answer, item.rule, item.steps,
                     list(item.groups), reply, rationale)  # fmt: skip
@@ -282,7 +287,7 @@ def _judge(
     pictures: Pictures,
     say: Callable[[str], None],
 ) -> None:
-    """Ask the judges about what they have not judged."""
+    """Have each judge grade the records it has not graded yet."""
     for place, make in enumerate(judges):
         judge = make(pictures)
         name = judge.backend.identity
@@ -304,11 +309,11 @@ def _judge(
                 record.judge = (
                     name if judgement.right is not None or judgement.score is not None else ""
                 )
-            say(f"{start + len(part)} of {len(wanted)} judged")
+            say(f"{start + len(part)} of {len(wanted)} replies judged")
 
 
 def _needs(record: Record, judge: str, place: int) -> bool:
-    """Whether a judge is to be asked: about open answers, and where TempCompass's rules give up."""
+    """Whether a judge must grade this record: open answers, and replies TempCompass's rules cannot grade."""
     if place:
         return record.rule == "judge" and record.second is None
     if record.judge == judge:
@@ -319,7 +324,10 @@ def _needs(record: Record, judge: str, place: int) -> bool:
 
 
 def _claim(out: Path, result: EvalResult, asker: ModelClient, data: str) -> dict[str, Record]:
-    """Say in `out` what is asked there, and what was asked before. Raises StepcError (E004, B014)."""
+    """Write `run.json` to `out`, or check that it describes this run; returns the records of earlier runs.
+
+    Raises StepcError: E004 if `out` holds a different run, B014 if it cannot be written.
+    """
     facts = {
         "benchmark": result.settings.benchmark, "model": result.model, "templates": asker.templates.digest,
         "data": data,
@@ -333,13 +341,13 @@ def _claim(out: Path, result: EvalResult, asker: ModelClient, data: str) -> dict
 
 
 def read_records(out: Path) -> list[Record]:
-    """The records of a result, as far as they are whole; the last of each question counts."""
+    """Read the records of a result. Incomplete lines are ignored; the last record per question counts."""
     file = out / "records.jsonl"
     records: dict[str, Record] = {}
     for line in file.read_bytes().splitlines() if file.exists() else ():
         try:
             record = Record(**orjson.loads(line))
-        except (ValueError, TypeError):  # a line that was cut short
+        except (ValueError, TypeError):  # truncated line of an interrupted run
             continue
         record.groups = [(g[0], g[1]) for g in record.groups]
         records[record.id] = record
@@ -347,7 +355,7 @@ def read_records(out: Path) -> list[Record]:
 
 
 def write_records(out: Path, result: EvalResult, records: Sequence[Record]) -> None:
-    """All records in the benchmark's order, as JSON lines and, where pyarrow is there, as Parquet."""
+    """Write all records in benchmark order as JSON lines and, if pyarrow is installed, also as Parquet."""
     rows = [asdict(record) for record in records]
     write_whole(out / "records.jsonl", b"".join(orjson.dumps(row) + b"\n" for row in rows))
     told = orjson.loads((out / "run.json").read_bytes())
@@ -367,7 +375,7 @@ def write_records(out: Path, result: EvalResult, records: Sequence[Record]) -> N
 
 
 def load_result(out: Path) -> EvalResult:
-    """A result by its folder. Raises StepcError (E005)."""
+    """Load a result from its folder. Raises StepcError (E005) if it is not an evaluation result."""
     try:
         told: dict[str, Any] = orjson.loads((out / "run.json").read_bytes())
         settings = EvalSettings(
@@ -375,10 +383,10 @@ def load_result(out: Path) -> EvalResult:
         )
         records = read_records(out)
         if not records:
-            raise ValueError("there is no record")
+            raise ValueError("no records")
     except (OSError, ValueError, KeyError) as error:
         shown = Place(printable(str(out)))
-        help = "a result is what `stepc eval BENCHMARK … -o RESULT` writes"
-        raise fail("E005", f"this is no result: {error}", shown, help) from None
+        help = "create one with `stepc eval BENCHMARK … -o RESULT`"
+        raise fail("E005", f"not an evaluation result folder: {error}", shown, help) from None
     return EvalResult(settings, told["model"], records, told.get("missing", 0), told.get("judge", ""),
                   told.get("second", ""))  # fmt: skip

@@ -1,4 +1,4 @@
-"""Figures of results: with intervals, by steps and kinds, side by side, as in the paper's tables."""
+"""Summarises and compares results, with confidence intervals, and prints the paper's tables."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from stepc.eval.run import EvalResult, Record
 from stepc.grading.judge import agreement
 
 DRAWS = 1000
-"""Resamples of a bootstrap."""
+"""Number of bootstrap resamples."""
 
 
 def interval(values: Sequence[float], seed: int = 0) -> tuple[float, float]:
-    """The 95 % interval of a mean by bootstrap (percentiles of resampled means); NaN without values."""
+    """95 % confidence interval of the mean by percentile bootstrap; (NaN, NaN) without values."""
     if not values:
         return math.nan, math.nan
     rng = random.Random(seed)
@@ -36,20 +36,20 @@ def interval(values: Sequence[float], seed: int = 0) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Figure:
-    """A share of right answers, or a mean score, and how it came about."""
+    """An accuracy (0 to 1) or a mean score, with its confidence interval and counts."""
 
     value: float
-    """NaN without a question."""
+    """NaN if there are no questions."""
     low: float
     high: float
-    """The 95 % interval, by bootstrap over questions."""
+    """Bounds of the 95 % confidence interval, by bootstrap over questions."""
     count: int
-    """Questions that count."""
+    """Number of questions the figure is computed from."""
     unread: int = 0
-    """Of all, those whose reply, or whose judge's, could not be read."""
+    """Number of questions whose reply or judgement could not be parsed."""
 
     def text(self, scale: float = 100.0) -> str:
-        """The figure with its interval."""
+        """Format as `value (low-high)`, multiplied by `scale`; `-` for NaN."""
         if math.isnan(self.value):
             return "-"
         low, high = scale * self.low, scale * self.high
@@ -57,47 +57,53 @@ class Figure:
 
 
 def figure(values: Sequence[float], unread: int = 0) -> Figure:
-    """The mean of values."""
+    """Mean of the values with its confidence interval."""
     if not values:
         return Figure(math.nan, math.nan, math.nan, 0, unread)
     return Figure(sum(values) / len(values), *interval(values), len(values), unread)
 
 
 def sound(records: Sequence[Record]) -> Figure:
-    """Right answers by the sound rule; what cannot be read counts as wrong, and is told."""
+    """Accuracy by the sound rule.
+
+    Unparsable replies count as wrong; records without a usable judgement are excluded. `unread` counts both.
+    """
     asked = [r for r in records if r.rule not in ("points", "summary")]
     values = [float(bool(r.right)) for r in asked if counts(r)]
     return figure(values, sum(r.right is None for r in asked))
 
 
 def counts(record: Record) -> bool:
-    """Whether a record says right or wrong: not if that is a judge's to say, and it cannot be read."""
+    """Whether a record counts as right or wrong.
+
+    It does not if its rule only yields scores, or if the judgement it needs cannot be parsed.
+    """
     if record.rule in ("points", "summary"):
         return False
     return not (record.rule == "judge" and record.reply and record.right is None)
 
 
 def official(records: Sequence[Record]) -> Figure:
-    """Right answers by the benchmark's own rule: what its judge did not say drops out."""
+    """Accuracy by the benchmark's own rule. Records without a verdict are excluded and count in `unread`."""
     asked = [r for r in records if r.rule not in ("points", "summary")]
     values = [float(r.official) for r in asked if r.official is not None]
     return figure(values, sum(r.official is None for r in asked))
 
 
 def score(records: Sequence[Record], whole: bool = False) -> Figure:
-    """The judge's mean score; `whole`: cut to integers, as Video-ChatGPT's script does."""
+    """Mean score of the judge. `whole` truncates scores to integers, as Video-ChatGPT's script does."""
     values = [float(int(r.score) if whole else r.score) for r in records if r.score is not None]
     return figure(values, sum(r.score is None for r in records))
 
 
 def sentences(records: Sequence[Record]) -> float:
-    """The share of the steps of true rationales that the replies hold; NaN without one."""
+    """Fraction of ground-truth rationale steps that the replies contain; NaN if there are no steps."""
     steps = sum(r.steps for r in records)
     return sum(r.steps_right or 0 for r in records) / steps if steps else math.nan
 
 
 def of_groups(records: Sequence[Record]) -> dict[str, dict[str, list[Record]]]:
-    """Records by the name of a group and its value, `steps` among them."""
+    """Records by group name and value, including the group `steps`."""
     made: dict[str, dict[str, list[Record]]] = {}
     for record in records:
         for name, value in kinds(record.steps, record.groups):
@@ -108,8 +114,10 @@ def of_groups(records: Sequence[Record]) -> dict[str, dict[str, list[Record]]]:
 def rows_of(
     records: Sequence[Record], *missing: dict[str, int]
 ) -> list[tuple[str, Sequence[Record]]]:
-    """All records, and those of each group, with what the row is called; of groups that are missing whole,
-    too."""
+    """Labelled rows: all records, then the records of each group.
+
+    Groups whose questions are all missing get an empty row.
+    """
     rows: dict[str, Sequence[Record]] = {"all": records}
     for name, values in of_groups(records).items():
         rows |= {f"{name} {value}": of for value, of in values.items()}
@@ -121,9 +129,9 @@ def rows_of(
 def headline(
     result: EvalResult, how: Callable[[Sequence[Record]], Figure] = official
 ) -> dict[str, float]:
-    """The benchmark's own figures by their names, in hundredths; scores as they are.
+    """The benchmark's headline figures by name. Accuracy is in percent; scores are not rescaled.
 
-    Where it is a mean of groups (STAR's types, MLVU's tasks) these count alike.
+    If the figure is a mean over groups (STAR's types, MLVU's tasks), each group has the same weight.
     """
     benchmark = BENCHMARKS[result.settings.benchmark]
     records = result.records
@@ -147,7 +155,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def summary(result: EvalResult) -> dict[str, Any]:
-    """All figures of a result, for `summary.json`."""
+    """All figures of a result, as written to `summary.json`."""
 
     def told(records: Sequence[Record]) -> dict[str, Any]:
         both = {"sound": sound(records), "official": official(records)}
@@ -191,7 +199,7 @@ def _agreements(result: EvalResult) -> dict[str, dict[str, float]]:
 
 
 def text(result: EvalResult) -> str:
-    """A table for people."""
+    """Format a result as a plain-text table."""
     rows = rows_of(result.records, result.missing)
     scored = any(r.score is not None for r in result.records)
     head = [
@@ -219,10 +227,10 @@ def text(result: EvalResult) -> str:
     figures = headline(result).items()
     own = ", ".join(f"{k} {'-' if math.isnan(v) else f'{v:.1f}'}" for k, v in figures)
     lacks = f"; {result.missing['all']} missing" if result.missing.get("all") else ""
-    lines.append(f"{TITLES[result.settings.benchmark]}: {own}, by its own rules{lacks}")
+    lines.append(f"{TITLES[result.settings.benchmark]}: {own}, by the official rules{lacks}")
     if any(r.steps_right is not None for r in result.records):
         lines.append(
-            f"steps of the true rationales that were said: {sentences(result.records):.1%}"
+            f"ground-truth rationale steps found in the replies: {sentences(result.records):.1%}"
         )
     for name, agree in _agreements(result).items():
         lines.append(
@@ -230,37 +238,37 @@ def text(result: EvalResult) -> str:
             f" (kappa {agree['kappa']:.2f})"
         )
     if result.missing:
-        lines.append("missing: their record or their video is not as it should be")
+        lines.append("missing: questions skipped because their record or video is unusable")
     open_ = [r for r in result.records if r.rule == "judge" and not r.judge]
     lost = sum(r.right is None and bool(r.reply) for r in open_)
     if lost:
-        lines.append(f"{lost} open answers drop out: what the judge said of them cannot be read")
+        lines.append(f"{lost} open answers excluded: the judge's reply cannot be parsed")
     if len(open_) > lost:
         lines.append(
-            f"{len(open_) - lost} open answers graded by their words, not by a judge (--judge)"
+            f"{len(open_) - lost} open answers graded by exact match, not by a judge (--judge)"
         )
     return "\n".join(lines)
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Two results on the same questions."""
+    """Paired comparison of two results on the same questions; accuracies from 0 to 1."""
 
     count: int
     first: float
     second: float
     low: float
     high: float
-    """The 95 % interval of second minus first, by bootstrap over questions."""
+    """Bounds of the 95 % confidence interval of second minus first, by bootstrap over questions."""
     only_first: int
     only_second: int
-    """Questions that only one of them answers rightly."""
+    """Number of questions that only the first, or only the second, answers correctly."""
     p: float
-    """McNemar's exact test: how likely so uneven a split is if both are as good."""
+    """p-value of McNemar's exact test; the null hypothesis is that both are equally accurate."""
 
 
 def difference(one: Sequence[Record], other: Sequence[Record]) -> Difference:
-    """Of records of the same questions, in the same order."""
+    """Compare records of the same questions, given in the same order."""
     from scipy.stats import binomtest
 
     a, b = ([float(bool(r.right)) for r in of] for of in (one, other))
@@ -272,16 +280,19 @@ def difference(one: Sequence[Record], other: Sequence[Record]) -> Difference:
 
 
 def compare(one: EvalResult, other: EvalResult) -> str:
-    """Two results side by side, overall and by groups. Raises StepcError (E006)."""
+    """Format a comparison of two results, overall and per group.
+
+    Raises StepcError (E006) if they are of different benchmarks or share no graded question.
+    """
     if one.settings.benchmark != other.settings.benchmark:
-        told = f"{one.settings.benchmark} and {other.settings.benchmark} are different benchmarks"
-        raise fail("E006", told, None, "compare two results of one benchmark")
+        told = f"cannot compare {one.settings.benchmark} with {other.settings.benchmark}"
+        raise fail("E006", told, None, "both results must be of the same benchmark")
     theirs = {r.id: r for r in other.records}
     common = [r for r in one.records if r.id in theirs]
     ours = [r for r in common if counts(r) and counts(theirs[r.id])]
     if not ours:
-        told = "the two results have no question in common that tells right from wrong"
-        raise fail("E006", told, None, "were both asked the same?")
+        told = "the two results have no graded question in common"
+        raise fail("E006", told, None, "check that both runs use the same benchmark files")
     head = f"{'':28}{'questions':>10}{'first':>8}{'second':>8}{'difference':>24}{'p':>9}"
     lines = [f"{head}{'missing':>10}"]
     for label, records in rows_of(ours, one.missing, other.missing):
@@ -297,19 +308,17 @@ def compare(one: EvalResult, other: EvalResult) -> str:
         )
     apart = len(one.records) + len(other.records) - 2 * len(common)
     if len(common) > len(ours):
-        lines.append(
-            f"{len(common) - len(ours)} do not count: no judge says whether they are right"
-        )
+        lines.append(f"{len(common) - len(ours)} questions excluded: not judged in both results")
     if one.judge != other.judge:
-        judges = " and by ".join(r.judge or "words alone" for r in (one, other))
+        judges = " and by ".join(r.judge or "exact match" for r in (one, other))
         lines.append(f"graded differently: by {judges}")
     if apart:
-        lines.append(f"{apart} questions are in one result only and do not count")
+        lines.append(f"{apart} questions excluded: in only one of the results")
     return "\n".join(lines)
 
 
 def paper() -> list[dict[str, Any]]:
-    """The paper's figures: a table's number, a row, and by column what stands there."""
+    """The paper's figures, one dict per row: `table` (number), `row` (label) and `figures` (by column)."""
     rows: list[dict[str, Any]] = orjson.loads((files("stepc.eval") / "paper.json").read_bytes())[
         "rows"
     ]
@@ -328,11 +337,11 @@ COLUMNS: dict[int, dict[str, tuple[str, str]]] = {
     },
     4: {f"{TITLES[b]} {k}": (b, k) for b in ("agqa", "star") for k in ("accuracy", "score")},
 }  # fmt: skip
-"""The columns of each of the paper's tables: the benchmark and the figure."""
+"""Columns of each table of the paper; each maps to (benchmark, figure)."""
 
 
 def cell(result: EvalResult, wanted: str) -> float:
-    """A figure of a result: by the benchmark's own rules, or of a number of steps."""
+    """One figure of a result: a headline figure by name, or the accuracy (%) for a number of steps."""
     if wanted in ("1", "2", "3", "all"):
         of = (
             result.records
@@ -345,16 +354,15 @@ def cell(result: EvalResult, wanted: str) -> float:
 
 @dataclass
 class Table:
-    """One of the paper's tables: its rows, and ours below."""
+    """One of the paper's tables, with our own rows below the paper's."""
 
     number: int
     columns: list[str]
     rows: list[tuple[str, list[float]]]
     missing: dict[tuple[str, int], int] = field(default_factory=dict)
-    """By row and column: questions that a figure of ours lacks."""
+    """Number of questions missing from one of our figures, by (row label, column index)."""
 
     def markdown(self) -> str:
-        """In Markdown."""
         head = ["", *self.columns]
         body = [
             [label, *(self._text(label, i, v) for i, v in enumerate(values))]
@@ -369,7 +377,7 @@ class Table:
         return f"{told} ({lacks} missing)" if lacks else told
 
     def csv(self) -> str:
-        """As comma-separated values; a last column has the missing questions of a row's figures."""
+        """Format as CSV; an extra last column lists the missing questions of each figure in the row."""
         made = io.StringIO()
         writer = csv.writer(made, lineterminator="\n")
         writer.writerow(["row", *self.columns, "missing"])
@@ -381,12 +389,12 @@ class Table:
         return made.getvalue()
 
     def plot(self, path: Path) -> None:
-        """Bars of each column, an SVG. Raises StepcError (T005)."""
+        """Write a bar chart as SVG. Raises StepcError (T005) if matplotlib is not installed."""
         try:
             import matplotlib
         except ImportError:
             raise fail(
-                "T005", "a plot needs matplotlib", None, "pip install 'stepc[plots]'"
+                "T005", "plotting needs matplotlib", None, "pip install 'stepc[plots]'"
             ) from None
         matplotlib.use("svg")
         matplotlib.rcParams["svg.hashsalt"] = "stepc"
@@ -408,7 +416,7 @@ class Table:
 
 
 def table(number: int, results: Sequence[tuple[str, Sequence[EvalResult]]]) -> Table:
-    """A table of the paper with our rows: a label, and its results of several benchmarks."""
+    """Build a table of the paper plus our rows; `results` has (label, results on several benchmarks)."""
     columns = COLUMNS[number]
     rows = [
         (

@@ -1,1 +1,1 @@
-"""Grading answers: rules, judges, rewards."""
+"""Grading of answers by rules, judge models and verifiable rewards."""

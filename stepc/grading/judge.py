@@ -1,7 +1,8 @@
-"""A model that says whether an answer is right: the protocol of Video-ChatGPT, and MLVU's.
+"""Judge models that grade answers, with the protocols of Video-ChatGPT and MLVU.
 
-A judge is any model that stepc can ask, usually behind an OpenAI-compatible server. What it says is read
-strictly; what cannot be read is asked again, and then counted as not judged, never guessed.
+A judge is any model that stepc can ask, usually behind an OpenAI-compatible server. Its replies are parsed
+strictly. An unparsable reply is retried; if it stays unparsable, the answer counts as not judged. Verdicts
+are never guessed.
 """
 
 from __future__ import annotations
@@ -16,20 +17,20 @@ from stepc.model.client import ModelClient
 from stepc.model.requests import Appraise, Infer, Judge, Request
 
 AGAIN = (0.0, 0.5, 1.0)
-"""Temperatures of the first attempt and of further ones."""
+"""Temperatures of the first attempt and of the retries."""
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a judge says of one reply; None where it said nothing that can be read."""
+    """A judge's verdict on one reply; fields are None if the judge gave no parsable value."""
 
     right: bool | None = None
     score: float | None = None
-    """0 to 5, or of a long reply the sum of two from 1 to 5."""
+    """0 to 5; for a long reply the sum of two scores from 1 to 5."""
 
 
 def request_of(item: Item, reply: str) -> Request:
-    """What a judge is asked about a reply."""
+    """Build the request that asks a judge about a reply."""
     if item.rule == "captioning":
         return Infer(frames=(), description=reply, question=item.points[0])
     if item.rule in ("points", "summary"):
@@ -40,7 +41,7 @@ def request_of(item: Item, reply: str) -> Request:
 
 
 def judged(asker: ModelClient, asked: Sequence[tuple[Item, str]]) -> list[Judgement]:
-    """A judgement of each (question, reply). Raises StepcError if the judge cannot be asked."""
+    """Judge each (question, reply), in order. Raises StepcError if the judge cannot be reached."""
     requests = [request_of(item, reply) for item, reply in asked]
     answers: list[object | None] = [None] * len(requests)
     for temperature in AGAIN:
@@ -65,8 +66,10 @@ def _judgement(item: Item, answer: object | None) -> Judgement:
 
 
 def _inferred(said: str, item: Item) -> bool:
-    """Whether a question about a caption was answered with the gold letter, and with one letter alone
-    (TempCompass, eval_captioning.py, `parse_llm_output`)."""
+    """Whether the judge picked the gold option and no other when it answered from a caption.
+
+    Follows `parse_llm_output` in TempCompass's eval_captioning.py.
+    """
     named = sum(said.count(f"{letter}.") for letter in "ABCD")
     if named == 1:
         return said.split(". ")[0].strip() == item.answer.split(". ")[0]
@@ -76,7 +79,10 @@ def _inferred(said: str, item: Item) -> bool:
 
 
 def agreement(one: Sequence[bool | None], other: Sequence[bool | None]) -> tuple[float, float, int]:
-    """How often two judges say the same, Cohen's kappa, and of how many replies both said something."""
+    """Agreement of two judges: (fraction of equal verdicts, Cohen's kappa, number of replies both judged).
+
+    The fraction is NaN without common replies. Kappa is NaN if there is only one verdict value.
+    """
     from sklearn.metrics import cohen_kappa_score
 
     both = [(a, b) for a, b in zip(one, other, strict=True) if a is not None and b is not None]

@@ -1,7 +1,7 @@
-"""Verifiable rewards for reinforcement learning on what `stepc export --to grpo` writes.
+"""Verifiable rewards for reinforcement learning on datasets written by `stepc export --to grpo`.
 
-In TRL's form: `GRPOTrainer(reward_funcs=[answered, reasoned], …)`. A reward looks at the reply and at the
-row's columns alone; no model judges.
+The functions have TRL's signature: `GRPOTrainer(reward_funcs=[answered, reasoned], …)`. A reward depends only
+on the reply and the row's columns; no judge model is involved.
 """
 
 from __future__ import annotations
@@ -15,14 +15,18 @@ _ANSWER = re.compile(r"\banswer *:", re.IGNORECASE)
 
 
 def words(text: str) -> tuple[str, ...]:
-    """The words of a text without marks, capitals and articles."""
+    """Lower-cased words of a text, without punctuation and articles."""
     found = re.findall(r"[^\W_]+(?:['-][^\W_]+)*", text.lower())
     return tuple(w for w in found if w not in ("a", "an", "the"))
 
 
 def parted(reply: str) -> tuple[str, str]:
-    """Reasoning and answer of a reply: `<think>…</think>` and what follows, or what is behind the
-    last `Answer:`, or no reasoning at all."""
+    """Split a reply into (reasoning, answer).
+
+    The reasoning is the content of `<think>…</think>` and the answer is what follows, without a leading
+    `Answer:`. Without `<think>` the reply is split at the last `Answer:`. Without either, the whole reply is
+    the answer and the reasoning is empty.
+    """
     thought = _THOUGHT.search(reply)
     if thought:
         return thought[1].strip(), _ANSWER.split(thought[2])[-1].strip()
@@ -33,15 +37,15 @@ def parted(reply: str) -> tuple[str, str]:
 
 
 def right(answer: str, accepted: Sequence[str]) -> bool:
-    """Whether an answer says one of the accepted ones, and nothing else."""
+    """Whether an answer has exactly the words of one of the accepted answers."""
     said = words(answer)
     return bool(said) and any(said == words(a) for a in accepted)
 
 
 def held(reasoning: str, sentences: Sequence[str]) -> int:
-    """How many of the sentences stand in the reasoning, each behind the one before.
+    """Number of sentences that occur in the reasoning in the given order.
 
-    A sentence out of order counts no more than one that is missing, and none counts twice.
+    A sentence out of order does not count, and no sentence counts twice.
     """
     rest = f" {' '.join(words(reasoning))} "
     count = 0
@@ -54,7 +58,7 @@ def held(reasoning: str, sentences: Sequence[str]) -> int:
 
 
 def _text(completion: Any) -> str:
-    """The words of a completion: a text, or a list of messages."""
+    """Text of a completion, which is a string or a list of messages."""
     if isinstance(completion, str):
         return completion
     content = completion[-1]["content"]
@@ -66,7 +70,7 @@ def _text(completion: Any) -> str:
 def answered(
     completions: Sequence[Any], answers: Sequence[Sequence[str]], **columns: Any
 ) -> list[float]:
-    """1.0 where the answer is right, 0.0 where it is not; a reply a row."""
+    """Reward per completion: 1.0 if the answer is right, otherwise 0.0."""
     return [
         float(right(parted(_text(c))[1], accepted))
         for c, accepted in zip(completions, answers, strict=True)
@@ -76,10 +80,10 @@ def answered(
 def reasoned(
     completions: Sequence[Any], steps: Sequence[Sequence[str]], **columns: Any
 ) -> list[float]:
-    """The share of the true steps that stand in the reasoning in order, 0.0 to 1.0.
+    """Reward per completion: the fraction of true steps that the reasoning contains in order, 0.0 to 1.0.
 
-    What is said beyond them costs: the share is multiplied by the words of the true steps over those of
-    the reasoning, where it is longer, so that saying everything earns nothing.
+    Long reasoning is penalised, so that listing everything does not pay off: if it has more than 1.5 times
+    the words of the true steps, the fraction is multiplied by 1.5 times their words over its words.
     """
     rewards = []
     for completion, true in zip(completions, steps, strict=True):

@@ -1,6 +1,6 @@
-"""How replies are graded without a judge: each benchmark's own rule, and a sound one beside it.
+"""Rules that grade replies without a judge: each benchmark's official rule and a sound rule beside it.
 
-A verdict of None says that a reply cannot be read; it is never guessed.
+A verdict of None means that the reply cannot be parsed. Verdicts are never guessed.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from stepc.grading.reward import right, words
 
 @dataclass(frozen=True)
 class Grade:
-    """What became of a reply."""
+    """Verdicts on one reply."""
 
     right: bool | None
-    """By the sound rule."""
+    """Verdict of the sound rule."""
     official: bool | None
-    """By the benchmark's own rule, oddities included; None where it would ask a judge."""
+    """Verdict of the benchmark's official rule, quirks included; None if that rule asks a judge."""
 
 
 _LETTER = re.compile(
@@ -32,10 +32,11 @@ _LETTER = re.compile(
 
 
 def chosen(reply: str, options: tuple[str, ...]) -> int | None:
-    """The option that a reply takes; None where it takes none, or more than one.
+    """Index of the option that a reply chooses; None if it chooses none or more than one.
 
-    It is the option's own text, or its letter in front ("B", "(B)", "B. red", "The answer is B"),
-    or the only option whose words stand in the reply. A letter before another option's text is none.
+    A reply chooses an option by its exact text, by a leading letter ("B", "(B)", "B. red", "The answer is
+    B"), or by containing the words of only that option. A letter followed by another option's text is
+    invalid.
     """
     said = words(reply)
     texts = [words(o) for o in options]
@@ -64,34 +65,40 @@ def _choice(reply: str, item: Item) -> bool | None:
 
 
 def match(reply: str, item: Item) -> Grade:
-    """Open-ended: the words are those of an accepted answer, marks, capitals and articles aside."""
+    """Open-ended questions: exact match with an accepted answer, ignoring punctuation, case and articles."""
     verdict = right(reply, item.answers)
     return Grade(verdict, verdict)
 
 
 def choice(reply: str, item: Item) -> Grade:
-    """Multiple choice: the option that is taken (STAR, whose score is the share of right choices)."""
+    """Multiple choice (STAR). The official score is accuracy: an unparsable reply counts as wrong."""
     verdict = _choice(reply, item)
     return Grade(verdict, bool(verdict))
 
 
 def mvbench(reply: str, item: Item) -> Grade:
-    """MVBench (Ask-Anything, video_chat2/mvbench.ipynb, `check_ans`): the first word without its dot is
-    part of the gold letter in brackets, or holds it. A lone bracket, and nothing at all, count as right."""
+    """MVBench (Ask-Anything, video_chat2/mvbench.ipynb, `check_ans`).
+
+    Officially right if the first word, without dots, is a substring of the gold letter in parentheses or
+    contains it. An empty first word and a lone parenthesis therefore count as right.
+    """
     gold = f"({ascii_uppercase[item.options.index(item.answer)].lower()})"
     first = reply.strip().split("\n")[0].lower().split(" ")[0].replace(".", "")
     return Grade(_choice(reply, item), first in gold or gold in first)
 
 
 def mlvu(reply: str, item: Item) -> Grade:
-    """MLVU (videochat2/choice_bench.py): what stands before the first bracket is the gold letter."""
+    """MLVU (videochat2/choice_bench.py): officially right if the gold letter precedes the first `)`."""
     gold = ascii_uppercase[item.options.index(item.answer)]
     return Grade(_choice(reply, item), reply.strip().lstrip("(").split(")")[0].strip() == gold)
 
 
 def letters(reply: str, item: Item) -> Grade:
-    """TempCompass, multiple choice (eval_multi-choice.py): the answer as it is, its letter alone, or its
-    letter with a dot or bracket in front. What fits none of these is asked of a judge."""
+    """TempCompass, multiple choice (eval_multi-choice.py).
+
+    The official rule accepts the verbatim answer, a lone letter, or a leading letter followed by `.` or `)`.
+    All other replies go to a judge.
+    """
     said = reply.replace("</s>", "")
     gold = item.answer[0]
     official: bool | None = None
@@ -107,7 +114,10 @@ def letters(reply: str, item: Item) -> Grade:
 
 
 def yes_no(reply: str, item: Item) -> Grade:
-    """TempCompass, yes or no (eval_yes_no.py): what the reply begins with; `nothing` is a no there."""
+    """TempCompass, yes or no (eval_yes_no.py).
+
+    The official rule looks at the prefix of the reply, so `nothing` counts as no.
+    """
     said = reply.replace("</s>", "").lower()
     official = None
     for word in ("yes", "no"):
@@ -119,8 +129,11 @@ def yes_no(reply: str, item: Item) -> Grade:
 
 
 def caption(reply: str, item: Item) -> Grade:
-    """TempCompass, caption matching (eval_caption_matching.py): an option as it is, its sentence alone,
-    or its name alone. What fits none of these is asked of a judge."""
+    """TempCompass, caption matching (eval_caption_matching.py).
+
+    The official rule accepts a verbatim option, its sentence alone, or its name alone. All other replies go
+    to a judge.
+    """
     said = reply.replace("</s>", "").strip()
     names, sentences = zip(*(o.split(": ", 1) for o in item.options), strict=True)
     taken: int | None = None
@@ -141,6 +154,6 @@ def caption(reply: str, item: Item) -> Grade:
 RULES: dict[str, Callable[[str, Item], Grade]] = {
     rule.__name__: rule for rule in (match, choice, mvbench, mlvu, letters, yes_no, caption)
 }
-"""By name."""
+"""Rules that need no judge, by name."""
 JUDGED = ("judge", "captioning", "points", "summary")
-"""Rules that need a judge; `judge` can do without, by `match`."""
+"""Names of rules that need a judge. `judge` falls back to `match` if there is no judge."""

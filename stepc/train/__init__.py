@@ -1,1 +1,1 @@
-"""Training a Video-LLM on answers and rationales together (section 3.2), and going round again."""
+"""Training of Video-LLMs on answers and rationales (section 3.2), and iterated self-training."""

@@ -1,7 +1,7 @@
-"""What a study is made of, each thing once: films, questions, datasets, models, marks.
+"""The artifacts of a study: films, questions, datasets, models and results.
 
-A study is an expression over these. The folder of each thing is named by a hash of all that it is made
-of, so that studies in one folder share what they have in common, and one that was stopped goes on.
+A study is an expression over artifacts. The folder of each artifact is named by a hash of all its inputs.
+Studies in the same folder therefore share common artifacts, and an interrupted study resumes.
 """
 
 from __future__ import annotations
@@ -37,30 +37,33 @@ from stepc.world.score import KINDS, Score, compare
 
 FORM = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS
 DONE = "done.json"
-"""In the folder of a thing that was made to its end: what is to be known of it."""
+"""File with the metadata of an artifact; it exists only if the artifact is complete."""
 
 
 @dataclass(frozen=True)
 class Lab:
-    """Where a study's things are, and what they are made with."""
+    """The folder of a study's artifacts, and the options of the models that make them."""
 
     root: Path
     local: LocalOptions
     server: ServerOptions = field(default_factory=ServerOptions)
-    """Of a teacher behind a server."""
+    """Options for a teacher behind a server."""
 
     def folder(self, thing: Artifact) -> Path:
-        """The folder of a thing."""
+        """Folder of an artifact, named by kind and hash."""
         text = orjson.dumps([type(thing).__name__, asdict(thing)], option=orjson.OPT_SORT_KEYS)
         return self.root / f"{thing.kind}-{hashlib.sha256(text).hexdigest()[:12]}"
 
     def known(self, thing: Artifact) -> dict[str, Any] | None:
-        """What is known of a thing that was made; None if it was not."""
+        """Metadata of an artifact; None if it has not been made yet."""
         file = self.folder(thing) / DONE
         return orjson.loads(file.read_bytes()) if file.exists() else None
 
     def make(self, thing: Artifact) -> None:
-        """Make a thing whose parts are there. Raises StepcError for what makes it impossible."""
+        """Make an artifact whose parts already exist.
+
+        Raises StepcError if it cannot be made, for example B014 if its folder cannot be written.
+        """
         folder = self.folder(thing)
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -71,33 +74,33 @@ class Lab:
         write_whole(folder / DONE, orjson.dumps(told, option=FORM))
 
     def choice(self, model: Model, record: Path | None = None) -> ModelConfig:
-        """How a model is asked."""
+        """Model config for asking a model; `record` is a file to record its calls to."""
         name = model.name if isinstance(model, Start) else str(self.folder(model) / "model")
         return ModelConfig(name, local=self.local, server=self.server, record=record)
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """Something a study needs; what it is made of are its fields."""
+    """Something a study needs. Its fields are its inputs."""
 
     @property
     def kind(self) -> str:
-        """What its folder is called by."""
+        """Prefix of the folder name."""
         return type(self).__name__.lower()
 
     def make(self, lab: Lab, folder: Path) -> dict[str, Any]:
-        """Make it; what is to be known of it."""
+        """Make the artifact in `folder` and return its metadata."""
         raise NotImplementedError
 
     def parts(self) -> list[Artifact]:
-        """The things it is made of."""
+        """The artifacts it is made from."""
         values = [getattr(self, f.name) for f in fields(self)]
         return [v for v in values if isinstance(v, Artifact)]
 
 
 @dataclass(frozen=True)
 class RenderedVideos(Artifact):
-    """Video files, or folders of them."""
+    """The user's videos: files or folders."""
 
     places: tuple[str, ...]
 
@@ -105,13 +108,12 @@ class RenderedVideos(Artifact):
         return {}
 
     def paths(self, lab: Lab) -> list[Path]:
-        """Where they are."""
         return [Path(p) for p in self.places]
 
 
 @dataclass(frozen=True)
 class Films(Artifact):
-    """Rendered films, whose true graphs are known."""
+    """Films rendered with known ground-truth graphs."""
 
     number: int
     seed: int
@@ -126,7 +128,7 @@ class Films(Artifact):
 
 @dataclass(frozen=True)
 class GivenArtifact(Artifact):
-    """A dataset that the user has."""
+    """A dataset provided by the user."""
 
     data: str
     videos: RenderedVideos
@@ -135,13 +137,13 @@ class GivenArtifact(Artifact):
         return {"samples": len(load_dataset(Path(self.data), self.videos.paths(lab), 1).samples)}
 
     def place(self, lab: Lab) -> Path:
-        """Where its samples are."""
+        """Path of the dataset."""
         return Path(self.data)
 
 
 @dataclass(frozen=True)
 class Questions(Artifact):
-    """Questions about the true graphs of films, as a teacher that never errs would ask."""
+    """Questions composed from the ground-truth graphs of films, as if by a teacher that makes no errors."""
 
     videos: Films
     spec: str
@@ -158,7 +160,7 @@ class Questions(Artifact):
 
 @dataclass(frozen=True)
 class Compiled(Artifact):
-    """A dataset that a model makes of videos."""
+    """A dataset compiled from videos by a model."""
 
     videos: Films | RenderedVideos
     by: Model
@@ -166,7 +168,7 @@ class Compiled(Artifact):
     spec: str
     seed: int
     after: Compiled | None = None
-    """Another one by the same model: what was asked there is not asked again."""
+    """Another dataset by the same model; its recorded calls are reused."""
 
     def make(self, lab: Lab, folder: Path) -> dict[str, Any]:
         tape = folder / "calls.jsonl"
@@ -184,7 +186,7 @@ class Compiled(Artifact):
         )  # fmt: skip
         if made.interrupted or not made.samples:
             place = Place(printable(str(folder)))
-            raise StepcError(*wrong, Diagnostic("T003", "no sample could be made", place))
+            raise StepcError(*wrong, Diagnostic("T003", "no samples were compiled", place))
         return {
             "samples": made.samples,
             "by_steps": made.by_steps,
@@ -194,7 +196,7 @@ class Compiled(Artifact):
         }
 
     def _graph(self, lab: Lab, folder: Path) -> dict[str, float]:
-        """F1 of each kind of fact of the graphs against the true ones, where they are known."""
+        """F1 per kind of fact against the ground-truth graphs; empty if there are none."""
         total = Score()
         for place in self.videos.paths(lab):
             for true in place.glob("*.true.stsg") if place.is_dir() else ():
@@ -205,7 +207,7 @@ class Compiled(Artifact):
         return {kind: total.f1(kind) for kind in KINDS} if total.true else {}
 
     def tape(self, lab: Lab) -> Path:
-        """The recording of all calls."""
+        """Path of the recording of all model calls."""
         return lab.folder(self) / "calls.jsonl"
 
     def place(self, lab: Lab) -> Path:
@@ -214,7 +216,7 @@ class Compiled(Artifact):
 
 @dataclass(frozen=True)
 class Start(Artifact):
-    """A model as it is given."""
+    """A model used as given, without training."""
 
     name: str
 
@@ -224,13 +226,13 @@ class Start(Artifact):
 
 @dataclass(frozen=True)
 class TrainedArtifact(Artifact):
-    """A model that was trained further."""
+    """A model trained on a dataset."""
 
     on: Model
     data: Data
     recipe: Recipe
     replay: Compiled | None = None
-    """Whose calls keep it parsing as it did."""
+    """Dataset whose recorded parsing calls are replayed to preserve the model's parsing ability."""
 
     def make(self, lab: Lab, folder: Path) -> dict[str, Any]:
         videos = self.data.videos.paths(lab)
@@ -247,7 +249,7 @@ class TrainedArtifact(Artifact):
 
 @dataclass(frozen=True)
 class Examined(Artifact):
-    """What a model answers to held-out questions."""
+    """A model's answers to held-out questions."""
 
     model: Model
     quiz: Data
@@ -265,7 +267,7 @@ class Examined(Artifact):
         return {"left out": len(wrong)}
 
     def records(self, lab: Lab) -> dict[str, list[Record]]:
-        """Question by question, by the way it was asked."""
+        """Records by prompting mode (`direct`, `reasoned`)."""
         return {how: read_records(lab.folder(self) / how) for how in HOWS}
 
 
@@ -274,7 +276,7 @@ Data = Questions | Compiled | GivenArtifact
 
 
 def all_of(things: Iterable[Artifact]) -> Iterator[Artifact]:
-    """Things and all that they are made of, each once."""
+    """Yield the artifacts and everything they are made from, without duplicates."""
     seen: set[Artifact] = set()
     left = list(things)
     while left:
@@ -292,9 +294,10 @@ def make_all(
     say: Callable[[str], None],
     tell: Callable[[Diagnostic], None],
 ) -> None:
-    """Make things and what they are made of, so many at one time.
+    """Make artifacts and everything they are made from, with `jobs` processes in parallel.
 
-    What cannot be made is told, and what is made of it left out; all else goes on.
+    If an artifact fails, its diagnostics are reported, everything that depends on it is skipped, and the
+    rest continues.
     """
     needs = {thing: thing.parts() for thing in all_of(things)}
     left = sum(lab.known(thing) is None for thing in needs)
@@ -326,12 +329,12 @@ def make_all(
                 elif error is not None:
                     pool.shutdown(cancel_futures=True)
                     raise error
-                say(f"{left} left; {'no ' if error else ''}{lab.folder(thing).name}")
+                say(f"{left} to do; {lab.folder(thing).name}{' failed' if error else ''}")
                 sorter.done(thing)
 
 
 def _begin(jobs: int) -> None:
-    """As many threads a process as its share of the processors; it ends with the one that began it."""
+    """Initialise a worker: give it its share of CPU threads, and end it when the parent process ends."""
     import os
 
     import torch

@@ -1,7 +1,7 @@
-"""Rows as tensors: the instruction through the model's own processor, the target behind it.
+"""Turns rows into tensors: the instruction from the model's own processor, followed by the target.
 
-A batch is `[padding | instruction][target | padding]`. What is learnt is known by construction,
-since the target's tokens are put there one by one; no text is searched for where a reply begins.
+A batch is `[padding | instruction][target | padding]`. The target's tokens are appended explicitly, so their
+positions are known by construction; no text is searched for the start of a reply.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from stepc.dataset.read import TrainingRow
 from stepc.model.client import Call
 
 TASKS = ("answer", "rationale", "parse")
-"""What a target is of; its place here stands for it in a batch."""
+"""Kinds of targets; a batch refers to them by index."""
 
 
 @dataclass
 class Collator:
-    """Turns the targets of some samples into one batch."""
+    """Turns the rows of several samples into one batch."""
 
     processor: Any
     inputs: Callable[[list[Call]], Any]
-    """What the processor makes of prompts, padded on the left."""
+    """Applies the processor to prompts, with left padding."""
 
     def target(self, text: str) -> list[int]:
-        """Token ids of a reply as the model's chat template ends it."""
+        """Token ids of a reply, including the end tokens of the chat template."""
         ids = self.processor.tokenizer(text, add_special_tokens=False)["input_ids"]
         return [*ids, *self.end]
 
     @functools.cached_property
     def end(self) -> list[int]:
-        """The tokens behind a reply: what the chat template puts there, or the end of text."""
+        """Tokens after a reply: those of the chat template, or else the end-of-text token."""
         asked = {"role": "user", "content": [{"type": "text", "text": "x"}]}
         said = {"role": "assistant", "content": [{"type": "text", "text": "\ue000"}]}
         whole = self.processor.apply_chat_template([asked, said], tokenize=False)
@@ -43,10 +43,10 @@ class Collator:
         return list(ids) or [tokenizer.eos_token_id]
 
     def __call__(self, samples: Sequence[Sequence[TrainingRow]]) -> dict[str, Any]:
-        """Tensors of the rows of samples.
+        """Collate the rows of samples into tensors.
 
-        Besides what the model takes: `targets` (rows, length), the token to be said at each place
-        from the last of the instruction on, -100 for padding; `task` (rows,), an index in `TASKS`.
+        Adds to the model's inputs: `targets` (rows, length), the target token ids, with -100 for padding; the
+        last instruction token predicts the first of them. `task` (rows,) is an index into `TASKS`.
         """
         import torch
 
@@ -69,7 +69,7 @@ class Collator:
             elif name == "attention_mask":
                 value = torch.cat([value, there], 1)
             elif torch.is_tensor(value) and value.shape == shape and not value.is_floating_point():
-                value = torch.cat([value, torch.zeros_like(targets)], 1)  # kinds of tokens: text
+                value = torch.cat([value, torch.zeros_like(targets)], 1)  # token types: 0 is text
             batch[name] = value
         batch["targets"] = targets
         batch["task"] = torch.tensor([TASKS.index(row.task) for row in rows])

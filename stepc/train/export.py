@@ -1,9 +1,9 @@
-"""A dataset in the formats of other trainers.
+"""Exports a dataset in the formats of other trainers.
 
 `trl`: TRL's prompt and completion with pictures, Parquet. `llamafactory`: sharegpt messages and
 `dataset_info.json`. `ms-swift`: messages and videos, JSON lines. `llava`: conversations, JSON. `hf`: the
-samples themselves as Parquet with a card. `grpo`: prompts with pictures, accepted answers and true steps
-for `stepc.grading.reward`, Parquet. `lmms-eval`: a task for that project's evaluator.
+samples as Parquet, with a dataset card. `grpo`: prompts with pictures, accepted answers and ground-truth
+steps for `stepc.grading.reward`, Parquet. `lmms-eval`: a task for that evaluation harness.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from stepc.model.templates import Templates
 from stepc.runtime.atomic_files import write_whole
 
 Thought = Literal["apart", "block"]
-"""How answer and rationale are told: two conversations, or one with a thinking block."""
+"""Layout of answer and rationale: two separate conversations, or one with a thinking block."""
 VIDEO = "<video>"
 LONGEST = 448
-"""Pixels of the longer side of a picture in Parquet."""
+"""Maximum length of the longer side of a picture in Parquet, in pixels."""
 
 
 def talks(
     dataset: TrainingData, sample: TrainingSample, templates: Templates, thought: Thought
 ) -> Iterator[tuple[str, str, str]]:
-    """(task, instruction, reply) of each conversation of a sample.
+    """Yield (task, instruction, reply) for each conversation of a sample.
 
-    In a `block` the rationale stands between `<think>` and `</think>`, the answer behind.
+    With `block`, the rationale is between `<think>` and `</think>` and the answer follows.
     """
     rows = {row.task: row for row in dataset.rows(sample, templates, True)}
     if thought == "block" and "rationale" in rows:
@@ -56,7 +56,7 @@ def _lines(rows: list[dict[str, Any]]) -> bytes:
 
 
 def _set(name: str) -> str:
-    """A set as other tools call it."""
+    """The name other tools use for a set."""
     return {"val": "validation"}.get(name, name)
 
 
@@ -68,7 +68,7 @@ def _by_set(dataset: TrainingData) -> dict[str, list[TrainingSample]]:
 
 
 def ms_swift(dataset: TrainingData, out: Path, templates: Templates, thought: Thought) -> None:
-    """`SET.jsonl` with `messages` and `videos` (ms-swift, Custom Dataset)."""
+    """Write `SET.jsonl` with `messages` and `videos` (ms-swift, Custom Dataset)."""
     for name, samples in _by_set(dataset).items():
         rows = [
             {"messages": _messages(VIDEO + asked, reply), "videos": [dataset.path(sample)]}
@@ -79,7 +79,7 @@ def ms_swift(dataset: TrainingData, out: Path, templates: Templates, thought: Th
 
 
 def llamafactory(dataset: TrainingData, out: Path, templates: Templates, thought: Thought) -> None:
-    """The same rows as `SET.json`, and the `dataset_info.json` that names their columns (its data/README)."""
+    """Write `SET.json` with `messages` and `videos`, and `dataset_info.json` (LLaMA-Factory, data/README)."""
     info = {}
     for name, samples in _by_set(dataset).items():
         rows = [
@@ -103,7 +103,7 @@ def llamafactory(dataset: TrainingData, out: Path, templates: Templates, thought
 
 
 def llava(dataset: TrainingData, out: Path, templates: Templates, thought: Thought) -> None:
-    """`SET.json` with `video` and `conversations` of `human` and `gpt` (as lmms-finetune documents it)."""
+    """Write `SET.json` with `video` and `conversations` of `human` and `gpt` (lmms-finetune's format)."""
     for name, samples in _by_set(dataset).items():
         rows = [
             {
@@ -124,7 +124,7 @@ def llava(dataset: TrainingData, out: Path, templates: Templates, thought: Thoug
 
 
 PICTURED = 100
-"""Rows with pictures that are in memory at a time."""
+"""Number of rows with pictures held in memory at once."""
 _CHAT = many({"role": TEXT, "content": TEXT})
 _PICTURES = many({"_type": "Image"})
 _STEP = {"question": TEXT, "answer": TEXT, "text": TEXT}
@@ -133,7 +133,7 @@ _STEP = {"question": TEXT, "answer": TEXT, "text": TEXT}
 def _pictures(
     dataset: TrainingData, sample: TrainingSample, exact: bool = False
 ) -> list[dict[str, Any]]:
-    """What is shown of a sample's video: JPEGs, or to be `exact` PNGs."""
+    """The frames shown of a sample's video, as JPEG, or as lossless PNG if `exact`."""
     from PIL import Image
 
     from stepc.video.decode import shrink
@@ -148,7 +148,7 @@ def _pictures(
 
 
 def trl(dataset: TrainingData, out: Path, templates: Templates, thought: Thought) -> None:
-    """`SET.parquet` with `images`, `prompt` and `completion` (TRL's SFTTrainer, vision)."""
+    """Write `SET.parquet` with `images`, `prompt` and `completion` (TRL's SFTTrainer, vision)."""
     for name, samples in _by_set(dataset).items():
 
         def rows(samples: list[TrainingSample] = samples) -> Iterator[dict[str, Any]]:
@@ -164,7 +164,7 @@ def trl(dataset: TrainingData, out: Path, templates: Templates, thought: Thought
 
 
 def grpo(dataset: TrainingData, out: Path, templates: Templates, thought: Thought) -> None:
-    """`SET.parquet`: `prompt`, `images`, `query`, and the columns that rewards read: `answers`, `steps`."""
+    """Write `SET.parquet` with `prompt`, `images`, `query`, and the reward columns `answers` and `steps`."""
     for name, samples in _by_set(dataset).items():
 
         def rows(samples: list[TrainingSample] = samples) -> Iterator[dict[str, Any]]:
@@ -186,7 +186,7 @@ def grpo(dataset: TrainingData, out: Path, templates: Templates, thought: Though
 
 
 def hf(dataset: TrainingData, out: Path, templates: Templates, thought: Thought) -> None:
-    """`data/SET.parquet` with the samples, and a card by which `datasets.load_dataset` opens the folder."""
+    """Write `data/SET.parquet` and a dataset card, so that `datasets.load_dataset` can open the folder."""
     (out / "data").mkdir(exist_ok=True)
     features = {
         **dict.fromkeys(("id", "video", "sha256", "question", "answer"), TEXT),
@@ -233,7 +233,7 @@ METRIC = """  - metric: {name}
 """
 FUNCTIONS = """
 
-# --- what lmms-eval calls ------------------------------------------------------------------
+# --- called by lmms-eval ------------------------------------------------------------------
 
 
 def visual(doc):
@@ -258,14 +258,14 @@ def graded(doc, results):
 def share(verdicts):
     return sum(verdicts) / len(verdicts) if verdicts else float("nan")
 """
-"""Of the module beside the task: it stands by itself, since lmms-eval and stepc want different PyAVs."""
+"""End of the module beside the task, which must not import stepc: lmms-eval needs another PyAV version."""
 
 
 def lmms_eval(dataset: TrainingData, out: Path, templates: Templates, thought: Thought) -> None:
-    """A task for lmms-eval (0.7): `stepc.yaml`, its functions, and Parquet with the frames and questions.
+    """Write a task for lmms-eval 0.7: `stepc.yaml`, its functions, and Parquet with frames and questions.
 
-    All samples are asked, whatever their set; graded as `stepc eval world` does, by number of steps
-    (3: three or more). Used with `--include_path OUT --tasks stepc`.
+    The task asks all samples of all sets. It grades them like `stepc eval world`, and per number of steps
+    (3 means three or more). Run it with `--include_path OUT --tasks stepc`.
     """
     file, module = out.resolve() / "test.parquet", "stepc_task"
 
@@ -299,9 +299,9 @@ def _card(sets: list[tuple[str, int]]) -> str:
         "---\ntask_categories: [video-text-to-text, visual-question-answering]\ntags: [stepc]\n"
         f"configs:\n- config_name: default\n  data_files:\n{files}---\n\n"
         "# Questions, rationales and answers about videos\n\n"
-        "Compiled with stepc from the videos' spatio-temporal scene graphs. `rationale` holds a sub-question,"
-        " its answer and a sentence for each step; `query` is what the answer was derived from. `video` is"
-        " the file's name, and `sha256` its hash; the videos are not in here.\n\n"
+        "Compiled with stepc from the videos' spatio-temporal scene graphs. `rationale` has a sub-question,"
+        " its answer and a sentence for each step. `query` is the query that the answer was derived from."
+        " `video` is the file name and `sha256` its hash; the videos are not included.\n\n"
         f"| set | samples |\n| --- | ---: |\n{counts}"
     )
 
@@ -320,7 +320,10 @@ FORMATS: dict[str, Callable[[TrainingData, Path, Templates, Thought], None]] = {
 def export(
     dataset: TrainingData, to: str, out: Path, templates: Templates, thought: Thought
 ) -> None:
-    """Write a dataset in a format. Raises StepcError (B014, T005)."""
+    """Write a dataset to the folder `out` in the format `to`, a key of `FORMATS`.
+
+    Raises StepcError: B014 if `out` cannot be written, T005 if a package is missing.
+    """
     try:
         out.mkdir(parents=True, exist_ok=True)
         FORMATS[to](dataset, out, templates, thought)

@@ -1,8 +1,8 @@
-"""Explicit rationale supervision: L = L_ans + lambda L_rat (equations 1 to 3), by `transformers`.
+"""Explicit rationale supervision: L = L_ans + lambda L_rat (equations 1 to 3), based on `transformers`.
 
-Both are cross-entropies of the target's tokens alone. Each is a mean over what one step of the
-optimizer sees, however it is cut into batches and spread over processes: over all target tokens of
-its kind (`token`), or over samples, each the mean of its tokens (`sample`).
+Both losses are cross-entropies over target tokens only. Each is a mean over one optimizer step, independent
+of how the step is split into batches and processes: either over all target tokens of its kind (`token`), or
+over samples, where each sample is the mean of its tokens (`sample`).
 """
 
 from __future__ import annotations
@@ -32,47 +32,48 @@ from stepc.runtime.atomic_files import claim, write_whole
 from stepc.train.collate import TASKS, Collator
 
 WHOLE = "whole"
-"""A file in a checkpoint that was written to its end."""
+"""Marker file in a completely written checkpoint."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a model is trained. The paper tells only lambda; the rest is ours."""
+    """Hyperparameters of a training. The paper specifies only lambda; all other defaults are ours."""
 
     weight: float = 1.0
-    """Lambda: how much the rationale counts; 0 trains on answers alone (the paper's *Instruct*)."""
+    """Weight lambda of the rationale loss; 0 trains on answers only (the paper's *Instruct*)."""
     mean: Literal["token", "sample"] = "token"
-    """Over what each loss is a mean."""
+    """Whether each loss is a mean over tokens or over samples."""
     parse: float = 0.0
-    """How much what the model said while it parsed counts; needs a recording of it."""
+    """Weight of the loss on the model's own recorded parsing replies; requires a recording."""
     replay: float = 1.0
-    """How many of those calls are seen, in times the samples; each kind of request as often."""
+    """Number of replayed parsing calls, as a multiple of the samples; balanced over kinds of requests."""
     frames: int = 8
-    """Frames of a video that are shown."""
+    """Frames per video."""
     epochs: float = 1.0
     steps: int = 0
-    """Steps of the optimizer; 0: as many as the epochs take."""
+    """Number of optimizer steps; overrides `epochs` when > 0."""
     rate: float = 2e-5
-    """The learning rate; it rises over the first steps and falls along a cosine."""
+    """Peak learning rate, with linear warm-up and cosine decay."""
     warmup: float = 0.03
+    """Warm-up steps, as a fraction of all steps if below 1."""
     batch: int = 4
-    """Samples a device at one time."""
+    """Samples per device and batch."""
     accumulate: int = 1
-    """Batches a step of the optimizer."""
+    """Batches per optimizer step."""
     lora: int = 0
     """Rank of a LoRA adapter; 0 trains all weights."""
     bf16: bool = False
     checkpointing: bool = False
-    """Compute activations again in place of keeping them."""
+    """Gradient checkpointing: recompute activations to save memory."""
     save_every: int = 500
-    """Steps from one checkpoint to the next."""
+    """Optimizer steps between checkpoints."""
     seed: int = 0
     more: tuple[tuple[str, Any], ...] = ()
-    """Other arguments of `transformers.TrainingArguments`."""
+    """Extra arguments of `transformers.TrainingArguments`."""
 
     @property
     def weights(self) -> tuple[float, ...]:
-        """What each task counts, in the order of `TASKS`."""
+        """Loss weight of each task, in the order of `TASKS`."""
         return (1.0, self.weight, self.parse)
 
 
@@ -82,10 +83,10 @@ def weigh(
     mean: str = "token",
     total: Callable[[Any], Any] = lambda counts: counts,
 ) -> None:
-    """Give the batches of one optimizer step `weights` (rows, length), float32.
+    """Add `weights` (rows, length), float32, to the batches of one optimizer step.
 
-    The sum over all of them of weight times cross-entropy is the loss. `total` adds up counts
-    (tasks,) over processes.
+    The loss is the sum of weight times cross-entropy over all batches. `total` sums counts (tasks,) over
+    processes.
     """
     counts = torch.zeros(len(TASKS), dtype=torch.float64)
     for batch in batches:
@@ -102,7 +103,7 @@ def weigh(
 
 
 def losses(logits: Any, targets: Any) -> Any:
-    """Cross-entropy (rows, length) of each target token, 0 where there is none."""
+    """Cross-entropy (rows, length) of each target token; 0 at padding."""
     flat = cross_entropy(
         logits.flatten(0, 1).float(), targets.flatten(), reduction="none", ignore_index=-100
     )
@@ -110,7 +111,7 @@ def losses(logits: Any, targets: Any) -> Any:
 
 
 class StepTrainer(Trainer):  # type: ignore[misc]
-    """The `transformers` trainer with a loss of several tasks."""
+    """The `transformers` trainer with a weighted loss over several tasks."""
 
     def __init__(self, recipe: Recipe, **given: Any) -> None:
         super().__init__(**given)
@@ -124,10 +125,10 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         self._seen = 0
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        """By `from_pretrained`, which undoes the renaming of weights that saving does.
+        """Load with `from_pretrained`, which undoes the renaming of weights done by saving.
 
-        The library's own looks for the names in memory, finds none of them in the checkpoints of many
-        Video-LLMs and goes on with the first weights (transformers 5.23).
+        The library's own method looks up the in-memory names. The checkpoints of many Video-LLMs contain none
+        of them, so it silently continues with the initial weights (transformers 5.23).
         """
         net = self.accelerator.unwrap_model(self.model)
         if hasattr(net, "peft_config") or self.is_fsdp_enabled or self.is_deepspeed_enabled:
@@ -137,14 +138,14 @@ class StepTrainer(Trainer):  # type: ignore[misc]
         net.load_state_dict(whole.state_dict())
 
     def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: Any) -> Any:
-        """The batches of one step, weighed together."""
+        """The batches of one optimizer step, with weights."""
         batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
 
         def total(counts: Any) -> Any:
             if self.accelerator.num_processes == 1:
                 return counts
             summed = self.accelerator.reduce(counts.float().to(device)).cpu().double()
-            return summed / self.accelerator.num_processes  # gradients are means over processes
+            return summed / self.accelerator.num_processes  # gradients are averaged over processes
 
         weigh(batches, self.recipe.weights, self.recipe.mean, total)
         self._seen += bool(batches)
@@ -153,7 +154,7 @@ class StepTrainer(Trainer):  # type: ignore[misc]
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, **_: Any
     ) -> Any:
-        """The batch's share of the loss."""
+        """The batch's contribution to the loss of the step."""
         given = dict(inputs)
         targets, task, weights = (given.pop(k) for k in ("targets", "task", "weights"))
         length = targets.shape[1]
@@ -169,14 +170,14 @@ class StepTrainer(Trainer):  # type: ignore[misc]
     def prediction_step(
         self, model: Any, inputs: Any, prediction_loss_only: bool, ignore_keys: Any = None
     ) -> Any:
-        """The loss of a batch by itself."""
+        """The loss of a single batch, for evaluation."""
         weigh([inputs], self.recipe.weights, self.recipe.mean)
         with torch.no_grad():
             loss = self.compute_loss(model, self._prepare_inputs(inputs))
         return loss.detach(), None, None
 
     def log(self, logs: dict[str, float], *args: Any, **given: Any) -> None:
-        """With the loss of each task, unweighed."""
+        """Log the unweighted loss of each task as well."""
         if "loss" in logs and self._seen:
             for task, weight, part in zip(
                 TASKS, self.recipe.weights, self._parts.tolist(), strict=True
@@ -189,19 +190,19 @@ class StepTrainer(Trainer):  # type: ignore[misc]
 
 
 def first_process() -> bool:
-    """Whether this is the process that speaks and writes, where there are several."""
+    """Whether this process prints and writes files; true for only one process of a distributed run."""
     return int(os.environ.get("RANK", "0")) == 0
 
 
 class _Mark(TrainerCallback):  # type: ignore[misc]
-    """Marks checkpoints that were written to their end."""
+    """Marks checkpoints as completely written."""
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         (Path(args.output_dir) / f"checkpoint-{state.global_step}" / WHOLE).touch()
 
 
 class _Say(TrainerCallback):  # type: ignore[misc]
-    """Tells each line of the log."""
+    """Prints each line of the log."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self.say = say
@@ -215,7 +216,7 @@ class _Say(TrainerCallback):  # type: ignore[misc]
 
 @dataclass
 class TrainingResult:
-    """What a training was, as its card tells."""
+    """Summary of a training, as shown on its model card."""
 
     steps: int
     samples: int
@@ -249,9 +250,10 @@ def train(
 ) -> TrainingResult:
     """Train `model` on the samples of the set `train` and write it to `out`.
 
-    A training that was stopped goes on from its last checkpoint. Samples too long for the model are
-    left out and told of. Raises StepcError (M004, M005;
-    T004 if `out` holds another training; T005 if a package is missing).
+    An interrupted training resumes from its last checkpoint. Samples that are too long for the model are
+    skipped and reported through `told`. Raises StepcError: M004 or M005 if the model or its templates cannot
+    be loaded, T003 if no sample is in the set `train`, T004 if `out` holds a different training, T005 if a
+    package is missing, T006 if the training arguments are invalid.
     """
     torch.manual_seed(recipe.seed)
     lines = sorted(s.model_dump_json() for s in dataset.samples)
@@ -285,7 +287,7 @@ def train(
         learnt += [[row] for row in dataset.parses(tape, most, recipe.seed)]
     rows = [row for item in learnt for row in item]
     if not rows:
-        raise fail("T003", "no sample is of the set `train`", Place(printable(str(out))))
+        raise fail("T003", "no sample is in the set `train`", Place(printable(str(out))))
     net = _prepared(own, recipe)
 
     def inputs(prompts: list[Any]) -> Any:
@@ -304,32 +306,35 @@ def train(
             data_collator=Collator(own.processor, model_inputs),
             callbacks=[_Mark(), _Say(say)],
         )
-    except (ImportError, RuntimeError) as error:  # what `report_to` names is not there
+    except (ImportError, RuntimeError) as error:  # a `report_to` integration is not installed
         if "install" not in str(error):
             raise
-        raise fail("T005", str(error).split("\n")[0], None, "or another `report_to`") from error
+        help = "install it, or change `report_to`"
+        raise fail("T005", str(error).split("\n")[0], None, help) from error
     for noisy in list(trainer.callback_handler.callbacks):
         if type(noisy).__name__ in ("PrinterCallback", "ProgressCallback"):
             trainer.remove_callback(type(noisy))
     _gathers(trainer)
     last = _last(out / "steps")
     if last is not None:
-        say(f"going on from {last.name}")
+        say(f"resuming from {last.name}")
     trainer.train(resume_from_checkpoint=str(last) if last else None)
     counts = {task: sum(row.task == task for row in rows) for task in TASKS}
     made = TrainingResult(trainer.state.global_step, len(learnt), counts, trainer.state.log_history)
     _save(trainer, own, out, facts, made, bool(recipe.lora))
-    if torch.distributed.is_initialized():  # a process that ends while others talk to it is aborted
+    if torch.distributed.is_initialized():  # exiting while others still communicate aborts them
         torch.distributed.barrier()
-        time.sleep(
-            0.5
-        )  # its thread lets go of the barrier's tensor, and needs Python's lock for that
+        # a backend thread releases the barrier's tensor, and needs the GIL for that
+        time.sleep(0.5)
         torch.distributed.destroy_process_group()
     return made
 
 
 class _Fits:
-    """Whether samples fit into a model: pictures of one size and number take as many tokens each time."""
+    """Checks whether samples fit into the model's context.
+
+    Token counts of pictures are cached, because they depend only on size and number of the pictures.
+    """
 
     def __init__(self, own: TransformersModel, dataset: TrainingData) -> None:
         self.own, self.dataset = own, dataset
@@ -341,11 +346,11 @@ class _Fits:
         self._shown: dict[tuple[int, int, int], int] = {}
 
     def why_not(self, rows: list[TrainingRow]) -> str:
-        """What is wrong with the longest of them; empty if all fit."""
+        """Why the longest row does not fit; empty if all rows fit."""
         longest = max(self._length(row) for row in rows)
         if longest <= self.most:
             return ""
-        return f"it is {longest} tokens long, the model takes {self.most}"
+        return f"it is {longest} tokens long; the model accepts at most {self.most}"
 
     def _length(self, row: TrainingRow) -> int:
         video = self.dataset.pictures.source(row.frames[0].video).video
@@ -361,7 +366,7 @@ class _Fits:
 
 
 def _prepared(own: TransformersModel, recipe: Recipe) -> Any:
-    """The network to be trained: all of it, or an adapter on its linear layers."""
+    """The network to train: all weights, or a LoRA adapter on its linear layers."""
     net = own.model
     net.train()
     if recipe.checkpointing:
@@ -408,22 +413,22 @@ def _arguments(recipe: Recipe, folder: Path, held: bool) -> TrainingArguments:
         help = "pip install 'stepc[train]'"
         raise fail("T005", str(error).split("\n")[0], None, help) from error
     except (TypeError, ValueError) as error:
-        raise fail("T006", f"the training's arguments do not fit: {error}") from error
+        raise fail("T006", f"invalid training arguments: {error}") from error
 
 
 def _gathers(trainer: Any) -> None:
-    """Raises StepcError (T006) where DeepSpeed would not give the weights together at the end."""
+    """Raise StepcError (T006) if DeepSpeed is not configured to gather the weights when saving."""
     if not trainer.is_deepspeed_enabled:
         return
     zero = trainer.accelerator.state.deepspeed_plugin.deepspeed_config.get("zero_optimization", {})
     gather = "stage3_gather_16bit_weights_on_model_save"
     if zero.get("stage") == 3 and not zero.get(gather):
         help = f'"zero_optimization": {{"stage": 3, "{gather}": true}}'
-        raise fail("T006", "DeepSpeed is not told to gather the weights it spread", None, help)
+        raise fail("T006", "DeepSpeed is not configured to gather the weights", None, help)
 
 
 def _last(folder: Path) -> Path | None:
-    """The last checkpoint that was written to its end."""
+    """The last complete checkpoint; None if there is none."""
     whole = [p.parent for p in folder.glob(f"checkpoint-*/{WHOLE}")]
     return max(whole, key=lambda p: int(p.name.rpartition("-")[2]), default=None)
 
@@ -436,9 +441,9 @@ def _save(
     made: TrainingResult,
     lora: bool,
 ) -> None:
-    """The trained model as a folder that can be named with `--model`, and its card.
+    """Write the trained model, which can be passed to `--model`, and its model card.
 
-    All processes give their parts of the weights, the first one writes.
+    All processes contribute their shards of the weights; only the first one writes.
     """
     sharded = trainer.model_wrapped if trainer.is_deepspeed_enabled else trainer.model
     whole = trainer.accelerator.get_state_dict(sharded)
@@ -466,12 +471,12 @@ def _save(
 def _card(facts: dict[str, Any], made: TrainingResult) -> str:
     recipe = "\n".join(f"| {k} | {v} |" for k, v in facts["recipe"].items() if k != "more")
     last = [row for row in made.history if "loss" in row][-1:]
-    loss = "".join(f"\nThe last loss was {row['loss']}." for row in last)
+    loss = "".join(f"\nFinal loss: {row['loss']}." for row in last)
     rows = ", ".join(f"{n} of `{task}`" for task, n in made.rows.items() if n)
     return (
         f"---\nbase_model: {facts['model']}\ntags: [stepc, video-text-to-text]\n---\n\n"
         f"# Trained with stepc {__version__}\n\n"
-        f"From `{facts['model']}`, {made.steps} steps on {made.samples} samples ({rows}); the data's"
-        f" hash is `{facts['data'][:16]}`. L = L_ans + λ L_rat.{loss}\n\n"
+        f"Trained from `{facts['model']}` for {made.steps} steps on {made.samples} samples ({rows}); hash of"
+        f" the data: `{facts['data'][:16]}`. L = L_ans + λ L_rat.{loss}\n\n"
         f"| | |\n| --- | --- |\n{recipe}\n"
     )

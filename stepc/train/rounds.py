@@ -1,7 +1,7 @@
-"""Iterated self-training: compile with a model, train it on that, go on with the better one (section 4.1).
+"""Iterated self-training: compile a dataset with a model, train the model on it, repeat (section 4.1).
 
-A run is a folder of rounds, each with its dataset, its model and its scores. What is done is found again:
-a run that was stopped goes on where it was.
+A run is a folder of rounds, each with its dataset, model and scores. Completed rounds are reused, so an
+interrupted run resumes.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from stepc.video.discover import find_videos
 from stepc.world.examination import Examination
 
 CHECKED = 8
-"""Questions of each kind of request by which it is seen whether a model still parses."""
+"""Number of test questions per kind of request for checking whether a model can still parse."""
 
 
 @dataclass(frozen=True)
 class Quiz:
-    """Held-out questions: a dataset, its videos, and how many frames of them are shown."""
+    """Held-out questions: a dataset, its videos, and the number of frames per question."""
 
     data: Path
     videos: tuple[Path, ...]
@@ -42,27 +42,27 @@ class Quiz:
 
 @dataclass
 class Round:
-    """One round: what was made, and what the model that came of it can do. Round 0 is the model given."""
+    """One round: its dataset, and the scores of the trained model. Round 0 is the initial model."""
 
     number: int
     model: str
     samples: int = 0
     by_steps: dict[str, int] = field(default_factory=dict)
     right: dict[str, float] = field(default_factory=dict)
-    """Share of right answers to the quiz: `direct` and `reasoned`, and of each by steps."""
+    """Accuracy on the quiz (0 to 1) for `direct` and `reasoned`, in total and per number of steps."""
     parsing: dict[str, float] = field(default_factory=dict)
-    """How right each request of parsing is answered, about pictures of the rendered world."""
+    """Accuracy (0 to 1) per parsing request, on pictures of the rendered world."""
 
 
 @dataclass
 class Run:
-    """All rounds, and which of them was best; 0 if none was better than the model given."""
+    """All rounds, and the number of the best one; 0 if none beats the initial model."""
 
     rounds: list[Round]
     best: int
 
     def table(self) -> str:
-        """For people."""
+        """Format as a plain-text table."""
         names = list(dict.fromkeys(name for r in self.rounds for name in r.right))
         asks = list(dict.fromkeys(name for r in self.rounds for name in r.parsing))
         rows = [
@@ -87,15 +87,15 @@ def selftrain(
     tell: Callable[[Diagnostic], None],
     say: Callable[[str], None] = print,
 ) -> Run:
-    """Go round so often, or until fewer held-out answers are right than before.
+    """Run `rounds` rounds of self-training, or stop early when held-out accuracy drops.
 
-    Models differ from round to round, and nothing else of the order does. With `fresh` each round has a
-    part of the videos of its own. Raises StepcError for what makes a round impossible; T004 if `out`
-    holds another run.
+    Only the model changes between rounds; the rest of the compile config stays the same. With `fresh`, each
+    round compiles its own part of the videos. Raises StepcError if a round cannot be done: B010 without
+    videos, T004 if `out` holds a different run, or any error of compilation or training.
     """
     places = list(find_videos(videos)[0])
     if not places:
-        raise fail("B010", "there is no video", Place(printable(str(videos[0]))))
+        raise fail("B010", "no videos found", Place(printable(str(videos[0]))))
     facts = {
         "model": order.choice.name, "pipeline": order.pipeline, "spec": order.spec_text,
         "seed": order.seed, "fresh": fresh and rounds, "recipe": asdict(recipe),
@@ -120,13 +120,13 @@ def selftrain(
         if quiz is None or _score(one) > _score(done[best]):
             best = number
         elif _score(one) < _score(done[-2]):
-            say(f"round {number}: fewer held-out answers are right than before; the run stops")
+            say(f"round {number}: held-out accuracy dropped; stopping")
             break
     return Run(done, best)
 
 
 def _score(one: Round) -> float:
-    """What rounds are compared by: the better of both ways of answering."""
+    """The accuracy by which rounds are compared: the better of the two prompting modes."""
     return max(one.right.get("direct", 0.0), one.right.get("reasoned", 0.0))
 
 
@@ -137,7 +137,7 @@ def _first(
     seed: int,
     tell: Callable[[Diagnostic], None],
 ) -> Round:
-    """The model given, and what it can do."""
+    """Evaluate the initial model, or load its scores from an earlier run."""
     file = out / "round-0.json"
     if file.exists():
         return Round(**orjson.loads(file.read_bytes()))
@@ -155,7 +155,7 @@ def _see(
     out: Path,
     tell: Callable[[Diagnostic], None],
 ) -> None:
-    """How a model answers the quiz, and whether it still parses."""
+    """Evaluate a model on the quiz and on parsing; writes the scores to `one`."""
     for how in HOWS if quiz is not None else ():
         assert quiz is not None
         made = evaluate(

@@ -1,7 +1,7 @@
-"""The paper's trainings side by side: controls, ablations, figure 6, what a round is made of; tables, plots.
+"""Studies that reproduce the paper's trainings: controls, ablations, figure 6 and rounds.
 
-An arm of a study is a model. All arms of a seed start from the same one, and are asked the same held-out
-questions, of which those count whose text was in no arm's training data.
+An arm of a study is a model. All arms of a seed start from the same model and answer the same held-out
+questions. Questions whose text occurs in the training data of any arm are excluded.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ from stepc.train.loop import Recipe
 from stepc.world.score import KINDS
 
 RATIONALE = "rationale"
-"""Stands for the share of true steps that the replies hold, in their order."""
+"""Key for the fraction of ground-truth steps that the replies contain in order."""
 STEPS = (1, 2, 3, None)
-"""Columns of a table: questions of so many steps (3: three or more), and all."""
+"""Columns of a table: questions by number of steps (3 means three or more), and all (None)."""
 FIRST, TRAIN, QUIZ = 20_000, 10_000, 30_000
-"""Where the seeds of films begin: of the initial tuning, of the training, of the exam."""
+"""First film seeds of the initial tuning, the training and the quiz."""
 ABLATED = {
     "splitting": {"split": "split-uniform", "keyframes": "keyframes-uniform"},
     "parsing": {"parse": "parse-oneshot"},
     "merging": {"merge": "lift"},
     "bridging": {"bridge": "bridge-none"},
 }
-"""Passes that take the place of others in table 4."""
+"""Replacement passes for each ablation of table 4."""
 LAMBDAS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
 MIXES = {
     "only 1 step": "1",
@@ -63,11 +63,11 @@ MIXES = {
     "mostly 3 steps": "1: 1/6, 2: 1/6, 3: 2/3",
     "only 3 steps": "3",
 }
-"""How the numbers of steps are mixed in the sweep of figure 6b."""
+"""Mixtures of the number of steps in the sweep of figure 6b."""
 
 
 def spec(count: int = 18, steps: str = "1: 1/3, 2: 1/3, 3: 1/3") -> str:
-    """The paper's spec with so many questions a video, of so many steps."""
+    """The paper's spec with `count` questions per video and the given mixture of steps."""
     return (
         'spec study "a study\'s questions"\nimport step\n'
         f"override paths {{\n  count {count} per video\n  steps {steps}\n}}\n"
@@ -75,44 +75,44 @@ def spec(count: int = 18, steps: str = "1: 1/3, 2: 1/3, 3: 1/3") -> str:
 
 
 def ablated(operation: str) -> str:
-    """The default pipeline without an operation of STSG induction."""
+    """The default pipeline without one operation of STSG induction, a key of `ABLATED`."""
     return ",".join(ABLATED[operation].get(p, p) for p in DEFAULT.split(","))
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What a study is about. Without videos: films of the rendered world, whose truth is known."""
+    """Inputs of a study. Without videos, it uses films of the rendered world, which have ground truth."""
 
     model: str = EMBEDDED
     recipe: Recipe = field(default_factory=Recipe)
     films: int = 30
-    """Rendered films that are trained on, others for each seed."""
+    """Number of rendered films to train on; different films for each seed."""
     quiz_films: int = 20
-    """Rendered films of the exam, the same for all."""
+    """Number of rendered films in the quiz; the same for all arms and seeds."""
     teacher: str | None = None
-    """The model that makes the data of *Distillation*; without, the true graphs do."""
+    """The model that makes the data of *Distillation*; None uses the ground-truth graphs."""
     videos: tuple[str, ...] = ()
     annotated: str | None = None
-    """A dataset of questions and answers about these videos, for *Instruct*."""
+    """A dataset of questions and answers about `videos`, for *Instruct*."""
     initial: str | None = None
-    """One for the initial instruction tuning."""
+    """A dataset for the initial instruction tuning."""
     quiz: str | None = None
+    """A dataset of held-out questions; None asks about rendered films."""
     quiz_videos: tuple[str, ...] = ()
 
     def trained_on(self, seed: int) -> Films | RenderedVideos:
-        """The videos of a seed."""
+        """The training videos of a seed."""
         return RenderedVideos(self.videos) if self.videos else Films(self.films, TRAIN + seed)
 
     def asked(self) -> Data:
-        """The held-out questions."""
         if self.quiz is not None:
             return GivenArtifact(self.quiz, RenderedVideos(self.quiz_videos))
         return Questions(Films(self.quiz_films, QUIZ), spec(), 0)
 
     def base(self, seed: int) -> Model:
-        """The model that all arms start from: tuned on answers to simple questions (VideoChat2*).
+        """The model that all arms start from, tuned on answers to simple questions (VideoChat2*).
 
-        The embedded one was never asked a question before, and has to learn what one is.
+        The embedded model has never seen questions, so it first has to learn to answer them.
         """
         recipe = replace(self.recipe, weight=0.0, seed=seed)
         given = Start(self.model)
@@ -125,19 +125,20 @@ class Setup:
         films = Films(max(1, self.films // 2), FIRST + seed)
         asked = Questions(films, spec(36, "1"), seed)
         own = Compiled(films, given, DEFAULT, spec(), seed)
-        replay = Compiled(films, given, ablated("parsing"), spec(), seed, own)  # its requests, too
+        # also replay the requests of one-shot parsing
+        replay = Compiled(films, given, ablated("parsing"), spec(), seed, own)
         return TrainedArtifact(given, asked, replace(recipe, parse=1.0), replay)
 
     def step(
         self, seed: int, on: Model, recipe: Recipe, data: Data | None = None
     ) -> TrainedArtifact:
-        """A round of self-training; of data of other arms, where these are given."""
+        """One round of self-training; `data` replaces the model's own dataset if given."""
         own = Compiled(self.trained_on(seed), on, DEFAULT, spec(), seed)
         return TrainedArtifact(on, data or own, replace(recipe, seed=seed, parse=1.0), own)
 
 
 def controls(setup: Setup, seed: int) -> dict[str, Model]:
-    """Tables 1 and 2: the base, *Instruct* (answers alone, twice the amount), *Distillation*, STEP."""
+    """Tables 1 and 2: base, *Instruct* (answers only, twice as many questions), *Distillation*, STEP."""
     base, videos = setup.base(seed), setup.trained_on(seed)
     recipe = replace(setup.recipe, seed=seed)
     annotated: Data
@@ -165,7 +166,7 @@ def controls(setup: Setup, seed: int) -> dict[str, Model]:
 
 
 def ablations(setup: Setup, seed: int) -> dict[str, Model]:
-    """Table 4: one operation of STSG induction left out. One round each."""
+    """Table 4: STEP without one operation of STSG induction. One round each."""
     base, videos = setup.base(seed), setup.trained_on(seed)
     own = Compiled(videos, base, DEFAULT, spec(), seed)
     arms: dict[str, Model] = {"STEP": setup.step(seed, base, setup.recipe)}
@@ -176,7 +177,7 @@ def ablations(setup: Setup, seed: int) -> dict[str, Model]:
 
 
 def lambdas(setup: Setup, seed: int) -> dict[str, Model]:
-    """Figure 6a: how much the rationale counts. One round each."""
+    """Figure 6a: the weight λ of the rationale loss. One round each."""
     base = setup.base(seed)
     return {
         f"λ = {weight:g}": setup.step(seed, base, replace(setup.recipe, weight=weight))
@@ -185,7 +186,7 @@ def lambdas(setup: Setup, seed: int) -> dict[str, Model]:
 
 
 def mixes(setup: Setup, seed: int) -> dict[str, Model]:
-    """Figure 6b: how many steps the questions of the training have. One round each."""
+    """Figure 6b: the number of steps of the training questions. One round each."""
     base, videos = setup.base(seed), setup.trained_on(seed)
     own = Compiled(videos, base, DEFAULT, spec(), seed)
     return {
@@ -202,7 +203,7 @@ def mixes(setup: Setup, seed: int) -> dict[str, Model]:
 
 
 def rounds(setup: Setup, seed: int) -> dict[str, Model]:
-    """What a round of STEP owes to its graphs, to parsing learnt beside, to its length, to a second one."""
+    """Ablates a round of STEP: the quality of graphs, replayed parsing, training length, a second round."""
     base, videos = setup.base(seed), setup.trained_on(seed)
     recipe = replace(setup.recipe, seed=seed)
     once = setup.step(seed, base, recipe)
@@ -223,24 +224,24 @@ STUDIES: dict[str, tuple[Callable[[Setup, int], dict[str, Model]], str]] = {
     "steps": (mixes, "balanced"),
     "rounds": (rounds, "1 round"),
 }
-"""By name: the arms of a seed, and the one that others are compared with."""
+"""Studies by name: the function that returns the arms of a seed, and the arm to compare with."""
 
 
 @dataclass
 class Cell:
-    """A number for each seed."""
+    """One value per seed."""
 
     values: list[float]
 
     @property
     def mean(self) -> float:
-        """NaN without a seed."""
+        """Mean over seeds, without NaN; NaN if there are no values."""
         known = [v for v in self.values if not math.isnan(v)]
         return statistics.fmean(known) if known else math.nan
 
     @property
     def half(self) -> float:
-        """Half of the 95 % interval of the mean (Student's t over seeds); NaN of fewer than two."""
+        """Half the 95 % confidence interval of the mean (Student's t); NaN for fewer than two seeds."""
         from scipy.stats import t
 
         known = [v for v in self.values if not math.isnan(v)]
@@ -250,38 +251,39 @@ class Cell:
         return float(t.ppf(0.975, len(known) - 1)) * error
 
     def text(self, sign: str = "") -> str:
-        """In hundredths: the mean, and what it may be off by."""
+        """Mean ± half the 95 % CI, in percent."""
         if math.isnan(self.mean):
             return "-"
         off = "" if math.isnan(self.half) else f" ± {100 * self.half:.1f}"
         return f"{100 * self.mean:{sign}.1f}{off}"
 
     def minus(self, other: Cell) -> Cell:
-        """Seed by seed."""
+        """Difference to another cell, seed by seed."""
         return Cell([a - b for a, b in zip(self.values, other.values, strict=True)])
 
 
 @dataclass
 class Outcome:
-    """What came of a study."""
+    """The result of a study."""
 
     name: str
     seeds: int
     cells: dict[tuple[str, str, int | None], Cell]
-    """By arm, way of answering and number of steps: the share of right answers."""
+    """Accuracy (0 to 1) by arm, prompting mode and number of steps (None for all)."""
     samples: dict[str, Cell]
+    """Number of training samples by arm."""
     graphs: dict[str, dict[str, Cell]]
-    """By arm and kind of fact: F1 of the graphs that its samples were made from."""
+    """F1 of the graphs behind the training samples, by arm and kind of fact."""
     asked: dict[int | None, Cell]
-    """Questions that count, by number of steps."""
+    """Number of questions that count, by number of steps."""
 
     @property
     def arms(self) -> list[str]:
-        """In their order."""
+        """Names of the arms, in order."""
         return list(self.samples)
 
     def markdown(self) -> str:
-        """All tables, with the paper's figures beside."""
+        """All tables in Markdown, next to the paper's figures."""
         against = STUDIES[self.name][1]
         paper = {row["arm"]: row for row in _paper(self.name)}
         parts = []
@@ -311,7 +313,7 @@ class Outcome:
                 rows.append(row)
             counts = [f"{self.asked[n].mean:.0f}" for n in STEPS]
             rows.append(["questions", "", *counts, *[""] * (len(head) - 6)])
-            parts.append(f"Right answers in hundredths, {told}:\n\n{_table(head, rows)}")
+            parts.append(f"Accuracy (%), {told}:\n\n{_table(head, rows)}")
         if any(self.graphs.values()):
             rows = [
                 [arm, *(kinds[k].text() for k in KINDS)]
@@ -319,20 +321,23 @@ class Outcome:
                 if kinds
             ]
             parts.append(
-                "F1 of the graphs behind the samples, against the truth:\n\n"
+                "F1 (%) of the graphs behind the samples, against the ground truth:\n\n"
                 + _table(["", *KINDS], rows)
             )
         many = f"{self.seeds} seeds" if self.seeds > 1 else "1 seed"
-        parts.append(f"Means of {many} with 95 % intervals.")
+        parts.append(f"Mean ± half the 95 % CI over {many}.")
         return "\n\n".join(parts) + "\n"
 
     def plot(self, path: Path) -> None:
-        """Bars of right answers by number of steps, with intervals. Raises StepcError (T005)."""
+        """Write a bar chart of accuracy by number of steps, with 95 % CIs, as SVG.
+
+        Raises StepcError (T005) if matplotlib is not installed.
+        """
         try:
             import matplotlib
         except ImportError:
             help = "pip install 'stepc[plots]'"
-            raise fail("T005", "a plot needs matplotlib", None, help) from None
+            raise fail("T005", "plotting needs matplotlib", None, help) from None
         matplotlib.use("svg")
         matplotlib.rcParams["svg.hashsalt"] = "stepc"
         from matplotlib import pyplot
@@ -347,7 +352,7 @@ class Outcome:
                 axis.bar(places, [c.mean for c in cells], width, yerr=halves, label=arm, capsize=2)
             axis.set_xticks(range(len(STEPS)), ["1 step", "2 steps", "3 steps", "all"])
             axis.set_title({"direct": "answered directly"}.get(how, "answered after reasoning"))
-        axes[0].set_ylabel("share of right answers")
+        axes[0].set_ylabel("accuracy")
         axes[1].legend(fontsize="small")
         figure.savefig(path, metadata={"Date": None})
         pyplot.close(figure)
@@ -363,10 +368,10 @@ def study(
     say: Callable[[str], None] = print,
     tell: Callable[[Diagnostic], None],
 ) -> Outcome:
-    """Make all that a study needs and is not there yet, and what came of it.
+    """Run a study: make all missing artifacts and summarise the results.
 
-    Writes `NAME.md` and `NAME.json` into the lab's folder. Raises StepcError (U001) where real
-    videos lack what the study needs.
+    Writes `NAME.md` and `NAME.json` to the lab's folder. Raises StepcError (U001) if real videos are given
+    without the other inputs that the study needs.
     """
     _enough(name, setup)
     make, _ = STUDIES[name]
@@ -384,7 +389,7 @@ def study(
 
 
 def _enough(name: str, setup: Setup) -> None:
-    """Raises StepcError (U001)."""
+    """Raise StepcError (U001) if inputs for real videos are missing."""
     if not setup.videos:
         return
     wanted = {"--quiz": setup.quiz, "--quiz-videos": setup.quiz_videos}
@@ -392,7 +397,7 @@ def _enough(name: str, setup: Setup) -> None:
         wanted |= {"--annotated": setup.annotated, "--teacher": setup.teacher}
     missing = [option for option, value in wanted.items() if not value]
     if missing:
-        help = "leave out --videos to study the rendered world, whose truth is known"
+        help = "omit --videos to run the study on the rendered world"
         raise fail("U001", f"with real videos this study needs {' and '.join(missing)}", None, help)
 
 
@@ -442,7 +447,7 @@ def _outcome(
 
 
 def _learnt(lab: Lab, models: Any) -> set[tuple[str, ...]]:
-    """The words of every question that any of these models was trained on."""
+    """The questions that any of these models was trained on, as words."""
     return {
         words(sample.question)
         for thing in all_of(models)
@@ -458,13 +463,12 @@ def _paper(study: str) -> list[dict[str, Any]]:
 
 
 def _figures(row: dict[str, Any], benchmark: str) -> str:
-    """Its accuracies on a benchmark, by steps where it tells."""
+    """Accuracies of a row on a benchmark, per number of steps if the paper reports them."""
     told = [v for k, v in row["figures"].items() if k.startswith(benchmark) and "score" not in k]
     return " / ".join(f"{x}" for x in told)
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
-    """In Markdown."""
     wide = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
 
     def line(row: list[str]) -> str:

@@ -1,1 +1,1 @@
-"""The rendered world: small films whose true scene graph is known."""
+"""The rendered world: short synthetic films with ground-truth scene graphs."""

@@ -1,4 +1,4 @@
-"""What a model understands: every kind of request, about pictures whose truth is known."""
+"""Tests a model on every kind of request, with rendered pictures that have ground truth."""
 
 from __future__ import annotations
 
@@ -21,39 +21,39 @@ from stepc.world.training_examples import Lesson, Phrasing, packs
 
 
 class Shown(Pictures):
-    """Pictures that were drawn, by the frame they are shown as."""
+    """Rendered pictures, by frame."""
 
     def __init__(self) -> None:
         super().__init__()
         self.drawn: dict[Frame, Picture] = {}
 
     def at(self, frame: Frame) -> Picture:
-        """The picture of a frame."""
         return self.drawn[frame]
 
 
 @dataclass
 class Mark:
-    """How one kind of request went."""
+    """Test result for one kind of request."""
 
     asked: int = 0
     read: int = 0
-    """Replies that could be read as the request's answer."""
+    """Number of replies that could be parsed."""
     right: float = 0.0
-    """Sum of how right they were, each 0 to 1; one that cannot be read is 0."""
+    """Sum of correctness, 0 to 1 per reply; an unparsable reply counts as 0."""
     seconds: float = 0.0
+    """Wall-clock time of all requests."""
 
 
 @dataclass
 class Examination:
-    """Questions with the replies that are true, `number` of each kind of request."""
+    """Test questions with ground-truth answers, `number` per kind of request."""
 
     number: int
     seed: int = 0
     pictures: Shown = field(default_factory=Shown)
 
     def questions(self) -> dict[str, list[tuple[Request, BaseModel]]]:
-        """Requests and their true answers, by the requests' names."""
+        """Requests and their ground-truth answers, by request name."""
         compact = Templates("compact")
         made: dict[str, list[tuple[Request, BaseModel]]] = defaultdict(list)
         for request, reply in self._lessons():
@@ -64,7 +64,7 @@ class Examination:
         return {name: made[name] for name in REQUESTS if made[name]}
 
     def _lessons(self) -> Iterator[Lesson]:
-        """Lessons, their pictures drawn."""
+        """Yield training examples; renders their pictures."""
         n = 4 + 4 * self.number
         for i, pack in enumerate(packs(self.seed, stills=n, pairs=n, couples=n, foreigners=0)):
             frames = tuple(Frame(video=f"exam {i}", at=at) for at in range(len(pack.pictures)))
@@ -75,10 +75,11 @@ class Examination:
             yield from pack.lessons
 
     def ask(self, asker: ModelClient) -> Iterator[tuple[str, Mark]]:
-        """Ask everything, a kind of request at a time; tells of each.
+        """Ask all questions and yield (name, result) per kind of request.
 
-        What can be asked in lists is asked by itself first, then in lists (`relate*`), where the
-        asker does so. A list that cannot be read counts as wrong: it would be asked again.
+        Each request is asked on its own. If the client batches requests into lists, batchable kinds are then
+        asked again in lists and reported as `NAME*`. An unparsable list counts as wrong, because in a
+        compilation it would be retried.
         """
         together = asker.together
         for name, questions in self.questions().items():
@@ -121,7 +122,7 @@ class Examination:
 
 
 def alike(true: Any, got: Any) -> float:
-    """How right an answer is, 0 to 1: for lists and texts the F1 of their items or words."""
+    """Correctness of an answer, 0 to 1. Lists and texts are compared by the F1 of their items or words."""
     if isinstance(true, BaseModel):
         names = list(type(true).model_fields)
         return sum(alike(getattr(true, n), getattr(got, n)) for n in names) / len(names)
@@ -134,7 +135,7 @@ def alike(true: Any, got: Any) -> float:
 
 
 def _key(item: Any) -> str:
-    """An item of a list, as it is compared."""
+    """Normalised text of a list item, for comparison."""
     if isinstance(item, BaseModel):
         return " ".join(_key(v) for v in item.model_dump().values())
     return normal(str(item))

@@ -1,4 +1,4 @@
-"""Films with their true graphs, as files."""
+"""Writes films and their ground-truth graphs to files."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from stepc.world.scene import make_film
 
 
 def make_films(out: Path, number: int, seed: int, shots: int = 0) -> None:
-    """Render `number` films (mp4) and their true STSGs (IR text) into `out`.
+    """Render `number` films (MP4) and their ground-truth STSGs (IR text) into `out`.
 
-    With 0 `shots` each has 2 to 4. Raises StepcError (B014).
+    If `shots` is 0, each film has 2 to 4 shots. Raises StepcError (B014) if `out` cannot be written.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)

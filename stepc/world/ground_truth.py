@@ -1,4 +1,4 @@
-"""The true STSG of a film of the world, as IR."""
+"""Builds the ground-truth STSG of a rendered film, as IR."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _millis(frame: int) -> int:
 
 
 def truth(film: Film, name: str, file: str, sha256: str) -> t.Stsg:
-    """What is true in `film`: a keyframe in the first and in the last rest of every shot."""
+    """Ground-truth STSG of `film`, with a keyframe in the first and in the last rest phase of every shot."""
     clips: list[t.Clip] = []
     objects: list[t.Object] = []
     attributes: list[t.Attribute] = []
@@ -96,7 +96,10 @@ def _attributes(a: Actor, o: t.Object) -> list[t.Attribute]:
 def _relations(
     shot: Shot, nodes: dict[Actor, list[t.Object]], frames: tuple[str, str]
 ) -> list[t.Relation]:
-    """Each pair once, in reading order; what holds in both keyframes of static things is one."""
+    """Relations of each pair, once, in reading order.
+
+    A relation between static things that holds in both keyframes becomes a single relation.
+    """
     held: dict[tuple[str, str, str], list[str]] = {}
     for i, frame in enumerate(frames):
         actors = sorted(shot.actors, key=lambda a: reading_order(a.at(float(i))))

@@ -1,4 +1,4 @@
-"""Questions about true graphs: what a model is examined with, and taught by the controls."""
+"""Questions composed from ground-truth graphs, for evaluation and for the training of control arms."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ PASSES = "sample,compose,check"
 def true_questions(
     films: Path, out: Path, spec: tuple[str, str, Path | None], seed: int
 ) -> Summary:
-    """A dataset of questions that a spec (text, name, folder) draws from films' true graphs.
+    """Write a dataset of questions that a spec (text, name, folder) draws from films' ground-truth graphs.
 
-    `films` is a folder of `stepc world render`. No model is asked. Raises StepcError (U001 if
-    there is no true graph; B014).
+    `films` is a folder written by `stepc world render`. No model is asked. Raises StepcError: U001 if the
+    folder has no ground-truth graph, B014 if `out` cannot be written.
     """
     graphs = sorted(films.glob("*.true.stsg"))
     if not graphs:
-        help = "films and their graphs are made by `stepc world render`"
-        raise fail("U001", "there is no true graph", Place(printable(str(films))), help)
+        help = "create films and their graphs with `stepc world render`"
+        place = Place(printable(str(films)))
+        raise fail("U001", "no ground-truth graph (`*.true.stsg`) found", place, help)
     order = CompileConfig(PASSES, "", spec[0], spec[1], spec_folder=spec[2], seed=seed)
     compiler = Compiler(order)
     try:

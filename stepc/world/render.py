@@ -1,4 +1,4 @@
-"""Pixels of the world: shots to RGB arrays, films to H.264 files."""
+"""Renders shots to RGB arrays and films to H.264 files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Picture = NDArray[np.uint8]
 
 
 def _outline(shape: str, r: float) -> list[NDArray[np.float64]]:
-    """Polygons of a shape of radius `r` around (0, 0); a second polygon is a hole."""
+    """Polygons of a shape of radius `r` (pixels) around (0, 0); a second polygon is a cut-out."""
 
     def ring(n: int, radius: float, turn: float = 0.0) -> NDArray[np.float64]:
         angles = np.arange(n) * 2 * np.pi / n + turn
@@ -66,7 +66,7 @@ def _outline(shape: str, r: float) -> list[NDArray[np.float64]]:
 
 @functools.cache
 def sprite(shape: str, color: str, size: str, texture: str) -> tuple[Picture, NDArray[np.float32]]:
-    """Colours (h, w, 3) and coverage (h, w, 1) of a thing, drawn four times as large and shrunk."""
+    """Colours (h, w, 3), uint8, and coverage (h, w, 1), 0 to 1, of a thing; 4x supersampled."""
     r = SIZES[size]
     side, zoom = 2 * r + 4, 4
     mask = np.zeros((side * zoom, side * zoom), np.uint8)
@@ -112,7 +112,7 @@ def frames(film: Film) -> Iterator[Picture]:
 
 
 def write(film: Film, path: Path) -> None:
-    """Encode `film` as H.264 in an MP4 file, 24 frames a second; the same bytes every time."""
+    """Encode `film` as H.264 in an MP4 file at 24 fps. The output is reproducible byte for byte."""
     with av.open(str(path), "w", options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream("libx264", rate=FPS, options={"crf": "18", "threads": "1"})
         stream.width = stream.height = SIDE

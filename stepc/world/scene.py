@@ -1,4 +1,4 @@
-"""What a film of the world contains, and what is true in it: drawn from a seed, before any pixel.
+"""Generates films of the rendered world from a seed, as symbolic scenes that are rendered later.
 
 A film is a list of shots (the paper's clips). In a shot, things of different shapes stand
 in the cells of a 3x3 grid; one or two of the dynamic ones move to another cell. Coordinates
@@ -45,12 +45,12 @@ STILL = "staying still"
 MOTIONS = (*DIRECTIONS, STILL)
 PREDICATES = ("left of", "right of", "above", "below")
 CLEAR = 42.0
-"""Pixels: things further apart than this along an axis are beside (or above) each other."""
+"""Minimum distance along an axis, in pixels, for a spatial relation along that axis to hold."""
 
 
 @dataclass(frozen=True)
 class Thing:
-    """One object of the world; two things of a film that share a shape differ in colour."""
+    """One object of the world. Different things of a film with the same shape differ in colour."""
 
     identity: int
     shape: str
@@ -60,7 +60,7 @@ class Thing:
 
     @property
     def dynamic(self) -> bool:
-        """Whether things of this shape can move (a property of the kind, as in the paper)."""
+        """Whether things of this shape can move; as in the paper, a property of the kind of object."""
         return self.shape in DYNAMIC
 
     @property
@@ -70,13 +70,13 @@ class Thing:
 
     @property
     def words(self) -> str:
-        """Value words in the order a narrative uses them."""
+        """Attribute values in the order that narratives use."""
         return f"{self.size} {self.texture} {self.color}"
 
 
 @dataclass(frozen=True)
 class Actor:
-    """A thing in a shot: where it is at the start and at the end (pixel centres)."""
+    """A thing in a shot, with its centre at the start and at the end, in pixels."""
 
     thing: Thing
     start: tuple[float, float]
@@ -84,7 +84,7 @@ class Actor:
     motion: str
 
     def at(self, progress: float) -> tuple[float, float]:
-        """Centre at `progress` (0 to 1) of the movement, eased in and out."""
+        """Centre in pixels at `progress` (0 to 1) of the movement, with ease-in and ease-out."""
         eased = progress * progress * (3 - 2 * progress)
         return (
             self.start[0] + (self.end[0] - self.start[0]) * eased,
@@ -94,7 +94,7 @@ class Actor:
 
 @dataclass(frozen=True)
 class Shot:
-    """One clip: a background, its actors, and frames of rest, of movement and of rest."""
+    """One clip: a background, its actors, and `rest` frames before and after `move` frames of movement."""
 
     background: str
     actors: tuple[Actor, ...]
@@ -107,18 +107,18 @@ class Shot:
         return 2 * self.rest + self.move
 
     def progress(self, frame: int) -> float:
-        """How much of the movement is done at `frame`, 0 to 1."""
+        """Progress of the movement at `frame`, 0 to 1."""
         return min(1.0, max(0.0, (frame - self.rest + 1) / (self.move + 1)))
 
     def event(self) -> str:
-        """The clip's event: who moves, in alphabetical order."""
+        """The clip's event: all movers and their motions, in alphabetical order."""
         movers = sorted((a.thing.shape, a.motion) for a in self.actors if a.motion != STILL)
         return " and ".join(f"the {shape} is {motion}" for shape, motion in movers)
 
 
 @dataclass(frozen=True)
 class Film:
-    """A video of the world before it is rendered."""
+    """A film as a list of shots, before rendering."""
 
     shots: tuple[Shot, ...]
 
@@ -129,7 +129,7 @@ class Film:
 
 
 def predicates(a: tuple[float, float], b: tuple[float, float]) -> tuple[str, ...]:
-    """How `a` lies from `b`: one word an axis along which they are clearly apart."""
+    """Spatial relations of `a` to `b`: one per axis along which they are more than `CLEAR` pixels apart."""
     words = []
     if abs(a[0] - b[0]) > CLEAR:
         words.append("left of" if a[0] < b[0] else "right of")
@@ -139,7 +139,7 @@ def predicates(a: tuple[float, float], b: tuple[float, float]) -> tuple[str, ...
 
 
 def place(at: tuple[float, float]) -> str:
-    """The grid cell of a centre in words, as narratives name it."""
+    """Name of the grid cell of a centre, as used in narratives."""
     column, row = (min(CELLS - 1, int(v * CELLS / SIDE)) for v in at)
     if (column, row) == (1, 1):
         return "middle"
@@ -148,7 +148,7 @@ def place(at: tuple[float, float]) -> str:
 
 
 def reading_order(at: tuple[float, float]) -> tuple[int, int]:
-    """Row and column of a centre: the order in which narratives and lists name things."""
+    """Sort key (row, column) of a centre: the order in which narratives and lists mention things."""
     return min(CELLS - 1, int(at[1] * CELLS / SIDE)), min(CELLS - 1, int(at[0] * CELLS / SIDE))
 
 
@@ -161,8 +161,8 @@ def _centre(cell: tuple[int, int], rng: random.Random) -> tuple[float, float]:
 def make_things(rng: random.Random, known: list[Thing], count: int) -> list[Thing]:
     """Things of `count` different shapes, at least one static and one dynamic.
 
-    Some are taken from `known` (things of earlier shots come back); a new thing differs in
-    colour from every known thing of its shape, so that who is who can be seen.
+    Some are taken from `known`, so things of earlier shots reappear. A new thing differs in
+    colour from every known thing of its shape, so that identities are visible.
     """
     back = [t for t in rng.sample(known, len(known)) if rng.random() < 0.5][: max(1, count - 2)]
     things: dict[str, Thing] = {t.shape: t for t in back}
@@ -215,7 +215,7 @@ def make_shot(rng: random.Random, things: list[Thing], background: str) -> Shot:
 
 
 def make_film(rng: random.Random, shots: int | None = None) -> Film:
-    """Draw a film of 2 to 4 shots (or of `shots`)."""
+    """Generate a random film of `shots` shots (2 to 4 if None)."""
     known: list[Thing] = []
     made: list[Shot] = []
     for _ in range(shots or rng.randint(2, 4)):

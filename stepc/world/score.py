@@ -1,4 +1,4 @@
-"""An induced STSG against the true one: precision and recall of everything in it."""
+"""Compares an induced STSG with the ground truth: precision and recall per kind of fact."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Fact = tuple[object, ...]
 
 @dataclass
 class Score:
-    """For each kind of fact: how many are right, induced, and true."""
+    """Counts per kind of fact: correct, induced, and in the ground truth."""
 
     right: Counter[str] = field(default_factory=Counter)
     induced: Counter[str] = field(default_factory=Counter)
@@ -28,20 +28,20 @@ class Score:
         self.true += other.true
 
     def precision(self, kind: str) -> float:
-        """Share of the induced facts that are true; 1 where none was induced."""
+        """Fraction of the induced facts that are true; 1 if none were induced."""
         return self.right[kind] / self.induced[kind] if self.induced[kind] else 1.0
 
     def recall(self, kind: str) -> float:
-        """Share of the true facts that were induced; 1 where there is none."""
+        """Fraction of the true facts that were induced; 1 if there are none."""
         return self.right[kind] / self.true[kind] if self.true[kind] else 1.0
 
     def f1(self, kind: str) -> float:
-        """The harmonic mean of both."""
+        """Harmonic mean of precision and recall."""
         both = self.precision(kind) + self.recall(kind)
         return 2 * self.precision(kind) * self.recall(kind) / both if both else 0.0
 
     def table(self) -> str:
-        """A table for people."""
+        """Format as a plain-text table."""
         lines = [f"{'':12}{'precision':>10}{'recall':>10}{'true':>8}{'induced':>9}"]
         for kind in KINDS:
             lines.append(
@@ -52,10 +52,10 @@ class Score:
 
 
 def compare(induced: t.Stsg, true: t.Stsg) -> Score:
-    """Facts of `induced` counted against those of `true`.
+    """Count the facts of `induced` against those of `true`.
 
-    Clips are matched by overlap, keyframes by nearness in time to the true first and last one;
-    objects by label; a relation counts once whichever way round it is said.
+    Clips are matched by overlap, keyframes by the nearest keyframe of the true clip, and objects by label.
+    A relation and its inverse are the same fact.
     """
     clips = {c.id: _most_overlap(c, true) for c in induced.clips}
     phases = _phases(induced, true, clips)
@@ -79,7 +79,7 @@ def _most_overlap(clip: t.Clip, true: t.Stsg) -> str:
 
 
 def _phases(unit: t.Stsg, true: t.Stsg, clips: dict[str, str]) -> dict[str, int]:
-    """For each keyframe which keyframe of the true clip is nearest in time."""
+    """For each keyframe, the index of the nearest keyframe of the true clip."""
     times = {c.id: [k.at for k in c.keyframes] for c in true.clips}
     phases = {}
     for k in unit.keyframes.values():

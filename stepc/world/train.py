@@ -1,9 +1,9 @@
-"""`stepc world train`: the embedded model's weights, made from nothing on a CPU.
+"""`stepc world train`: trains the embedded model from scratch on a CPU.
 
-Three stages. *look*: the vision tower alone names what covers each patch. *ask*: the whole
-model answers lessons, many questions packed on one prefix of pictures with a block mask and
-restarted positions. Weights begin with a standard deviation near 1/sqrt(width): the library's
-0.02 is for wide models and leaves a narrow one on a plateau.
+There are two stages. *look*: the vision tower alone learns to classify what covers each patch. *ask*: the
+whole model learns to answer training examples; many questions are packed behind one prefix of pictures, with
+a block mask and restarted positions. Weights are initialised with a standard deviation near 1/sqrt(width),
+because the library's 0.02 is meant for wide models and leaves a narrow one on a plateau.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ SPREAD = 0.08
 FACETS = (STATIC + DYNAMIC, tuple(COLORS), tuple(SIZES), TEXTURES)
 GRID = PIXELS // PATCH
 HALVES = torch.cpu._is_avx512_bf16_supported()
-"""Whether this machine multiplies in 16 bit; where not, that is slow: AdamW alone, in 32 bit."""
+"""Whether the CPU has fast bfloat16 matrix multiplication. If not, train in float32 with AdamW only."""
 LESSON_TOKENS = 200
-"""About how many tokens of lessons share one prefix: attention costs the square of it."""
+"""Approximate number of example tokens per prefix; attention cost is quadratic in it."""
 
 
 def make_model() -> Idefics3ForConditionalGeneration:
-    """A fresh model of the Idefics3 family: 3 vision and 4 text layers of width 160."""
+    """A freshly initialised Idefics3 model with 4 vision and 4 text layers of width 160."""
     words = vocabulary()
     vision = Idefics3VisionConfig(
         hidden_size=WIDTH,
@@ -84,7 +84,7 @@ def make_model() -> Idefics3ForConditionalGeneration:
 
 
 def pixels(pictures: list[Picture]) -> Tensor:
-    """What the processor makes of pictures: float32 (n, 3, 128, 128), -1 to 1."""
+    """Preprocess pictures as the processor does: float32 (n, 3, 128, 128), -1 to 1."""
     from PIL import Image
 
     shrunk = [
@@ -98,7 +98,7 @@ def pixels(pictures: list[Picture]) -> Tensor:
 
 
 def _looks(seed: int, count: int) -> tuple[Tensor, Tensor]:
-    """Pictures, and for each patch the indices of its thing's facets (-1: background)."""
+    """Pictures (n, 3, 128, 128), and the facet indices per patch (n, patches, 4); -1 is background."""
     rng = random.Random(seed)
     pictures: list[Picture] = []
     labels = []
@@ -128,13 +128,13 @@ def _looks(seed: int, count: int) -> tuple[Tensor, Tensor]:
 
 @dataclass
 class Log:
-    """Lines of progress: to a callback, and kept for the model's card."""
+    """Passes progress lines to a callback."""
 
     say: Callable[[str], None]
     began: float
 
     def line(self, text: str) -> None:
-        """Say one line with the seconds since the beginning."""
+        """Print one line, prefixed with the elapsed seconds."""
         self.say(f"{time.monotonic() - self.began:7.0f}s  {text}")
 
 
@@ -156,7 +156,7 @@ def _optimizers(model: nn.Module, rate: float) -> list[torch.optim.Optimizer]:
 def _drive(
     optimizers: list[torch.optim.Optimizer], rate: float, done: float, parameters: list[Tensor]
 ) -> None:
-    """One step: the rate rises over the first 2 % of the time and falls linearly to 2 %."""
+    """One optimizer step. The rate warms up over the first 2 % of the time, then decays linearly to 2 %."""
     now = rate * min(1.0, done / 0.02 + 0.05) * max(0.02, 1 - done)
     torch.nn.utils.clip_grad_norm_(parameters, 1.0)
     for optimizer in optimizers:
@@ -167,7 +167,7 @@ def _drive(
 
 
 class _Stream(IterableDataset):  # type: ignore[misc]
-    """Batches made one after another from running seeds, in a worker process."""
+    """An endless stream of batches from consecutive seeds, made in a worker process."""
 
     def __init__(self, make: Callable[[int], object], seed: int) -> None:
         self.make, self.seed = make, seed
@@ -184,7 +184,7 @@ def _make_looks(seed: int) -> tuple[Tensor, Tensor]:
 
 
 def look(model: Idefics3ForConditionalGeneration, seconds: float, seed: int, log: Log) -> None:
-    """Stage 1: teach the vision tower to name shape, colour, size and texture of each patch."""
+    """Stage 1: train the vision tower to classify shape, colour, size and texture of each patch."""
     tower = model.model.vision_model
     heads = nn.ModuleList(nn.Linear(WIDTH, len(f) + 1) for f in FACETS)
     both = nn.ModuleDict({"tower": tower, "heads": heads})
@@ -219,20 +219,20 @@ def look(model: Idefics3ForConditionalGeneration, seconds: float, seed: int, log
 
 @dataclass
 class Batch:
-    """Packs as tensors. Sequence = prefix of pictures, then the questions one after another."""
+    """Packs as tensors. A sequence is a prefix of pictures followed by all questions."""
 
     images: Tensor
     """(images, 3, 128, 128), in order of the packs."""
     ids: Tensor
     """(packs, length)."""
     positions: Tensor
-    """(packs, length): restarted behind the prefix for every question."""
+    """(packs, length): position ids, restarted after the prefix for every question."""
     block: Tensor
-    """(packs, length): 0 prefix, 1.. question, -1 padding."""
+    """(packs, length): 0 for the prefix, 1, 2, … for the questions, -1 for padding."""
     targets: Tensor
-    """(packs, length): the next token where it belongs to a reply, else -100."""
+    """(packs, length): the next token if it belongs to a reply, otherwise -100."""
     names: list[list[str]]
-    """The request's name of each question of each pack."""
+    """Request name of each question, per pack."""
 
 
 class Packer:
@@ -248,7 +248,6 @@ class Packer:
         self.answer, self.end = words.index("<answer>"), words.index("<end_of_utterance>")
 
     def __call__(self, made: list[Pack]) -> Batch:
-        """The batch of `made`."""
         texts = [
             t for p in made for r, reply in p.lessons for t in (self.templates.render(r), reply)
         ]
@@ -282,12 +281,12 @@ class Packer:
 
 
 def _named(request: Request) -> str:
-    """A request's name; with a star where several are asked at once."""
+    """A request's name, with a star if it is a list of requests."""
     return f"{request.items[0].name}*" if isinstance(request, Several) else request.name
 
 
 def forward(model: Idefics3ForConditionalGeneration, batch: Batch, kept: Tensor) -> Tensor:
-    """Logits (n, vocabulary) under the block mask, for the n places where `kept` is true."""
+    """Logits (n, vocabulary) under the block mask, for the n positions where `kept` is true."""
     inner = model.model
     features = inner.connector(inner.vision_model(pixel_values=batch.images).last_hidden_state)
     embeds = inner.text_model.get_input_embeddings()(batch.ids)
@@ -305,7 +304,7 @@ def forward(model: Idefics3ForConditionalGeneration, batch: Batch, kept: Tensor)
 
 
 def _right(batch: Batch, kept: Tensor, best: Tensor, score: dict[str, list[int]]) -> None:
-    """Count, for each request's name, questions whose whole reply is predicted."""
+    """Count [fully correct replies, questions] per request name into `score`."""
     wrong = torch.zeros_like(kept)
     wrong[kept] = best != batch.targets[kept]
     for row, names in enumerate(batch.names):
@@ -322,14 +321,14 @@ class _MakeBatch:
         self.packer, self.phrasing = Packer(), Phrasing()
 
     def __call__(self, seed: int) -> Batch:
-        """A pack's lessons are drawn until it is long enough."""
+        """Make the packs of one step and shorten each to about `LESSON_TOKENS`."""
         rng = random.Random(seed)
         made = packs(seed, stills=12, pairs=8, couples=3, foreigners=1)
         made += self.phrasing(rng, count=4, lessons=6)
         return self.packer([self._shortened(pack, rng) for pack in made])
 
     def _shortened(self, pack: Pack, rng: random.Random) -> Pack:
-        """Lessons in any order, as many as are not too long; in most packs a list first."""
+        """Pick lessons in random order up to the length limit; most packs (75 %) start with a list."""
         kept: list[Lesson] = []
         length = 0
         order = rng.sample(pack.lessons, len(pack.lessons))
@@ -357,7 +356,7 @@ def ask(
     log: Log,
     save: Callable[[], None],
 ) -> None:
-    """Stage 2: answer lessons; every 200 steps the share of right replies a request is logged."""
+    """Stage 2: learn to answer lessons. Logs the accuracy per request and saves every 200 steps."""
     model.train()
     optimizers = _optimizers(model, rate)
     began, step = time.monotonic(), 0
@@ -382,7 +381,7 @@ def ask(
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
 def examine(model: Idefics3ForConditionalGeneration, batches: int, seed: int) -> dict[str, float]:
-    """Share of whole replies predicted right for each request, on unseen packs."""
+    """Fraction of fully correct replies per request name, on unseen packs."""
     score: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     make = _MakeBatch()
     for index in range(batches):
@@ -393,7 +392,7 @@ def examine(model: Idefics3ForConditionalGeneration, batches: int, seed: int) ->
 
 
 def save(model: Idefics3ForConditionalGeneration, folder: Path) -> None:
-    """Write the model folder: weights in 16 bit, processor, and the name of its template set."""
+    """Write the model folder: bfloat16 weights, processor, and the name of its template set."""
     folder.mkdir(parents=True, exist_ok=True)
     make_processor().save_pretrained(folder)
     state = {k: v.to(torch.bfloat16) for k, v in model.state_dict().items()}
@@ -410,9 +409,10 @@ def train(
     start: Path | None = None,
     rate: float = 1.5e-3,
 ) -> dict[str, float]:
-    """Make the embedded model in `folder`; a twelfth of the time goes to the vision stage.
+    """Train the embedded model and write it to `folder`; the vision stage takes 1/12 of `minutes`.
 
-    With `start`, its weights are taught further instead. Returns `examine`'s shares.
+    With `start`, training continues from that model's weights, without the vision stage. Returns the
+    accuracies of `examine`.
     """
     torch.manual_seed(seed)
     log = Log(say, time.monotonic())

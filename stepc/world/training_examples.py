@@ -1,7 +1,7 @@
-"""Lessons: requests about pictures of the world with the replies that are true of them.
+"""Training examples ("lessons"): requests about rendered pictures, with ground-truth replies.
 
-A lesson's request is the very type the passes send, and its reply is written in the form
-that the `compact` templates ask for.
+The requests have the same types that the passes send. The replies have the form that the `compact` templates
+ask for.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ NOTHING = "nothing known ."
 
 @dataclass(frozen=True)
 class Pack:
-    """Questions about one sequence of pictures, learnt together on one prefix."""
+    """Questions about one sequence of pictures, trained together behind one prefix."""
 
     pictures: tuple[Picture, ...]
     lessons: tuple[Lesson, ...]
@@ -83,7 +83,7 @@ def _mention(actor: Actor) -> Mention:
 
 
 def several(lessons: list[Lesson], rng: random.Random, share: float) -> list[Lesson]:
-    """Lessons, and for a share of the kinds that can be asked in lists, two to eight in one."""
+    """Lessons plus lists: with probability `share` per batchable kind, a list of two to eight of them."""
     made = list(lessons)
     kinds: dict[str, list[Lesson]] = {}
     for request, reply in lessons:
@@ -99,7 +99,7 @@ def several(lessons: list[Lesson], rng: random.Random, share: float) -> list[Les
 
 
 def _about(request: Request) -> str:
-    """What an answer in a list begins with: what it is about, so that it finds its question."""
+    """Prefix of an answer in a list: its subject, so that the answer can be matched to its question."""
     match request:
         case Reword() | Smooth():
             return ""
@@ -123,7 +123,7 @@ def _about(request: Request) -> str:
 
 
 def narrative(shot: Shot, progress: float) -> str:
-    """What the picture shows, in reading order."""
+    """Ground-truth narrative of a picture, in reading order."""
     actors = sorted(shot.actors, key=lambda a: reading_order(a.at(progress)))
     parts = (f"a {a.thing.words} {a.thing.shape} at the {place(a.at(progress))}" for a in actors)
     return " ; ".join(parts) + " ."
@@ -151,7 +151,7 @@ def _clear(a: tuple[float, float], b: tuple[float, float]) -> bool:
 
 
 def still(shot: Shot, progress: float, rng: random.Random) -> list[Lesson]:
-    """Lessons about one picture: everything that `parse` and `confirm` ask of a keyframe."""
+    """Lessons about one picture: everything that `parse` and `confirm` ask about a keyframe."""
     actors = sorted(shot.actors, key=lambda a: reading_order(a.at(progress)))
     told = narrative(shot, progress)
     shapes = {a.thing.shape for a in actors}
@@ -202,7 +202,7 @@ def still(shot: Shot, progress: float, rng: random.Random) -> list[Lesson]:
 
 
 def moving(shot: Shot, shown: tuple[float, ...], rng: random.Random) -> list[Lesson]:
-    """Lessons about pictures of one shot in order: motions and the event."""
+    """Lessons about consecutive pictures of one shot: motions and the event."""
     lessons: list[Lesson] = []
     whole = shown[-1] - shown[0] > 0.5
     dynamic = [a for a in shot.actors if a.thing.dynamic]
@@ -243,7 +243,7 @@ def _other_event(shot: Shot, rng: random.Random) -> str:
 
 
 def identity(first: Shot, second: Shot, rng: random.Random) -> list[Lesson]:
-    """Lessons about pictures of two shots of one film: who is who."""
+    """Lessons about pictures of two shots of one film: which things are the same."""
     lessons: list[Lesson] = []
     same = [(a, b) for a in first.actors for b in second.actors if a.thing == b.thing]
     other = [(a, b) for a in first.actors for b in second.actors if a.thing != b.thing]
@@ -260,7 +260,7 @@ def identity(first: Shot, second: Shot, rng: random.Random) -> list[Lesson]:
 
 
 def foreign(rng: random.Random) -> Picture:
-    """A picture that is not of the world: noise of many scales, gradients, clutter."""
+    """An out-of-domain picture: multi-scale noise, gradients, clutter."""
     gen = np.random.default_rng(rng.getrandbits(64))
     picture = np.zeros((SIDE, SIDE, 3), np.float32)
     for cells in rng.sample((2, 3, 5, 9, 17, 40, 100), rng.randint(2, 5)):
@@ -282,7 +282,7 @@ def foreign(rng: random.Random) -> Picture:
 
 
 def unknown(rng: random.Random) -> Pack:
-    """A foreign picture, of which nothing is known and nothing is confirmed."""
+    """An out-of-domain picture; all its replies say that nothing is known or confirmed."""
     shape = rng.choice(STATIC + DYNAMIC)
     return Pack(
         (foreign(rng),),
@@ -295,7 +295,7 @@ def unknown(rng: random.Random) -> Pack:
 
 
 def worn(picture: Picture, rng: random.Random) -> Picture:
-    """The picture as a video decoder gives it back: chroma halved, values a little off."""
+    """Simulate video decoding: chroma subsampling, small value errors, sometimes JPEG artefacts."""
     if rng.random() < 0.2:
         return picture
     yuv = cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420)
@@ -307,7 +307,11 @@ def worn(picture: Picture, rng: random.Random) -> Picture:
 
 
 def packs(seed: int, stills: int, pairs: int, couples: int, foreigners: int) -> list[Pack]:
-    """One batch of packs, drawn from `seed`."""
+    """One batch of random packs.
+
+    `stills`, `pairs`, `couples` and `foreigners` are the numbers of packs about one picture, about one shot,
+    about two shots, and about an out-of-domain picture.
+    """
     rng = random.Random(seed)
     made: list[Pack] = []
 
@@ -337,19 +341,19 @@ def packs(seed: int, stills: int, pairs: int, couples: int, foreigners: int) -> 
     return made
 
 
-# --- words about words: reword and smooth ------------------------------------------------
+# --- reword and smooth -------------------------------------------------------------------
 
 FIRST = {1: ("",), 2: ("First, ", "So "), 3: ("First, ", "Then ", "So ")}
-"""How the sentences of a smoothed rationale of so many steps begin."""
+"""Sentence openings of a smoothed rationale, by number of steps."""
 CLAIM = "@"
 
 
 class Phrasing:
-    """Lessons in rewording and smoothing, on questions about true graphs of films.
+    """Lessons in rewording and smoothing, on questions about ground-truth graphs of films.
 
-    The questions are those of the spec `step`, their other words those of `reworded`; a yes-no
-    question asks whether the last step's sentence is true. Names, colours, sizes, textures and
-    directions are exchanged among themselves, so that few graphs give many lessons.
+    The questions come from the spec `step` and their rewordings from `reworded`; a yes-no question asks
+    whether the last step's sentence is true. Names, colours, sizes, textures and directions are permuted
+    within their kind, so that few graphs yield many lessons.
     """
 
     def __init__(self, films: int = 40) -> None:
@@ -394,7 +398,7 @@ class Phrasing:
         )
 
     def __call__(self, rng: random.Random, count: int, lessons: int) -> list[Pack]:
-        """`count` packs of so many lessons each."""
+        """`count` packs of `lessons` lessons each, plus lists of them."""
         made = []
         for _ in range(count):
             exchange = _exchange(rng)
@@ -405,7 +409,7 @@ class Phrasing:
 
 
 def _asserting(spec: Spec) -> Spec:
-    """The spec whose questions ask whether a step's sentence is true, its answer being `CLAIM`."""
+    """A spec whose questions ask whether a step's sentence is true, with `CLAIM` in place of the answer."""
     edges = []
     for rule in spec.edges:
         finds = []
@@ -429,7 +433,7 @@ def _asserting(spec: Spec) -> Spec:
 
 
 def _exchange(rng: random.Random) -> dict[str, str]:
-    """A random exchange of words among those of one kind."""
+    """A random permutation of words within each kind."""
     table: dict[str, str] = {}
     kinds = [
         [*STATIC, *DYNAMIC],

@@ -11,10 +11,10 @@ from transformers.models.idefics3.processing_idefics3 import Idefics3Processor
 from stepc.world.scene import COLORS, DYNAMIC, SIZES, STATIC, TEXTURES
 
 PIXELS = 128
-"""Side in pixels of the square that the model sees."""
+"""Side of the model's square input image, in pixels."""
 PATCH = 16
 TOKENS = 16
-"""Image tokens a picture: (128/16)² patches, four of them to a token."""
+"""Image tokens per picture: (128/16)² patches, four per token."""
 
 SPECIAL = [
     "<pad>",
@@ -54,13 +54,13 @@ conclusion reason reasoning back once twice let look color's fact indeed
 
 
 def vocabulary() -> list[str]:
-    """Every token in a fixed order; a word's place in the list is its id."""
+    """All tokens in a fixed order; the index of a word is its token id."""
     world = [*STATIC, *DYNAMIC, *COLORS, *SIZES, *TEXTURES]
     return list(dict.fromkeys([*SPECIAL, *world, *WORDS.split()]))
 
 
 def make_processor() -> Idefics3Processor:
-    """The processor: square pictures of 128 pixels, lower-case words, a chat template."""
+    """Build the processor: 128-pixel square images, lower-case word tokenizer, chat template."""
     tokens = {word: i for i, word in enumerate(vocabulary())}
     tokenizer = Tokenizer(WordLevel(tokens, unk_token="<unk>"))
     tokenizer.normalizer = normalizers.Lowercase()
