@@ -1,4 +1,4 @@
-"""split-uniform: clips of equal length (the "w/o splitting" ablation).   clips → clips"""
+"""split-uniform: split into clips of equal length (the "w/o splitting" ablation).   clips → clips"""
 
 from __future__ import annotations
 

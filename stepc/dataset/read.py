@@ -197,7 +197,10 @@ def read_samples(dataset: Path) -> tuple[list[TrainingSample], list[Diagnostic]]
 
 
 def _shards(dataset: Path) -> list[Path]:
-    """Return the shards of a dataset folder; empty if its manifest lists `qra.jsonl` and it exists."""
+    """Return the shards of a dataset folder.
+
+    Empty if `qra.jsonl` exists and is listed in the manifest, or the manifest cannot be read.
+    """
     try:
         told = orjson.loads((dataset / "manifest.json").read_bytes())["files"]
         lines = "qra.jsonl" in told
