@@ -1,4 +1,4 @@
-"""balance: no number of steps and no answer outweighs the rest.   corpus → corpus"""
+"""balance: limit over-represented step counts and answers.   corpus → corpus"""
 
 from __future__ import annotations
 
@@ -17,24 +17,23 @@ from stepc.passmanager.corpus import Corpus
 
 
 class Balance(LinkPass):
-    """Drops samples of what there is too much of (section 4.4: a balanced step mix trains best).
+    """Drops samples of over-represented groups (section 4.4: a balanced step mix trains best).
 
-    Which of the samples go depends on the seed, the video and the question alone.
+    Which samples are dropped depends only on the seed, the video and the question.
     """
 
     steps: float = Field(2.0, ge=0)
-    """The most samples of one number of steps, in times the fewest; 0 leaves the mix alone."""
+    """Maximum samples per step count, as a multiple of the rarest step count; 0 disables this limit."""
     mix: str = Field("", pattern=r"^(\d+:\d+(\.\d+)?(;\d+:\d+(\.\d+)?)*)?$")
-    """The target mix of numbers of steps instead: `1:0.5;2:0.5`; what has none of it goes."""
+    """Target mix of step counts, such as `1:0.5;2:0.5`; replaces `steps`, drops unlisted step counts."""
     most: int = Field(0, ge=0)
-    """The most samples of one video; 0 leaves it alone."""
+    """Maximum samples per video; 0 disables this limit."""
     answer: float = Field(0.5, ge=0, le=1)
-    """The largest share of one answer among questions of one kind; 1 leaves answers alone."""
+    """Maximum fraction of one answer among questions of one kind; 1 disables this limit."""
     least: int = Field(100, ge=0)
-    """A corpus, or a kind of question, with fewer samples is left alone."""
+    """Minimum samples in the corpus, or per kind of question, for the limits to apply."""
 
     def run(self, corpus: Corpus, seed: int, counts: Statistics) -> Corpus:
-        """The corpus, balanced."""
         pool = _Pool(corpus, seed)
         left = self._answers(pool, counts)
         left = self._mix(pool, left, counts) if self.mix else self._steps(pool, left, counts)
@@ -52,7 +51,7 @@ class Balance(LinkPass):
         return _first(left, pool.steps, lambda n: most, counts, "{} steps")
 
     def _mix(self, pool: _Pool, left: Sequence[int], counts: Statistics) -> Sequence[int]:
-        """As many as there are in the target's proportions, however few the corpus has."""
+        """Keep as many samples as the target proportions allow; `least` does not apply."""
         parts = (part.split(":") for part in self.mix.split(";"))
         wanted = {int(n): float(share) for n, share in parts}
         count = Counter(pool.steps[i] for i in left)
@@ -65,7 +64,7 @@ class Balance(LinkPass):
         return _first(left, pool.units, lambda unit: self.most, counts, "one video")
 
     def _answers(self, pool: _Pool, counts: Statistics) -> Sequence[int]:
-        """Of each kind of question the commonest answer no more often than its share."""
+        """Limit the most frequent answer of each kind of question to the fraction `answer`."""
         count: dict[int, Counter[int]] = defaultdict(Counter)
         for i in pool.order:
             count[pool.kinds[i]][pool.plain[pool.answers[i]]] += 1
@@ -88,7 +87,7 @@ class Balance(LinkPass):
 
 
 class _Pool:
-    """What balancing needs of all samples, in arrays: some thirty bytes of each."""
+    """The data that balancing needs, in arrays of about 30 bytes per sample."""
 
     def __init__(self, corpus: Corpus, seed: int) -> None:
         ranks, self.numbers, self.units = array("Q"), array("Q"), array("L")
@@ -107,9 +106,9 @@ class _Pool:
         self.words = list(words)
         simple: dict[str, int] = {}
         self.plain = [simple.setdefault(plain(word), len(simple)) for word in words]
-        """For each answer the number of what it is without its small words."""
+        """For each answer, the number of its normalised form."""
         self.order = array("Q", np.argsort(np.asarray(ranks), kind="stable").tolist())
-        """Samples in the order of their ranks, which depends on seed, video and question alone."""
+        """Samples in order of their ranks, which depend only on seed, video and question."""
 
 
 def _first(
@@ -119,7 +118,7 @@ def _first(
     counts: Statistics,
     what: str,
 ) -> Sequence[int]:
-    """Of each group the first ones, so many."""
+    """Keep the first `most(group)` samples of each group."""
     seen: Counter[int] = Counter()
     kept = array("Q")
     for i in left:

@@ -1,4 +1,4 @@
-"""bridge: reference edges across clips and an event edge per clip, by asking.   tsg → stsg"""
+"""bridge: ask for reference edges across clips and for an event edge per clip.   tsg → stsg"""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from stepc.passmanager.base import Pass, Tools
 
 @dataclass(frozen=True)
 class _Judged:
-    """A pair of objects of two clips and how many of how many answers called them one."""
+    """A pair of objects in two clips, and how many of the answers called them the same object."""
 
     first: str
     second: str
@@ -30,27 +30,26 @@ class _Judged:
 class Bridge(Pass[t.Tsg, t.Stsg]):
     """Cross-clip bridging (section 3.1).
 
-    For each pair of objects of two clips the model is shown both keyframes, labels and
-    attributes and asked whether they are one. Being one is an equivalence: answers are taken in
-    the order of their confidence, and one that would make two objects of a clip the same, or
-    goes against an answer taken before, is refused and counted.
+    For each pair of objects in two clips, shows the model both keyframes, labels and attributes, and
+    asks whether they are the same object. Identity is an equivalence relation: answers are accepted in
+    order of confidence. An answer that would merge two objects of one clip, or that contradicts an
+    accepted answer, is rejected and counted.
     """
 
     uses: ClassVar[frozenset[str]] = frozenset(["model"])
 
     prune: Literal["none", "label", "attributes"] = "label"
-    """Which pairs are not asked about: `label` other labels, `attributes` also conflicting ones."""
+    """Pairs to skip: `label` with different labels, `attributes` also with conflicting attributes."""
     samples: int = Field(3, ge=1)
-    """Answers sampled for each pair and each event."""
+    """Samples per pair and per event."""
     temperature: float = Field(0.7, ge=0)
     """Sampling temperature."""
     keep: float = Field(0.5, gt=0, le=1)
-    """The lowest confidence of a reference that is kept."""
+    """Minimum confidence of a reference."""
     frames: int = Field(4, ge=1)
-    """The most keyframes shown for an event."""
+    """Maximum keyframes shown for an event."""
 
     def run(self, unit: t.Tsg, tools: Tools) -> t.Stsg:
-        """The spatio-temporal scene graph."""
         return t.raise_to(
             t.Stsg,
             unit,
@@ -92,7 +91,7 @@ class Bridge(Pass[t.Tsg, t.Stsg]):
         return self._consistent(one_of, judged, tools)
 
     def _representatives(self, unit: t.Tsg) -> list[str]:
-        """One node of each entity, the first one seen, in the order of the clips."""
+        """Return the first node of each entity, in clip order."""
         entity = entities(unit)
         first: dict[int, str] = {}
         for o in unit.objects:

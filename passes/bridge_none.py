@@ -1,4 +1,4 @@
-"""bridge-none: clips side by side, nothing between them (the "w/o bridging" ablation).   tsg → stsg"""
+"""bridge-none: leave clips unconnected (the "w/o bridging" ablation).   tsg → stsg"""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from stepc.passmanager.base import Pass, Tools
 
 
 class BridgeNone(Pass[t.Tsg, t.Stsg]):
-    """The clips' graphs as they are: no reference edges and no events."""
+    """Adds no reference edges and no events (section 4.4, w/o bridging)."""
 
     def run(self, unit: t.Tsg, tools: Tools) -> t.Stsg:
-        """The unit at level stsg."""
         return t.raise_to(t.Stsg, unit)

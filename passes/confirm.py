@@ -1,4 +1,4 @@
-"""confirm: ask of every node and edge whether it is in the video; "no" drops it.   fsg … stsg"""
+"""confirm: ask whether each node and edge is in the video, and drop it if not.   fsg … stsg"""
 
 from __future__ import annotations
 
@@ -23,19 +23,18 @@ from stepc.passmanager.base import Pass, Tools
 
 
 class ConfirmAll(Pass[t.Fsg, t.Fsg]):
-    """The second half of dual verification (section 3.1), at any level that is a graph.
+    """The second half of dual verification (section 3.1), at any graph level.
 
-    Only what was not yet asked about is asked. What an element's keyframes show decides; an
-    element that hangs on a dropped one goes with it. An unreadable reply drops nothing.
+    Asks only about elements that were not asked about before, and shows the element's keyframes. An
+    element that depends on a dropped one is dropped too. An unreadable reply drops nothing.
     """
 
     uses: ClassVar[frozenset[str]] = frozenset(["model"])
     keeps_level: ClassVar[bool] = True
     frames: int = Field(2, ge=1)
-    """The most keyframes shown with a question about something of a whole clip."""
+    """Maximum keyframes shown for a question about a whole clip."""
 
     def run(self, unit: t.Fsg, tools: Tools) -> t.Fsg:
-        """The unit without what was denied."""
         named = name_objects(unit)
         objects = self._asked(unit, unit.objects, named, tools)
         ids = {o.id for o in objects}
@@ -69,7 +68,7 @@ class ConfirmAll(Pass[t.Fsg, t.Fsg]):
     def _answers(
         self, unit: t.Fsg, elements: list[Any], named: dict[str, Mention], tools: Tools
     ) -> list[Any]:
-        """Each element with its verdict, or None where it was denied."""
+        """Return each element with its verdict; None for an element that was denied."""
         open_ = [e for e in elements if e.trust.verdict == "unasked"]
         requests = [
             Confirm(frames=self._shown(unit, e), claim=_claim(unit, e, named)) for e in open_

@@ -1,4 +1,4 @@
-"""dedupe: no question twice about one video.   corpus → corpus"""
+"""dedupe: drop duplicate questions about the same video.   corpus → corpus"""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from stepc.passmanager.corpus import Corpus, SampleSummary, UnitSummary
 
 
 class Dedupe(LinkPass):
-    """Drops a sample whose question (in the same words) was asked of the same video before.
+    """Drops samples whose question, in the same words, occurred before for the same video.
 
-    Videos are the same if their bytes are, whatever their names; the first name in order keeps
-    its samples. One question about two videos is two samples.
+    Videos are the same if their contents are, whatever their names; the first name in order keeps its
+    samples. The same question about two different videos is kept twice.
     """
 
     def run(self, corpus: Corpus, seed: int, counts: Statistics) -> Corpus:
-        """The corpus with different samples."""
         videos = Counter(card.sha256 for _, card, _ in corpus.walk())
         copied = {sha for sha, times in videos.items() if times > 1}
         before: dict[str, set[tuple[str, ...]]] = {sha: set() for sha in copied}

@@ -1,4 +1,4 @@
-"""distract: wrong options from the rest of the corpus, where a graph has too few.   corpus → corpus"""
+"""distract: fill up multiple-choice options with distractors from the corpus.   corpus → corpus"""
 
 from __future__ import annotations
 
@@ -19,16 +19,15 @@ from stepc.sampling.query_builder import QueryBuilder
 
 
 class Distract(LinkPass):
-    """Completes multiple choices whose block takes options `from corpus`.
+    """Completes the options of multiple-choice questions whose block takes options `from corpus`.
 
-    Such an option answers questions of the same kind on another video; on this one the solver
-    must not find it. A choice that stays too small is dropped and counted.
+    A distractor answers questions of the same kind about another video, and the solver must not find it
+    as an answer on this one. A question with too few options is dropped and counted.
     """
 
     whole = True
 
     def run(self, corpus: Corpus, seed: int, counts: Statistics) -> Corpus:
-        """The corpus with whole choices."""
         if not any(s.room for _, _, left in corpus.walk() for _, s in left):
             return corpus
         pools: dict[Category, dict[str, str]] = defaultdict(dict)
@@ -52,7 +51,7 @@ class Distract(LinkPass):
     def _unit(
         self, unit: t.Qras, seed: int, pools: dict[Category, list[str]]
     ) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Samples that lack options, and all of them; none where too few are found."""
+        """Yield for each incomplete sample its id and all its options; no options if too few exist."""
         known, graph = facts(unit), QueryBuilder(unit)
         last = {p.id: p.steps[-1] for p in unit.paths}
         for s in unit.samples:

@@ -1,4 +1,4 @@
-"""emit: which samples are written to the dataset.   corpus → corpus"""
+"""emit: select the samples that are written to the dataset.   corpus → corpus"""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from stepc.passmanager.corpus import Corpus, SampleSummary, UnitSummary
 
 
 class Emit(LinkPass):
-    """Lets through only samples that were checked and are whole, in the order of the units' names."""
+    """Keeps only samples that are proved by `check` and have all their options, in order of unit names."""
 
     unchecked: bool = False
     """Also emit samples that `check` has not proved."""
 
     def run(self, corpus: Corpus, seed: int, counts: Statistics) -> Corpus:
-        """The corpus as it is written."""
         for what in ("dropped: not proved", "dropped: too few options", "samples"):
             counts.add(what, 0)
 

@@ -1,4 +1,4 @@
-"""keyframes: the stillest frame of each cluster of a clip's frames (Song et al. 2016).   clips → clips"""
+"""keyframes: choose the stillest frame of each cluster in a clip (Song et al. 2016).   clips → clips"""
 
 from __future__ import annotations
 
@@ -20,42 +20,43 @@ from stepc.video.decode import DecodedFrame, Picture, shrink
 
 Features = NDArray[np.float32]
 LONGEST = 128
-"""Pixels of the longer side at which frames are looked at: half of what cuts are found in, at most."""
+"""Longer side of candidate frames in pixels: at most half of the size used for cut detection."""
 FEW = 6
-"""Of a clip with fewer frames that would be looked at, the first ones all are, so many."""
+"""If subsampling would leave a clip fewer than FEW candidates, its first FEW frames are all candidates."""
 LATE = 8
-"""Frames by which a clip's end may be known late."""
+"""Maximum latency, in frames, with which the end of a clip is reported."""
 HELD = 256 << 20
-"""Pixels of the frames of a clip that may be held at full size; larger ones are decoded again when chosen."""
+"""Maximum total pixels of a clip's candidates for holding them at full size. Above this, chosen frames are
+decoded again."""
 WORST, WORST_CHANGE = 0.15, 0.10
-"""The share of frames that one quality criterion, one transition criterion, may drop."""
+"""Maximum fraction of frames that one quality criterion, or one transition criterion, may drop."""
 
 
 class _Seen:
-    """A frame that is looked at: small, and by reference at full size, so that none is decoded twice."""
+    """A candidate frame: a small image, and a reference to the full-size frame to avoid decoding twice."""
 
     def __init__(self, at: int, picture: Picture, look: DecodedFrame | None) -> None:
         self.at, self.picture, self.look = at, picture, look
         self.change = 0.0
         """Mean absolute difference to its neighbours, 0 to 1; one-sided at the ends of a clip."""
         self.redrawn = 0.0
-        """Edge-change ratio to the frame before."""
+        """Edge-change ratio to the previous frame."""
 
     @functools.cached_property
     def grey(self) -> NDArray[np.uint8]:
-        """Brightness, smoothed."""
+        """Smoothed greyscale image."""
         grey = cv2.cvtColor(self.picture, cv2.COLOR_BGR2GRAY)
         return np.asarray(cv2.GaussianBlur(grey, (3, 3), 0), np.uint8)
 
     @functools.cached_property
     def edges(self) -> NDArray[np.uint8]:
-        """Where brightness changes."""
+        """Canny edges."""
         threshold, _ = cv2.threshold(self.grey, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
         return np.asarray(cv2.Canny(self.grey, threshold / 2, threshold), np.uint8)
 
     @functools.cached_property
     def uniform(self) -> float:
-        """Share of pixels in the fullest bins of grey."""
+        """Fraction of pixels in the 6 fullest of 128 grey bins."""
         bins = np.sort(np.bincount(self.grey.ravel() >> 1, minlength=128))[::-1]
         return float(bins[:6].sum() / self.grey.size)
 
@@ -67,11 +68,11 @@ class _Seen:
 
     @functools.cached_property
     def blur(self) -> float:
-        """Mean gradient magnitude: little where it is blurred."""
+        """Mean gradient magnitude; low for blurred frames."""
         return float(self.gradients()[0].mean())
 
     def gradients(self) -> tuple[Features, Features]:
-        """Their magnitudes and angles."""
+        """Return gradient magnitudes and angles (degrees), each of shape (height, width)."""
         scaled = self.grey.astype(np.float32) / 255
         dx = cv2.Sobel(scaled, cv2.CV_32F, 1, 0, ksize=3)
         dy = cv2.Sobel(scaled, cv2.CV_32F, 0, 1, ksize=3)
@@ -79,7 +80,10 @@ class _Seen:
         return np.asarray(magnitude, np.float32), np.asarray(angle, np.float32)
 
     def features(self) -> Features:
-        """2000 numbers: histograms of the whole frame and of its quarters, each of unit length."""
+        """Return 2000 features: colour and gradient histograms of the frame and its quarters.
+
+        Each histogram has unit length.
+        """
         hsv = cv2.cvtColor(self.picture, cv2.COLOR_BGR2HSV)
         magnitude, angle = self.gradients()
         height, width = magnitude.shape
@@ -100,39 +104,38 @@ class _Seen:
 
 
 class Keyframes(DecodingPass):
-    """Representative keyframes by clustering, after [42] (section 3.1, visual splitting).
+    """Chooses representative keyframes by clustering, after [42] (section 3.1, visual splitting).
 
-    Frames that are dark, blurred, uniform or in a transition are dropped, at most a given share
-    by each criterion and the worst first; the rest is clustered on colour and edge histograms
-    of a two-level pyramid; the stillest frame of each cluster is its keyframe. The number of
-    clusters grows with the clip's length: the original's one cluster a shot would leave a clip
-    with one keyframe and no motion edge.
+    Frames that are dark, blurred, uniform or in a transition are dropped, the worst first and at most
+    a fixed fraction per criterion. The remaining frames are clustered by colour and gradient histograms
+    of a two-level pyramid. The stillest frame of each cluster becomes a keyframe. The number of clusters
+    grows with the clip's length: the original's one cluster per shot would leave each clip with one
+    keyframe and no motion edges.
     """
 
     per_clip: int = Field(0, ge=0)
-    """Keyframes a clip; 0 chooses by its length: one per `every` seconds, 2 to `most`."""
+    """Keyframes per clip; 0 means one per `every` seconds, at least 2 and at most `most`."""
     every: float = Field(2.0, gt=0)
-    """Seconds a keyframe stands for."""
+    """Seconds per keyframe."""
     most: int = Field(6, ge=2)
-    """The most keyframes a clip gets by its length."""
+    """Maximum keyframes per clip if `per_clip` is 0."""
     looked_at: int = Field(48, ge=2)
-    """The most frames of a clip that are looked at; of a longer clip evenly spaced ones, at least
-    half as many."""
+    """Maximum candidate frames per clip; a longer clip is subsampled evenly to at least half of this."""
     often: float = Field(6.0, gt=0)
-    """The most frames a second that are looked at."""
+    """Maximum candidate frames per second."""
     dark: float = Field(0.075, ge=0)
-    """Mean relative luminance at or below which a frame is dark."""
+    """A frame is dark if its mean relative luminance is at most this."""
     blurred: float = Field(0.08, ge=0)
-    """Mean gradient magnitude at or below which a frame is blurred."""
+    """A frame is blurred if its mean gradient magnitude is at most this."""
     uniform: float = Field(0.80, ge=0)
-    """Share of pixels in the fullest 5 % of grey bins at or above which a frame is uniform."""
+    """A frame is uniform if at least this fraction of its pixels is in the fullest 5 % of grey bins."""
     cut: float = Field(0.50, ge=0)
-    """Frame difference at or above which a frame is in a transition."""
+    """A frame is in a transition if its difference to its neighbours is at least this."""
     redrawn: float = Field(0.10, ge=0)
-    """Edge-change ratio at or above which a frame is in a transition."""
+    """A frame is in a transition if its edge-change ratio is at least this."""
 
     def stage(self, unit: Clips, tools: Tools) -> _Chooser:
-        """The choice at work; clips without a single frame are left out."""
+        """Start the selection. Clips without a frame are dropped."""
         return _Chooser(self, unit, tools)
 
     def chosen(self, clip: Clip, seen: list[_Seen], tools: Tools) -> list[_Seen]:
@@ -149,7 +152,7 @@ class Keyframes(DecodingPass):
         return sorted(_cluster(kept, wanted), key=lambda s: s.at)
 
     def _good(self, seen: list[_Seen]) -> list[_Seen]:
-        """Frames that pass every criterion; each may drop only its share, the worst first."""
+        """Return the frames that pass all criteria; each criterion drops a limited fraction, worst first."""
         dropped: set[int] = set()
 
         def drop(bad: list[tuple[float, int]], share: float) -> None:
@@ -165,24 +168,24 @@ class Keyframes(DecodingPass):
 
 
 class _Chooser:
-    """Looks at frames as they go past, and chooses when a clip is finished."""
+    """Collects candidate frames during decoding, and chooses keyframes when a clip ends."""
 
     def __init__(self, by: Keyframes, unit: Clips, tools: Tools) -> None:
         self.by, self.video, self.tools = by, unit.video.sha256, tools
         self.first = max(1, round(float(Fraction(unit.video.rate)) / by.often))
         self.late: deque[DecodedFrame] = deque()
-        """Frames that may belong to the clip after the present one."""
+        """Recent frames, which may belong to the clip after the current one."""
         self.made: list[Clip] = []
         self._begin()
 
     def _begin(self) -> None:
         self.seen: list[_Seen] = []
         self.early: list[_Seen] = []
-        """Of the first frames those between: a clip may have no more."""
+        """The first FEW frames that the stride skips; used if the clip is short."""
         self.number, self.stride = 0, self.first
 
     def see(self, look: DecodedFrame, clips: list[Clip]) -> list[Clip]:
-        """Clips that are finished get their keyframes."""
+        """Process a frame; choose the keyframes of clips that are complete."""
         self.late.append(look)
         for clip in clips:
             self._finish(clip)
@@ -191,14 +194,14 @@ class _Chooser:
         return []
 
     def end(self, unit: Clips, clips: list[Clip]) -> tuple[Clips, list[Clip]]:
-        """The unit with all keyframes."""
+        """Return the unit with all its keyframes."""
         for clip in clips:
             self._finish(clip)
         self.tools.counts.add("keyframes", sum(len(c.keyframes) for c in self.made))
         return unit.evolve(clips=tuple(self.made)), []
 
     def _look(self, look: DecodedFrame) -> None:
-        """Every so many frames, twice as many when there are too many, and so on."""
+        """Add every `stride`-th frame; if there are too many candidates, drop half, double the stride."""
         regular = self.number % self.stride == 0
         if regular or self.number < FEW:
             large = look.frame.width * look.frame.height * self.by.looked_at > HELD
@@ -229,7 +232,7 @@ class _Chooser:
 
 
 def _changes(seen: list[_Seen]) -> None:
-    """Fill `change` and `redrawn`; the ends of a clip compare with their one neighbour."""
+    """Compute `change` and `redrawn`; the first and last frame have only one neighbour."""
     differences = [
         cv2.norm(a.grey, b.grey, cv2.NORM_L1) / a.grey.size / 255 for a, b in pairwise(seen)
     ]
@@ -248,7 +251,11 @@ def _edge_change(before: NDArray[np.uint8], after: NDArray[np.uint8], kernel: Pi
 
 
 def _cluster(seen: list[_Seen], wanted: int) -> list[_Seen]:
-    """So many frames: the stillest of each cluster of a k-means on the features."""
+    """Choose `wanted` frames: the stillest of each k-means cluster.
+
+    If there are fewer distinct frames than clusters, fills up with the frames farthest in time from those
+    already chosen.
+    """
     from sklearn.cluster import KMeans
 
     features = np.stack([s.features() for s in seen])
@@ -270,13 +277,16 @@ def _cluster(seen: list[_Seen], wanted: int) -> list[_Seen]:
 
 @functools.cache
 def _alone() -> Any:
-    """Threads of numeric libraries wait for each other longer than so little work takes."""
+    """Return a controller that limits BLAS to one thread.
+
+    For inputs this small, synchronisation costs more than the work.
+    """
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
 
 
 def _stillest(cluster: list[_Seen]) -> _Seen:
-    """The frame that changes least; of equals the one nearest to the cluster's middle in time."""
+    """Return the frame with the least change; ties go to the one closest in time to the cluster's middle."""
     middle = cluster[len(cluster) // 2].at
     return min(cluster, key=lambda s: (round(s.change, 4), abs(s.at - middle)))

@@ -1,4 +1,4 @@
-"""keyframes-uniform: evenly spaced keyframes (the "w/o splitting" ablation).   clips → clips"""
+"""keyframes-uniform: choose evenly spaced keyframes (the "w/o splitting" ablation).   clips → clips"""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from stepc.video.decode import decoded_frames
 
 
 class KeyframesUniform(Pass[Clips, Clips]):
-    """Keyframes at the middles of equal parts of a clip, in place of clustering."""
+    """Chooses keyframes at the middles of equal parts of a clip instead of by clustering.
+
+    Clips without a frame are dropped (section 4.4, w/o splitting).
+    """
 
     per_clip: int = Field(2, ge=1)
-    """Keyframes a clip; fewer where a clip has fewer frames."""
+    """Keyframes per clip; fewer if a clip has fewer frames."""
 
     def run(self, unit: Clips, tools: Tools) -> Clips:
-        """The unit with new keyframes."""
         source = tools.pictures.source(unit.video.sha256)
         times: dict[str, list[int]] = {clip.id: [] for clip in unit.clips}
         clips = iter(unit.clips)

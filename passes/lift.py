@@ -1,4 +1,4 @@
-"""lift: each keyframe's graph a clip's graph, nothing merged (the "w/o merging" ablation).   fsg → tsg"""
+"""lift: make each keyframe's graph its own clip, unmerged (the "w/o merging" ablation).   fsg → tsg"""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from stepc.passmanager.base import Pass, Tools
 
 
 class Lift(Pass[t.Fsg, t.Tsg]):
-    """Frame scene graphs without the temporal merging (section 4.4, w/o merging).
+    """Skips temporal merging (section 4.4, w/o merging).
 
-    Each keyframe becomes a clip of its own, cut halfway between it and its neighbours, so that
-    every frame's graph stands alone: no node holds in two keyframes, and there are no motions.
-    (Left in one clip, an object seen twice would be two of one name, and no question about it
-    would have one answer.)
+    Each keyframe becomes a clip of its own, cut halfway to its neighbours, so that each frame's graph
+    stands alone: no node spans two keyframes, and there are no motions. (In one clip, an object seen
+    twice would be two nodes with the same label, and no question about it would have a unique answer.)
     """
 
     def run(self, unit: t.Fsg, tools: Tools) -> t.Tsg:
-        """The unit at level tsg, its clips numbered anew."""
+        """Raise the unit to level tsg, with new clip numbers."""
         renamed: dict[str, str] = {}
         clips: list[t.Clip] = []
         for clip in unit.clips:

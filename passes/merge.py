@@ -1,4 +1,4 @@
-"""merge: one node for what stays, motion edges for what moves.   fsg → tsg"""
+"""merge: merge static objects within a clip, add motion edges for dynamic ones.   fsg → tsg"""
 
 from __future__ import annotations
 
@@ -20,24 +20,23 @@ from stepc.passmanager.base import Pass, Tools
 class Merge(Pass[t.Fsg, t.Tsg]):
     """Dynamic merging (section 3.1).
 
-    Identical static objects of a clip's keyframes become one node with their attributes, and
-    their edges are re-attached to it; a dynamic object seen in two keyframes, one after the
-    other, gets a motion edge with its interval.
+    Identical static objects in a clip's keyframes become one node, which takes over their attributes
+    and edges. A dynamic object gets a motion edge, with its interval, between each two consecutive
+    keyframes in which it appears.
     """
 
     uses: ClassVar[frozenset[str]] = frozenset(["model"])
 
     samples: int = Field(3, ge=1)
-    """Answers sampled for each motion."""
+    """Samples per motion."""
     temperature: float = Field(0.7, ge=0)
     """Sampling temperature."""
     keep: float = Field(0.5, gt=0, le=1)
-    """The lowest confidence of a motion that is kept."""
+    """Minimum confidence of a motion."""
     identity: Literal["doubt", "label"] = "doubt"
-    """Who is who: `doubt` asks the model where label and attributes leave a doubt, `label` never."""
+    """Unclear pairs of objects with equal labels: `doubt` asks the model, `label` takes them as identical."""
 
     def run(self, unit: t.Fsg, tools: Tools) -> t.Tsg:
-        """The temporal scene graphs."""
         groups = self._identify(unit, tools)
         tracks = groups.groups()
         ops = {o.id: o.op for o in unit.objects}
@@ -144,7 +143,7 @@ class Merge(Pass[t.Fsg, t.Tsg]):
         owned: dict[str, list[t.Attribute]],
         tools: Tools,
     ) -> list[t.Attribute]:
-        """The attributes of a merged node: votes added up, contradictions settled by them."""
+        """Merge the attributes of a node: adds up votes, and resolves contradictions by votes."""
         asked = sum(o.trust.asked for o in seen)
         same: dict[tuple[str, str], list[t.Attribute]] = {}
         for o in seen:
@@ -246,7 +245,7 @@ def _origin(elements: list[t.Object] | list[t.Attribute] | list[t.Relation]) -> 
 
 
 def _reattached(unit: t.Fsg, names: dict[str, str]) -> list[t.Relation]:
-    """Relations with their ends renamed; those that became the same are one, with all keyframes."""
+    """Rename the ends of relations; merge relations that become equal, with all their keyframes."""
     same: dict[tuple[str, str, str], list[t.Relation]] = {}
     for r in unit.relations:
         ends = names.get(r.subject, r.subject), names.get(r.object, r.object)

@@ -1,4 +1,4 @@
-"""parse: a frame scene graph for each keyframe, request by request, by votes.   clips → fsg"""
+"""parse: build a frame scene graph per keyframe by sampled requests and voting.   clips → fsg"""
 
 from __future__ import annotations
 
@@ -17,23 +17,22 @@ from stepc.passmanager.base import Pass, Tools
 class Parse(Pass[t.Clips, t.Fsg]):
     """Semantics parsing (section 3.1): narrative, objects, kinds, attributes, relations.
 
-    Every request is sampled; an element's share of the answers is its confidence, and what is
-    below `keep` is dropped (the first half of dual verification).
+    Every request is sampled. An element's confidence is the fraction of answers that contain it;
+    elements below `keep` are dropped (the first half of dual verification).
     """
 
     uses: ClassVar[frozenset[str]] = frozenset(["model"])
 
     samples: int = Field(3, ge=1)
-    """Answers sampled for each request (the paper does not say how many)."""
+    """Samples per request (the paper gives no number)."""
     temperature: float = Field(0.7, ge=0)
-    """Sampling temperature; 0 makes all samples alike."""
+    """Sampling temperature; 0 makes all samples equal."""
     keep: float = Field(0.5, gt=0, le=1)
-    """The lowest confidence that is kept (the paper does not say which)."""
+    """Minimum confidence of an element (the paper gives no number)."""
     objects: int = Field(12, ge=1)
-    """The most objects of a keyframe; pairs grow with its square."""
+    """Maximum objects per keyframe; the number of pairs grows quadratically."""
 
     def run(self, unit: t.Clips, tools: Tools) -> t.Fsg:
-        """The frame scene graphs."""
         fsg = self._objects(unit, tools)
         fsg = self._attributes(fsg, tools)
         return self._relations(fsg, tools)
@@ -172,7 +171,7 @@ class Parse(Pass[t.Clips, t.Fsg]):
 
 
 def _numbered(labels: tuple[str, ...]) -> list[tuple[tuple[str, int], str]]:
-    """Each label with its number among equal ones, so that two cups are two."""
+    """Number equal labels, so that two cups are two objects."""
     count: Counter[str] = Counter()
     numbered = []
     for label in labels:
@@ -182,12 +181,12 @@ def _numbered(labels: tuple[str, ...]) -> list[tuple[tuple[str, int], str]]:
 
 
 def _plain_kinds(attributes: tuple[Any, ...]) -> list[Any]:
-    """Attributes whose kind is one lower-case word."""
+    """Normalise the kind of each attribute to a lower-case slug."""
     return [a.model_copy(update={"kind": t.slug(a.kind)}) for a in attributes]
 
 
 def _contradicts(weak: Vote, strong: Vote) -> bool:
-    """Whether `strong` says the inverse of an antisymmetric `weak` and has at least its votes."""
+    """Whether `strong` states the inverse of an antisymmetric `weak` with at least as many votes."""
     back = inverse(weak.value)
     differs = back is not None and back != plain(weak.value) and back == plain(strong.value)
     return differs and strong.trust.votes >= weak.trust.votes

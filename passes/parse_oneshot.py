@@ -1,4 +1,4 @@
-"""parse-oneshot: a keyframe's graph by one simplified request (the "w/o parsing" ablation).   clips → fsg"""
+"""parse-oneshot: build a keyframe's graph by one request (the "w/o parsing" ablation).   clips → fsg"""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ from stepc.passmanager.base import Pass, Tools
 
 
 class ParseOneshot(Pass[t.Clips, t.Fsg]):
-    """One request a keyframe for the whole graph as JSON (section 4.4, w/o parsing)."""
+    """Asks for the whole graph of a keyframe in one simplified request (section 4.4, w/o parsing)."""
 
     uses: ClassVar[frozenset[str]] = frozenset(["model"])
 
     objects: int = Field(12, ge=1)
-    """The most objects of a keyframe."""
+    """Maximum objects per keyframe."""
 
     def run(self, unit: t.Clips, tools: Tools) -> t.Fsg:
-        """The frame scene graphs, each from a single answer."""
         keyframes = list(unit.keyframes.values())
         requests = [
             DrawGraph(frames=(t.Frame(video=unit.video.sha256, at=k.at),)) for k in keyframes

@@ -1,4 +1,4 @@
-"""split: cut the video into clips at its scene cuts (PySceneDetect).   clips → clips"""
+"""split: split the video into clips at scene cuts (PySceneDetect).   clips → clips"""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from stepc.video.decode import DecodedFrame, Plane
 
 
 class Split(DecodingPass):
-    """Visual splitting (section 3.1): a clip between every two scene cuts.
+    """Visual splitting (section 3.1): one clip between each two consecutive scene cuts.
 
-    The detectors are PySceneDetect's with their defaults; frames are numbered in order of
-    presentation, so that variable frame rates need no care.
+    Uses PySceneDetect's detectors with their default parameters. Frames are numbered in presentation
+    order, so variable frame rates need no special treatment.
     """
 
     detector: Literal["adaptive", "content", "threshold", "hash"] = "adaptive"
-    """PySceneDetect's detector."""
+    """The PySceneDetect detector to use."""
     threshold: float | None = Field(None, gt=0)
-    """The detector's own threshold; none is PySceneDetect's default."""
+    """Threshold of the detector; None uses PySceneDetect's default."""
     min_scene_len: int = Field(15, ge=1)
-    """The fewest frames of a clip."""
+    """Minimum number of frames per clip."""
 
     def soon(self) -> bool:
-        """The adaptive detector says so two frames later; others may look far ahead."""
+        """True for the adaptive detector, which reports a cut two frames late; others may take longer."""
         return self.detector == "adaptive"
 
     def stage(self, unit: Clips, tools: Tools) -> _Cuts:
-        """The detector at work; clips and keyframes that there were are dropped."""
+        """Start detection. Existing clips and keyframes are dropped."""
         detector = self._detector()
         if self.detector == "adaptive":
             return _Cuts(_Adaptive(detector), tools)
@@ -62,19 +62,19 @@ class Split(DecodingPass):
 
 
 class _Each:
-    """Shows PySceneDetect's detector every frame."""
+    """Passes every frame to a PySceneDetect detector."""
 
     def __init__(self, detector: Any) -> None:
         self.detector, self.number = detector, 0
 
     def see(self, look: DecodedFrame) -> list[int]:
-        """The next frame; numbers of the frames before which there is a cut, as far as that is new."""
+        """Process the next frame; return the numbers of the frames that follow newly found cuts."""
         self.number += 1
         found = self.detector.process_frame(self._code(), look.small)
         return [cut.frame_num for cut in found]
 
     def end(self) -> list[int]:
-        """No more frames."""
+        """Finish after the last frame; return further cuts."""
         return [cut.frame_num for cut in self.detector.post_process(self._code())]
 
     def _code(self) -> Any:
@@ -84,7 +84,7 @@ class _Each:
 
 
 class _Change:
-    """A frame and how much it differs from the one before it: at a glance, and as PySceneDetect scores it."""
+    """A frame and its difference to the previous one: a cheap estimate, and PySceneDetect's score."""
 
     def __init__(self, number: int, look: DecodedFrame, before: _Change | None) -> None:
         self.number, self.look = number, look
@@ -97,20 +97,20 @@ class _Change:
 
     @functools.cached_property
     def score(self) -> float:
-        """The mean difference of hue, saturation and value; 0 of the first frame."""
+        """Mean difference of hue, saturation and value; 0 for the first frame."""
         if self.before is None:
             return 0.0
         return _distance(self.look.parts, self.before.parts) / 3
 
 
 class _Adaptive:
-    """PySceneDetect's adaptive detector, asked only where a glance leaves it a question.
+    """PySceneDetect's adaptive detector, with a cheap test that avoids most score computations.
 
-    A frame begins a clip if its score is at least `min_content_val` and `adaptive_threshold` times the
-    mean score of the frames around it. Scoring every frame costs half of what decoding small ones does, a
-    glance at it a tenth of that. Where a glance tells of a change less than a third of the one, or less
-    than four tenths of the other, no frame is scored; at cuts of real footage and of rendered films it
-    told of at least 3.5 times the one and 1.1 times the other.
+    A frame begins a clip if its score is at least `min_content_val`, and at least `adaptive_threshold`
+    times the mean score of the frames around it. Scoring every frame costs half as much as decoding
+    small frames; the cheap estimate (`glance`) costs a tenth of that. No frame is scored if the estimate
+    is below 1/3 of the first bound or below 0.4 times the second. At the cuts of real footage and of
+    rendered films the estimate was at least 3.5 times the first bound and 1.1 times the second.
     """
 
     def __init__(self, detector: Any) -> None:
@@ -119,7 +119,7 @@ class _Adaptive:
         self.number, self.cut = 0, 0
 
     def see(self, look: DecodedFrame) -> list[int]:
-        """The next frame; whether there is a cut before the one in the middle of those that are known."""
+        """Process the next frame; return the middle frame of the window if a cut precedes it."""
         before = self.around[-1] if self.around else None
         self.around.append(_Change(self.number, look, before))
         self.number += 1
@@ -128,7 +128,7 @@ class _Adaptive:
         return self._middle()
 
     def end(self) -> list[int]:
-        """No more frames."""
+        """Return no further cuts."""
         return []
 
     def _middle(self) -> list[int]:
@@ -145,20 +145,20 @@ class _Adaptive:
         return [here.number]
 
     def _mean(self, what: str) -> float:
-        """Of the frames around the middle one."""
+        """Return the mean over the window without its middle frame."""
         rest = [c for i, c in enumerate(self.around) if i != self.detector.window_width]
         total: float = sum(getattr(c, what) for c in rest)
         return total / len(rest)
 
 
 def _distance(one: Sequence[Plane], other: Sequence[Plane]) -> float:
-    """The mean absolute differences of planes, summed."""
+    """Return the sum over all planes of their mean absolute difference."""
     pairs = zip(one, other, strict=True)
     return sum(float(cv2.norm(a, b, cv2.NORM_L1)) / a.size for a, b in pairs)
 
 
 class _Cuts:
-    """Finds a clip's end when frames have gone past it."""
+    """Turns detected cuts into clips."""
 
     def __init__(self, detector: _Each | _Adaptive, tools: Tools) -> None:
         self.detector, self.tools = detector, tools
@@ -166,12 +166,12 @@ class _Cuts:
         self.made: list[Clip] = []
 
     def see(self, look: DecodedFrame, clips: list[Clip]) -> list[Clip]:
-        """The clips that a cut ends which is seen now."""
+        """Process a frame; return the clips that are now complete."""
         self.times.append(look.at)
         return self._cut(self.detector.see(look))
 
     def end(self, unit: Clips, clips: list[Clip]) -> tuple[Clips, list[Clip]]:
-        """The unit with its clips, the last ones now finished."""
+        """Return the unit with all its clips, and the clips completed last."""
         last = self._cut(self.detector.end())
         end = max(self.times[-1] + 1, unit.video.duration)
         last.append(self._clip(end))

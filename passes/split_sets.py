@@ -1,4 +1,4 @@
-"""split-sets: train, validation and test by video, never by question.   corpus → corpus"""
+"""split-sets: assign each video to train, validation or test.   corpus → corpus"""
 
 from __future__ import annotations
 
@@ -16,25 +16,24 @@ SETS = ("train", "val", "test")
 
 
 class SplitSets(LinkPass):
-    """Puts each video into one set by a hash of seed and content.
+    """Assigns each video to one set by a hash of the seed and its content.
 
-    All questions of a video are in its set, copies of a video under other names too, and
-    adding videos moves none.
+    All questions about a video are in the same set, also those about copies under other names. Adding
+    videos never changes the set of another video.
     """
 
     val: float = Field(0.1, ge=0, le=1)
-    """Share of the videos for validation."""
+    """Fraction of the videos for validation."""
     test: float = Field(0.1, ge=0, le=1)
-    """Share of the videos for testing."""
+    """Fraction of the videos for testing."""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if self.val + self.test > 1:
-            raise ValueError("val and test are more than the whole")
+            raise ValueError("the sum of val and test must be at most 1")
         return self
 
     def run(self, corpus: Corpus, seed: int, counts: Statistics) -> Corpus:
-        """The corpus with the set of every unit."""
         sets = bytearray()
         for _, card, _ in corpus.walk():
             key = f"{seed}/{card.sha256}".encode()

@@ -1,4 +1,4 @@
-"""split-uniform: clips of equal length (the "w/o splitting" ablation).   clips → clips"""
+"""split-uniform: split into clips of equal length (the "w/o splitting" ablation).   clips → clips"""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from stepc.passmanager.base import Pass, Tools
 
 
 class SplitUniform(Pass[Clips, Clips]):
-    """Equal clips in place of scene cuts (section 4.4, w/o splitting)."""
+    """Splits into clips of equal length instead of at scene cuts (section 4.4, w/o splitting)."""
 
     seconds: float = Field(5.0, gt=0)
-    """About how long a clip is; the video is divided into equal parts nearest to this."""
+    """Approximate clip length in seconds; the video is divided into equal parts close to this length."""
 
     def run(self, unit: Clips, tools: Tools) -> Clips:
-        """The unit with its clips; keyframes it had are dropped."""
+        """Replace the unit's clips. Existing keyframes are dropped."""
         length = unit.video.duration
         count = max(1, min(length, round(length / 1000 / self.seconds)))
         edges = [length * i // count for i in range(count + 1)]

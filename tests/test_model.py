@@ -467,7 +467,7 @@ def test_how_a_model_is_loaded(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("local", "said_of_it"),
     [
-        (LocalOptions(dtype="int7"), "no dtype"),
+        (LocalOptions(dtype="int7"), "unknown dtype `int7`"),
         (LocalOptions(bits=3), "4 or 8 bits"),
         (LocalOptions(bits=4), "it needs bitsandbytes"),
         (LocalOptions(attention="flash_attention_2"), "it needs flashattention"),
@@ -526,9 +526,9 @@ def test_a_folder_of_templates_may_hold_a_few_and_is_checked_first(tmp_path: Pat
     other = Describe(frames=(), target=MAN)
     assert own.render(other) == default.render(other)
     (tmp_path / "event.jinja").write_text("{#- answer: json -#}\nWhat of {{ targte }}?", "utf-8")
-    with pytest.raises(TemplateError, match="`targte` is nothing that this request has"):
+    with pytest.raises(TemplateError, match="unknown variable `targte`"):
         Templates(f"{tmp_path}/")
-    with pytest.raises(TemplateError, match="no folder"):
+    with pytest.raises(TemplateError, match="not a folder"):
         Templates(f"{tmp_path}/none")
 
 

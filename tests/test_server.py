@@ -494,7 +494,7 @@ def test_each_call_is_traced(film: Path, tmp_path: Path) -> None:
     assert {"narrate", "list_objects"} <= {row["request"] for row in rows}
     assert all(row["seconds"] > 0 and row["pictures"] == 1 for row in rows[:2])
     told = summary.tally.text((1.0, 0.0))
-    assert f"{proxy.done['503']} made again" in told and "cost" in told and "tokens/s" in told
+    assert f"{proxy.done['503']} retried" in told and "cost" in told and "tokens/s" in told
 
 
 def test_how_long_a_server_asks_to_wait() -> None:

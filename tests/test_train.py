@@ -263,8 +263,8 @@ def test_bad_samples_are_left_out_by_number(film: Path, tmp_path: Path) -> None:
     assert [s.id for s in dataset.samples] == ["film/q0"]
     told = [d.message for d in dataset.left_out]
     assert {d.code for d in dataset.left_out} == {"T002"}
-    for number, why in ((2, ""), (3, "empty"), (4, "video"), (6, "not there"), (7, "another file")):
-        assert any(f"sample {number} is left out" in m and why in m for m in told), (number, told)
+    for number, why in ((2, ""), (3, "empty"), (4, "video"), (6, "not found"), (7, "not the file")):
+        assert any(f"sample {number} is skipped" in m and why in m for m in told), (number, told)
 
 
 def test_what_is_too_long_for_the_model_is_left_out(film: Path, tiny: str, tmp_path: Path) -> None:
@@ -275,7 +275,7 @@ def test_what_is_too_long_for_the_model_is_left_out(film: Path, tiny: str, tmp_p
     recipe = Recipe(frames=2, steps=1)
     made = _train(tmp_path, film, tiny, tmp_path / "out", recipe, told=told.append)
     assert made.samples == 2 and [d.code for d in told] == ["T002"]
-    assert "sample 2 is left out" in told[0].message and "tokens long" in told[0].message
+    assert "sample 2 is skipped" in told[0].message and "tokens long" in told[0].message
 
 
 def test_nothing_to_train_on_is_said(film: Path, tmp_path: Path) -> None:

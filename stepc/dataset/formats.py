@@ -1,4 +1,4 @@
-"""Dataset formats: each sample as the records of a file."""
+"""Dataset formats: convert each sample to the records of a file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from stepc.ir.text import query_text
 
 
 def records(unit: t.Qras, model: str, spec: str) -> list[list[dict[str, Any]]]:
-    """One JSON line a sample: the format `jsonl`. Its set is filled in when that is known."""
+    """Convert each sample to one record: the formats `jsonl` and `parquet`.
+
+    `set` is left empty; linking fills it in. The columns are `COLUMNS`.
+    """
     paths = {p.id: p for p in unit.paths}
     seen = _Evidence(unit)
     made = []
@@ -34,9 +37,9 @@ def records(unit: t.Qras, model: str, spec: str) -> list[list[dict[str, Any]]]:
 
 
 def chats(unit: t.Qras, model: str, spec: str) -> list[list[dict[str, Any]]]:
-    """Two conversations a sample, one for the answer and one for the rationale: the format `chat`.
+    """Convert each sample to two conversations, for the answer and for the rationale: the format `chat`.
 
-    Messages are as `transformers` chat templates take them.
+    Messages follow the format of `transformers` chat templates.
     """
     made = []
     for s in unit.samples:
@@ -66,8 +69,8 @@ FORMATS = {
     "chat": ("chat.jsonl", chats),
     "parquet": ("qra", records),
 }
-"""What a spec's `formats` may name: the file, or the stem of shards, and the records of each sample
-of a unit."""
+"""The formats a spec may name: the file name (or stem of the shards), and the function that converts a
+unit into a list of records per sample."""
 
 _STEP: Features = {"question": TEXT, "answer": TEXT, "text": TEXT}
 
@@ -89,11 +92,11 @@ COLUMNS: Features = {
     "origin": {**dict.fromkeys(("unit", "path", "block", "wording", "spec", "model"), TEXT),
                "asks": many(TEXT)},
 }  # fmt: skip
-"""What a record holds, as columns."""
+"""The columns of a record and their types."""
 
 
 def _lettered(s: t.Sample) -> list[tuple[str, str]]:
-    """The options of a multiple choice with their letters."""
+    """Return the options of a multiple-choice question with their letters."""
     return list(zip(ascii_uppercase, s.options, strict=False)) if s.form == "choice" else []
 
 
@@ -131,7 +134,7 @@ def _record(unit: t.Qras, path: t.Path, s: t.Sample, seen: _Evidence) -> dict[st
 
 
 def _time(unit: t.Qras, path: t.Path) -> dict[str, Any] | None:
-    """The time range that a question is given: how, by which event, and in seconds."""
+    """Return the time range in a question: how it is given, its start and end in seconds, its event."""
     if path.time is None:
         return None
     event = next((e for e in unit.events if e.clip == path.clip), None)
@@ -144,7 +147,7 @@ def _time(unit: t.Qras, path: t.Path) -> dict[str, Any] | None:
 
 
 class _Evidence:
-    """Where the steps of a unit's paths are seen."""
+    """Looks up where the steps of a unit's paths are visible in the video."""
 
     def __init__(self, unit: t.Qras) -> None:
         self.frames = unit.keyframes
@@ -157,11 +160,11 @@ class _Evidence:
         }
 
     def edge(self, step: t.Step) -> list[t.Element]:
-        """The edges that a step rests on: both events of one between events."""
+        """Return the elements that a step rests on; for a step between events, both events."""
         return EDGES[step.edge].elements(step, self.edges)
 
     def of(self, step: t.Step) -> Iterator[dict[str, Any]]:
-        """Clip, time in seconds, keyframes and nodes of one step; a reference in two clips."""
+        """Yield clip, time in seconds, keyframes and nodes of a step; for a reference, both clips."""
         ends = [i for i in (step.near, step.far) if "/" in i]
         for edge in self.edge(step):
             if isinstance(edge, t.Reference):
@@ -178,7 +181,7 @@ class _Evidence:
     def _seen(
         self, frames: list[str], nodes: list[str], span: tuple[int, int] | None = None
     ) -> dict[str, Any]:
-        """One piece of evidence; without a span from the first of its keyframes to the last."""
+        """Build one piece of evidence; without a span, it lasts from the first keyframe to the last."""
         times = {f: self.frames[f].at for f in frames}
         start, end = span or (min(times.values()), max(times.values()))
         return {
@@ -190,7 +193,7 @@ class _Evidence:
         }
 
     def asks(self, path: t.Path) -> list[str]:
-        """Keys of the model calls that gave the path's edges."""
+        """Return the keys of the model calls that produced the path's edges."""
         steps = (*path.steps, *path.also)
         keys = (k for s in steps for e in self.edge(s) for k in e.origin.asks)
         return list(dict.fromkeys(keys))

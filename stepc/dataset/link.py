@@ -20,11 +20,12 @@ from stepc.passmanager.corpus import Corpus
 
 @dataclass
 class Linked:
-    """What linking gave."""
+    """The result of linking."""
 
     by_steps: dict[int, int] = field(default_factory=dict)
+    """Number of samples by number of steps."""
     files: dict[str, str] = field(default_factory=dict)
-    """SHA-256 of each file of the dataset."""
+    """SHA-256 of each data file, by its name."""
 
 
 def link_corpus(
@@ -38,9 +39,11 @@ def link_corpus(
     about: Callable[[Linked], dict[str, Any]],
     skipped: Iterable[Diagnostic],
 ) -> Linked:
-    """Link the units of a spool; write the dataset and its manifest, which begins with what `about` tells.
+    """Run the link passes over the units of a spool; write the dataset and its manifest.
 
-    `counts` is told what the passes counted. Raises StepcError (B014).
+    `about` returns the first entries of the manifest. The statistics of the passes are added to
+    `counts`. `skipped` are the diagnostics of videos that were not compiled. Raises StepcError (B014,
+    T005).
     """
     from stepc.dataset.formats import COLUMNS, FORMATS
     from stepc.dataset.parquet import write_shards
@@ -91,7 +94,7 @@ def _manifest(
     counts: dict[str, dict[str, int]],
     skipped: Iterable[Diagnostic],
 ) -> Iterator[bytes]:
-    """The manifest in parts, so that it never is in memory whole."""
+    """Yield the manifest in parts, so that it is never in memory as a whole."""
     head = {**about, "counts": {k: dict(sorted(v.items())) for k, v in sorted(counts.items())}}
     yield orjson.dumps(head, option=orjson.OPT_INDENT_2)[:-2] + b',\n  "videos": ['
     first = True

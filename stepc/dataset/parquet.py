@@ -1,4 +1,4 @@
-"""Parquet: rows with the types of their columns, as `datasets` knows them, in files that appear whole."""
+"""Parquet files: typed columns in the notation of Hugging Face `datasets`, atomic writes, shards."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from stepc.diagnostics import fail
 from stepc.runtime.atomic_files import appearing
 
 Features = dict[str, Any]
-"""By the name of a column or of a part of one its type, as `datasets` writes it in a file's head."""
+"""Types by the name of a column or of its part, in the form `datasets` writes to a file's metadata."""
 NUMBER, WHOLE, TEXT, YES = (
     {"dtype": kind, "_type": "Value"} for kind in ("float64", "int64", "string", "bool")
 )
 GROUP = 1000
-"""Rows that are in memory at a time."""
+"""Rows per row group, which are in memory at the same time."""
 SHARD = 50_000
-"""Rows a shard."""
+"""Rows per shard."""
 
 
 def many(of: Any) -> Features:
-    """The type of lists."""
+    """Return the type of a list of `of`."""
     return {"feature": of, "_type": "List"}
 
 
 def needed() -> tuple[Any, Any]:
-    """pyarrow and its Parquet. Raises StepcError (T005) where it is not installed."""
+    """Import pyarrow and pyarrow.parquet. Raises StepcError (T005) if pyarrow is not installed."""
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
         help = "pip install 'stepc[export]'"
-        raise fail("T005", "Parquet needs pyarrow", None, help) from None
+        raise fail("T005", "Parquet requires pyarrow", None, help) from None
     return pa, pq
 
 
 def write_parquet(
     path: Path, rows: Iterable[dict[str, Any]], features: Features, group: int = GROUP
 ) -> int:
-    """Write rows, so many of them at a time; how many there were. Raises StepcError (T005, B014)."""
+    """Write rows in groups of `group`; return their number. Raises StepcError (T005, B014)."""
     pa, pq = needed()
 
     def kind(feature: Any) -> Any:
@@ -72,8 +72,10 @@ def write_parquet(
 def write_shards(
     folder: Path, stem: str, rows: Iterable[dict[str, Any]], features: Features, most: int = SHARD
 ) -> dict[str, str]:
-    """Write `STEM-00000.parquet` and so on, so many rows in each; shards of before that are not
-    among them go. SHA-256 of each file. Raises StepcError (T005, B014)."""
+    """Write shards `STEM-00000.parquet` and so on, with at most `most` rows each; delete old shards.
+
+    Returns the SHA-256 of each file. Raises StepcError (T005, B014).
+    """
     files: dict[str, str] = {}
     left = iter(rows)
     while (first := next(left, None)) is not None or not files:
@@ -91,13 +93,15 @@ def write_shards(
 
 
 def shards(folder: Path, stem: str) -> list[Path]:
-    """The shards in a folder, in order."""
+    """Return the shards in a folder, in order."""
     return sorted(folder.glob(f"{stem}-[0-9][0-9][0-9][0-9][0-9].parquet"))
 
 
 def read_rows(paths: Iterable[Path]) -> Iterator[dict[str, Any]]:
-    """The rows of files, without what is not told in them. Raises StepcError (T005), OSError and
-    ValueError for what is no Parquet file."""
+    """Yield the rows of Parquet files, without null fields.
+
+    Raises StepcError (T005); OSError and ValueError if a file is not readable as Parquet.
+    """
     pa, pq = needed()
     for path in paths:
         try:

@@ -1,6 +1,6 @@
-"""A dataset as it is trained on: its samples, the frames of their videos, two instructions each.
+"""Reads a dataset for training: samples, the frames of their videos, and two instructions per sample.
 
-What cannot be used is left out and told by its number; the rest goes on.
+Unusable samples are skipped and reported by number.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from stepc.video.decode import Pictures, VideoSource, probe
 from stepc.video.discover import find_videos
 
 MANY = 20
-"""Samples left out that are named; of more the number is told."""
+"""Maximum number of skipped samples that are reported one by one."""
 
 
 class RationaleStep(BaseModel):
-    """One step of a rationale: a sub-question, its answer, and the sentence that says so."""
+    """One step of a rationale: a sub-question, its answer, and the sentence that states it."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     question: str = ""
@@ -41,7 +41,7 @@ class RationaleStep(BaseModel):
 
 
 class TrainingSample(BaseModel):
-    """A line of `qra.jsonl`, as far as training needs it; one without a rationale is a QA."""
+    """The fields of a line of `qra.jsonl` that training needs. Without a rationale it is a QA sample."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     id: str
@@ -52,23 +52,23 @@ class TrainingSample(BaseModel):
     rationale: tuple[RationaleStep, ...] = ()
     options: tuple[str, ...] = ()
     answers: tuple[str, ...] = ()
-    """All that are right, where there are several."""
+    """All correct answers, if there are several."""
     steps: int = 0
     query: str = ""
     set: str = "train"
     line: int = Field(0, exclude=True)
-    """Its place in the file."""
+    """Line or row number in the file, from 1."""
 
     @property
     def reply(self) -> str:
-        """The answer; of a multiple choice its letter and its text."""
+        """The answer; for a multiple-choice question, its letter and text."""
         if self.answer in self.options:
             return f"{ascii_uppercase[self.options.index(self.answer)]}. {self.answer}"
         return self.answer
 
     @property
     def told(self) -> str:
-        """The rationale, closed by the answer; empty where there is none."""
+        """The rationale followed by the answer; empty without a rationale."""
         if not self.rationale:
             return ""
         return " ".join([*(step.text for step in self.rationale), f"Answer: {self.reply}"])
@@ -76,35 +76,36 @@ class TrainingSample(BaseModel):
 
 @dataclass(frozen=True)
 class TrainingRow:
-    """One target of a sample."""
+    """One training target."""
 
     task: str
-    """`answer` or `rationale`; `parse` for what keeps a model parsing."""
+    """`answer`, `rationale`, or `parse` (a replayed parsing call)."""
     text: str
-    """The instruction, rendered."""
+    """The rendered instruction."""
     frames: tuple[Frame, ...]
     target: str
 
 
 @dataclass
 class TrainingData:
-    """Samples of a dataset whose videos are at hand."""
+    """The samples of a dataset whose videos are available."""
 
     samples: list[TrainingSample] = field(default_factory=list)
     frames: dict[str, tuple[Frame, ...]] = field(default_factory=dict)
-    """What is shown of a video, by its name."""
+    """The frames that are shown, by the video's file name."""
     pictures: Pictures = field(default_factory=Pictures)
     left_out: list[Diagnostic] = field(default_factory=list)
+    """Warnings about skipped samples and missing videos."""
 
     def path(self, sample: TrainingSample) -> str:
-        """The file of a sample's video, absolute."""
+        """Return the absolute path of a sample's video."""
         source = self.pictures.source(self.frames[sample.video][0].video)
         return str(source.path.resolve())
 
     def rows(
         self, sample: TrainingSample, templates: Templates, rationale: bool
     ) -> list[TrainingRow]:
-        """The targets of a sample: its answer, and its rationale where it is wanted and there."""
+        """Return a sample's targets: the answer and, if `rationale` is set and it has one, the rationale."""
         frames = self.frames[sample.video]
         wanted: list[tuple[type[Ask | Explain], str]] = [(Ask, sample.reply)]
         if rationale and sample.told:
@@ -116,11 +117,11 @@ class TrainingData:
         ]
 
     def parses(self, tape: Cassette, most: int, seed: int) -> list[TrainingRow]:
-        """What a model was asked about these videos while it parsed them, and said most often.
+        """Return recorded parsing calls about these videos as training targets.
 
-        A model trained on answers alone forgets how to parse. Of a call's samples the reply that
-        most of them gave is taken (self-consistency), where that is at least half of them. `most`
-        calls are drawn, as many of each kind of request as may be.
+        A model trained only on answers forgets how to parse. The target of a call is its most frequent
+        reply (self-consistency); calls in which fewer than half of the replies agree are skipped. At
+        most `most` calls are sampled, balanced over the kinds of request.
         """
         known = {sha[:12]: sha for sha in self.pictures.sources}
         kinds: dict[str, list[TrainingRow]] = {}
@@ -141,10 +142,10 @@ class TrainingData:
 def spread(
     source: VideoSource, number: int, span: tuple[float, float] | None = None
 ) -> tuple[Frame, ...]:
-    """Frames at the middles of `number` equal parts of a video, or of the seconds from and to of it.
+    """Return the frames at the middles of `number` equal parts of a video.
 
-    Fewer where there are fewer. Times are those of its frames where their rate is constant; else the
-    next frame is shown.
+    `span` limits this to a range (start, end) in seconds. Returns fewer frames if the video has fewer.
+    Times are exact for a constant frame rate; otherwise the next frame after each time is shown.
     """
     rate = Fraction(source.video.rate)
     whole = max(1, int(source.video.duration * rate / 1000))
@@ -158,9 +159,10 @@ def spread(
 
 
 def read_samples(dataset: Path) -> tuple[list[TrainingSample], list[Diagnostic]]:
-    """The samples of a dataset's folder or of a file like `qra.jsonl` or a shard, and what is wrong.
+    """Read the samples of a dataset folder, a file like `qra.jsonl`, or a Parquet shard.
 
-    Raises StepcError (T001) if there is no such file, or nothing in it.
+    Returns the samples and a warning (T002) per unusable line. Raises StepcError (T001) if the file
+    cannot be read or contains no sample.
     """
     file = dataset / "qra.jsonl" if dataset.is_dir() else dataset
     parts = [file] if file.suffix == ".parquet" else _shards(dataset)
@@ -169,9 +171,9 @@ def read_samples(dataset: Path) -> tuple[list[TrainingSample], list[Diagnostic]]
     try:
         rows = list(read_rows(parts)) if parts else file.read_bytes().splitlines()
     except (OSError, ValueError) as error:
-        help = "a dataset is what `stepc compile … -o DATASET` writes"
+        help = "a dataset is the folder that `stepc compile … -o DATASET` writes"
         why = getattr(error, "strerror", None) or str(error)
-        raise fail("T001", f"cannot be read ({why})", Place(shown), help) from None
+        raise fail("T001", f"the dataset cannot be read ({why})", Place(shown), help) from None
     samples, wrong = [], []
     for number, row in enumerate(rows, 1):
         if isinstance(row, bytes) and not row.strip():
@@ -180,7 +182,7 @@ def read_samples(dataset: Path) -> tuple[list[TrainingSample], list[Diagnostic]]
             read = orjson.loads(row) if isinstance(row, bytes) else row
             sample = TrainingSample.model_validate(read).model_copy(update={"line": number})
             if not sample.question.strip() or not sample.answer.strip():
-                raise ValueError("its question or its answer is empty")
+                raise ValueError("its question or answer is empty")
             samples.append(sample)
         except ValidationError as error:
             first = error.errors()[0]
@@ -189,12 +191,16 @@ def read_samples(dataset: Path) -> tuple[list[TrainingSample], list[Diagnostic]]
         except ValueError as error:
             wrong.append(left_out(shown, number, str(error)))
     if not samples:
-        raise StepcError(*wrong[:MANY], Diagnostic("T001", "there is no sample", Place(shown)))
+        message = "the dataset contains no sample"
+        raise StepcError(*wrong[:MANY], Diagnostic("T001", message, Place(shown)))
     return samples, wrong
 
 
 def _shards(dataset: Path) -> list[Path]:
-    """The shards that a folder's samples are in; none where they are lines, as its manifest tells."""
+    """Return the shards of a dataset folder.
+
+    Empty if `qra.jsonl` exists and is listed in the manifest, or the manifest cannot be read.
+    """
     try:
         told = orjson.loads((dataset / "manifest.json").read_bytes())["files"]
         lines = "qra.jsonl" in told
@@ -204,14 +210,15 @@ def _shards(dataset: Path) -> list[Path]:
 
 
 def left_out(file: str, line: int, why: str) -> Diagnostic:
-    message = f"sample {line} is left out: {why}"
+    message = f"sample {line} is skipped: {why}"
     return Diagnostic("T002", message, Place(file), severity="warning")
 
 
 def load_dataset(dataset: Path, videos: list[Path], frames: int) -> TrainingData:
-    """A dataset and its videos, found by name and checked by content where that is told.
+    """Load a dataset and its videos, with `frames` frames per video.
 
-    Raises StepcError (T001, T003) if nothing of it can be used.
+    Videos are found by file name in `videos` (files or folders), and checked by SHA-256 if the sample
+    has one. Raises StepcError (T001, T003) if no sample can be used.
     """
     samples, wrong = read_samples(dataset)
     made = TrainingData(left_out=wrong)
@@ -224,7 +231,7 @@ def load_dataset(dataset: Path, videos: list[Path], frames: int) -> TrainingData
             sources[sample.video] = _found(by_name.get(sample.video), sample.video)
         source = sources[sample.video]
         if isinstance(source, VideoSource) and sample.sha256 not in ("", source.video.sha256):
-            source = f"its video `{printable(sample.video)}` is another file than it was made from"
+            source = f"its video `{printable(sample.video)}` is not the file it was compiled from"
         if isinstance(source, str):
             made.left_out.append(left_out(printable(str(dataset)), sample.line, source))
             continue
@@ -236,15 +243,15 @@ def load_dataset(dataset: Path, videos: list[Path], frames: int) -> TrainingData
         help = "name the folder of its videos: --videos FOLDER"
         raise StepcError(
             *made.left_out[:MANY],
-            Diagnostic("T003", "no sample has its video", Place(printable(str(dataset))), help),
+            Diagnostic("T003", "no sample's video was found", Place(printable(str(dataset))), help),
         )
     return made
 
 
 def _found(path: Path | None, name: str) -> VideoSource | str:
-    """A video, or why it cannot be used."""
+    """Probe a video; returns the reason as text if it cannot be used."""
     if path is None:
-        return f"its video `{printable(name)}` is not there"
+        return f"its video `{printable(name)}` was not found"
     try:
         return probe(path)
     except StepcError as error:
@@ -252,9 +259,9 @@ def _found(path: Path | None, name: str) -> VideoSource | str:
 
 
 def told(left_out: list[Diagnostic]) -> Iterator[Diagnostic]:
-    """What to say of samples left out: the first ones, and how many more."""
+    """Yield the first `MANY` diagnostics of skipped samples, and one with the number of the rest."""
     yield from left_out[:MANY]
     if len(left_out) > MANY:
         yield Diagnostic(
-            "T002", f"{len(left_out) - MANY} more samples are left out", severity="warning"
+            "T002", f"{len(left_out) - MANY} more samples are skipped", severity="warning"
         )

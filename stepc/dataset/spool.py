@@ -1,4 +1,4 @@
-"""Compiled units in a temporary file, so that a corpus may be larger than memory."""
+"""Compiled units in a temporary file, so that a corpus can be larger than memory."""
 
 from __future__ import annotations
 
@@ -22,19 +22,20 @@ from stepc.passmanager.corpus import SampleSummary, UnitSummary, summary_of
 
 @dataclass(frozen=True)
 class CompiledUnit:
-    """A compiled unit as it waits to be linked: small, and cheap to send and to store."""
+    """A serialised compiled unit, ready for linking; compact, for transfer and storage."""
 
     card: bytes
-    """JSON of its card."""
+    """The unit summary as JSON."""
     rows: bytes
-    """JSON: by the name of a format, for each sample its records."""
+    """JSON: by format name, the records of each sample."""
     stsg: str
+    """The unit's STSG as IR text."""
     whole: bytes = b""
-    """The unit's JSON, where a link pass looks into units."""
+    """The whole unit as JSON, for link passes that need it."""
 
     @classmethod
     def of(cls, unit: t.Qras, model: str, spec: str, formats: Iterable[str]) -> CompiledUnit:
-        """What a unit gives."""
+        """Serialise a unit, with its records in each format."""
         from stepc.dataset.formats import FORMATS
 
         stsg = write(t.raise_to(t.Stsg, unit))
@@ -50,22 +51,22 @@ def _card(data: bytes) -> UnitSummary:
 
 
 class Spool:
-    """Units in a file without a name in a folder, which is gone when the process ends.
+    """Serialised units in an anonymous temporary file, deleted when the process exits.
 
-    Raises StepcError (B014) where it cannot be written.
+    Raises StepcError (B014) if the file cannot be written.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.index: list[tuple[str, int, int, int, int]] = []
-        """Name, offset, and the lengths of card, rows and unit; in order once `cards` was called."""
+        """Name, offset, and lengths of unit summary, rows and unit; sorted by name on first read."""
         self._sorted = True
         with writing(folder):
             self.file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
         self.end = 0
 
     def add(self, made: CompiledUnit) -> UnitSummary:
-        """Keep a unit for later."""
+        """Append a unit; return its summary."""
         card = _card(made.card)
         whole = zlib.compress(made.whole, 1) if made.whole else b""
         rows = zlib.compress(made.rows, 1)
@@ -78,7 +79,7 @@ class Spool:
         return card
 
     def model(self) -> str:
-        """The model that made the first unit; empty without one."""
+        """Return the model of the first unit; empty without units."""
         return next((card.model for card in self.cards()), "")
 
     def _in_order(self) -> list[tuple[str, int, int, int, int]]:
@@ -92,19 +93,19 @@ class Spool:
         return self.file.read(length)
 
     def cards(self) -> Iterator[UnitSummary]:
-        """The card of each unit."""
+        """Yield the summary of each unit, sorted by name."""
         for _, offset, card, _, _ in self._in_order():
             yield _card(self._read(offset, card))
 
     def rows(self, place: int) -> dict[str, list[list[dict[str, Any]]]]:
-        """By format, for each sample of a unit its records."""
+        """Return by format the records of each sample of the unit at `place`."""
         _, offset, card, rows, _ = self._in_order()[place]
         made: dict[str, list[list[dict[str, Any]]]]
         made = orjson.loads(zlib.decompress(self._read(offset + card, rows)))
         return made
 
     def whole(self, place: int) -> t.Qras:
-        """One of the units."""
+        """Read the unit at `place`."""
         _, offset, card, rows, whole = self._in_order()[place]
         unit = t.from_json(zlib.decompress(self._read(offset + card + rows, whole)))
         assert isinstance(unit, t.Qras)

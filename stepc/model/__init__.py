@@ -1,1 +1,1 @@
-"""A Video-LLM seen from inside: typed request, instruction, reply, typed answer."""
+"""The Video-LLM interface: typed requests, rendered instructions, replies, typed answers."""

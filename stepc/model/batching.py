@@ -1,4 +1,4 @@
-"""One model for several videos: what they ask at the same time is asked in one batch."""
+"""One model shared by several videos: requests that arrive at the same time form one batch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stepc.video.decode import Picture, Pictures
 
 @dataclass
 class _Part:
-    """What one video asks, and what it is answered."""
+    """The pending calls of one video and the queue that receives their completions."""
 
     prompts: dict[str, Call]
     pictures: Pictures
@@ -24,7 +24,7 @@ class _Part:
 
 
 class _Union(Pictures):
-    """The pictures of several videos."""
+    """Serves the images of several videos."""
 
     def __init__(self, parts: list[_Part]) -> None:
         super().__init__()
@@ -36,12 +36,15 @@ class _Union(Pictures):
         }
 
     def at(self, frame: Frame) -> Picture:
-        """The picture of a keyframe."""
         return self.of[frame.video].at(frame)
 
 
 class Shared:
-    """A backend that may be asked by many threads. It is made when the first of them asks."""
+    """A backend that several threads share. The first thread that needs it creates it.
+
+    A backend that is not thread-safe runs in one thread of its own, which batches the calls that
+    are waiting.
+    """
 
     identity: str
     templates: str
@@ -53,9 +56,9 @@ class Shared:
         self._waiting: queue.SimpleQueue[_Part] = queue.SimpleQueue()
 
     def over(self, make: Callable[[], Backend]) -> Backend | Shared:
-        """The backend, or itself in its place where that one cannot be asked by several at once.
+        """Return the backend if it is thread-safe (`parallel`), otherwise this proxy.
 
-        Raises StepcError as `make` does.
+        Calls `make` once, on the first call. Raises what `make` raises.
         """
         with self._lock:
             if self._backend is None:
@@ -69,7 +72,7 @@ class Shared:
     def generate(
         self, prompts: Iterable[Call], pictures: Pictures, done: Callable[[Completion], None]
     ) -> None:
-        """Answer prompts together with those of other threads. Raises what the model raises."""
+        """Answer calls in a batch with those of other threads. Raises what the model raises."""
         part = _Part({p.key: p for p in prompts}, pictures)
         if not part.prompts:
             return
@@ -86,11 +89,11 @@ class Shared:
                 parts.append(self._waiting.get())
             if len(parts) > 1:
                 self._answer(parts)
-            for part in parts:  # what is wrong with one video is told to none but its own
+            for part in parts:  # retried alone, so that an error reaches only the video it concerns
                 part.answers.put(self._answer([part]))
 
     def _answer(self, parts: list[_Part]) -> BaseException | None:
-        """Answer what parts ask and was not answered yet; what went wrong."""
+        """Answer the calls that are still open; return the error, if any."""
         askers: dict[str, list[_Part]] = {}
         for part in parts:
             for key in part.prompts:

@@ -1,4 +1,4 @@
-"""Cassettes: model calls recorded once and played back, keyed by what was asked."""
+"""Cassettes: recorded model calls that are played back, keyed by a hash of the request."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from stepc.video.decode import Pictures
 
 
 class Cassette:
-    """A file of JSON lines, one call each, sorted by key."""
+    """A JSONL file: a header, then one recorded call per line, sorted by key."""
 
     def __init__(self, path: Path, *, torn: bool = False) -> None:
         self.path = path
         self.torn = torn
-        """Whether half a last line is what a stopped recording left, and no mistake."""
+        """Whether to accept an incomplete last line, which an interrupted recording leaves behind."""
         self.identity, self.templates = "", ""
         self.together: Together = 1
         self.calls: dict[str, dict[str, object]] = {}
@@ -51,7 +51,7 @@ class Cassette:
         return head if self.together == 1 else {**head, "together": self.together}
 
     def add(self, row: dict[str, object]) -> None:
-        """Keep one call, in the file at once: what stops a run loses none."""
+        """Add one call and append it to the file immediately, so that an interrupted run loses none."""
         if not self.calls and not self.path.exists():
             self.path.write_bytes(orjson.dumps(self._head()) + b"\n")
         self.calls[str(row["key"])] = row
@@ -59,7 +59,7 @@ class Cassette:
             file.write(orjson.dumps(row) + b"\n")
 
     def save(self) -> None:
-        """Write the file anew, sorted, whole or not at all."""
+        """Rewrite the file, sorted by key, atomically."""
         rows = [self._head(), *(self.calls[key] for key in sorted(self.calls))]
         partial = self.path.with_suffix(".partial")
         partial.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
@@ -68,23 +68,23 @@ class Cassette:
 
 @dataclass(frozen=True)
 class Recording:
-    """What is recorded, and how it is asked: a cassette is played the same way."""
+    """The backend to record, and how it is called; the cassette stores the same settings."""
 
     backend: Backend
     templates: str = "default"
     together: Together = 1
     redact: Sequence[re.Pattern[str]] = ()
-    """What is taken out of all that is recorded, and of what is gone on with."""
+    """Patterns replaced by `[redacted]` in the cassette and in the replies that are returned."""
 
 
 @dataclass
 class CachedBackend:
-    """Answers from a store what it was asked before; the backend is made when it is first needed."""
+    """Answers cached calls from a store; creates the backend on the first cache miss."""
 
     store: Store
     make: Callable[[], Backend]
     known: str
-    """What its replies are stored by."""
+    """The model's identity in the cache key."""
     identity: str
     templates: str
     together: Together
@@ -93,7 +93,7 @@ class CachedBackend:
     def generate(
         self, prompts: Iterable[Call], pictures: Pictures, done: Callable[[Completion], None]
     ) -> None:
-        """The stored texts; what was never asked is asked and stored."""
+        """Answer cached calls from the store; send the others to the backend and cache the replies."""
         missing: list[Call] = []
         for prompt in prompts:
             content = self.store.call(self._name(prompt))
@@ -110,7 +110,7 @@ class CachedBackend:
             self.backend().generate(missing, pictures, keep)
 
     def backend(self) -> Backend:
-        """The model. Raises StepcError (M002-M005, M007)."""
+        """Return the backend, created on first use. Raises StepcError (M002-M005, M007)."""
         if self._backend is None:
             self._backend = self.make()
         return self._backend
@@ -120,12 +120,12 @@ class CachedBackend:
 
 
 class ReplayBackend:
-    """Plays a cassette; or records what is missing in it."""
+    """Plays a cassette back. With a `Recording`, sends missing calls to its backend and records them."""
 
     def __init__(self, path: Path, recorded: Recording | None = None) -> None:
         if recorded is None and not path.exists():
             help = "record one: --model MODEL --record FILE"
-            raise fail("M002", "there is no such cassette", Place(printable(str(path))), help)
+            raise fail("M002", "the cassette does not exist", Place(printable(str(path))), help)
         self.cassette = Cassette(path, torn=recorded is not None)
         self.backend = recorded.backend if recorded else None
         self.redact = recorded.redact if recorded else ()
@@ -134,7 +134,7 @@ class ReplayBackend:
             self.cassette.templates = recorded.templates
             self.cassette.together = recorded.together
             if self.cassette.calls:
-                self.cassette.save()  # without a torn last line
+                self.cassette.save()  # drops an incomplete last line
         self.identity = self.cassette.identity
         self.templates = self.cassette.templates
         self.together = self.cassette.together
@@ -142,7 +142,10 @@ class ReplayBackend:
     def generate(
         self, prompts: Iterable[Call], pictures: Pictures, done: Callable[[Completion], None]
     ) -> None:
-        """The recorded texts. Raises StepcError (M001) for a call that was never recorded."""
+        """Answer from the recorded calls.
+
+        Without a recording backend, raises StepcError (M001) for a call that was never recorded.
+        """
         missing = []
         for prompt in prompts:
             row = self.cassette.calls.get(prompt.key)
@@ -181,7 +184,7 @@ class ReplayBackend:
         )
 
     def close(self) -> None:
-        """End a recording: the cassette is sorted, so that equal runs give equal files."""
+        """Finish a recording: sorts the cassette, so that equal runs produce equal files."""
         if self.backend is not None:
             self.cassette.save()
 
@@ -191,4 +194,4 @@ class ReplayBackend:
         ]
         close = difflib.get_close_matches(prompt.text, texts, n=1, cutoff=0)
         again = "record again with --model MODEL --record FILE"
-        return f"the nearest recorded one is {close[0]!r}; {again}" if close else again
+        return f"the closest recorded call is {close[0]!r}; {again}" if close else again

@@ -1,7 +1,8 @@
-"""Asking a Video-LLM: requests in, typed answers out, n samples each, in batches.
+"""The model client: sends typed requests to a Video-LLM in batches and returns typed answers.
 
-A call's key is a hash of what is asked (request, instruction, keyframes, sampling), so that a
-cassette can be played without the video, and so that equal questions are asked once.
+A call's key is a hash of the request's name, the instruction, the keyframes and the sampling
+parameters. A cassette can therefore be played back without the video, and equal requests are sent
+only once.
 """
 
 from __future__ import annotations
@@ -24,17 +25,17 @@ from stepc.model.templates import Templates
 from stepc.video.decode import Pictures
 
 Together = int | dict[str, int]
-"""The most requests about the same keyframes in one call; by their name, where that differs."""
+"""Maximum requests about the same keyframes per call: one number, or one per request name."""
 
 
 def in_one(together: Together, request: str) -> int:
-    """How many of these requests may be asked in one call."""
+    """Return the maximum number of requests named `request` per call; 1 if not listed."""
     return together if isinstance(together, int) else together.get(request, 1)
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call: an instruction behind pictures, and a seed for each sample wanted."""
+    """One call: images, an instruction that follows them, and one seed per sample."""
 
     key: str
     request: str
@@ -42,86 +43,86 @@ class Call:
     text: str
     frames: tuple[Frame, ...]
     temperature: float
-    """0 takes the likeliest token."""
+    """0 selects the most likely token (greedy decoding)."""
     seeds: tuple[int, ...]
     schema: dict[str, Any] | None = None
-    """The JSON schema of a reply, where the template asks for JSON."""
+    """JSON schema of the reply; None if the template does not ask for JSON."""
     items: int = 1
-    """How many requests of that name it holds."""
+    """Number of requests in the call."""
     video: bool = False
-    """Whether the keyframes are shown as a video, with their times, instead of pictures."""
+    """Whether the keyframes are sent as a video with time stamps instead of as images."""
     whole: str = ""
-    """The hash that the key begins: in a store of many millions of calls no two are the same."""
+    """The full hash; `key` is its first 12 digits. Avoids collisions among millions of stored calls."""
 
 
 @dataclass(frozen=True)
 class Completion:
-    """A call that was answered."""
+    """A completed call."""
 
     prompt: Call
     texts: tuple[str, ...]
-    """One a seed."""
+    """One reply per seed."""
     seconds: float = 0.0
-    """How long it took; of a call in a batch, its share."""
+    """Duration of the call; for a call in a batch, its share of the batch's duration."""
     tokens_in: int = 0
     tokens_out: int = 0
     retries: int = 0
-    """How often it had to be made again."""
+    """Number of retries."""
     asked: bool = True
-    """Whether the model was asked; else the replies were there from before."""
+    """Whether the model was called; False if the replies come from the cache."""
 
 
 class Backend(Protocol):
-    """Anything that answers prompts with texts."""
+    """Protocol of everything that answers calls: local models, servers, cassettes, caches."""
 
     identity: str
-    """What the manifest calls the model: its name and a hash of its weights."""
+    """The model's name and a hash of its weights, as written to the manifest."""
     templates: str
-    """The set of templates it is spoken to with, unless the user names another."""
+    """The model's template set; used unless the user selects another."""
     together: Together
-    """How many requests about the same keyframes it answers well in one call."""
+    """Number of requests about the same keyframes that the model answers reliably in one call."""
 
     def generate(
         self, prompts: Iterable[Call], pictures: Pictures, done: Callable[[Completion], None]
     ) -> None:
-        """Answer each prompt, in whatever order; `done` is told of each as soon as it is.
+        """Answer each call, in any order, and pass each completion to `done` as soon as it is ready.
 
-        A prompt's texts depend on nothing but it.
+        The reply to a call must not depend on the other calls.
         """
 
 
 @dataclass
 class Usage:
-    """What a model was asked so far."""
+    """Usage of a model so far: calls, replies, tokens, time."""
 
     calls: int = 0
     left: int = 0
-    """Calls that are waiting."""
+    """Pending calls."""
     replies: int = 0
     unread: int = 0
-    """Replies that could not be read."""
+    """Replies that could not be parsed."""
     retries: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
     seconds: float = 0.0
-    """Spent waiting for the model."""
+    """Time spent waiting for the model."""
     kept: int = 0
-    """Calls whose replies were there from before."""
+    """Calls answered from the cache."""
 
     def add(self, other: Usage) -> None:
-        """Count what another counted."""
+        """Add the counts of `other`."""
         for name in vars(self):
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
     def cost(self, prices: tuple[float, float]) -> float:
-        """At prices of a million tokens sent and received."""
+        """Return the cost, given prices per million input tokens and per million output tokens."""
         return (self.tokens_in * prices[0] + self.tokens_out * prices[1]) / 1e6
 
     def text(self, prices: tuple[float, float] = (0.0, 0.0)) -> str:
-        """In words: calls done and left, tokens, their speed, cost, errors."""
+        """Format as one line: calls done, cached and pending, tokens, throughput, cost, errors."""
         parts = [f"{self.calls:,} calls"]
         if self.kept:
-            parts.append(f"{self.kept:,} known from before")
+            parts.append(f"{self.kept:,} cached")
         if self.left:
             parts.append(f"{self.left:,} left")
         parts.append(f"{self.tokens_in:,} tokens in, {self.tokens_out:,} out")
@@ -131,7 +132,7 @@ class Usage:
             parts.append(f"a cost of {self.cost(prices):.2f}")
         if self.retries:
             share = self.retries / (self.calls + self.retries)
-            parts.append(f"{self.retries:,} made again ({share:.1%})")
+            parts.append(f"{self.retries:,} retried ({share:.1%})")
         if self.unread:
             parts.append(f"{self.unread / self.replies:.1%} of the replies unreadable")
         return ", ".join(parts)
@@ -139,21 +140,21 @@ class Usage:
 
 @dataclass(frozen=True)
 class Reply:
-    """The typed answers to one request; None for a sample that could not be read."""
+    """The typed answers to one request; None for a sample whose reply could not be parsed."""
 
     key: str
-    """Of the call that gave them."""
+    """Key of the call that produced the answers."""
     answers: tuple[Any, ...]
 
     @property
     def read(self) -> list[Any]:
-        """The answers that could be read."""
+        """The answers that could be parsed."""
         return [a for a in self.answers if a is not None]
 
 
 @dataclass
 class ModelClient:
-    """A model as passes see it."""
+    """The model as passes use it: renders requests, batches and deduplicates calls, parses replies."""
 
     backend: Backend
     templates: Templates
@@ -161,23 +162,23 @@ class ModelClient:
     seed: int = 0
     counts: Statistics = field(default_factory=Statistics)
     trace: Path | None = None
-    """A file of JSON lines: each call, what it was about, how long it took, what became of it."""
+    """JSONL file that receives one line per call: request, duration, tokens, unreadable replies."""
     together: Together = 1
-    """The most requests of one kind about the same keyframes that are asked in one call."""
+    """Maximum requests of one kind about the same keyframes per call."""
     video: bool = False
-    """Whether keyframes of one clip are shown as a video."""
+    """Whether the keyframes of one clip are sent as a video."""
     tally: Usage = field(default_factory=Usage)
     told: Callable[[Usage], None] | None = None
-    """Is told of each call that is done."""
+    """Called with the usage after each completed call."""
     _known: dict[str, Reply] = field(default_factory=dict)
 
     def ask(
         self, requests: Sequence[Request], *, samples: int = 1, temperature: float = 0.0
     ) -> list[Reply]:
-        """The replies, in order. Raises StepcError if the model cannot be asked at all.
+        """Return one reply per request, in order. Raises StepcError if the model cannot be called.
 
-        What was asked before in a pass is not asked again. Requests about the same
-        keyframes are asked together; those whose answer could not be read then, by themselves.
+        A request that was already answered in this pass is not sent again. Requests of one kind about
+        the same keyframes share a call; those whose answer cannot be parsed are sent again one by one.
         """
         prompts = [self._prompt(r, samples, temperature) for r in requests]
         new = {p.key: r for p, r in zip(prompts, requests, strict=True) if p.key not in self._known}
@@ -210,11 +211,11 @@ class ModelClient:
         return replies
 
     def forget(self) -> None:
-        """Begin another pass: what was asked is not kept any longer."""
+        """Forget the replies of the previous pass. Call this when a pass starts."""
         self._known.clear()
 
     def _lists(self, new: dict[str, Request]) -> list[list[str]]:
-        """Keys of requests that are asked together: as many as may be, and at least two."""
+        """Group the keys of requests that share a call. Groups of one are left out."""
         groups: dict[tuple[str, str, tuple[Frame, ...]], list[str]] = {}
         for key, r in new.items():
             groups.setdefault((r.name, r.sort, r.frames), []).append(key)
@@ -223,12 +224,12 @@ class ModelClient:
             first = new[keys[0]]
             most = min(in_one(self.together, first.name), self.templates.most(first))
             count = -(-len(keys) // most)
-            size = -(-len(keys) // count)  # lists of about the same length
+            size = -(-len(keys) // count)  # groups of about equal size
             lists += [keys[i : i + size] for i in range(0, len(keys), size)]
         return [keys for keys in lists if len(keys) > 1]
 
     def _call(self, calls: dict[str, tuple[Request, Call]]) -> dict[str, tuple[Any, ...]]:
-        """The answers to each sample of each call, by its key."""
+        """Send calls; return by key the parsed answer of each sample."""
         given: dict[str, tuple[Any, ...]] = {}
         began = time.perf_counter()
         waited = self.tally.seconds
@@ -246,7 +247,7 @@ class ModelClient:
             if self.told is not None:
                 self.told(self.tally)
 
-        if calls:  # all that is asked of some keyframes comes together: servers keep the prefix
+        if calls:  # calls with equal keyframes are adjacent, so that servers can cache the prefix
             order = sorted((p for _, p in calls.values()), key=lambda p: _shown(p.frames))
             try:
                 self.backend.generate(order, self.pictures, done)
@@ -302,7 +303,7 @@ def _shown(frames: tuple[Frame, ...]) -> tuple[tuple[str, int], ...]:
 
 @dataclass(frozen=True)
 class Vote:
-    """One thing that sampled answers agree on."""
+    """A value on which sampled answers agree, with its confidence and provenance."""
 
     value: Any
     trust: Trust
@@ -315,10 +316,12 @@ def vote(
     asked: int,
     keep: float,
 ) -> list[Vote]:
-    """Count ballots: each holds (what is compared, value) pairs, counted once a ballot.
+    """Count votes. Each ballot is one sampled answer: a list of (comparison key, value) pairs.
 
-    A value's confidence is the share of the `asked` samples that hold it; those below `keep`
-    are left out. The order is that of first appearance; the first wording stays.
+    Values with equal comparison keys are the same; each counts once per ballot. `keys` are the call
+    keys of the ballots. A value's confidence is the share of the `asked` samples that contain it;
+    values below `keep` are dropped. The result is in order of first appearance and keeps the first
+    wording of each value.
     """
     count: Counter[Hashable] = Counter()
     first: dict[Hashable, Any] = {}
@@ -336,7 +339,11 @@ def vote(
 
 
 def name_objects(unit: Fsg) -> dict[str, Mention]:
-    """How requests name each object: label, number among its keyframe's equals, attributes."""
+    """Return by object id how requests refer to it.
+
+    A mention holds the label, the number among equally labelled objects of the keyframe, and the
+    attributes.
+    """
     attributes: dict[str, list[str]] = {}
     for a in unit.attributes:
         attributes.setdefault(a.owner, []).append(a.value)

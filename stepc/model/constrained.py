@@ -1,7 +1,7 @@
-"""Constrained decoding: a local model's reply is JSON of its request's schema, by llguidance.
+"""Constrained decoding: llguidance restricts a local model's reply to JSON of the request's schema.
 
-Of the libraries that do so llguidance is a single package of 8 MB; xgrammar brings a gigabyte of
-others.
+llguidance is a single package of 8 MB; xgrammar, the alternative, pulls in a gigabyte of
+dependencies.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from typing import Any
 
 COMPACT: Any = {"whitespace_flexible": False}
-"""No white space but what JSON is written with: a model cannot fill its reply with blanks."""
+"""Forbids extra white space, so that a model cannot fill its reply with blanks."""
 
 
 class Grammars:
-    """Schemas for one tokenizer; each is compiled once."""
+    """Compiles JSON schemas for one tokenizer. Each schema is compiled once."""
 
     def __init__(self, tokenizer: Any, words: int) -> None:
         import llguidance.hf
@@ -25,7 +25,10 @@ class Grammars:
         self.compiled: dict[str, str] = {}
 
     def steer(self, schemas: Sequence[dict[str, Any] | None], start: int) -> Steer:
-        """What keeps a batch's rows to their schemas; replies begin at token `start`."""
+        """Return a logits processor that constrains each row of a batch to its schema.
+
+        None leaves a row unconstrained. `start` is the position of the first reply token.
+        """
         return Steer(self, [self._matcher(s) if s else None for s in schemas], start)
 
     def _matcher(self, schema: dict[str, Any]) -> Any:
@@ -38,7 +41,7 @@ class Grammars:
 
 
 class Steer:
-    """A logits processor: what cannot go on to JSON of the row's schema is never chosen."""
+    """A logits processor that masks tokens that cannot continue to JSON of the row's schema."""
 
     def __init__(self, grammars: Grammars, matchers: list[Any], start: int) -> None:
         import llguidance.numpy
@@ -65,9 +68,9 @@ class Steer:
 
 
 def grammars(tokenizer: Any, model: Any) -> Grammars | None:
-    """The schemas' home for a model; None where its tokenizer cannot be steered.
+    """Return the grammars of a model; None if llguidance does not support its tokenizer.
 
-    Its replies are then read as they come.
+    Replies are then generated without constraints.
     """
     words = model.get_output_embeddings().weight.shape[0]
     try:

@@ -1,4 +1,4 @@
-"""A model by name: the embedded one, a hub id or a folder, one behind a server, or a cassette."""
+"""Loads a model by name: embedded, hub id, folder, OpenAI-compatible server, or cassette."""
 
 from __future__ import annotations
 
@@ -28,23 +28,24 @@ from stepc.video.decode import Pictures, digest
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Which model, and how it is asked."""
+    """Which model to use, and how to call it."""
 
     name: str = EMBEDDED
-    """`embedded`, `replay:FILE`, `openai:MODEL` behind a server, or a hub id or folder."""
+    """`embedded`, `replay:FILE`, `openai:MODEL` (a server), a hub id, or a folder."""
     templates: str | None = None
-    """A set or a folder of them; without, the model's own."""
+    """Template set or folder; None uses the model's own set."""
     local: LocalOptions = field(default_factory=LocalOptions)
     server: ServerOptions = field(default_factory=ServerOptions)
     together: int | None = None
-    """The most requests about the same keyframes in one call; without, what suits the model."""
+    """Maximum requests about the same keyframes per call; None uses the model's own limit."""
     video: bool = False
-    """Whether keyframes of one clip are shown as a video."""
+    """Whether the keyframes of one clip are sent as a video."""
     record: Path | None = None
-    """A cassette that keeps all calls."""
+    """Cassette that records all calls."""
     redact: tuple[str, ...] = ()
-    """Patterns of what is to be kept out of it, and of all that is made of the replies."""
+    """Regular expressions; matches are removed from the cassette and from the replies."""
     trace: Path | None = None
+    """JSONL file that receives one line per call (see `ModelClient.trace`)."""
 
 
 def load(
@@ -55,10 +56,10 @@ def load(
     store: Store | None = None,
     shared: Shared | None = None,
 ) -> ModelClient:
-    """The chosen model, ready to be asked. Raises StepcError (M002-M005, M007, U001, B014).
+    """Return a client for the chosen model. Raises StepcError (M002-M005, M007, U001, B014).
 
-    With a store what it was asked before is not asked again, and it is loaded when it is first
-    asked something new. What is `shared` is loaded once for all askers that share it.
+    With a store, cached calls are answered from it, and the model is loaded on the first cache miss.
+    With `shared`, all clients that pass the same object load the model once.
     """
     if isinstance(choice, str):
         choice = ModelConfig(choice)
@@ -69,12 +70,12 @@ def load(
     if choice.name.startswith("openai:"):
         address(choice.server)
         if choice.name == "openai:":
-            help = "such as openai:gpt-4o, or what the server lists at /v1/models"
-            raise fail("U001", "no model is named", Place("--model"), help)
+            help = "for example openai:gpt-4o, or a name that the server lists at /v1/models"
+            raise fail("U001", "the model's name is missing", Place("--model"), help)
     recorded = choice.record is not None and not choice.name.startswith("replay:")
     if patterns and not recorded:
         help = "name a cassette: --record FILE"
-        raise fail("U001", "nothing is recorded that could be redacted", Place("--redact"), help)
+        raise fail("U001", "--redact requires a recording", Place("--redact"), help)
 
     def make() -> Backend:
         return alone() if shared is None else shared.over(alone)
@@ -113,7 +114,7 @@ def load(
 
 
 def identity_of(choice: ModelConfig) -> str | None:
-    """The identity of a model without loading it; None where that cannot be told."""
+    """Return a model's identity without loading it; None if it cannot be determined."""
     if choice.name.startswith("replay:"):
         path = Path(choice.name.removeprefix("replay:"))
         return f"replay:{digest(path)}" if path.is_file() else None
@@ -124,7 +125,7 @@ def identity_of(choice: ModelConfig) -> str | None:
 
 
 def together(choice: ModelConfig) -> Together:
-    """The most requests about the same keyframes in one call, without loading the model."""
+    """Return the maximum requests about the same keyframes per call, without loading the model."""
     if choice.together is not None:
         return choice.together
     if choice.name.startswith("replay:"):
@@ -133,12 +134,12 @@ def together(choice: ModelConfig) -> Together:
 
 
 def _writable(place: Path, option: str) -> None:
-    """Raises StepcError (B014) before the first call where none could be kept."""
+    """Check before the first call that a file can be written. Raises StepcError (B014)."""
     why = ""
     if place.is_dir():
         why = "it is a folder"
     elif not place.parent.is_dir():
-        why = "its folder is not there"
+        why = "its folder does not exist"
     elif not os.access(place if place.exists() else place.parent, os.W_OK):
         why = "permission denied"
     if why:
@@ -150,8 +151,8 @@ def _pattern(text: str) -> re.Pattern[str]:
     try:
         return re.compile(text)
     except re.error as error:
-        message = f"`{text}` is no regular expression: {error}"
-        raise fail("U001", message, Place("--redact"), "such as '[0-9]{16}'") from None
+        message = f"`{text}` is not a regular expression: {error}"
+        raise fail("U001", message, Place("--redact"), "for example '[0-9]{16}'") from None
 
 
 __all__ = ["EMBEDDED", "ModelConfig", "load", "together"]

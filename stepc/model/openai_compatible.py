@@ -1,7 +1,8 @@
-"""Any OpenAI-compatible server: many calls at once, retried, counted, within a budget.
+"""Client for OpenAI-compatible servers: concurrent calls, retries, usage, budgets.
 
-A reply that came is handed on at once (`keep`), so that what stops a run loses no call that was
-paid. Keys come from the environment (`OPENAI_API_KEY`) and go nowhere else.
+Each completion is passed on (`done`) as soon as it arrives, so that an interrupted run loses no
+call that was paid for. The API key comes from the environment (`OPENAI_API_KEY`); it is sent to
+the server only and never logged.
 """
 
 from __future__ import annotations
@@ -26,57 +27,60 @@ from stepc.model.transformers import TOGETHER, most_tokens
 from stepc.video.decode import Pictures, encode
 
 AGAIN = frozenset([408, 409, 425, 429, 500, 502, 503, 504, 529])
-"""Statuses after which a call is made again."""
+"""HTTP statuses after which a call is retried."""
 NO = frozenset([400, 404, 415, 422, 501])
-"""Statuses by which a server says that it does not know what was asked of it."""
+"""HTTP statuses that mean the server does not support a feature of the request."""
 ABSENT = 3
-"""Attempts to reach a server that nobody has ever reached."""
+"""Maximum attempts while the server has never been reached."""
 FORMS = ("json_schema", "json_object", "")
-"""Ways to ask for JSON, best first; what a server refuses is not asked of it again."""
+"""Values of `response_format`, best first. A value that the server refuses is not used again."""
 QUALITY = 90
-"""Of the JPEG that a picture is sent as."""
+"""JPEG quality of the images that are sent."""
 
 
 @dataclass(frozen=True)
 class ServerOptions:
-    """How a server is asked."""
+    """How a server is called."""
 
     url: str | None = None
-    """Without, `OPENAI_BASE_URL` or the official one."""
+    """Base URL; None uses `OPENAI_BASE_URL` or the official server."""
     at_once: int = 16
-    """Calls that wait for the server at one time."""
+    """Maximum concurrent calls."""
     attempts: int = 8
-    """How often a call is made before it is given up."""
+    """Maximum attempts per call."""
     pictures: str = "jpeg"
-    """How pictures are sent: `jpeg`, or `png`, which loses nothing and is larger."""
+    """Image format: `jpeg`, or `png`, which is lossless and larger."""
     timeout: float = 300.0
-    """Seconds to wait for a reply."""
+    """Timeout of a call in seconds."""
     wait: float = 0.5
-    """Seconds before a second attempt; twice as long before each further one, with jitter."""
+    """Seconds before the second attempt. Doubles before each further attempt, with jitter."""
     max_requests: int | None = None
+    """Budget: maximum requests, retries included."""
     max_tokens: int | None = None
+    """Budget: maximum input and output tokens together."""
     max_cost: float | None = None
+    """Budget: maximum cost, in the currency of `prices`."""
     prices: tuple[float, float] = (0.0, 0.0)
-    """Of a million tokens sent and received."""
+    """Prices per million input tokens and per million output tokens."""
 
 
 def address(server: ServerOptions) -> str | None:
-    """Where to ask; None: the official server.
+    """Return the server's base URL; None for the official server.
 
-    Raises StepcError: U001 where that is no address, M007 where there is neither one nor a key.
+    Raises StepcError: U001 if the URL is invalid, M007 if there is neither a URL nor an API key.
     """
     url = server.url or os.environ.get("OPENAI_BASE_URL")
     if url is None:
         if _key():
             return None
         help = "set OPENAI_API_KEY, or name a server: --base-url http://127.0.0.1:8000/v1"
-        raise fail("M007", "there is no server to ask and no key", Place("--model"), help)
+        raise fail("M007", "neither a server nor an API key is set", Place("--model"), help)
     try:
         TypeAdapter(HttpUrl).validate_python(url)
     except ValidationError as error:
         place = Place("--base-url" if server.url else "OPENAI_BASE_URL")
-        message = f"`{brief(url)}` is no address of a server: {error.errors()[0]['msg']}"
-        raise fail("U001", message, place, "such as http://127.0.0.1:8000/v1") from None
+        message = f"`{brief(url)}` is not a valid server URL: {error.errors()[0]['msg']}"
+        raise fail("U001", message, place, "for example http://127.0.0.1:8000/v1") from None
     return url
 
 
@@ -85,7 +89,7 @@ def _key() -> str:
 
 
 class _Later(Exception):
-    """A call that may be made again, after so many seconds if the server says so."""
+    """A failure that may be temporary: the call may be retried after `wait` seconds, if given."""
 
     def __init__(self, message: str, wait: float | None = None, status: int = 0) -> None:
         super().__init__(message)
@@ -93,7 +97,7 @@ class _Later(Exception):
 
 
 class _Refused(Exception):
-    """The server will not do what was asked, however often."""
+    """A permanent failure: the server will refuse the request every time."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -109,9 +113,9 @@ class ServerModel:
     templates: str = "default"
     together: Together = TOGETHER
     spent: Usage = field(default_factory=Usage)
-    """Requests, whatever came of them, and tokens; what the budget is about."""
+    """Requests, failed ones included, and tokens that count against the budget."""
     parallel: bool = True
-    """Whether several threads may ask at one time. Together they make no more calls at once than one."""
+    """Whether several threads may call `generate` in parallel. They share the limit `at_once`."""
 
     def __post_init__(self) -> None:
         import openai
@@ -123,27 +127,27 @@ class ServerModel:
         self.lock = threading.Lock()
         self.slots = threading.Semaphore(self.server.at_once)
         self.asking = 0
-        """Threads that ask."""
+        """Number of threads in `generate`."""
         self.over: StepcError | None = None
-        """What ended the asking."""
+        """The error that stopped all further calls, if any."""
         self.form = 0
-        """The first way to ask for JSON that the server has not refused."""
+        """Index in `FORMS` of the first value that the server has not refused."""
         self.took: set[int] = set()
-        """The ways it has answered to."""
+        """Indices in `FORMS` that the server has accepted."""
         self.reached = False
-        """Whether anybody was there yet; a server that was may come back."""
+        """Whether the server has ever responded; one that has may come back after an outage."""
         self.many = True
-        """Whether the server gives several replies to one request."""
+        """Whether the server returns several replies per request (`n`)."""
         self.video = True
-        """Whether the server takes videos."""
+        """Whether the server accepts videos."""
 
     def generate(
         self, prompts: Iterable[Call], pictures: Pictures, done: Callable[[Completion], None]
     ) -> None:
-        """One text a seed for each prompt.
+        """Answer each call with one text per seed.
 
-        Raises StepcError: M008 where the server cannot be asked, M009 where the budget is spent,
-        M010 where it refuses a request for good; of what came before `done` was told.
+        Raises StepcError: M008 if the server cannot be called, M009 if the budget is spent, M010 if
+        the server refuses a request permanently. Calls completed before that were passed to `done`.
         """
         with self.lock:
             if not self.asking:
@@ -158,9 +162,9 @@ class ServerModel:
     async def _all(
         self, prompts: Iterator[Call], pictures: Pictures, done: Callable[[Completion], None]
     ) -> None:
-        """As many calls at once as may be, each taking the next prompt when it is done.
+        """Run `at_once` workers, each of which takes the next call when it finishes one.
 
-        Calls on their way when something goes wrong for good are waited for; no new one is made.
+        After a permanent failure no new call starts; calls in flight are awaited.
         """
         client = self.openai.AsyncOpenAI(
             api_key=self.key or "none",
@@ -171,7 +175,9 @@ class ServerModel:
 
         async def work() -> None:
             for prompt in prompts:
-                while not self.slots.acquire(blocking=False):  # other threads have them all
+                while not self.slots.acquire(
+                    blocking=False
+                ):  # all slots are taken by other threads
                     await asyncio.sleep(0.01)
                 try:
                     if self.over is not None:
@@ -193,7 +199,7 @@ class ServerModel:
                 raise each
 
     async def _one(self, client: Any, prompt: Call, pictures: Pictures) -> Completion:
-        """All replies to one prompt: together where the server does so, the rest one by one."""
+        """Collect all replies to one call: in one request if the server supports `n`, else one by one."""
         content = self._content(prompt, pictures)
         texts: list[str] = []
         began, call = time.perf_counter(), Usage()
@@ -208,7 +214,7 @@ class ServerModel:
         return Completion(prompt, tuple(texts), took, call.tokens_in, call.tokens_out, call.retries)
 
     def _content(self, prompt: Call, pictures: Pictures) -> list[dict[str, Any]]:
-        """A message: the keyframes as the server takes them, then the instruction."""
+        """Build the message: the keyframes as images or as a video, then the instruction."""
         shown = [pictures.at(f) for f in prompt.frames]
         if prompt.video and self.video:
             data = base64.b64encode(encode(shown, [f.at for f in prompt.frames])).decode()
@@ -228,7 +234,10 @@ class ServerModel:
         number: int,
         call: Usage,
     ) -> list[str]:
-        """The replies to one request, however often it has to be made."""
+        """Send one request until it succeeds; return its replies.
+
+        Falls back when the server refuses a feature: video, JSON format, several replies.
+        """
         tried, form = 0, self.form
         wait: float | None
         why: Exception
@@ -250,7 +259,7 @@ class ServerModel:
             try:
                 texts = await self._call(client, body, call)
                 self.took.add(form)
-                return texts[:number]  # some line may double them
+                return texts[:number]  # a proxy may return too many
             except _Refused as error:
                 if prompt.video and self.video and error.status in NO:
                     self.video = False
@@ -265,25 +274,25 @@ class ServerModel:
                     continue
                 if error.status in (400, 413, 422):
                     message = f"the server refuses `{prompt.request}`: {self._hidden(str(error))}"
-                    help = "fewer or smaller keyframes make it shorter"
+                    help = "use fewer or smaller keyframes to shorten the request"
                     raise fail("M010", message, Place(self.identity), help) from None
                 wait, why, again = None, error, False
             except _Later as error:
                 wait, why, again = error.wait, error, True
                 if not self.reached and tried + 1 >= ABSENT:
                     again = False
-                if error.status == 500 and tried >= 2:  # some servers say no like this
+                if error.status == 500 and tried >= 2:  # some servers reject a feature with 500
                     if content[0]["type"] == "video_url":
                         self.video = False
                         content[:] = self._content(prompt, pictures)
-                    elif FORMS[form]:  # llama.cpp: of a reply that was cut off, too
+                    elif FORMS[form]:  # llama.cpp: also for a reply that was cut off
                         form += 1
                         if not self.took:
                             self.form = max(self.form, form)
             tried += 1
             if not again or tried >= self.server.attempts:
-                message = f"the server cannot be asked: {self._hidden(str(why))}"
-                help = "is its address right (--base-url), and the model's name one it knows?"
+                message = f"the server cannot be called: {self._hidden(str(why))}"
+                help = "check the server's address (--base-url) and the model's name"
                 self.over = fail("M008", message, Place(self.identity), help)
                 raise self.over from None
             with self.lock:
@@ -293,7 +302,7 @@ class ServerModel:
             await asyncio.sleep(max(wait or 0.0, min(pause, 60.0)))
 
     async def _call(self, client: Any, body: dict[str, Any], call: Usage) -> list[str]:
-        """One request. Raises _Later where it may be made again, else _Refused."""
+        """Send one request. Raises _Later if it may be retried, otherwise _Refused."""
         openai = self.openai
         try:
             made = await client.chat.completions.create(**body)
@@ -308,11 +317,11 @@ class ServerModel:
             if type(error.__cause__).__name__ != "ConnectError":
                 self.reached = True
             raise _Later(str(error) or type(error).__name__) from None
-        except ValueError as error:  # a body that is no JSON
-            raise _Later(f"no JSON in the reply: {error}") from None
+        except ValueError as error:  # the body is not JSON
+            raise _Later(f"the response is not JSON: {error}") from None
         choices = getattr(made, "choices", None)
-        if not choices:  # a page of some proxy, or an error with status 200
-            raise _Later(f"no reply in the answer: {brief(self._hidden(str(made)))}")
+        if not choices:  # a proxy's error page, or an error with status 200
+            raise _Later(f"the response contains no reply: {brief(self._hidden(str(made)))}")
         used = getattr(made, "usage", None)
         with self.lock:
             for spent in (self.spent, call):
@@ -321,7 +330,7 @@ class ServerModel:
         return [str(c.message.content or "") for c in choices]
 
     def _afford(self) -> None:
-        """Count a request. Raises StepcError (M009) where the budget does not allow it."""
+        """Count a request against the budget. Raises StepcError (M009) if the budget is spent."""
         with self.lock:
             self._counted(self.server, self.spent)
 
@@ -334,24 +343,24 @@ class ServerModel:
         elif s.max_cost is not None and spent.cost(s.prices) >= s.max_cost:
             over = f"a cost of {spent.cost(s.prices):.2f}"
         if over:
-            help = "raise it to go on; with --record no call is made twice"
+            help = "raise the budget to continue; with --record no call is repeated"
             self.over = fail("M009", f"the budget is spent: {over}", Place(self.identity), help)
             raise self.over
         spent.calls += 1
 
     def _told(self, error: Any) -> str:
-        """What a server said of an error, on one line; without the key before it is cut short."""
+        """Format a server's error on one line of at most 200 characters, the API key removed first."""
         body = error.body if isinstance(error.body, dict) else {}
         said = " ".join(f"{error.status_code} {body.get('message') or error.message}".split())
         return self._hidden(said)[:200]
 
     def _hidden(self, text: str) -> str:
-        """A text without the key."""
+        """Mask the API key in a text."""
         return text.replace(self.key, "…") if self.key else text
 
 
 def _wait(headers: Any) -> float | None:
-    """Seconds that `Retry-After` asks for, as a number or a date; at most ten minutes."""
+    """Return the seconds of a `Retry-After` header (a number or a date), at most 600; None without one."""
     told = headers.get("retry-after")
     if told is None:
         return None
@@ -362,7 +371,7 @@ def _wait(headers: Any) -> float | None:
             seconds = email.utils.parsedate_to_datetime(told).timestamp() - time.time()
         except ValueError:
             return None
-    return min(max(0.0, seconds), 600.0)  # a NaN is no time
+    return min(max(0.0, seconds), 600.0)  # max() maps NaN to 0
 
 
 def _format(form: str, prompt: Call) -> dict[str, Any]:
@@ -373,7 +382,7 @@ def _format(form: str, prompt: Call) -> dict[str, Any]:
 
 
 def _picture(pixels: Any, form: str) -> dict[str, Any]:
-    """A picture (H, W, 3; uint8 RGB) as a data URI."""
+    """Encode an image (H, W, 3; uint8 RGB) as a data URI."""
     from PIL import Image
 
     file = BytesIO()

@@ -1,10 +1,10 @@
-"""What a compile would ask a model: calls and tokens by kind of request, from the keyframes alone.
+"""Estimates the model calls and tokens of a compile, by kind of request, from the keyframes alone.
 
-How many objects a keyframe holds and what is true of them is not known before a model is asked, so
-it is assumed (`Assumed`); the rest follows from the passes and their options. With K keyframes in
-C clips, n objects a keyframe of which m move, P = n(n-1)/2 pairs, a attributes an object,
-r relations a pair, s samples, q questions, asking naively, one thing a call and every sample by
-itself, takes
+The number of objects per keyframe, their attributes and their relations are unknown before a model
+is called, so they are assumed (`Assumptions`); the rest follows from the passes and their options.
+Let K be the keyframes, C the clips, n the objects per keyframe, m the moving objects among them,
+P = n(n-1)/2 the pairs, a the attributes per object, r the relations per pair, s the samples, and
+q the questions. The naive scheme, one request and one sample per call, takes
 
     narrate   K s         list_objects  K s             classify, describe  K n s each
     relate    K P s       confirm       K (n + a n + r P) + (K - C) m + C
@@ -12,9 +12,9 @@ itself, takes
     same_object           s n n for each of the C (C - 1) / 2 pairs of clips
     reword, smooth        q each
 
-calls. Fewer do: the samples of a call are made from one reading of it, equal requests are one,
-requests about the same keyframes are asked together, and of two clips only objects of one label
-are compared.
+calls. The compiler needs fewer: all samples of a request come from one call, equal requests are
+sent once, requests about the same keyframes share a call, and across clips only objects with equal
+labels are compared.
 """
 
 from __future__ import annotations
@@ -30,63 +30,63 @@ from stepc.model.transformers import LENGTHS
 from stepc.passmanager.base import Options
 
 PICTURE_TOKENS = 256
-"""Of one picture, where the model is not known better."""
+"""Tokens per image, if the model's number is unknown."""
 TEXT_TOKENS = {"narrate": 60, "list_objects": 160, "relate": 110, "draw_graph": 220,
                "reword": 160, "smooth": 260}  # fmt: skip
-"""Of an instruction of the default templates with what it names; 90 for others."""
+"""Tokens of a rendered instruction of the default templates; 90 for requests that are not listed."""
 WIDTHS = (12, 12, 12, 16, 15)
 CALL_BYTES, TOKEN_BYTES = 150.0, 2.0
-"""Of a call in the store, and of each token of its replies, compressed."""
+"""Compressed size in the store: bytes per call, and bytes per reply token."""
 
 
 @dataclass(frozen=True)
 class Assumptions:
-    """What is taken for so of a keyframe that no model has seen."""
+    """Assumed properties of a video that no model has parsed yet."""
 
     objects: float = 5.0
+    """Objects per keyframe."""
     attributes: float = 3.0
-    """Attributes an object."""
+    """Attributes per object."""
     relations: float = 1.5
-    """Relations a pair of objects."""
+    """Relations per pair of objects."""
     moving: float = 0.5
-    """Share of the objects that move."""
+    """Fraction of the objects that move."""
     back: float = 0.5
-    """Share of the objects of a clip whose label is in another clip, too, for each other clip."""
+    """Fraction of a clip's objects whose label also occurs in another given clip."""
     narratives: float | None = None
-    """Different ones of a keyframe; without, as many as are sampled."""
+    """Distinct narratives per keyframe; None assumes that all samples differ."""
     together: Together = 8
-    """The most requests about the same keyframes in one call."""
+    """Maximum requests about the same keyframes per call."""
 
 
 @dataclass
 class RequestCost:
-    """Of one kind of request."""
+    """The cost of one kind of request."""
 
     requests: float = 0.0
     calls: float = 0.0
     pictures: float = 0.0
     replies: float = 0.0
-    """Answers to single requests: requests times samples."""
+    """Number of answers: requests times samples."""
 
 
 @dataclass
 class Plan:
-    """What is asked, by the name of the request."""
+    """The estimated requests of a compile, by request name."""
 
     assume: Assumptions
     asked: dict[str, RequestCost] = field(default_factory=dict)
     naive: float = 0.0
-    """Calls if every request and every sample were one, and nothing pruned."""
+    """Calls of the naive scheme: one per request and sample, without pruning."""
 
     @property
     def calls(self) -> float:
-        """All calls."""
         return sum(a.calls for a in self.asked.values())
 
     def add(
         self, request: str, places: float, each: float, pictures: int, samples: int = 1
     ) -> None:
-        """`each` requests at every one of so many places, of so many pictures."""
+        """Add `each` requests with `pictures` images each, at each of `places` places."""
         mine = self.asked.setdefault(request, RequestCost())
         most = min(in_one(self.assume.together, request), REQUESTS[request].listed)
         calls = places * _calls(each, most)
@@ -97,14 +97,14 @@ class Plan:
         self.naive += places * each * samples
 
     def tokens(self, request: str, picture: int = PICTURE_TOKENS) -> tuple[float, float]:
-        """Tokens sent and, at most, received."""
+        """Return the input tokens and the maximum output tokens, with `picture` tokens per image."""
         mine = self.asked[request]
         sent = mine.requests * TEXT_TOKENS.get(request, 90) + mine.pictures * picture
         return sent, mine.replies * LENGTHS.get(request, 64)
 
 
 def _calls(each: float, most: int) -> float:
-    """Calls for about so many requests that may be asked together, `most` in one."""
+    """Return the calls for an average of `each` requests, with at most `most` requests per call."""
     if most == 1 or each <= 0:
         return each
     if each <= 1:
@@ -116,7 +116,7 @@ def _calls(each: float, most: int) -> float:
 def plan(
     clips: Sequence[t.Clip], passes: Sequence[Options], paths: int, assume: Assumptions
 ) -> Plan:
-    """What `passes` would ask about a video of these clips, of which `paths` paths are drawn."""
+    """Estimate what `passes` ask about a video with these clips, when `paths` paths are sampled."""
     made = Plan(assume)
     keyframes = [len(c.keyframes) for c in clips]
     k, c, n = sum(keyframes), len(clips), assume.objects
@@ -160,7 +160,7 @@ def plan(
 
 
 def _at_whole(made: Plan, request: str, places: float, n: float, pictures: int, s: int) -> None:
-    """Requests about all pairs of n objects; of a broken n, the calls of both whole ones."""
+    """Add requests about all pairs of n objects; a fractional n interpolates between its neighbours."""
     low = math.floor(n)
     for whole, share in ((low, low + 1 - n), (low + 1, n - low)):
         made.add(request, places * share, whole * (whole - 1) / 2, pictures, s)
@@ -169,9 +169,10 @@ def _at_whole(made: Plan, request: str, places: float, n: float, pictures: int, 
 def shown(
     plans: Sequence[Plan], prices: tuple[float, float], rate: float, times: float = 1.0
 ) -> list[str]:
-    """A table: calls, pictures and tokens by kind of request, what they cost, how long they take.
+    """Format a table of calls, images and tokens per kind of request, with cost and duration.
 
-    All of it so many times, for a corpus of which the videos are a sample.
+    `prices` are per million input and output tokens, `rate` is in calls per second. All numbers are
+    multiplied by `times`, to extrapolate from a sample of videos to a corpus.
     """
     rows = [
         f"{'request':14}"
@@ -197,16 +198,16 @@ def shown(
     rows.append(_row("all", total))
     naive = times * sum(p.naive for p in plans)
     rows.append(
-        f"asked naively, one thing and one sample a call: {naive:,.0f} calls"
-        + (f"; this is {total[1] / naive:.1%} of them" if naive else "")
+        f"naive scheme, one request and one sample per call: {naive:,.0f} calls"
+        + (f"; this plan needs {total[1] / naive:.1%} of them" if naive else "")
     )
     kept = total[1] * CALL_BYTES + total[4] * TOKEN_BYTES
-    rows.append(f"replies in the store: about {kept / 1e6:,.0f} MB")
+    rows.append(f"size of the replies in the store: about {kept / 1e6:,.0f} MB")
     if any(prices):
         cost = (total[3] * prices[0] + total[4] * prices[1]) / 1e6
-        rows.append(f"at {prices[0]:g}/{prices[1]:g} a million tokens: {cost:,.2f}")
+        rows.append(f"at {prices[0]:g}/{prices[1]:g} per million tokens: {cost:,.2f}")
     if rate:
-        rows.append(f"at {rate:g} calls a second: {total[1] / rate / 3600:,.2f} hours")
+        rows.append(f"at {rate:g} calls per second: {total[1] / rate / 3600:,.2f} hours")
     return rows
 
 

@@ -1,8 +1,8 @@
 """The typed requests that passes send to a Video-LLM, and the type of each answer.
 
-A request says what is asked and about which keyframes; its wording is a template of the
-same name (`templates/SET/NAME.jinja`), and `answer` is the type that a reply becomes. A
-new request is one class here and one template in each set.
+A request holds its parameters and the keyframes it is about. Its wording is the template of the
+same name (`templates/SET/NAME.jinja`), and `answer` is the type into which the reply is parsed. To
+add a request, add one class here and one template to the `default` set.
 """
 
 from __future__ import annotations
@@ -19,45 +19,45 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 
 
 class Mention(Value):
-    """How a request names an object: its label, its place among equals, what is known of it."""
+    """How a request refers to an object: label, number among equal labels, known attributes."""
 
     label: str
     number: int = 1
-    """Which one of those with this label, counted in the order the model listed them."""
+    """Its number among the objects with this label, from 1, in the order the model listed them."""
     of: int = 1
-    """How many objects of the keyframe carry this label."""
+    """Number of objects in the keyframe with this label."""
     attributes: tuple[str, ...] = ()
 
 
 class Answer(BaseModel):
-    """A typed answer; lenient towards the JSON types a model writes, strict towards shape."""
+    """Base of all typed answers. Extra fields are ignored, and JSON types are coerced."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Request(Value):
-    """Base of all requests: the keyframes shown to the model, in order."""
+    """Base of all requests. `frames` are the keyframes shown to the model, in order."""
 
     name: ClassVar[str]
     answer: ClassVar[type[Answer]]
     listed: ClassVar[int] = 1
-    """How many about the same keyframes may be asked in one call (`Several`)."""
+    """Maximum requests of this kind about the same keyframes per call (`Several`)."""
     frames: tuple[Frame, ...]
 
     @property
     def sort(self) -> str:
-        """What it shares with those of its kind that are asked with it in one call."""
+        """Subkind; only requests with equal `sort` share a call."""
         return ""
 
     @property
     def clip(self) -> bool:
-        """Whether the keyframes are one clip in order, which a model may be shown as a video."""
+        """Whether the keyframes are one clip in temporal order, so that they may be sent as a video."""
         return False
 
     def words(self, text: str) -> Any:
-        """JSON-like data of `answer` from a reply in plain words (form `words`).
+        """Parse a plain-text reply (form `words`) into JSON-like data of `answer`.
 
-        Raises ValueError if the reply cannot be read so.
+        Raises ValueError if the reply cannot be parsed.
         """
         raise NotImplementedError
 
@@ -86,31 +86,30 @@ class Narrative(Answer):
 
 
 class Narrate(Request):
-    """The scene narrative of one keyframe (section 3.1, semantics parsing)."""
+    """Asks for the scene narrative of one keyframe (section 3.1, semantics parsing)."""
 
     name = "narrate"
     answer = Narrative
 
     def words(self, text: str) -> Any:
-        """The whole reply."""
         return {"narrative": text}
 
 
 class Labels(Answer):
-    """Object labels in the order the model names them; equal labels are different objects."""
+    """Object labels in the order the model names them; equal labels denote different objects."""
 
     objects: tuple[Word, ...]
 
 
 class ListObjects(Request):
-    """The objects of one keyframe, induced from its narrative."""
+    """Asks for the objects of one keyframe, given its narrative."""
 
     name = "list_objects"
     answer = Labels
     narrative: str
 
     def words(self, text: str) -> Any:
-        """Labels separated by commas; `none` for no object."""
+        """Parse comma-separated labels; `none` means no object."""
         return {"objects": _listed(text)}
 
 
@@ -121,7 +120,7 @@ class ObjectKind(Answer):
 
 
 class Classify(Request):
-    """Is this object static or dynamic?"""
+    """Asks whether an object is static or dynamic."""
 
     name = "classify"
     answer = ObjectKind
@@ -129,7 +128,7 @@ class Classify(Request):
     target: Mention
 
     def words(self, text: str) -> Any:
-        """The first of the two words that occurs."""
+        """Take the first occurrence of `static` or `dynamic`."""
         found = [w for w in text.lower().replace(".", " ").split() if w in ("static", "dynamic")]
         if not found:
             raise ValueError("neither static nor dynamic")
@@ -150,7 +149,7 @@ class Description(Answer):
 
 
 class Describe(Request):
-    """The fine-grained attributes of one object of one keyframe."""
+    """Asks for the fine-grained attributes of one object in one keyframe."""
 
     name = "describe"
     answer = Description
@@ -158,18 +157,18 @@ class Describe(Request):
     target: Mention
 
     def words(self, text: str) -> Any:
-        """`color red, size large`."""
+        """Parse `color red, size large`."""
         return {"attributes": _pairs(text)}
 
 
 class Predicates(Answer):
-    """Predicates that read after "is": `left of`, `holding`; empty for no relation."""
+    """Predicates that can follow "is", such as `left of` or `holding`; empty for no relation."""
 
     predicates: tuple[Word, ...]
 
 
 class Relate(Request):
-    """The relations from one object to another in one keyframe."""
+    """Asks for the relations from one object to another in one keyframe."""
 
     name = "relate"
     answer = Predicates
@@ -178,7 +177,7 @@ class Relate(Request):
     object: Mention
 
     def words(self, text: str) -> Any:
-        """Predicates separated by commas; `none` for none."""
+        """Parse comma-separated predicates; `none` means no relation."""
         return {"predicates": _listed(text)}
 
 
@@ -189,14 +188,14 @@ class Verdict(Answer):
 
 
 class ObjectClaim(Value):
-    """There is such an object."""
+    """The claim that an object is present."""
 
     claim: Literal["object"] = "object"
     target: Mention
 
 
 class AttributeClaim(Value):
-    """An object has an attribute."""
+    """The claim that an object has an attribute."""
 
     claim: Literal["attribute"] = "attribute"
     target: Mention
@@ -205,7 +204,7 @@ class AttributeClaim(Value):
 
 
 class RelationClaim(Value):
-    """A relation holds."""
+    """The claim that a relation holds."""
 
     claim: Literal["relation"] = "relation"
     subject: Mention
@@ -214,7 +213,7 @@ class RelationClaim(Value):
 
 
 class MotionClaim(Value):
-    """An object moves so between the keyframes."""
+    """The claim that an object performs a motion between the keyframes."""
 
     claim: Literal["motion"] = "motion"
     target: Mention
@@ -222,7 +221,7 @@ class MotionClaim(Value):
 
 
 class EventClaim(Value):
-    """This happens in the keyframes."""
+    """The claim that an event happens in the keyframes."""
 
     claim: Literal["event"] = "event"
     event: str
@@ -235,7 +234,7 @@ Claim = Annotated[
 
 
 class Confirm(Request):
-    """The second half of dual verification: is this node or edge in the video?"""
+    """Asks whether a node or an edge is in the video: the second half of dual verification."""
 
     name = "confirm"
     answer = Verdict
@@ -244,27 +243,26 @@ class Confirm(Request):
 
     @property
     def sort(self) -> str:
-        """The kind of claim."""
         return self.claim.claim
 
     @property
     def clip(self) -> bool:
-        """Of a motion and an event."""
+        """True for a motion and for an event."""
         return self.claim.claim in ("motion", "event")
 
     def words(self, text: str) -> Any:
-        """A reply that begins with yes or no."""
+        """Parse a reply that begins with yes or no."""
         return {"yes": _yes_no(text)}
 
 
 class MotionWords(Answer):
-    """A motion that reads after "is": `moving left`, `walking to the window`."""
+    """A motion that can follow "is", such as `moving left` or `walking to the window`."""
 
     motion: Word
 
 
 class DescribeMotion(Request):
-    """What a dynamic object does between two keyframes of a clip (dynamic merging)."""
+    """Asks what a dynamic object does between two keyframes of a clip (dynamic merging)."""
 
     name = "motion"
     answer = MotionWords
@@ -273,16 +271,14 @@ class DescribeMotion(Request):
 
     @property
     def clip(self) -> bool:
-        """Yes."""
         return True
 
     def words(self, text: str) -> Any:
-        """The whole reply."""
         return {"motion": text.strip(" .")}
 
 
 class SameObject(Request):
-    """Are these two objects of two keyframes the same one?"""
+    """Asks whether two objects in two keyframes are the same object."""
 
     name = "same_object"
     answer = Verdict
@@ -291,34 +287,32 @@ class SameObject(Request):
     second: Mention
 
     def words(self, text: str) -> Any:
-        """A reply that begins with yes or no."""
+        """Parse a reply that begins with yes or no."""
         return {"yes": _yes_no(text)}
 
 
 class EventWords(Answer):
-    """One clause that reads after "while": `a man is making coffee`."""
+    """One clause that can follow "while", such as `a man is making coffee`."""
 
     event: Text
 
 
 class DescribeEvent(Request):
-    """What happens in a clip (cross-clip bridging)."""
+    """Asks what happens in a clip (cross-clip bridging)."""
 
     name = "event"
     answer = EventWords
 
     @property
     def clip(self) -> bool:
-        """Yes."""
         return True
 
     def words(self, text: str) -> Any:
-        """The whole reply."""
         return {"event": text.strip(" .")}
 
 
 class SketchObject(Answer):
-    """An object of a graph given in one piece."""
+    """An object of a one-shot graph (`Sketch`)."""
 
     label: Word
     kind: Literal["static", "dynamic"] = "static"
@@ -326,7 +320,7 @@ class SketchObject(Answer):
 
 
 class SketchRelation(Answer):
-    """A relation of a graph given in one piece; its ends are labels."""
+    """A relation of a one-shot graph (`Sketch`); its ends are labels."""
 
     subject: Word
     predicate: Word
@@ -341,13 +335,13 @@ class Sketch(Answer):
 
 
 class DrawGraph(Request):
-    """One simplified request for the graph of a keyframe (section 4.4, "w/o parsing")."""
+    """Asks for the whole graph of a keyframe in one simplified request (section 4.4, "w/o parsing")."""
 
     name = "draw_graph"
     answer = Sketch
 
     def words(self, text: str) -> Any:
-        """`circle dynamic, color red, size large; … | circle left of square; …`."""
+        """Parse `circle dynamic, color red, size large; … | circle left of square; …`."""
         objects, _, relations = text.partition("|")
         graph: dict[str, list[Any]] = {"objects": [], "relations": []}
         for item in _listed(objects, ";"):
@@ -369,13 +363,13 @@ class DrawGraph(Request):
 
 
 class Reworded(Answer):
-    """A text of the same meaning."""
+    """A text with the same meaning."""
 
     text: Text
 
 
 class Reword(Request):
-    """Say a question in another form (appendix A.2: diversify the QA types)."""
+    """Asks to rephrase a question in another form (appendix A.2: diversify the QA types)."""
 
     name = "reword"
     answer = Reworded
@@ -385,12 +379,11 @@ class Reword(Request):
     reply: str
 
     def words(self, text: str) -> Any:
-        """The whole reply."""
         return {"text": text}
 
 
 class Smooth(Request):
-    """Join the steps of a rationale into running text, a sentence a step (appendix A.2)."""
+    """Asks to turn a rationale's steps into fluent text, one sentence per step (appendix A.2)."""
 
     name = "smooth"
     answer = Reworded
@@ -400,21 +393,20 @@ class Smooth(Request):
     reply: str
 
     def words(self, text: str) -> Any:
-        """The whole reply."""
         return {"text": text}
 
 
 class Answers(Answer):
-    """The answers to several requests; None for one that could not be read."""
+    """The answers to several requests; None for an answer that could not be parsed."""
 
     items: tuple[Any, ...]
 
 
 class Several(Request):
-    """Requests of one kind about the same keyframes, asked in one call.
+    """Several requests of one kind about the same keyframes, sent in one call.
 
-    Its template gets the `questions`, each the text of one request without the last paragraph
-    where all have the same, and that paragraph as `ending`.
+    Its template gets `questions`, the rendered requests. If all of them end with the same paragraph,
+    that paragraph is removed from each and passed once, as `ending`.
     """
 
     name = "several"
@@ -423,55 +415,52 @@ class Several(Request):
 
     @property
     def clip(self) -> bool:
-        """As each of them."""
         return all(item.clip for item in self.items)
 
 
 class Replied(Answer):
-    """An answer in words."""
+    """A free-text answer."""
 
     text: Text
 
 
 class Question(Request):
-    """A question about a video."""
+    """Base of the requests that ask a question about a video."""
 
     question: str
     options: tuple[str, ...] = ()
-    """Those of a multiple choice, in order."""
+    """The options of a multiple-choice question, in order."""
 
     @property
     def clip(self) -> bool:
-        """Yes."""
         return True
 
 
 class Ask(Question):
-    """A question answered directly: the instruction I_a of equation 1."""
+    """Asks for a direct answer: the instruction I_a of equation 1."""
 
     name = "answer"
     answer = Replied
 
     def words(self, text: str) -> Any:
-        """The whole reply."""
         return {"text": text}
 
 
 class Explained(Answer):
-    """A rationale, and the answer that it comes to; empty where it names none."""
+    """A rationale and its final answer; `text` is empty if the rationale states none."""
 
     rationale: Text
     text: str
 
 
 class Explain(Question):
-    """A question reasoned about step by step: the instruction I_r of equation 2."""
+    """Asks for step-by-step reasoning: the instruction I_r of equation 2."""
 
     name = "rationale"
     answer = Explained
 
     def words(self, text: str) -> Any:
-        """Steps, then the answer behind the last `Answer:`."""
+        """Parse the steps and the answer, which follows the last `Answer:`."""
         found = list(re.finditer(r"\banswer *:", text, re.IGNORECASE))
         if not found:
             return {"rationale": text, "text": ""}
@@ -482,15 +471,15 @@ class Explain(Question):
 
 
 class JudgeReply(Answer):
-    """What a judge says of an answer (Video-ChatGPT's protocol)."""
+    """A judge's verdict on an answer (Video-ChatGPT's protocol)."""
 
     pred: Literal["yes", "no"]
-    """Whether it is right."""
+    """Whether the answer is correct."""
     score: float = Field(ge=0, le=5)
 
 
 class Judge(Request):
-    """Is a predicted answer the right one? Asked of a judge, who sees no video."""
+    """Asks a judge, who sees no video, whether a predicted answer is correct."""
 
     name = "judge"
     answer = JudgeReply
@@ -500,13 +489,13 @@ class Judge(Request):
 
 
 class Inferred(Answer):
-    """An answer to a multiple choice."""
+    """An answer to a multiple-choice question."""
 
     answer: Word
 
 
 class Infer(Request):
-    """A multiple choice answered from a description of the video alone (TempCompass, captioning)."""
+    """Asks to answer a multiple-choice question from a description alone (TempCompass, captioning)."""
 
     name = "infer"
     answer = Inferred
@@ -522,7 +511,7 @@ class Appraisal(Answer):
 
 
 class Appraise(Request):
-    """How well does a long reply say what it should? (MLVU, generation tasks)"""
+    """Asks a judge how well a long reply covers the expected content (MLVU, generation tasks)."""
 
     name = "appraise"
     answer = Appraisal
@@ -549,10 +538,10 @@ REQUESTS: dict[str, type[Request]] = {
         Smooth,
     )
 }
-"""Every request by its template's name."""
+"""All requests of the passes, by template name."""
 
 TASKS: dict[str, type[Request]] = {cls.name: cls for cls in (Ask, Explain)}
-"""What a model is trained to do and examined in, by the template's name (section 3.2)."""
+"""The requests a model is trained and evaluated on, by template name (section 3.2)."""
 
 JUDGING: dict[str, type[Request]] = {cls.name: cls for cls in (Judge, Infer, Appraise)}
-"""What a judge of other models' replies is asked, by the template's name."""
+"""The requests to a judge of other models' replies, by template name."""

@@ -1,10 +1,10 @@
-"""Template sets: a request becomes an instruction; a reply becomes a typed answer.
+"""Template sets: render a request as an instruction, and parse a reply into a typed answer.
 
-Templates are Jinja in a sandbox. They get strings, numbers, lists and dictionaries, never an
-object of stepc's; they can read the fields of these and the variables of a loop, and call macros
-and filters, but no method. An undefined variable is an error. The first line of each template is a
-comment that names the form of reply it asks for: `{#- answer: json -#}`, `{#- answer: words -#}`,
-or `{#- answer: thought -#}` (words behind a thought and a colon).
+Templates are sandboxed Jinja. They receive strings, numbers, lists and dictionaries, never a stepc
+object. They can read fields and loop variables and call macros and filters, but no methods. An
+undefined variable is an error. The first line of each template is a comment that declares the form
+of the reply: `{#- answer: json -#}`, `{#- answer: words -#}`, or `{#- answer: thought -#}` (a
+thought, a colon, then the words).
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ VARIABLES: dict[str, frozenset[str]] = {
     },
     Several.name: frozenset(["frames", "questions", "ending"]),
 }
-"""What each template may name."""
+"""The variables that each template may use."""
 
 
 @dataclass(frozen=True)
 class Template:
-    """One instruction and the form of reply it asks for."""
+    """A compiled template and the form of reply it asks for."""
 
     form: str
     body: jinja2.Template
@@ -77,34 +77,34 @@ class TemplateError(StepcError):
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
-    """Lets a template read data and call macros and filters; no method of any object.
+    """Lets templates read data and call macros and filters, but no methods.
 
-    Jinja's own sandbox allows every public method of the objects that it is given, and some
-    objects have methods that run code (pydantic's `parse_raw` reads pickles).
+    Jinja's own sandbox allows every public method of the objects it receives, and some objects have
+    methods that run code (pydantic's `parse_raw` reads pickles).
     """
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        """Only the variables of a loop (`loop.index`) and the macros of an imported template."""
+        """Allow only loop variables (`loop.index`) and the macros of an imported template."""
         if isinstance(obj, LoopContext):
             return not attr.startswith("_") and not callable(value)
         return isinstance(value, Macro)
 
     def is_safe_callable(self, obj: Any) -> bool:
-        """Only macros."""
+        """Allow only macros."""
         return isinstance(obj, Macro)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
-        """A field of a dictionary comes before the dictionary's methods: `x.items` is a field."""
+        """Look up a dictionary's keys before its methods, so that `x.items` is a field."""
         if isinstance(obj, Mapping) and attribute in obj:
             return obj[attribute]
         return super().getattr(obj, attribute)
 
 
 class _Loader(jinja2.FileSystemLoader):
-    """Reads templates from its folders, and nothing that a symbolic link in them leads out to."""
+    """Loads templates from its folders; refuses symbolic links that lead out of them."""
 
     def get_source(self, environment: jinja2.Environment, template: str) -> Any:
-        """The template's text. Raises TemplateNotFound for one that lies elsewhere."""
+        """Return the template's source. Raises TemplateNotFound if it lies outside the folders."""
         source, file, fresh = super().get_source(environment, template)
         real = Path(file).resolve()
         if not any(real.is_relative_to(Path(folder).resolve()) for folder in self.searchpath):
@@ -113,29 +113,29 @@ class _Loader(jinja2.FileSystemLoader):
 
 
 def is_folder(name: str) -> bool:
-    """Whether the name of a template set is the path of a folder instead of a built-in set."""
+    """Whether a template set's name is the path of a folder and not a built-in set."""
     return re.fullmatch(r"[a-z][a-z0-9_-]*", name) is None
 
 
 def spoken_to(model: str, named: str) -> str:
-    """The template set that a model's own files (`stepc.json`, a cassette's head) name.
+    """Check the template set that a model's own files name (`stepc.json`, a cassette's header).
 
-    Raises StepcError (M005) for a folder: a file that came with data does not choose which programs
-    run here; the user does, with --templates.
+    Returns the name of a built-in set. Raises StepcError (M005) for a folder: templates are programs,
+    and only the user may select them, with --templates.
     """
     if is_folder(named or "default"):
         folder = printable(named)
         message = f"the model's own files name a folder of templates, `{folder}`"
-        help = f"such a folder is used only where you name it yourself: --templates {folder}"
+        help = f"to use this folder, name it yourself: --templates {folder}"
         raise StepcError(Diagnostic("M005", message, Place(printable(model)), help))
     return named or "default"
 
 
 class Templates:
-    """A set of templates, one a request: a built-in name (`default`, `compact`) or a folder.
+    """A template set with one template per request: a built-in name (`default`, `compact`) or a folder.
 
-    What a set does not hold is taken from `default`. Raises TemplateError on a template that
-    cannot be read or names what its request does not have.
+    Templates that the set lacks are taken from `default`. Raises TemplateError (M005) if a template
+    cannot be read or uses an unknown variable.
     """
 
     def __init__(self, name: str) -> None:
@@ -143,9 +143,9 @@ class Templates:
         own = is_folder(name)
         folder = Path(name) if own else files("stepc.templates") / name
         if own and not Path(name).is_dir():
-            raise TemplateError(name, "is no folder")
+            raise TemplateError(name, "it is not a folder")
         if not any((folder / f"{request}.jinja").is_file() for request in VARIABLES):
-            raise TemplateError(name, "holds no template of a request")
+            raise TemplateError(name, "the folder contains no template of any request")
         places = [str(folder), str(builtin)]
         environment = _Sandbox(
             loader=_Loader(places),
@@ -160,12 +160,12 @@ class Templates:
             try:
                 source = environment.loader.get_source(environment, f"{request}.jinja")[0]  # type: ignore[union-attr]
             except (OSError, UnicodeDecodeError, jinja2.TemplateNotFound) as error:
-                raise TemplateError(f"{request}.jinja", f"cannot be read in {name}") from error
+                problem = f"the file cannot be read in the template set `{name}`"
+                raise TemplateError(f"{request}.jinja", problem) from error
             form = _FORM.match(source)
             if form is None:
-                raise TemplateError(
-                    f"{request}.jinja", "does not begin with answer: json, words or thought"
-                )
+                problem = "the file does not begin with `{#- answer: json -#}` (or words, thought)"
+                raise TemplateError(f"{request}.jinja", problem)
             try:
                 body = environment.from_string(source)
             except jinja2.TemplateSyntaxError as error:
@@ -173,7 +173,7 @@ class Templates:
             named = jinja2.meta.find_undeclared_variables(environment.parse(source))
             for unknown in sorted(named - known):
                 problem = (
-                    f"`{unknown}` is nothing that this request has: {', '.join(sorted(known))}"
+                    f"unknown variable `{unknown}`; this request has: {', '.join(sorted(known))}"
                 )
                 raise TemplateError(f"{request}.jinja", problem)
             self._templates[request] = Template(form[1], body)
@@ -182,19 +182,22 @@ class Templates:
                 if part.name.endswith(".jinja"):
                     whole.update(part.read_bytes())
         self.digest = whole.hexdigest()
-        """SHA-256 of all their texts."""
+        """SHA-256 of the texts of all templates."""
 
     def form(self, request: Request) -> str:
-        """`json`, `words` or `thought`."""
+        """Return the form of reply: `json`, `words` or `thought`."""
         return self._templates[request.name].form
 
     def most(self, request: Request) -> int:
-        """How many of these can be asked in one call: its form of reply must hold theirs."""
+        """Return the maximum requests of this kind per call.
+
+        It is 1 unless the template and the one of `Several` both ask for JSON, or both do not.
+        """
         several = self._templates[Several.name].form == "json"
         return request.listed if several == (self.form(request) == "json") else 1
 
     def schema(self, request: Request) -> dict[str, Any] | None:
-        """The JSON schema of the request's answer, if its template asks for JSON."""
+        """Return the JSON schema of the request's answer; None if its template does not ask for JSON."""
         if self.form(request) != "json":
             return None
         if isinstance(request, Several):
@@ -202,7 +205,7 @@ class Templates:
         return _schema(request.answer)
 
     def render(self, request: Request) -> str:
-        """The instruction for `request`. Raises TemplateError for whatever the template does wrong."""
+        """Render the instruction for `request`. Raises TemplateError (M005) on any error in a template."""
         if isinstance(request, Several):
             questions, ending = _together([self.render(item) for item in request.items])
             frames = [frame.model_dump() for frame in request.frames]
@@ -211,12 +214,12 @@ class Templates:
             fields = request.model_dump()
         try:
             return self._templates[request.name].body.render(fields).strip()
-        except Exception as error:  # a template is a user's program: it may raise anything
+        except Exception as error:  # a template is user code and may raise anything
             said = f"{type(error).__name__}: {error}"
             raise TemplateError(f"{request.name}.jinja", said) from error
 
     def read(self, request: Request, reply: str) -> Answer | None:
-        """The typed answer in `reply`, or None if there is none to be found."""
+        """Parse `reply` into the typed answer; None if it cannot be parsed."""
         form = self.form(request)
         try:
             if isinstance(request, Several):
@@ -224,16 +227,16 @@ class Templates:
             if form == "thought":
                 reply = reply.rpartition(":")[2]
             return _fitted(request, find_json(reply) if form == "json" else request.words(reply))
-        except (ValueError, ValidationError, RecursionError):  # RecursionError: [[[[…
+        except (ValueError, ValidationError, RecursionError):  # RecursionError: nested [[[[…
             return None
 
     def _read_several(self, request: Several, reply: str, form: str) -> Answers:
-        """An answer for each, None for those that cannot be read. Raises ValueError for none."""
+        """Parse the answers, None for each that is unreadable. Raises ValueError if they do not match."""
         if form != "json":
             texts = reply.strip(" .|").split("|")
             if len(texts) != len(request.items):
-                raise ValueError("not one answer for each question")
-            if request.items[0].answer is not Reworded:  # behind what it is about
+                raise ValueError("the reply does not hold one answer per question")
+            if request.items[0].answer is not Reworded:  # the answer follows `subject:`
                 texts = [text.rpartition(":")[2] for text in texts]
             return Answers(
                 items=tuple(self.read(q, t) for q, t in zip(request.items, texts, strict=True))
@@ -253,7 +256,7 @@ def _fitted(request: Request, data: Any) -> Answer:
 
 
 def _together(texts: list[str]) -> tuple[list[str], str]:
-    """Texts without their last paragraph, where it is the same of all, and that paragraph."""
+    """Split off the last paragraph if all texts share it; return the rest of each and that paragraph."""
     parts = [text.rpartition("\n\n") for text in texts]
     endings = {ending for _, _, ending in parts}
     if len(endings) > 1 or not all(head for head, _, _ in parts):
@@ -262,10 +265,10 @@ def _together(texts: list[str]) -> tuple[list[str], str]:
 
 
 def _by_number(reply: str, count: int) -> dict[int, Any]:
-    """Answers by the number of their question, in any of the ways that models write them.
+    """Parse answers by question number, in any of the forms that models use.
 
-    An object with numbers for keys; a list or a row of objects as long as the questions; lines
-    that begin with a number. Raises ValueError where it cannot be told which is which.
+    These are an object with numbers as keys, a list or a sequence of objects with one item per
+    question, and lines that begin with a number. Raises ValueError if answers cannot be assigned.
     """
     try:
         data = find_json(reply)
@@ -288,11 +291,11 @@ def _by_number(reply: str, count: int) -> dict[int, Any]:
             found[int(number)] = find_json(text)
     if found:
         return found
-    raise ValueError("not one answer for each question")
+    raise ValueError("the reply does not hold one answer per question")
 
 
 def _row_of_json(reply: str) -> list[Any]:
-    """The JSON objects of a reply that stand one after another."""
+    """Return the JSON objects in a reply, in order."""
     row, at = [], 0
     while (at := reply.find("{", at)) >= 0:
         try:
@@ -305,7 +308,7 @@ def _row_of_json(reply: str) -> list[Any]:
 
 @functools.cache
 def _schema(answer: type[Answer]) -> dict[str, Any]:
-    """The schema of an answer's type, closed: nothing besides its fields."""
+    """Return the JSON schema of an answer type, with additional properties forbidden."""
     schema = answer.model_json_schema()
     for part in (schema, *schema.get("$defs", {}).values()):
         if part.get("type") == "object":
@@ -315,7 +318,7 @@ def _schema(answer: type[Answer]) -> dict[str, Any]:
 
 @functools.cache
 def _schemas(answer: type[Answer], count: int) -> dict[str, Any]:
-    """The schema of so many answers, each under its number."""
+    """Return the JSON schema of `count` answers, keyed by their numbers."""
     one = dict(_schema(answer))
     parts = one.pop("$defs", {})
     numbers = [str(i) for i in range(1, count + 1)]
@@ -329,9 +332,9 @@ def _schemas(answer: type[Answer], count: int) -> dict[str, Any]:
 
 
 def find_json(reply: str) -> Any:
-    """The first JSON object or array in `reply`, within fences or prose.
+    """Return the first JSON object or array in `reply`, within code fences or prose.
 
-    Raises ValueError if there is none.
+    Also accepts a Python dictionary and a bare yes or no. Raises ValueError if there is none.
     """
     fenced = _FENCE.search(reply)
     text = fenced[1] if fenced else reply
@@ -340,7 +343,7 @@ def find_json(reply: str) -> Any:
             return json.JSONDecoder().raw_decode(text, start)[0]
         except json.JSONDecodeError:
             continue
-    for written in _DICT.findall(text):  # as Python writes it; a set has no order
+    for written in _DICT.findall(text):  # Python literals; sets are refused, as they have no order
         with contextlib.suppress(ValueError, SyntaxError, TypeError, MemoryError):
             data = ast.literal_eval(written)
             if isinstance(data, dict):
@@ -352,10 +355,10 @@ def find_json(reply: str) -> Any:
 
 
 def fit(answer: type[Answer], data: Any) -> Any:
-    """Bend what models commonly write into the shape of `answer`.
+    """Normalise common deviations in a reply to the shape of `answer`.
 
-    A bare list or text for a one-field answer; an attribute map for a list of pairs; `"yes"`
-    for true. What does not fit is left for validation to refuse.
+    Accepts a bare list or text for a one-field answer, an attribute map for a list of pairs, and
+    `"yes"` for true. Anything else is left for validation to reject.
     """
     fields = list(answer.model_fields)
     if not isinstance(data, dict) and len(fields) >= 1:

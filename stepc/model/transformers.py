@@ -1,6 +1,7 @@
-"""Any `transformers` image-text-to-text model, from a hub id or a folder; the embedded one too.
+"""Local models: any `transformers` image-text-to-text model, from a hub id or a folder.
 
-Works without torchvision wherever the model's processor has a PIL backend.
+The embedded model is one of them. torchvision is not needed if the model's processor has a PIL
+backend.
 """
 
 from __future__ import annotations
@@ -26,27 +27,27 @@ from stepc.model.constrained import grammars
 from stepc.video.decode import Picture, Pictures, digest
 
 EMBEDDED = "embedded"
-"""The name of the small model in the package, which knows the rendered world only."""
+"""The name of the small model in the package. It knows only the rendered world."""
 
 
 TOGETHER = 1
-"""Requests about the same keyframes in one call, where nobody says that a model manages more."""
+"""Default number of requests about the same keyframes per call."""
 LOADING = (OSError, ValueError, ImportError, KeyError, RuntimeError, AssertionError)
-"""What the libraries raise where a model cannot be loaded; the last: torch without CUDA."""
+"""What the libraries raise if a model cannot be loaded; AssertionError comes from torch without CUDA."""
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 NEEDED = {
-    "torchvision": "pip install 'stepc[video]'; models of other families (LLaVA, Idefics3) do without",
+    "torchvision": "pip install 'stepc[video]'; some model families (LLaVA, Idefics3) do not need it",
     "num2words": "pip install 'stepc[video]'",
     "bitsandbytes": "pip install 'stepc[bits]'",
     "peft": "pip install 'stepc[adapters]'",
     "accelerate": "pip install 'stepc[bits]'",
-    "flashattention": "pip install flash-attn, or another --attention",
+    "flashattention": "pip install flash-attn, or choose another --attention",
 }
-"""What some models or options want besides, and how to get it."""
+"""Optional packages that some models or options need, and how to install them."""
 
 
 def embedded_folder() -> Path:
-    """Where the embedded model lies."""
+    """Return the folder of the embedded model."""
     return Path(str(files("stepc.model") / "embedded"))
 
 
@@ -55,32 +56,36 @@ class LocalOptions:
     """How a model is loaded and run on this machine."""
 
     device: str = "auto"
-    """`auto` (a GPU if there is one), `cpu`, `cuda:1`, `mps`; `spread`: over all GPUs."""
+    """`auto` (a GPU if there is one), `cpu`, `cuda:1`, `mps`, or `spread` (over all GPUs)."""
     dtype: str = "auto"
-    """`auto` (the checkpoint's; float32 on a CPU), `float32`, `bfloat16`, `float16`."""
+    """`auto` (the checkpoint's dtype; float32 on a CPU), `float32`, `bfloat16`, or `float16`."""
     attention: str | None = None
-    """`attn_implementation`: `sdpa`, `eager`, `flash_attention_2`."""
+    """`attn_implementation`, such as `sdpa`, `eager` or `flash_attention_2`."""
     bits: int | None = None
-    """4 or 8: weights in so many bits (needs bitsandbytes)."""
+    """Quantise the weights to 4 or 8 bits (needs bitsandbytes)."""
     adapter: str | None = None
-    """A LoRA adapter, a hub id or a folder (needs peft)."""
+    """A LoRA adapter: a hub id or a folder (needs peft)."""
     batch: int | None = None
-    """Samples at one time; 8 unless told."""
+    """Samples per batch; None means 64 for the embedded model and 8 for others."""
     remote: bool = False
-    """Whether code that comes with the model may be run."""
+    """Whether to run code that comes with the model."""
 
 
 @pydantic.dataclasses.dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class ModelSettings:
-    """What a model's folder says of how it is asked (`stepc.json`)."""
+    """Settings in a model's folder (`stepc.json`)."""
 
     templates: str = "default"
+    """The built-in template set to use."""
     together: Together = TOGETHER
-    """Requests about the same keyframes that it answers well in one call; all kinds, or each."""
+    """Requests about the same keyframes that the model answers reliably in one call."""
 
 
 def settings(name: str) -> ModelSettings:
-    """Of a model by its name; what a hub's model says is not looked at. Raises StepcError (M004)."""
+    """Read the settings of the embedded model or of a model folder; defaults for a hub id.
+
+    Raises StepcError (M004) if `stepc.json` cannot be read.
+    """
     path = (embedded_folder() if name == EMBEDDED else Path(name)) / "stepc.json"
     if not path.exists():
         return ModelSettings()
@@ -88,7 +93,7 @@ def settings(name: str) -> ModelSettings:
         return TypeAdapter(ModelSettings).validate_json(path.read_bytes())
     except (ValidationError, OSError) as error:
         said = " ".join(str(error).split())[:200]
-        help = 'such as {"templates": "compact", "together": 8}'
+        help = 'for example {"templates": "compact", "together": 8}'
         raise fail("M004", f"stepc.json cannot be read: {said}", Place(name), help) from None
 
 
@@ -96,7 +101,7 @@ class TransformersModel:
     """A Video-LLM of any `AutoModelForImageTextToText` architecture."""
 
     def __init__(self, name: str, local: LocalOptions | None = None) -> None:
-        """Load it. Raises StepcError (M004) if it cannot be."""
+        """Load the model. Raises StepcError (M004) if it cannot be loaded."""
         os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
         import torch
         import transformers
@@ -127,7 +132,7 @@ class TransformersModel:
             torch.set_num_threads(1)
         self.processor.tokenizer.padding_side = "left"
         self.videos = getattr(self.processor, "video_processor", None) is not None
-        """Whether the model is shown videos as such."""
+        """Whether the model accepts videos."""
         self.grammars = None if embedded else grammars(self.processor.tokenizer, self.model)
         self.batch = local.batch or (64 if embedded else 8)
         own = settings(name)
@@ -137,17 +142,16 @@ class TransformersModel:
     def generate(
         self, prompts: Iterable[Call], pictures: Pictures, done: Callable[[Completion], None]
     ) -> None:
-        """One text a seed for each prompt, by Gumbel-max sampling with the prompt's own seeds.
+        """Answer each call with one text per seed, by Gumbel-max sampling with the call's own seeds.
 
-        Prompts of about the same length are answered at one time. All samples of a prompt go on
-        from one reading of it.
+        Calls of about the same length form a batch. All samples of a call share one prefill.
         """
 
         def alike(p: Call) -> tuple[bool, int, int]:
             return (p.video and self.videos, len(p.frames), len(p.text))
 
         def kind(p: Call) -> int:
-            """0 with pictures; of a video how many frames it has: those of one batch have the same."""
+            """0 for images, otherwise the video's number of frames, which is equal within a batch."""
             return len(p.frames) if p.video and self.videos else 0
 
         for frames, same in groupby(sorted(prompts, key=alike), kind):
@@ -195,7 +199,7 @@ class TransformersModel:
             done(Completion(prompt, words, share, read, sum(next(got) for _ in prompt.seeds)))
 
     def inputs(self, prompts: list[Call], pictures: Pictures, video: bool) -> Any:
-        """What the processor makes of prompts; all of them have videos, or none."""
+        """Run the processor on calls. Either all of them send videos or none does."""
         from PIL import Image
 
         shown = [[pictures.at(f) for f in p.frames] for p in prompts]
@@ -224,7 +228,7 @@ class TransformersModel:
         return made.to(self.model.device, dtype=self.model.dtype)
 
     def _read(self, inputs: Any, rows: list[int], options: dict[str, Any]) -> dict[str, Any]:
-        """What `generate` takes for a sample a row: prompts with several are read once."""
+        """Return the arguments of `generate` with one row per sample; each call is prefilled once."""
         import torch
 
         count = inputs["input_ids"].shape[0]
@@ -235,22 +239,24 @@ class TransformersModel:
             **inputs, **options, max_new_tokens=1, return_dict_in_generate=True
         )
         cache = first.past_key_values
-        cache.crop(-1)  # the last token is read again, row by row
+        cache.crop(-1)  # each row processes the last token again
         cache.batch_select_indices(index)
         inner = self.model.model
-        if getattr(inner, "rope_deltas", None) is not None:  # positions behind pictures (Qwen-VL)
+        if (
+            getattr(inner, "rope_deltas", None) is not None
+        ):  # position offsets after images (Qwen-VL)
             inner.rope_deltas = inner.rope_deltas[index]
         words = {k: inputs[k][index] for k in ("input_ids", "attention_mask")}
         return {**words, "past_key_values": cache}
 
 
 def _loading(local: LocalOptions, device: str) -> dict[str, Any]:
-    """Keywords of `from_pretrained`. Raises ImportError, ValueError."""
+    """Return the keyword arguments of `from_pretrained`. Raises ImportError, ValueError."""
     import torch
     import transformers
 
     if local.dtype not in DTYPES:
-        raise ValueError(f"`{local.dtype}` is no dtype: {', '.join(DTYPES)}")
+        raise ValueError(f"unknown dtype `{local.dtype}`; use one of {', '.join(DTYPES)}")
     dtype: Any = "auto" if local.dtype == "auto" else getattr(torch, local.dtype)
     if local.dtype == "auto" and device == "cpu":
         dtype = torch.float32
@@ -261,7 +267,7 @@ def _loading(local: LocalOptions, device: str) -> dict[str, Any]:
         how["device_map"] = "auto"
     if local.bits is not None:
         if local.bits not in (4, 8):
-            raise ValueError("weights are in 4 or 8 bits")
+            raise ValueError("weights can be quantised to 4 or 8 bits only")
         how["quantization_config"] = transformers.BitsAndBytesConfig(
             load_in_4bit=local.bits == 4, load_in_8bit=local.bits == 8
         )
@@ -270,15 +276,15 @@ def _loading(local: LocalOptions, device: str) -> dict[str, Any]:
 
 
 def _unloadable(name: str, local: LocalOptions, error: Exception) -> StepcError:
-    """M004, with what to install where something is missing."""
+    """Build the M004 error; names the package to install if one is missing."""
     said = str(error).strip()
     line = next((x.strip() for x in said.splitlines() if x.strip()), type(error).__name__)
     help = "give a hub id or a folder of an image-text-to-text model"
     if local != LocalOptions():
-        help += "; are --device, --dtype, --bits, --attention and --adapter right?"
+        help += "; check --device, --dtype, --bits, --attention and --adapter"
     if "trust_remote_code" in said:
-        line = "it needs code of its own repository, which is not run unasked"
-        help = "look at that code; --remote-code runs it"
+        line = "it needs code from its own repository, which is not run by default"
+        help = "review that code, then allow it with --remote-code"
     for package, how in NEEDED.items():
         if package in said.lower():
             line, help = f"it needs {package}", how
@@ -287,9 +293,10 @@ def _unloadable(name: str, local: LocalOptions, error: Exception) -> StepcError:
 
 
 def identity(name: str, local: LocalOptions) -> str | None:
-    """A model's name with a hash of its weights, or the hub's commit, and its adapter's.
+    """Return the model's name with a hash of its weights, or with the hub's commit.
 
-    None for a model of the hub that is not in the local cache.
+    Quantisation and the adapter's identity are appended. None for a hub model that is not in the
+    local cache.
     """
     made = _weights(str(embedded_folder()) if name == EMBEDDED else name, name)
     if made is None:
@@ -303,7 +310,7 @@ def identity(name: str, local: LocalOptions) -> str | None:
 
 
 def _weights(where: str, name: str) -> str | None:
-    """`NAME@sha256:…` of the weights in a folder, `NAME@COMMIT` of a hub's."""
+    """Return `NAME@sha256:…` for weights in a folder, `NAME@COMMIT` for a hub id."""
     folder = Path(where)
     if folder.is_dir():
         files = sorted([*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")])
@@ -320,13 +327,13 @@ def _weights(where: str, name: str) -> str | None:
         kept = try_to_load_from_cache(where, "config.json") or try_to_load_from_cache(
             where, "adapter_config.json"
         )
-    except ValueError:  # no name that a hub would have
+    except ValueError:  # not a valid hub id
         return None
     return f"{name}@{Path(kept).parent.name}" if isinstance(kept, str) else None
 
 
 def _timed(frames: tuple[Frame, ...], picture: Picture) -> Any:
-    """What a video processor is told of keyframes: their times, in thousandths of a second."""
+    """Build a video processor's metadata of keyframes, with times in milliseconds."""
     from transformers.video_utils import VideoMetadata
 
     times = [f.at - frames[0].at for f in frames]
@@ -341,10 +348,10 @@ def _timed(frames: tuple[Frame, ...], picture: Picture) -> Any:
 
 
 class _Gumbel:
-    """Adds Gumbel noise to the logits: the likeliest token is then a sample at that temperature.
+    """Adds Gumbel noise to the logits, so that the most likely token is a sample at the temperature.
 
-    Every row draws from a generator of its own, so that what else is in the batch, and how
-    many samples are drawn, does not move a sample.
+    Every row has its own generator, so that a sample does not depend on the rest of the batch or on
+    the number of samples.
     """
 
     def __init__(self, seeds: Sequence[int], temperatures: Sequence[float]) -> None:
@@ -377,10 +384,10 @@ LENGTHS = {
     "same_object": 8,
     "rationale": 256,
 }
-"""The most tokens a reply may have, by request; 64 for others."""
+"""Maximum tokens of a reply, by request; 64 for requests that are not listed."""
 
 
 def most_tokens(prompt: Call) -> int:
-    """The most tokens of a reply; in JSON there are more."""
+    """Return the maximum tokens of a reply; higher for JSON."""
     most = LENGTHS.get(prompt.request, 64)
     return prompt.items * (most if prompt.schema is None else max(32, 2 * most))

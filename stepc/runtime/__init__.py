@@ -1,1 +1,1 @@
-"""What every floor needs of the machine: atomic files and a watchdog."""
+"""Runtime utilities that all packages use: atomic files and a watchdog."""

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and folders that say what is made in them."""
+"""Atomic file writes, and folders that record which result they hold."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stepc.diagnostics import Place, fail, printable
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Raises StepcError (B014) for what goes wrong with a file inside."""
+    """Convert any OSError in the block to StepcError (B014)."""
     try:
         yield
     except OSError as error:
@@ -26,9 +26,10 @@ def writing(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def appearing(path: Path, sync: bool = True) -> Iterator[BinaryIO]:
-    """A file to write in, that is at `path` whole or not at all, after a loss of power, too, with `sync`.
+    """Open a file for writing that replaces `path` atomically when the block succeeds.
 
-    Raises StepcError (B014).
+    With `sync` the data is flushed to disk first, so that it survives a power failure. Raises
+    StepcError (B014).
     """
     partial = path.with_name(path.name + ".partial")
     try:
@@ -45,7 +46,7 @@ def appearing(path: Path, sync: bool = True) -> Iterator[BinaryIO]:
 
 
 def write_parts(path: Path, parts: Iterable[bytes], sync: bool = True) -> str:
-    """Write a file whole or not at all, as `appearing` does. Its SHA-256. Raises StepcError (B014)."""
+    """Write a file atomically (see `appearing`); return its SHA-256. Raises StepcError (B014)."""
     whole = hashlib.sha256()
     with appearing(path, sync) as file:
         for part in parts:
@@ -55,14 +56,16 @@ def write_parts(path: Path, parts: Iterable[bytes], sync: bool = True) -> str:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all. Raises StepcError (B014)."""
+    """Write a file atomically, without flushing it to disk. Raises StepcError (B014)."""
     write_parts(path, (data,), sync=False)
 
 
 def claim(file: Path, facts: dict[str, Any], code: str, what: str) -> dict[str, Any] | None:
-    """What `file` says is made in its folder; None if nothing yet. The folder is made.
+    """Check that the folder of `file` is new, or holds the result that `facts` describe.
 
-    Raises StepcError: `code` if that is another one than `facts` tell, B014 if it cannot be used.
+    Creates the folder. Returns the content of `file` (JSON), or None if it does not exist. Raises
+    StepcError: `code` if the content differs from `facts`, B014 if the folder cannot be used. `what`
+    names the kind of result in the message.
     """
     shown = Place(printable(str(file.parent)))
     new = orjson.loads(orjson.dumps(facts))
@@ -70,9 +73,9 @@ def claim(file: Path, facts: dict[str, Any], code: str, what: str) -> dict[str, 
         file.parent.mkdir(parents=True, exist_ok=True)
         old: dict[str, Any] | None = orjson.loads(file.read_bytes()) if file.exists() else None
     except (OSError, ValueError) as error:
-        raise fail("B014", f"cannot be used ({error})", shown) from error
+        raise fail("B014", f"the folder cannot be used ({error})", shown) from error
     other = [k for k in new if old is not None and old.get(k) != new[k]]
     if other:
-        message = f"another {what} is in this folder: its {' and '.join(other)} differs"
+        message = f"this folder holds another {what}, with different {' and '.join(other)}"
         raise fail(code, message, shown, "name another folder with -o, or remove this one")
     return old

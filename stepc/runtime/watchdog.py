@@ -1,7 +1,7 @@
-"""A worker's watch: what hangs, or eats memory, ends its own process and nothing else.
+"""A worker's watchdog: a worker that hangs or exceeds its memory limit ends only its own process.
 
-The watch is kept by a thread of the interpreter's that needs no lock of Python's, so that a decoder
-that never comes back is noticed, too.
+The watchdog runs in a thread of `faulthandler` that does not need the GIL, so it also detects a
+decoder that never returns.
 """
 
 from __future__ import annotations
@@ -17,8 +17,12 @@ _seen = 0.0
 
 
 def begin(patience: float, memory: int, told: IO[str]) -> None:
-    """Watch this process: it ends where `alive` is not called for `patience` seconds (0: never), and may
-    have so many bytes (0: as many as there are). `told` gets a traceback of where it hung."""
+    """Start watching this process.
+
+    The process exits if `alive` is not called for `patience` seconds (0 disables this); a traceback is
+    written to `told` first. `memory` limits the process's data in bytes (0 means no limit). The clock
+    starts with the first call of `alive`.
+    """
     global _patience, _file
     _patience, _file = patience, told
     if memory:
@@ -30,7 +34,7 @@ def begin(patience: float, memory: int, told: IO[str]) -> None:
 
 
 def alive() -> None:
-    """Something was done: a frame decoded, a model's reply, a pass."""
+    """Report progress, such as a decoded frame, a model reply or a finished pass."""
     global _seen
     if _patience and time.monotonic() - _seen > min(1.0, _patience / 4):
         _seen = time.monotonic()
@@ -39,7 +43,7 @@ def alive() -> None:
 
 
 def rest() -> None:
-    """Nothing is to be done for a while."""
+    """Suspend the watchdog until the next call of `alive`."""
     global _seen
     _seen = 0.0
     if _patience:

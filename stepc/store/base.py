@@ -1,13 +1,13 @@
 """The store: a content-addressed cache of pass results and model replies.
 
-An entry's name is a hash of everything that its content depends on (`name_of`), so an entry is never out
-of date: a result that depends on something else has another name. Each content is stored with its own
-hash, and is used only if that hash is right. Contents are compressed JSON, never pickles.
+An entry's name is a hash of all inputs of its content (`name_of`), so an entry never goes stale: a
+result with other inputs has another name. Each content is stored with its own hash, which is checked
+on every read. Contents are compressed JSON, never pickles.
 
-On one machine the store is a SQLite file in WAL mode (`sqlite.py`): many processes share it, a kill loses
-at most the entry that is being written, and small entries such as model replies do not each cost a file
-(`benchmarks/store.py` compares it with LMDB and plain files). Several machines share a folder of
-objects (`object_store.py`).
+On one machine the store is a SQLite file in WAL mode (`sqlite.py`): many processes share it, a killed
+process loses at most the entry it is writing, and small entries such as model replies do not need a
+file each (`benchmarks/store.py` compares it with LMDB and plain files). Several machines share objects
+in a folder or an object storage (`object_store.py`).
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ import orjson
 from stepc.diagnostics import Diagnostic, Place, printable
 
 LAYOUT = 1
-"""Of the file or the objects; one with another is left alone and a new one begun."""
+"""Version of the storage layout. A store of another version is ignored, and a new one is created."""
 
 FRESH = 24 * 3600
-"""Seconds within which an entry's use is not noted again."""
+"""Minimum seconds between two updates of an entry's time of last use."""
 
 
 def name_of(*parts: Any) -> bytes:
-    """The name of what depends on `parts` (JSON): 32 bytes."""
+    """Return the name (32 bytes, SHA-256) of an entry whose inputs are `parts` (JSON-compatible)."""
     return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).digest()
 
 
@@ -41,35 +41,37 @@ def _mark(name: bytes, digest: bytes, facts: bytes) -> bytes:
 
 
 class Head(NamedTuple):
-    """What is kept beside a content."""
+    """The metadata stored with a content."""
 
     hash: bytes
-    """SHA-256 of the content before it was compressed."""
+    """SHA-256 of the uncompressed content."""
     facts: bytes
+    """JSON: facts that can be read without the content."""
     mark: bytes
+    """Checksum of name, hash and facts."""
     used: int
-    """Seconds since 1970."""
+    """Time of last use, in seconds since 1970."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What is known of an entry without reading its content."""
+    """An entry's metadata, available without reading its content."""
 
     name: bytes
     hash: bytes
-    """Of the content: who depends on it depends on this."""
+    """SHA-256 of the content. Names of dependent entries are derived from it."""
     facts: dict[str, Any]
 
 
 class Store(ABC):
-    """Entries by their names.
+    """Base of all stores: maps names to entries.
 
-    What goes wrong with it (a full disk, a folder that cannot be written, a damaged file) is said once
-    through `say` and costs time, never a result.
+    Failures (a full disk, a folder that cannot be written, a damaged file) are reported once per code
+    through `say` (B015, B016) and never raised; the affected results are recomputed.
     """
 
     place: str
-    """What the user knows it by."""
+    """Path or URL, as shown to the user."""
 
     def __init__(self, say: Callable[[Diagnostic], None]) -> None:
         self.say = say
@@ -77,7 +79,7 @@ class Store(ABC):
         self._said: set[str] = set()
 
     def find(self, name: bytes) -> Entry | None:
-        """The entry of that name, if there is one."""
+        """Get an entry's metadata; None on a cache miss. Updates the time of last use."""
         row = self._head(name)
         if row is None:
             self.misses += 1
@@ -91,7 +93,7 @@ class Store(ABC):
         return Entry(name, row.hash, orjson.loads(row.facts))
 
     def read(self, entry: Entry) -> bytes | None:
-        """An entry's content; None if it is gone or damaged (and then it is gone)."""
+        """Read an entry's content; None if it is missing or damaged. Damaged entries are dropped."""
         packed = self._content(entry.name)
         if packed is None:
             return None
@@ -105,27 +107,27 @@ class Store(ABC):
         return content
 
     def keep(self, name: bytes, kind: str, content: bytes, facts: dict[str, Any]) -> Entry:
-        """Keep a content under its name."""
+        """Put a content under a name. `kind` is `call` or the name of a pass; `facts` is JSON-compatible."""
         digest, told = hashlib.sha256(content).digest(), orjson.dumps(facts)
         head = Head(digest, told, _mark(name, digest, told), int(time.time()))
         self._put(name, kind, head, zlib.compress(content, 1))
         return Entry(name, digest, facts)
 
     def about(self, video: str) -> None:
-        """What is called from now on is about this video (SHA-256); none: about no video."""
+        """Set the video (SHA-256) that the following calls belong to; an empty string for none."""
         _ = video
 
     def call(self, name: bytes) -> bytes | None:
-        """What a model replied, if it is here and undamaged."""
+        """Get a cached model reply; None if it is missing or damaged."""
         entry = self.find(name)
         return self.read(entry) if entry is not None else None
 
     def keep_call(self, name: bytes, content: bytes) -> None:
-        """Keep what a model replied."""
+        """Put a model reply."""
         self.keep(name, "call", content, {})
 
     def verify(self) -> int:
-        """Read every entry; those that are damaged are dropped. How many there were."""
+        """Read every entry and drop damaged ones. Returns the number of damaged entries."""
         bad = 0
         for name, _ in self.by_use():
             entry = self.find(name)
@@ -133,9 +135,9 @@ class Store(ABC):
         return bad
 
     def collect(self, most: int) -> tuple[int, int]:
-        """Drop what was not used for longest until contents take at most so many bytes.
+        """Drop the least recently used entries until contents take at most `most` bytes.
 
-        How many entries went, and their bytes.
+        Returns the number of dropped entries and their total bytes.
         """
         every = list(self.by_use())
         total = sum(size for _, size in every)
@@ -150,46 +152,46 @@ class Store(ABC):
 
     @abstractmethod
     def stats(self) -> list[tuple[str, int, int]]:
-        """Kind, number of entries, bytes of their contents as kept."""
+        """Return (kind, number of entries, compressed bytes) per kind."""
 
     @abstractmethod
     def by_use(self) -> Iterable[tuple[bytes, int]]:
-        """Name and bytes of every entry, first those that were not used for longest."""
+        """Return (name, compressed bytes) of every entry, least recently used first."""
 
     @abstractmethod
     def close(self) -> None:
-        """Leave the store."""
+        """Release all resources."""
 
     @abstractmethod
     def _head(self, name: bytes) -> Head | None:
-        """What is kept beside a content."""
+        """Return an entry's metadata; None if the entry is missing."""
 
     @abstractmethod
     def _content(self, name: bytes) -> bytes | None:
-        """A content as it was put."""
+        """Return an entry's compressed content; None if the entry is missing."""
 
     @abstractmethod
     def _put(self, name: bytes, kind: str, head: Head, packed: bytes) -> None:
-        """Keep an entry; in the place of one that is there."""
+        """Write an entry; replaces an existing one."""
 
     @abstractmethod
     def _drop(self, name: bytes) -> None:
-        """Forget an entry."""
+        """Delete an entry."""
 
     @abstractmethod
     def _use(self, name: bytes) -> None:
-        """Note that an entry was used now, where that can be noted."""
+        """Set an entry's time of last use to now, if the storage supports it."""
 
     @abstractmethod
     def _shrink(self) -> None:
-        """Give the room of what was dropped back."""
+        """Free the space of dropped entries."""
 
     def _damaged(self, name: bytes) -> None:
-        self._tell("B016", "an entry is damaged; it is made anew")
+        self._tell("B016", "an entry is damaged; it is computed again")
         self._drop(name)
 
     def _tell(self, code: str, message: str) -> None:
         if code not in self._said:
             self._said.add(code)
-            help = "another place: --store PLACE; without one: --no-store"
+            help = "use another store with --store PLACE, or none with --no-store"
             self.say(Diagnostic(code, message, Place(printable(self.place)), help, "warning"))

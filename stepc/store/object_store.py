@@ -1,12 +1,12 @@
-"""A store that several machines reach: objects in a shared folder or an object storage.
+"""A store shared by several machines: objects in a shared folder or an object storage.
 
-Where it is is a URL that fsspec knows: `file:///shared/store`, `s3://bucket/store`, `gs://bucket/store`.
-An object is a line of JSON and the compressed content. It appears whole: storages put an object so,
-and in a folder it is renamed when it is written.
+Its place is any URL that fsspec supports: `file:///shared/store`, `s3://bucket/store`,
+`gs://bucket/store`. An object is a line of JSON followed by the compressed content. Writes are atomic:
+object storages guarantee this, and in a folder a finished file is renamed.
 
-What a pass made is an object. A model's replies, hundreds a video and a few hundred bytes each, would cost
-more to put than to keep: those about one video are packed, as many as came in some seconds or until
-a pass ended, and all packs of a video are read when the first of them is asked for.
+Each pass result is one object. Model replies number hundreds per video at a few hundred bytes each, too
+small for an object each: the replies about one video are packed into one object every `PACKED` seconds
+and at the end of a pass. The first lookup for a video reads all of its packs.
 """
 
 from __future__ import annotations
@@ -27,12 +27,11 @@ from stepc.diagnostics import Diagnostic
 from stepc.store.base import FRESH, LAYOUT, Entry, Head, Store
 
 PACKED = 10.0
-"""Seconds for which replies wait to be packed at most."""
+"""Maximum seconds that replies wait before they are packed. Checked when a reply is put."""
 
 
 class Objects(Store):
-    """A store at a URL. What was not used for longest is not known there: `by_use` goes by when an
-    entry was written."""
+    """A store at a URL. Times of last use are not recorded, so `by_use` sorts by time of writing."""
 
     def __init__(
         self, url: str, say: Callable[[Diagnostic], None] = lambda diagnostic: None
@@ -41,12 +40,12 @@ class Objects(Store):
         self.place, self.root = url, ""
         self.files: Any = None
         self._last: tuple[bytes, bytes] = (b"", b"")
-        """The entry that was found last: who finds one reads it next."""
+        """Name and data of the last entry found, since callers usually read it next."""
         self._video = ""
         self._packs: dict[str, str] | None = None
-        """The replies about the present video; None: not read yet."""
+        """The replies about the current video; None before they are read."""
         self._new: dict[str, str] = {}
-        """Those of them that are not yet kept."""
+        """Replies that are not yet packed."""
         self._since = 0.0
         try:
             import fsspec
@@ -54,17 +53,17 @@ class Objects(Store):
             self.files, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
             self.root = f"{root.rstrip('/')}/v{LAYOUT}"
             self._renames = "file" in self._protocols()
-        except Exception as error:  # what a storage's client raises is its own affair
+        except Exception as error:  # storage clients may raise anything
             self.files = None
             self._tell("B015", f"the store cannot be used ({_why(error)})")
 
     def stats(self) -> list[tuple[str, int, int]]:
-        """Number of entries and their bytes; what made them is in the objects alone."""
+        """Return the number of objects and their bytes. Kinds are unknown without reading the objects."""
         sizes = [size for _, size in self.by_use()]
         return [("objects", len(sizes), sum(sizes))] if sizes else []
 
     def by_use(self) -> list[tuple[bytes, int]]:
-        """Name and bytes of every entry, first those that were written before all others."""
+        """Return (name, bytes) of every entry, oldest first."""
         found = self._done(lambda files: files.find(self.root, detail=True)) or {}
         rows = []
         for path, about in found.items():
@@ -74,17 +73,17 @@ class Objects(Store):
         return [(name, size) for _, name, size in sorted(rows)]
 
     def close(self) -> None:
-        """Leave the store."""
+        """Pack pending replies and release all resources."""
         self.about("")
         self.files = None
 
     def about(self, video: str) -> None:
-        """What is called from now on is about this video; what was is packed."""
+        """Pack pending replies; set the video that the following calls belong to."""
         self._pack()
         self._video, self._packs = video, None
 
     def call(self, name: bytes) -> bytes | None:
-        """What a model replied about the present video."""
+        """Get a cached reply about the current video; None if it is missing."""
         if not self._video:
             return super().call(name)
         if self._packs is None:
@@ -93,7 +92,7 @@ class Objects(Store):
         return None if found is None else found.encode()
 
     def keep_call(self, name: bytes, content: bytes) -> None:
-        """Keep what a model replied, with others about the same video."""
+        """Put a reply; it is packed later with others about the current video."""
         if not self._video:
             return super().keep_call(name, content)
         if self._packs is None:
@@ -105,14 +104,14 @@ class Objects(Store):
             self._pack()
 
     def _pack(self) -> None:
-        """Keep the replies that wait."""
+        """Write the pending replies as one object."""
         if self._new:
             content, self._new = orjson.dumps(self._new, option=orjson.OPT_SORT_KEYS), {}
             name = f"calls/{self._video[:2]}/{self._video}/{hashlib.sha256(content).hexdigest()}"
             super().keep(name.encode(), "calls", content, {})
 
     def _unpacked(self) -> dict[str, str]:
-        """All replies about the present video."""
+        """Read all packed replies about the current video."""
         folder = f"{self.root}/calls/{self._video[:2]}/{self._video}"
         made: dict[str, str] = {}
         with contextlib.suppress(FileNotFoundError):
@@ -123,10 +122,10 @@ class Objects(Store):
         return made
 
     def _use(self, name: bytes) -> None:
-        """Is not noted: an object's time is that of its writing."""
+        """Do nothing: times of last use are not recorded."""
 
     def _shrink(self) -> None:
-        """Remove what was being written when a machine stopped, a day ago or more."""
+        """Remove partial files that interrupted writes left behind, if they are older than `FRESH`."""
         old = time.time() - FRESH
         found = self._done(lambda files: files.find(self.root, detail=True)) or {}
         for path, about in found.items():
@@ -139,12 +138,12 @@ class Objects(Store):
         return (told,) if isinstance(told, str) else tuple(told)
 
     def _path(self, name: bytes) -> str:
-        """Where an entry is: by its hash, or as a pack is called."""
+        """Return the path of an entry, derived from its hash, or of a pack."""
         text = name.hex() if len(name) == 32 else ""
         return f"{self.root}/{text[:2]}/{text}" if text else f"{self.root}/{name.decode()}"
 
     def _name(self, path: str) -> bytes | None:
-        """The name of the entry at a path; None if there is none."""
+        """Return the name of the entry at a path; None if the path is not an entry."""
         name = path.rpartition("/")[2]
         if len(name) != 64 or not set(name) <= set("0123456789abcdef"):
             return None
@@ -152,7 +151,7 @@ class Objects(Store):
         return f"calls/{within}".encode() if within else bytes.fromhex(name)
 
     def _whole(self, name: bytes) -> bytes | None:
-        """An object."""
+        """Read an object; None if it is missing."""
         path = self._path(name)
         try:
             data: bytes | None = self._done(lambda files: files.cat_file(path), FileNotFoundError)
@@ -182,7 +181,7 @@ class Objects(Store):
         return packed if head else None
 
     def keep(self, name: bytes, kind: str, content: bytes, facts: dict[str, Any]) -> Entry:
-        """Keep a content under its name; the replies that it was made of before it."""
+        """Put a content under a name, after the pending replies it depends on."""
         self._pack()
         return super().keep(name, kind, content, facts)
 
@@ -217,14 +216,14 @@ class Objects(Store):
             self._done(functools.partial(_remove, self._path(name)), FileNotFoundError)
 
     def _done(self, what: Callable[[Any], Any], *raised: type[Exception]) -> Any:
-        """What is done with the files; what goes wrong is said, or raised if it is one of `raised`."""
+        """Run `what` on the file system. Reports errors as B015, except those in `raised`."""
         if self.files is None:
             return None
         try:
             return what(self.files)
         except raised:
             raise
-        except Exception as error:  # what a storage's client raises is its own affair
+        except Exception as error:  # storage clients may raise anything
             self._tell("B015", f"the store cannot be used ({_why(error)})")
             return None
 
@@ -238,7 +237,7 @@ def _why(error: Exception) -> str:
 
 
 def _time(about: dict[str, Any]) -> float:
-    """When an object was written, as its storage tells it."""
+    """Return the time an object was written, from its storage's metadata; 0 if unknown."""
     for key in ("mtime", "LastModified", "last_modified", "updated", "created"):
         told = about.get(key)
         if isinstance(told, datetime):

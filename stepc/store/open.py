@@ -1,4 +1,4 @@
-"""Opens the store at a folder or a URL."""
+"""Opens the store in a folder or at a URL."""
 
 from __future__ import annotations
 
@@ -12,19 +12,22 @@ from stepc.store.sqlite import Database
 
 
 def default_place() -> str:
-    """`$STEPC_STORE`, or `stepc` in the user's cache folder."""
+    """Return `$STEPC_STORE`, or the folder `stepc` in the user's cache folder."""
     base = os.environ.get("XDG_CACHE_HOME")
     folder = Path(base) if base else Path.home() / ".cache"
     return os.environ.get("STEPC_STORE") or str(folder / "stepc")
 
 
 def shared(place: str) -> bool:
-    """Whether a store is one that several machines may reach: its place is a URL."""
+    """Whether a store's place is a URL, which several machines may share."""
     return "://" in place
 
 
 def open_store(place: str, say: Callable[[Diagnostic], None] = lambda diagnostic: None) -> Store:
-    """The store in a folder, or at a URL that fsspec knows; made if it is not there."""
+    """Open the store in a folder or at an fsspec URL; creates it if it does not exist.
+
+    `say` receives the warnings about the store (B015, B016).
+    """
     if shared(place):
         from stepc.store.object_store import Objects
 

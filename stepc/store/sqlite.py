@@ -14,20 +14,20 @@ from stepc.store.base import LAYOUT, Head, Store
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries (
-  name BLOB PRIMARY KEY,      -- SHA-256 of all it depends on
-  kind TEXT NOT NULL,         -- `call`, or the pass that made it
-  hash BLOB NOT NULL,         -- SHA-256 of the content before it was compressed
-  facts BLOB NOT NULL,        -- JSON: what is told of it without reading it
-  mark BLOB NOT NULL,         -- of name, hash and facts: whether they are what was written
-  content BLOB NOT NULL,
-  used INTEGER NOT NULL       -- seconds since 1970
+  name BLOB PRIMARY KEY,      -- SHA-256 of all inputs
+  kind TEXT NOT NULL,         -- `call`, or the name of a pass
+  hash BLOB NOT NULL,         -- SHA-256 of the uncompressed content
+  facts BLOB NOT NULL,        -- JSON: facts that can be read without the content
+  mark BLOB NOT NULL,         -- checksum of name, hash and facts
+  content BLOB NOT NULL,      -- compressed
+  used INTEGER NOT NULL       -- time of last use, in seconds since 1970
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS by_use ON entries (used);
 """
 
 
 class Database(Store):
-    """A store in a SQLite file in a folder."""
+    """A store in a SQLite file (`store-LAYOUT.sqlite` in a folder)."""
 
     def __init__(
         self, folder: Path, say: Callable[[Diagnostic], None] = lambda diagnostic: None
@@ -38,17 +38,17 @@ class Database(Store):
         self._db = self._opened()
 
     def stats(self) -> list[tuple[str, int, int]]:
-        """Kind, number of entries, bytes of their contents as kept."""
+        """Return (kind, number of entries, compressed bytes) per kind."""
         return self._all(
             "SELECT kind, count(*), sum(length(content)) FROM entries GROUP BY kind ORDER BY kind"
         )
 
     def by_use(self) -> list[tuple[bytes, int]]:
-        """Name and bytes of every entry, first those that were not used for longest."""
+        """Return (name, compressed bytes) of every entry, least recently used first."""
         return self._all("SELECT name, length(content) FROM entries ORDER BY used")
 
     def close(self) -> None:
-        """Leave the store."""
+        """Close the database connection."""
         if self._db is not None:
             self._db.close()
             self._db = None
@@ -80,7 +80,7 @@ class Database(Store):
         return self._db.execute(sql).fetchall() if self._db else []
 
     def _opened(self) -> sqlite3.Connection | None:
-        """A connection; a file that is no store, or a broken one, is put aside for a new one."""
+        """Open a connection; moves a file that is damaged or not a store aside and creates a new one."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -90,7 +90,7 @@ class Database(Store):
             try:
                 db = sqlite3.connect(
                     self.path, timeout=60, isolation_level=None,
-                    check_same_thread=False,  # made in one and used in another, by one at a time
+                    check_same_thread=False,  # threads share it, but never use it in parallel
                 )  # fmt: skip
                 db.execute("PRAGMA journal_mode = WAL")
                 db.execute("PRAGMA synchronous = NORMAL")
@@ -105,8 +105,8 @@ class Database(Store):
         return None
 
     def _aside(self, why: str) -> None:
-        """Put a damaged file aside."""
-        self._tell("B016", f"the store is damaged ({why}); a new one is begun")
+        """Move a damaged file aside."""
+        self._tell("B016", f"the store is damaged ({why}); a new one is created")
         with contextlib.suppress(OSError):
             self.path.replace(self.path.with_suffix(f".damaged-{time.time_ns()}"))
         for end in ("-wal", "-shm"):

@@ -1,8 +1,8 @@
-"""Video files: what they are, their frames in order, and single pictures by time.
+"""Video decoding: metadata, all frames in order, and single images by time.
 
-All times are milliseconds from the first frame as presented; rotation and pixel aspect are
-applied, so that width and height are what a viewer sees. Frames are decoded one by one and
-never held all at once.
+All times are milliseconds since the first presented frame. Rotation and pixel aspect ratio are
+applied, so that width and height are those a viewer sees. Frames are decoded one by one and never
+held in memory all at once.
 """
 
 from __future__ import annotations
@@ -29,32 +29,32 @@ from stepc.runtime import watchdog as watch
 Picture = NDArray[np.uint8]
 """An RGB image, shape (height, width, 3)."""
 Plane = NDArray[np.uint8]
-"""Brightness or one of the colour differences, shape (height, width)."""
+"""A luma, chroma or HSV plane, shape (height, width)."""
 
-# The default callback, silenced: one that runs Python in FFmpeg's threads can deadlock.
+# The default log callback, silenced: a Python callback in FFmpeg's threads can deadlock.
 av.logging.restore_default_callback()
 av.logging.set_libav_level(av.logging.PANIC)
 _TINY = 16
 alone = True
-"""Whether this process is the only one that decodes. Of several each does with one thread, which is a fifth
-less work; alone several are sooner done."""
+"""Whether this process is the only one that decodes. If so, it decodes with several threads, which is
+faster. Otherwise it uses one thread, which takes a fifth less CPU time."""
 
 
 @dataclass(frozen=True)
 class VideoSource:
-    """A video file that can be decoded, and its facts."""
+    """A decodable video file and its metadata."""
 
     path: Path
     video: Video
     first: int
     """Presentation time stamp of the first frame, in units of `base`."""
     base: Fraction
-    """Seconds a unit of time stamp."""
+    """Seconds per time stamp unit."""
     aspect: Fraction
-    """Width of a pixel in its heights."""
+    """Pixel aspect ratio: width divided by height."""
 
     def facts(self) -> dict[str, Any]:
-        """JSON of all but the path."""
+        """Return everything but the path as JSON-compatible data."""
         return {
             "video": self.video.model_dump(mode="json"),
             "first": self.first,
@@ -64,13 +64,13 @@ class VideoSource:
 
     @classmethod
     def from_facts(cls, path: Path, facts: dict[str, Any]) -> VideoSource:
-        """The source at `path` whose facts are known."""
+        """Rebuild a source from a path and the result of `facts`."""
         video = Video.model_validate(facts["video"])
         return cls(path, video, facts["first"], Fraction(facts["base"]), Fraction(facts["aspect"]))
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
+    """Return the SHA-256 of a file in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -80,35 +80,35 @@ def _place(path: Path) -> Place:
 
 
 def _trouble(path: Path, error: Exception) -> StepcError:
-    """B002. Raises MemoryError if that is what it is."""
+    """Build a B002 error. Raises MemoryError if `error` is one."""
     if isinstance(error, MemoryError):
         raise MemoryError from error
     reason = getattr(error, "strerror", None) or str(error)
     return fail(
         "B002",
-        f"cannot be decoded as video ({reason})",
+        f"the file cannot be decoded as video ({reason})",
         _place(path),
         "check that it plays, or convert it: ffmpeg -i IN -c:v libx264 OUT.mp4",
     )
 
 
 def probe(path: Path) -> VideoSource:
-    """Open `path` and read its facts. Raises StepcError (B001-B006) if it is no usable video.
+    """Open `path` and read its metadata. Raises StepcError (B001-B007) if it is not a usable video.
 
-    The whole file is demuxed, not decoded: the duration is that of the packets, whatever the
-    header says.
+    The whole file is demuxed, but only the first frame is decoded. The duration is that of the
+    packets, which is more reliable than the header.
     """
     try:
         if path.stat().st_size == 0:
             raise fail("B001", "the file is empty", _place(path), "remove it or copy it again")
         sha = digest(path)
     except OSError as error:
-        raise fail("B006", f"cannot be read ({error.strerror})", _place(path)) from error
+        raise fail("B006", f"the file cannot be read ({error.strerror})", _place(path)) from error
     try:
         with av.open(str(path), metadata_errors="ignore") as container:
             if not container.streams.video:
-                help = "it has sound only" if container.streams.audio else "it has no pictures"
-                raise fail("B003", "there is no video stream", _place(path), help)
+                help = "it has only sound" if container.streams.audio else "it has no images"
+                raise fail("B003", "the file has no video stream", _place(path), help)
             stream = container.streams.video[0]
             base = stream.time_base or Fraction(1, 1000)
             low, high, count = None, 0, 0
@@ -129,14 +129,17 @@ def probe(path: Path) -> VideoSource:
         raise fail("B004", "the video has no frames", _place(path), "remove it or copy it again")
     height, width = _shape(frame, aspect)
     if min(height, width) < _TINY:
-        raise fail("B005", f"{width}x{height} pixels are too few to see anything", _place(path))
+        message = (
+            f"the video is too small: {width}x{height} pixels, but the minimum is {_TINY}x{_TINY}"
+        )
+        raise fail("B005", message, _place(path))
     there = (high - (low or 0)) * base
     if declared - there > max(Fraction(1), declared / 20):
         raise fail(
             "B007",
-            f"is cut off: {float(there):.1f} of {float(declared):.1f} seconds are there",
+            f"the file is truncated: it contains {float(there):.1f} of {float(declared):.1f} seconds",
             _place(path),
-            "copy it again, or keep what is there: ffmpeg -i IN -c copy OUT.mp4",
+            "copy it again, or keep the part that exists: ffmpeg -i IN -c copy OUT.mp4",
         )
     first = frame.pts if frame.pts is not None else 0
     length = max(1, round((high - min(first, low or 0)) * base * 1000))
@@ -159,9 +162,9 @@ def probe(path: Path) -> VideoSource:
 
 
 def _decode(path: Path, start: int | None, threads: bool = False) -> Iterator[av.VideoFrame]:
-    """Frames from the key frame before the time stamp `start` on, or from the beginning.
+    """Yield frames from the last key frame at or before the time stamp `start`, or from the beginning.
 
-    Many threads only where all frames are wanted: stopping them early costs more than they gain.
+    Use `threads` only to decode all frames: stopping the threads early costs more than they gain.
     """
     with av.open(str(path), metadata_errors="ignore") as container:
         stream = container.streams.video[0]
@@ -172,19 +175,19 @@ def _decode(path: Path, start: int | None, threads: bool = False) -> Iterator[av
 
 
 def _shape(frame: av.VideoFrame, aspect: Fraction) -> tuple[int, int]:
-    """Displayed height and width."""
+    """Return the displayed height and width."""
     height, width = frame.height, max(1, round(frame.width * aspect))
     return (width, height) if frame.rotation % 180 else (height, width)
 
 
 def _picture(frame: av.VideoFrame, aspect: Fraction, longest: int | None) -> Picture:
-    """The frame as displayed, RGB, its longer side at most `longest`."""
+    """Return the frame as displayed, in RGB, its longer side at most `longest` pixels."""
     height, width = _shape(frame, aspect)
     scale = 1.0 if longest is None else min(1.0, longest / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     turned = frame.rotation % 180 != 0
     stored = size[::-1] if turned else size
-    same = stored == (frame.width, frame.height)  # then there is nothing to interpolate
+    same = stored == (frame.width, frame.height)  # no interpolation needed
     how = "FAST_BILINEAR" if same else "AREA"
     small = frame.reformat(width=stored[0], height=stored[1], format="rgb24", interpolation=how)
     picture = small.to_ndarray().astype(np.uint8, copy=False)
@@ -195,22 +198,22 @@ def _picture(frame: av.VideoFrame, aspect: Fraction, longest: int | None) -> Pic
 
 @dataclass(frozen=True)
 class DecodedFrame:
-    """A decoded frame: its time, and pictures of it when they are wanted."""
+    """A decoded frame: its time in milliseconds, and images of it, computed on demand."""
 
     at: int
     frame: av.VideoFrame
     aspect: Fraction
 
     def picture(self, longest: int | None = None) -> Picture:
-        """The frame as displayed, RGB, its longer side at most `longest`."""
+        """Return the frame as displayed, in RGB, its longer side at most `longest` pixels."""
         return _picture(self.frame, self.aspect, longest)
 
     @functools.cached_property
     def small(self) -> Picture:
-        """The frame as displayed, BGR, at most `SMALL` pixels wide: as PySceneDetect looks at it, and fast.
+        """The frame as displayed, in BGR, at most `SMALL` pixels wide, as PySceneDetect processes it.
 
-        The planes of the usual kind of frame are made small before they are made a picture. Colours
-        are those of BT.601 whatever the frame's are, as OpenCV reads them.
+        The planes of a yuv420p frame are downscaled before colour conversion, which is faster. Colours
+        are always converted as BT.601, as OpenCV does.
         """
         frame, there = self.frame, self._planes()
         height, width = _shape(frame, self.aspect)
@@ -231,14 +234,16 @@ class DecodedFrame:
 
     @functools.cached_property
     def parts(self) -> tuple[Plane, ...]:
-        """Hue, saturation and value of the small picture."""
+        """Hue, saturation and value planes of `small`."""
         hue, saturation, value = cv2.split(cv2.cvtColor(self.small, cv2.COLOR_BGR2HSV))
         return tuple(np.asarray(part, np.uint8) for part in (hue, saturation, value))
 
     @functools.cached_property
     def glance(self) -> list[Plane] | None:
-        """The planes of the usual kind of frame, single pixels of each: enough to see whether much has
-        changed, for a small part of what decoding costs. None for other kinds."""
+        """The planes of a yuv420p frame, subsampled to `GLANCE` pixels per row; None for other formats.
+
+        Enough to detect large changes, at a small fraction of the cost of decoding.
+        """
         there = self._planes()
         if there is None:
             return None
@@ -249,7 +254,7 @@ class DecodedFrame:
         ]
 
     def _planes(self) -> list[Plane] | None:
-        """The planes of the usual kind of frame, as they are stored; None for other kinds."""
+        """Return the stored planes of a limited-range yuv420p frame; None for other formats."""
         frame, made = self.frame, []
         if frame.format.name != "yuv420p" or frame.color_range == _FULL:
             return None
@@ -260,17 +265,17 @@ class DecodedFrame:
 
 
 GLANCE = 128
-"""Pixels of a glance at a frame, in a row."""
+"""Width of `DecodedFrame.glance` in pixels."""
 SMALL = 256
-"""PySceneDetect's width of frames."""
+"""Width to which PySceneDetect downscales frames, in pixels."""
 _FULL = 2
-"""A frame's colour range that uses all values."""
+"""Value of `color_range` for full-range colours."""
 
 
 def decoded_frames(source: VideoSource) -> Iterator[DecodedFrame]:
-    """Every frame in order; those that are damaged, or whose time does not advance, are left out.
+    """Yield all frames in order, except corrupt ones and those whose time does not advance.
 
-    Raises StepcError (B007) where the file is damaged.
+    Raises StepcError (B007) if the file is damaged.
     """
     last = -1
     step = 1 / Fraction(source.video.rate)
@@ -289,20 +294,21 @@ def decoded_frames(source: VideoSource) -> Iterator[DecodedFrame]:
             raise MemoryError from error
         raise fail(
             "B007",
-            f"is damaged after {max(last, 0) / 1000:.1f} seconds ({getattr(error, 'strerror', error)})",
+            f"the file is damaged after {max(last, 0) / 1000:.1f} seconds"
+            f" ({getattr(error, 'strerror', error)})",
             _place(source.path),
             "copy it again, or cut off the damaged end",
         ) from error
 
 
 def frames(source: VideoSource, longest: int | None = None) -> Iterator[tuple[int, Picture]]:
-    """Time and picture of every frame in order, as `looks` finds them."""
+    """Yield the time in milliseconds and the image of every frame, in the order of `decoded_frames`."""
     for look in decoded_frames(source):
         yield look.at, look.picture(longest)
 
 
 def _millis(source: VideoSource, stamp: int) -> int:
-    """As `round` rounds a fraction, without making one for every frame."""
+    """Convert a time stamp to milliseconds, rounded like `round`, without building a Fraction."""
     units, base = (stamp - source.first) * source.base.numerator * 1000, source.base.denominator
     whole, rest = divmod(units, base)
     return whole + (2 * rest > base or (2 * rest == base and whole % 2 == 1))
@@ -310,51 +316,52 @@ def _millis(source: VideoSource, stamp: int) -> int:
 
 @dataclass
 class Pictures:
-    """Pictures by video and time: decodes what is asked for and keeps the latest few."""
+    """Images by video and time: decodes on demand and caches the most recent ones."""
 
     sources: dict[str, VideoSource] = field(default_factory=dict)
-    """By SHA-256."""
+    """Video sources by SHA-256."""
     keep: int = 64
+    """Maximum number of cached images."""
     _kept: dict[Frame, Picture] = field(default_factory=dict)
 
     def add(self, source: VideoSource) -> None:
-        """Make `source` known."""
+        """Register a video source."""
         self.sources[source.video.sha256] = source
 
     def clear(self) -> None:
-        """Forget all sources and pictures."""
+        """Remove all sources and cached images."""
         self.sources.clear()
         self._kept.clear()
 
     def source(self, sha256: str) -> VideoSource:
-        """The file of a video. Raises StepcError (B008) if it is not at hand."""
+        """Return a video's source by SHA-256. Raises StepcError (B008) if it is not registered."""
         if sha256 not in self.sources:
             raise fail(
                 "B008",
-                f"the video file sha256:{sha256[:12]}… is needed here and not at hand",
+                f"the video file sha256:{sha256[:12]}… is needed but was not given",
                 help="name it with --video FILE",
             )
         return self.sources[sha256]
 
     def at(self, frame: Frame) -> Picture:
-        """The picture of a keyframe, full size. Raises StepcError (B007, B008)."""
+        """Return the full-size image of a keyframe. Raises StepcError (B002, B007, B008)."""
         if frame not in self._kept:
             self.keep_at(frame, self._find(self.source(frame.video), frame.at))
         return self._kept[frame]
 
     @property
     def room(self) -> bool:
-        """Whether another picture can be kept and none has to go."""
+        """Whether the cache has room for another image."""
         return len(self._kept) < self.keep
 
     def keep_at(self, frame: Frame, picture: Picture) -> None:
-        """Keep a picture that will be wanted."""
+        """Cache an image that will be needed; evicts the oldest ones."""
         while len(self._kept) >= self.keep:
             self._kept.pop(next(iter(self._kept)))
         self._kept[frame] = picture
 
     def kept(self, video: str, most: int) -> dict[Frame, Picture]:
-        """Pictures of a video that are kept, of so many bytes together."""
+        """Return cached images of a video, limited to about `most` bytes in total."""
         made: dict[Frame, Picture] = {}
         for frame, picture in self._kept.items():
             most -= picture.nbytes
@@ -379,13 +386,14 @@ class Pictures:
                     return picture
         except (FFmpegError, OSError, EOFError) as error:
             raise _trouble(source.path, error) from error
-        raise fail("B007", f"has no frame at {at / 1000:.3f} seconds", _place(source.path))
+        message = f"the file has no frame at {at / 1000:.3f} seconds"
+        raise fail("B007", message, _place(source.path))
 
 
 def encode(pictures: Sequence[Picture], times: Sequence[int]) -> bytes:
-    """An MP4 (H.264) of pictures of one size, each shown from its time in milliseconds on.
+    """Encode RGB images of equal size as MP4 (H.264), each shown from its time in milliseconds.
 
-    The first is at 0; sides are made even.
+    Times are shifted so that the first is 0; width and height are made even.
     """
     file = BytesIO()
     with av.open(file, "w", format="mp4", options={"fflags": "+bitexact"}) as container:
@@ -404,7 +412,7 @@ def encode(pictures: Sequence[Picture], times: Sequence[int]) -> bytes:
 
 
 def shrink(picture: Picture, longest: int) -> Picture:
-    """`picture` with its longer side at most `longest` pixels."""
+    """Downscale an image so that its longer side is at most `longest` pixels."""
     height, width = picture.shape[:2]
     scale = longest / max(height, width)
     if scale >= 1:

@@ -1,4 +1,4 @@
-"""Which files are the videos of a corpus, and what their units are called."""
+"""Finds the video files of a corpus and names their units."""
 
 from __future__ import annotations
 
@@ -30,17 +30,16 @@ EXTENSIONS = frozenset(
         ".gif",
     ]
 )
-"""What is taken for a video in a folder; a file named by itself is always tried."""
+"""Extensions of videos inside a folder. A file that is named explicitly is always tried."""
 
 
 class VideoList(Sequence[Path]):
-    """Paths, kept as text: of millions the objects would be most of what is in memory."""
+    """A sequence of paths, stored as strings, because millions of Path objects take too much memory."""
 
     def __init__(self, paths: Iterable[Path | str] = ()) -> None:
         self._texts = [str(path) for path in paths]
 
     def append(self, path: Path | str) -> None:
-        """One more."""
         self._texts.append(str(path))
 
     @overload
@@ -57,7 +56,10 @@ class VideoList(Sequence[Path]):
 
 
 def find_videos(places: Iterable[Path]) -> tuple[VideoList, list[Diagnostic]]:
-    """The video files in `places` (files or folders), sorted, and what is wrong with the rest."""
+    """Find the video files in `places` (files or folders).
+
+    Returns the files, sorted by unit name, and diagnostics (B006, B009-B011) about the others.
+    """
     found: set[str] = set()
     wrong: list[Diagnostic] = []
     for place in places:
@@ -65,13 +67,13 @@ def find_videos(places: Iterable[Path]) -> tuple[VideoList, list[Diagnostic]]:
         if place.is_dir():
             inside = [str(p) for p in place.rglob("*") if _is_video(p, place)]
             if not inside:
-                help = "videos are " + " ".join(sorted(EXTENSIONS))
-                wrong.append(Diagnostic("B010", "there is no video in this folder", shown, help))
+                help = "video extensions are " + " ".join(sorted(EXTENSIONS))
+                wrong.append(Diagnostic("B010", "the folder contains no video", shown, help))
             found.update(inside)
         elif place.exists():
             found.add(str(place))
         else:
-            wrong.append(Diagnostic("B006", "there is no such file or folder", shown))
+            wrong.append(Diagnostic("B006", "the file or folder does not exist", shown))
     videos = VideoList()
     last = ("", Path())
     seen: set[bytes] = set()
@@ -90,7 +92,7 @@ def find_videos(places: Iterable[Path]) -> tuple[VideoList, list[Diagnostic]]:
             continue
         name = unit_name(path)
         if name == last[0]:
-            message = f"another video is already called `{name}`: {printable(str(last[1]))}"
+            message = f"duplicate video name `{name}`; also used by {printable(str(last[1]))}"
             wrong.append(Diagnostic("B011", message, shown, "rename one of them"))
             continue
         last = (name, path)
@@ -99,11 +101,11 @@ def find_videos(places: Iterable[Path]) -> tuple[VideoList, list[Diagnostic]]:
 
 
 def _is_video(path: Path, folder: Path) -> bool:
-    """Whether `path` in `folder` is taken for a video: by its extension; hidden ones are not."""
+    """Whether `path` in `folder` is a video, judged by its extension; hidden files are not."""
     hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
     return not hidden and path.suffix.lower() in EXTENSIONS and path.is_file()
 
 
 def unit_name(path: Path) -> str:
-    """What a video's unit is called: the file's name without its extension."""
+    """Return the name of a video's unit: the file's name without its extension."""
     return printable(path.stem) or "video"
