@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
@@ -14,6 +14,9 @@ from stepc.ir import types as t
 from stepc.ir.words import mentions, unfinished
 from stepc.model.requests import Reword, Smooth
 from stepc.passmanager.base import Pass, Tools
+
+if TYPE_CHECKING:
+    from stepc.model.plan import Plan, VideoStats
 
 
 class Refine(Pass[t.Qras, t.Qras]):
@@ -35,6 +38,10 @@ class Refine(Pass[t.Qras, t.Qras]):
     """Share of the rationales that are smoothed."""
     temperature: float = Field(0.0, ge=0)
     """Sampling temperature."""
+
+    def plan(self, about: VideoStats, costs: Plan) -> None:
+        costs.add(Reword, 1, about.paths * self.questions, 0)
+        costs.add(Smooth, 1, about.paths * self.rationales, 0)
 
     def run(self, unit: t.Qras, tools: Tools) -> t.Qras:
         """The unit with refined texts."""

@@ -34,6 +34,7 @@ from stepc.model.client import Usage
 from stepc.model.load import ModelConfig
 from stepc.model.openai_compatible import ServerOptions
 from stepc.passmanager.pipeline_text import DEFAULT, LINK
+from stepc.reporter import Reporter
 from stepc.video.decode import probe
 from stepc.world.render import write
 from stepc.world.scene import make_film
@@ -55,7 +56,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def here(films: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What this machine makes of them."""
     out = tmp_path_factory.mktemp("here")
-    compile_corpus([films], out, ORDER, say=lambda d: None, progress=lambda *_: None)
+    compile_corpus([films], out, ORDER, reporter=Reporter())
     return out
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import recipes
 from datasets import load_dataset
+from hearing import Heard
 from speaking import Lister
 from test_golden import HERE
 
@@ -48,9 +49,7 @@ def _compile(
     places: list[Path], out: Path, order: CompileConfig, jobs: int = 1
 ) -> list[Diagnostic]:
     said: list[Diagnostic] = []
-    compile_corpus(
-        places, out, order, engine=LocalEngine(jobs), say=said.append, progress=lambda *_: None
-    )
+    compile_corpus(places, out, order, engine=LocalEngine(jobs), reporter=Heard(said.append))
     return said
 
 

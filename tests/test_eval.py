@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hearing import Heard
 from speaking import Speaker
 from test_golden import footage
 from test_server import Proxy, free_port, llama  # noqa: F401  (a fixture)
 
 from stepc.diagnostics import Diagnostic, StepcError
-from stepc.eval import TITLES
+from stepc.eval.benchmarks import BENCHMARKS, title
+from stepc.eval.benchmarks.mlvu import MLVU
+from stepc.eval.benchmarks.mvbench import MVBENCH
 from stepc.eval.items import Item, VideoIndex
-from stepc.eval.readers import BENCHMARKS, MLVU, MVBENCH
 from stepc.eval.run import EvalResult, EvalSettings, Record, evaluate, load_result, read_records
 from stepc.eval.tables import (
     COLUMNS,
@@ -43,6 +45,7 @@ from stepc.model.client import Call, ModelClient
 from stepc.model.load import ModelConfig, load
 from stepc.model.openai_compatible import ServerOptions
 from stepc.model.templates import Templates, find_json
+from stepc.reporter import Reporter
 from stepc.video.decode import Pictures, probe
 
 Replies = dict[str, str]
@@ -83,7 +86,7 @@ def _run(
     told: list[Diagnostic] = []
     settings = EvalSettings(name, frames=2, **more)
     made = evaluate(settings, [folder], folder / out, _speaking(replies), judges,
-                    say=lambda line: None, tell=told.append)  # fmt: skip
+                    reporter=Heard(told.append))  # fmt: skip
     return made, told
 
 
@@ -166,8 +169,7 @@ def test_only_a_part_of_a_video_is_shown(tmp_path: Path, film: Path) -> None:
         return "x"
 
     evaluate(EvalSettings("star", frames=4), [tmp_path], tmp_path / "o",
-             lambda p: ModelClient(Speaker(say), Templates("default"), p), tell=lambda d: None,
-             say=lambda line: None)  # fmt: skip
+             lambda p: ModelClient(Speaker(say), Templates("default"), p), reporter=Reporter())  # fmt: skip
     assert probe(film).video.duration > 2000
     assert all(len(times) == 4 and max(times) < 1000 for times in shown)
 
@@ -302,7 +304,7 @@ def test_moviechat_in_both_modes(tmp_path: Path, film: Path) -> None:
     made, told = _run("moviechat", tmp_path, {"film": "yes", "now": "rain"})
     modes = {k: sound(v).value for k, v in of_groups(made.records)["mode"].items()}
     assert modes == {"breakpoint": 1, "global": 1} and len(told) == 1
-    items = BENCHMARKS["moviechat"].read(tmp_path).items
+    items = BENCHMARKS.get("moviechat").read(tmp_path).items
     assert [i.span for i in items] == [None, (0.0, 1.0)]
 
 
@@ -368,7 +370,7 @@ def _small(name: str) -> tuple[dict[str, Any], str]:
     }[name]  # type: ignore[return-value]
 
 
-@pytest.mark.parametrize("name", sorted(set(BENCHMARKS) - {"world"}))
+@pytest.mark.parametrize("name", sorted(set(BENCHMARKS.names()) - {"world"}))
 def test_the_embedded_model_answers_every_benchmark_about_real_footage(
     name: str, tmp_path: Path
 ) -> None:
@@ -379,7 +381,7 @@ def test_the_embedded_model_answers_every_benchmark_about_real_footage(
     told: list[Diagnostic] = []
     made = evaluate(
         EvalSettings(name, frames=2), [tmp_path], tmp_path / "out",
-        lambda p: load(ModelConfig(), p), tell=told.append, say=lambda line: None,
+        lambda p: load(ModelConfig(), p), reporter=Heard(told.append),
     )  # fmt: skip
     assert len(made.records) == (2 if name == "moviechat" else 1) and made.model.startswith(
         "embedded@"
@@ -408,7 +410,7 @@ def test_the_world_is_the_same_twice(tmp_path: Path) -> None:
     told: list[Diagnostic] = []
     for out in ("one", "two"):
         evaluate(EvalSettings("world", "reasoned", 2), [tmp_path], tmp_path / out,
-                 lambda p: load(ModelConfig(), p), tell=told.append, say=lambda line: None)  # fmt: skip
+                 lambda p: load(ModelConfig(), p), reporter=Heard(told.append))  # fmt: skip
     one, two = (load_result(tmp_path / x) for x in ("one", "two"))
     assert one.records == two.records and one.model.startswith("embedded@") and not told
     assert len(one.records) > 10 and set(of_groups(one.records)["steps"]) == {"1", "2", "3"}
@@ -451,13 +453,15 @@ def test_an_interval_holds_the_mean() -> None:
 
 
 def test_every_benchmark_has_a_title_and_every_column_a_benchmark() -> None:
-    assert set(TITLES) == set(BENCHMARKS)
-    assert {b for columns in COLUMNS.values() for b, _ in columns.values()} <= set(BENCHMARKS)
+    assert all(title(name) for name in BENCHMARKS.names())
+    assert {b for columns in COLUMNS.values() for b, _ in columns.values()} <= set(
+        BENCHMARKS.names()
+    )
     for row in paper():
         assert set(row["figures"]) == set(COLUMNS[row["table"]])
 
 
-@pytest.mark.parametrize("name", sorted(set(BENCHMARKS) - {"world"}))
+@pytest.mark.parametrize("name", sorted(set(BENCHMARKS.names()) - {"world"}))
 def test_a_folder_without_a_benchmarks_files_is_said(name: str, tmp_path: Path) -> None:
     with pytest.raises(StepcError) as error:
         _run(name, tmp_path, {})
@@ -627,8 +631,7 @@ def test_a_stopped_run_goes_on_and_another_is_refused(tmp_path: Path, film: Path
         return "x"
 
     evaluate(EvalSettings("agqa", frames=2), [tmp_path], tmp_path / "result",
-             lambda p: ModelClient(Speaker(say), Templates("default"), p), tell=lambda d: None,
-             say=lambda line: None)  # fmt: skip
+             lambda p: ModelClient(Speaker(say), Templates("default"), p), reporter=Reporter())  # fmt: skip
     assert len(asked) == 2 and not any("holding" in a for a in asked)
     assert [r.reply for r in read_records(tmp_path / "result")] == ["no", "x", "x"]
     few, _ = _run("agqa", tmp_path, {}, limit=1)  # nothing that is there is lost

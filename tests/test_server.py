@@ -23,6 +23,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from hearing import Heard
 from speaking import said
 
 from stepc.diagnostics import Diagnostic, StepcError
@@ -367,8 +368,7 @@ def test_a_budget_stops_and_the_next_run_goes_on(film: Path, served: int, tmp_pa
 
     def compiled(server: ServerOptions) -> Any:
         order = _order(WHOLE, NAME, server, record=tape)
-        return compile_corpus([film], tmp_path / "out", order, say=wrong.append,
-                              progress=lambda *a: None)  # fmt: skip
+        return compile_corpus([film], tmp_path / "out", order, reporter=Heard(wrong.append))  # fmt: skip
 
     small = ServerOptions(proxy.url, at_once=4, pictures="png", max_requests=40)
     assert compiled(small).stopped and [d.code for d in wrong] == ["M009"]
@@ -440,8 +440,7 @@ def test_the_key_goes_nowhere_but_to_the_server(
     proxy = Strict(None, often=0)
     tape, wrong = tmp_path / "calls.jsonl", list[Diagnostic]()
     order = _order(WHOLE, "openai:m", ServerOptions(proxy.url), record=tape)
-    summary = compile_corpus([film], tmp_path / "out", order, say=wrong.append,
-                             progress=lambda *a: None)  # fmt: skip
+    summary = compile_corpus([film], tmp_path / "out", order, reporter=Heard(wrong.append))  # fmt: skip
     assert summary.stopped and [d.code for d in wrong] == ["M008"]
     assert proxy.keys == {f"Bearer {SECRET}"}
     files = [p.read_text("utf-8") for p in tmp_path.rglob("*") if p.is_file()]
@@ -486,8 +485,7 @@ def test_each_call_is_traced(film: Path, tmp_path: Path) -> None:
     trace, wrong = tmp_path / "trace.jsonl", list[Diagnostic]()
     server = ServerOptions(proxy.url, wait=0.001, attempts=30, prices=(1.0, 0.0))
     order = _order(WHOLE, "openai:m", server, trace=trace, record=tmp_path / "calls.jsonl")
-    summary = compile_corpus([film], tmp_path / "out", order, say=wrong.append,
-                             progress=lambda *a: None)  # fmt: skip
+    summary = compile_corpus([film], tmp_path / "out", order, reporter=Heard(wrong.append))  # fmt: skip
     rows = [json.loads(line) for line in trace.read_bytes().splitlines()]
     assert sum(row.get("tokens_in", 0) for row in rows) == 10 * len(proxy.passed)
     assert sum(row.get("retries", 0) for row in rows) == proxy.done["503"] > 0

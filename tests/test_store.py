@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hearing import Heard
 from test_golden import HERE
 
 import stepc.passmanager.memo
@@ -76,7 +77,7 @@ def _compiled(
     )
     lines: list[str] = []
     summary = compile_corpus(
-        [place], folder / "out", order, say=said.append, progress=lambda *_: None, why=lines.append
+        [place], folder / "out", order, reporter=Heard(said.append, lines.append)
     )
     (folder / "why").write_text("\n".join(lines))
     return summary, said
@@ -453,7 +454,7 @@ def test_a_killed_run_goes_on_to_the_same_dataset(films: Path, tmp_path: Path) -
     assert len(list(both.iterdir())) == 2
     whole = tmp_path / "undisturbed"
     order = CompileConfig(DEFAULT, "", STEP, "step.step", seed=1)
-    compile_corpus([both], whole / "out", order, say=print, progress=lambda *_: None)
+    compile_corpus([both], whole / "out", order, reporter=Heard(print))
     command = [
         sys.executable, "-m", "stepc", "compile", both, "-o", tmp_path / "out",
         "--store", tmp_path / "store", "--seed", "1",

@@ -15,6 +15,7 @@ from typing import Any
 import families
 import pytest
 import torch
+from hearing import Heard
 
 from stepc.dataset.read import TrainingData, TrainingSample, load_dataset, spread
 from stepc.diagnostics import StepcError
@@ -135,7 +136,7 @@ def test_targets_stand_behind_their_instructions(
 
 
 def _train(data: Path, film: Path, tiny: str, out: Path, recipe: Recipe, **more: Any) -> Any:
-    return train(_load(data, film), tiny, out, recipe, say=lambda line: None, **more)
+    return train(_load(data, film), tiny, out, recipe, **more)
 
 
 def _weights(out: Path) -> bytes:
@@ -228,7 +229,7 @@ def test_killed_and_resumed_it_ends_with_the_same_weights(
     (cut / "model.safetensors").unlink(missing_ok=True)
     (cut / "steps" / "checkpoint-5").mkdir()  # one that was not written to its end
     said: list[str] = []
-    train(_load(data, film), tiny, cut, FAST, say=said.append)
+    train(_load(data, film), tiny, cut, FAST, reporter=Heard(note=said.append))
     assert said[0].startswith("resuming from checkpoint-")
     assert _weights(cut) == _weights(whole)
     assert json.loads((cut / "training.json").read_text())["steps"] == 6
@@ -273,7 +274,7 @@ def test_what_is_too_long_for_the_model_is_left_out(film: Path, tiny: str, tmp_p
     (tmp_path / "qra.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
     told: list[Any] = []
     recipe = Recipe(frames=2, steps=1)
-    made = _train(tmp_path, film, tiny, tmp_path / "out", recipe, told=told.append)
+    made = _train(tmp_path, film, tiny, tmp_path / "out", recipe, reporter=Heard(told.append))
     assert made.samples == 2 and [d.code for d in told] == ["T002"]
     assert "sample 2 is skipped" in told[0].message and "tokens long" in told[0].message
 
@@ -375,7 +376,7 @@ def test_a_run_goes_round_is_found_again_and_stops(
 
     def go(rounds: int, recipe: Recipe) -> Any:
         return rounds_.selftrain([film], out, order, recipe, rounds, quiz=rounds_.Quiz(quiz, (film,), 2),
-                                 tell=lambda d: said.append(d.message), say=said.append)  # fmt: skip
+                                 reporter=Heard(lambda d: said.append(d.message), said.append))  # fmt: skip
 
     ran = go(1, recipe)
     assert [r.number for r in ran.rounds] == [0, 1] and ran.best == 1

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hearing import Heard
 from speaking import Speaker, said
 
 import stepc.driver.local_engine
@@ -152,7 +153,7 @@ def test_a_video_that_was_lost_is_left_alone_until_it_is_wanted(
     def compiled(**limits: Any) -> tuple[int, list[Diagnostic]]:
         wrong: list[Diagnostic] = []
         made = compile_corpus([three], tmp_path / "out", order, limits=Limits(**limits),
-                              say=wrong.append, progress=lambda *_: None)  # fmt: skip
+                              reporter=Heard(wrong.append))  # fmt: skip
         return made.compiled, wrong
 
     monkeypatch.setattr(stepc.driver.local_engine, "_look", _stuck)
@@ -286,7 +287,7 @@ def test_one_model_for_several_videos_gives_what_it_gives_one_by_one(
         order = replace(order, choice=choice, store=store)
         wrong: list[Diagnostic] = []
         made = compile_corpus([three], tmp_path / out, order, engine=LocalEngine(jobs),
-                              say=wrong.append, progress=lambda *_: None)  # fmt: skip
+                              reporter=Heard(wrong.append))  # fmt: skip
         assert made.compiled == 3 and not wrong
     files = [p.relative_to(tmp_path / "one") for p in (tmp_path / "one").rglob("*") if p.is_file()]
     assert len(files) >= 5

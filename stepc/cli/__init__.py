@@ -13,6 +13,7 @@ from stepc.cli import (  # noqa: F401  (importing a module registers its command
     eval_commands,
     model_commands,
     pipeline_commands,
+    plugin_commands,
     spec_commands,
     store_commands,
     train_commands,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from math import inf
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +10,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from stepc.diagnostics import Diagnostic, Place, StepcError, did_you_mean, fail, printable
+from stepc.diagnostics import Diagnostic, Place, did_you_mean, fail
+from stepc.reporter import Reporter
 
 EMBEDDED = "embedded"
 app = typer.Typer(
@@ -80,20 +80,26 @@ def say(diagnostic: Diagnostic) -> None:
     errors.print(text)
 
 
+class Terminal(Reporter):
+    """Prints diagnostics and notes to standard error."""
+
+    def diagnostic(self, diagnostic: Diagnostic) -> None:
+        say(diagnostic)
+
+    def note(self, text: str) -> None:
+        errors.print(Text(text))
+
+
+def terminal() -> Reporter:
+    """The reporter of commands that show no progress bar."""
+    return Terminal()
+
+
 def spec_of(path: Path | None) -> tuple[str, str, Path | None]:
-    """Return the text, name and folder of a spec file, or of the built-in spec if `path` is None.
+    """Text, name and folder of a spec file, or of a shipped spec by its name."""
+    from stepc.api import spec_text
 
-    The folder of the built-in spec is None. Raises StepcError (B006) if the file cannot be read.
-    """
-    from stepc.lang.parse import builtin
-
-    if path is None:
-        return builtin("step"), "step.step", None
-    try:
-        return path.read_text("utf-8"), path.name, path.parent
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise fail("B006", f"cannot be read ({reason})", Place(printable(str(path)))) from None
+    return spec_text(path)
 
 
 def store_of(store: str | None, no_store: bool) -> str | None:
@@ -145,40 +151,6 @@ def show_stats(seconds: dict[str, float], counts: dict[str, dict[str, int]]) -> 
         for name, n in counts.get(key, {}).items():
             if n:
                 errors.print(f"{n:18,}  {name}")
-
-
-def read_unit(file: Path) -> Any:
-    """Read and verify the unit in a file of IR text or JSON; `-` reads standard input.
-
-    Raises StepcError: B006 or I001-I004 if the file cannot be read, or all broken rules (V001 ...).
-    """
-    from stepc.ir.text import read
-    from stepc.ir.types import from_json
-    from stepc.ir.verify import verify
-
-    shown = printable(str(file))
-    try:
-        data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-        text = data.decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise fail("B006", f"cannot be read ({reason})", Place(shown)) from None
-    got = None
-    if text.lstrip().startswith("{"):
-        try:
-            unit = from_json(data)
-        except ValueError as error:
-            first = str(error).splitlines()
-            raise fail(
-                "I003", f"not a unit in JSON form: {' '.join(first[:3])}", Place(shown)
-            ) from None
-    else:
-        got = read(text, shown)
-        unit = got.unit
-    found = verify(unit, got, shown)
-    if found:
-        raise StepcError(*found)
-    return unit
 
 
 def run_passes(

@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 import orjson
 import typer
 
-from stepc.cli.common import NoStore, Seed, StorePlace, app, errors, say, store_of
+from stepc.cli.common import NoStore, Seed, StorePlace, app, say, store_of, terminal
 from stepc.cli.model_options import choosing, giving
 from stepc.diagnostics import Place, StepcError, fail, printable
-from stepc.eval import TITLES
+from stepc.eval.benchmarks import BENCHMARKS, title
 
 eval_app = typer.Typer(
     no_args_is_help=True,
@@ -73,7 +73,6 @@ def _asking(
 
 
 def _evaluate(name: str, asking: dict[str, Any], choice: Any) -> None:
-    from stepc.eval.readers import BENCHMARKS
     from stepc.eval.run import EvalSettings, evaluate
     from stepc.eval.tables import summary, text
     from stepc.model.load import ModelConfig, load
@@ -86,7 +85,7 @@ def _evaluate(name: str, asking: dict[str, Any], choice: Any) -> None:
         raise fail("E001", f"stepc does not include the files of `{name}`", Place("--data"), help)
     kept = open_store(asking["store"]) if asking["store"] else None
     settings = EvalSettings(
-        name, asking["how"], asking["frames"] or BENCHMARKS[name].frames, choice.video,
+        name, asking["how"], asking["frames"] or BENCHMARKS.get(name).frames, choice.video,
         asking["limit"], asking["seed"],
     )  # fmt: skip
     judges = [
@@ -101,8 +100,7 @@ def _evaluate(name: str, asking: dict[str, Any], choice: Any) -> None:
         asking["out"],
         lambda pictures: load(choice, pictures, seed=asking["seed"], store=kept),
         judges,
-        say=errors.print,
-        tell=say,
+        reporter=terminal(),
     )
     whole = orjson.dumps(summary(result), option=orjson.OPT_INDENT_2)
     write_whole(asking["out"] / "summary.json", whole)
@@ -113,11 +111,11 @@ def _command(name: str) -> None:
     def run(choice: Any, asking: Any) -> None:
         _evaluate(name, asking, choice)
 
-    run.__doc__ = f"Evaluate a model on {TITLES[name]}."
+    run.__doc__ = f"Evaluate a model on {title(name)}."
     eval_app.command(name)(choosing(giving(_asking, "asking")(run)))
 
 
-for _name in TITLES:
+for _name in BENCHMARKS.names():
     if _name != "world":
         _command(_name)
 

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from stepc.cli.common import Seed, errors, model_app, read_unit, world
+from stepc.cli.common import Seed, errors, model_app, world
 from stepc.cli.model_options import MODEL_HELP, choosing
-from stepc.diagnostics import fail, printable
+from stepc.diagnostics import Place, fail, printable
+from stepc.ir.load import load
 
 
 @model_app.command(name="check", epilog="Example: stepc model check embedded -n 2")
@@ -80,7 +81,7 @@ def score(
         help = "make films with `stepc world render` and graphs with `stepc compile`"
         raise fail("U001", f"no graph in {units} belongs to a film in {films}", None, help)
     for true, made in pairs:
-        total.add(compare(read_unit(made), read_unit(true)))
+        total.add(compare(_stsg(made), _stsg(true)))
     print(f"{len(pairs)} films")
     print(total.table())
 
@@ -98,3 +99,14 @@ def train(
     from stepc.world.train import train as teach
 
     teach(out, minutes=minutes, seed=seed, start=start, say=errors.print)
+
+
+def _stsg(file: Path) -> Any:
+    """The STSG in a file. Raises StepcError (U001) for a unit of another level."""
+    from stepc.ir.types import Stsg
+
+    unit = load(file)
+    if not isinstance(unit, Stsg):
+        message = f"a unit of level stsg is expected, and this is {unit.LEVEL}"
+        raise fail("U001", message, Place(printable(str(file))))
+    return unit

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.text import Text
 
 from stepc.cli.common import (
     EMBEDDED,
@@ -25,15 +22,16 @@ from stepc.cli.common import (
     count,
     errors,
     order_of,
-    read_unit,
     run_passes,
     say,
     show_stats,
     store_of,
     stranger,
+    terminal,
 )
 from stepc.cli.model_options import choosing
 from stepc.diagnostics import Place, StepcError, did_you_mean, fail, printable
+from stepc.ir.load import load
 
 
 @app.command(epilog="Example: stepc compile films -o out --seed 1 --jobs 2")
@@ -94,50 +92,28 @@ def compile(
     ] = False,
 ) -> None:
     """Compile videos into a dataset: OUT/qra.jsonl, OUT/units/NAME.stsg, OUT/manifest.json."""
+    from stepc.cli.progress import ProgressBar
     from stepc.driver.compile_corpus import compile_corpus
-    from stepc.driver.local_engine import Engine, LocalEngine
+    from stepc.driver.local_engine import Engine, LocalEngine, default_jobs
     from stepc.driver.process_pool import Limits
 
     kept = store_of(store, no_store)
     order = order_of(pipeline, spec, choice, seed, verify_each=verify_each, store=kept)
     chosen: Engine
-    several = 4 if choice.name.startswith("openai:") else 1
     if engine == "ray":
         from stepc.driver.ray_engine import RayEngine
 
-        chosen = RayEngine(replicas, gpus, jobs or several)
+        chosen = RayEngine(replicas, gpus, jobs or default_jobs(choice, cluster=True))
     elif replicas != 1 or gpus:
         message = "--replicas and --gpus require --engine ray"
         place = Place("--replicas" if replicas != 1 else "--gpus")
         raise fail("U001", message, place, "add --engine ray, or remove the option")
     else:
-        cores = (os.cpu_count() or 1) if choice.name == EMBEDDED else several
-        chosen = LocalEngine(jobs or cores)
+        chosen = LocalEngine(jobs or default_jobs(choice))
     prices = choice.server.prices
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[asked]}"),
-    )
-    with Progress(*columns, console=errors, disable=not errors.is_terminal) as bar:
-        task = bar.add_task("compiling", total=None, asked="")
-
-        def progress(done: int, total: int, name: str) -> None:
-            bar.update(task, completed=done, total=total, description=name or "compiling")
-
-        def told(tally: Any) -> None:
-            bar.update(task, asked=tally.text(prices))
-
-        def why(line: str) -> None:
-            if explain_rebuild:
-                errors.print(Text(line))
-
-        summary = compile_corpus(
-            videos, out, order, engine=chosen, limits=Limits(patience, int(memory * 1e9), retry),
-            say=say, progress=progress, told=told, why=why,
-        )  # fmt: skip
+    limits = Limits(patience, int(memory * 1e9), retry)
+    with ProgressBar(prices, notes=explain_rebuild) as bar:
+        summary = compile_corpus(videos, out, order, engine=chosen, limits=limits, reporter=bar)
     if stats:
         show_stats(summary.seconds, summary.counts)
     if summary.tally.calls and (stats or not choice.name.startswith(EMBEDDED)):
@@ -178,6 +154,13 @@ def plan(
             min=0, help="Assumed share of a clip's objects with a label that another clip also has."
         ),
     ] = 0.5,
+    doubtful: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help="Assumed pairs of objects per two keyframes that may or may not be the same.",
+        ),
+    ] = 0.5,
     narratives: Annotated[
         float | None,
         typer.Option(
@@ -205,7 +188,9 @@ def plan(
     look = [p for p in passes if p.levels()[0].LEVEL == p.levels()[1].LEVEL == "clips"]
     compiler = Compiler(order)
     found, wrong = find_videos(videos)
-    assume = Assumptions(objects, attributes, relations, moving, back, narratives, together(choice))
+    assume = Assumptions(
+        objects, attributes, relations, moving, back, doubtful, narratives, together(choice)
+    )
     paths = sum(b.count for b in compiler.spec.blocks)
     plans, clips, keyframes = [], 0, 0
     for path in found:
@@ -251,7 +236,7 @@ def dump(
     from stepc.ir.text import write
 
     order = order_of(pipeline, spec, choice, seed, store=store_of(store, no_store))
-    compiler = Compiler(order, say)
+    compiler = Compiler(order, terminal())
     unit = run_passes(
         compiler,
         compiler.start(video),
@@ -296,7 +281,7 @@ def opt(
     from stepc.ir.text import write
     from stepc.video.decode import probe
 
-    unit = read_unit(file)
+    unit = load(file)
     order = order_of(pipeline or "split", spec, choice, seed)
     compiler = Compiler(order)
     for path in video or []:

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from stepc.cli.common import Seed, app, count, errors, order_of, read_unit, run_passes, say, spec_of
+from stepc.cli.common import Seed, app, count, errors, order_of, run_passes, say, spec_of
 from stepc.diagnostics import Diagnostic, Place, StepcError, did_you_mean, fail, printable
+from stepc.ir.load import load
 
 
 @app.command(epilog="Example: stepc check specs/step.step")
@@ -29,7 +30,7 @@ def check(
                 text, _, folder = spec_of(file)
                 read_spec(text, printable(str(file)), folder)
             else:
-                read_unit(file)
+                load(file)
         except StepcError as error:
             found += error.diagnostics
     if json:
@@ -92,7 +93,7 @@ def ask(
     compiler = Compiler(order)
     made = run_passes(
         compiler,
-        read_unit(unit),
+        load(unit),
         order.pipeline,
         stop_after=None,
         dump_after=None,
@@ -133,7 +134,7 @@ def paths(
     from stepc.passes.sample import census
 
     text, name, folder = spec_of(spec)
-    graph = read_unit(unit)
+    graph = load(unit)
     if not isinstance(graph, Stsg):
         help = "run the missing passes with `stepc opt FILE --pipeline …`"
         message = f"paths are counted on a unit of level stsg, and this one is {graph.LEVEL}"

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from stepc.cli.common import StorePlace, app, errors, say
+from stepc.cli.common import StorePlace, app, errors, terminal
 from stepc.diagnostics import Place, fail, printable
 
 store = typer.Typer(
@@ -24,7 +24,7 @@ def stats(folder: StorePlace = None) -> None:
     """Print the number and size of the entries, by the pass or kind of result."""
     from stepc.store.open import default_place, open_store
 
-    rows = open_store(folder or default_place(), say).stats()
+    rows = open_store(folder or default_place(), terminal()).stats()
     print(f"{'kind':18}{'entries':>12}{'bytes':>18}")
     for kind, number, size in rows:
         print(f"{kind:18}{number:12,}{size:18,}")
@@ -36,7 +36,7 @@ def verify(folder: StorePlace = None) -> None:
     """Read all entries and drop damaged ones. The next run computes them again."""
     from stepc.store.open import default_place, open_store
 
-    kept = open_store(folder or default_place(), say)
+    kept = open_store(folder or default_place(), terminal())
     bad = kept.verify()
     errors.print(f"{bad} damaged entries dropped")
     if bad:
@@ -57,5 +57,5 @@ def gc(
     except ValueError:
         message = f"`{printable(most)}` is not a size"
         raise fail("U001", message, Place("--most"), "such as 500M or 20G") from None
-    dropped, freed = open_store(folder or default_place(), say).collect(size)
+    dropped, freed = open_store(folder or default_place(), terminal()).collect(size)
     errors.print(f"{dropped:,} entries of {freed:,} bytes dropped")

@@ -17,15 +17,15 @@ from stepc.cli.common import (
     StorePlace,
     app,
     count,
-    errors,
     order_of,
     say,
     spec_of,
     store_of,
+    terminal,
     world,
 )
 from stepc.cli.model_options import choosing, giving
-from stepc.diagnostics import Place, fail, printable
+from stepc.diagnostics import Place, did_you_mean, fail, printable
 
 DatasetPath = Annotated[
     Path, typer.Argument(help="A dataset of `stepc compile`: its folder, or a file like qra.jsonl.")
@@ -126,8 +126,7 @@ def train(
         local=LocalOptions(device, dtype),
         templates=templates,
         tape=Cassette(parsing) if parsing else None,
-        say=errors.print,
-        told=say,
+        reporter=terminal(),
     )
     if first_process():
         print(
@@ -181,7 +180,7 @@ def selftrain(
     examined = Quiz(quiz, tuple(quiz_videos or ()), recipe.frames) if quiz else None
     ran = go_round(
         videos, out, order, replace(recipe, seed=seed), rounds,
-        fresh=fresh, quiz=examined, jobs=jobs, tell=say, say=errors.print,
+        fresh=fresh, quiz=examined, jobs=jobs, reporter=terminal(),
     )  # fmt: skip
     print(ran.table())
     if ran.best:
@@ -310,7 +309,7 @@ def study(
         quiz_videos=_absolute(quiz_videos),
     )
     lab = Lab(out, LocalOptions(device, batch=ask_batch), ServerOptions(base_url))
-    made = make(name, setup, seeds, lab, jobs=jobs, say=errors.print, tell=say)
+    made = make(name, setup, seeds, lab, jobs=jobs, reporter=terminal())
     print(made.markdown(), end="")
     if plot:
         made.plot(out / f"{name}.svg")
@@ -329,8 +328,10 @@ def export(
     dataset: DatasetPath,
     videos: Videos,
     to: Annotated[
-        Literal["trl", "llamafactory", "ms-swift", "llava", "hf", "grpo", "lmms-eval"],
-        typer.Option(help="Target trainer or format."),
+        str,
+        typer.Option(
+            help="Target: trl, llamafactory, ms-swift, llava, hf, grpo, lmms-eval, or a plug-in's."
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Output folder.")],
     thought: Annotated[
@@ -344,8 +345,12 @@ def export(
 ) -> None:
     """Export a dataset in the format of another trainer."""
     from stepc.model.templates import Templates
+    from stepc.train.export import EXPORTS
     from stepc.train.export import export as write
 
+    if to not in EXPORTS:
+        help = did_you_mean(to, EXPORTS.names())
+        raise fail("U001", f"unknown export format `{to}`", Place("--to"), help)
     loaded = _loaded(dataset, videos, frames)
     write(loaded, to, out, Templates(templates), thought)
     print(f"{count(len(loaded.samples), 'sample')} for {to} in {printable(str(out))}")

@@ -51,6 +51,8 @@ PAGES: dict[str, Page] = {
     "B018": Page("an earlier run gave up on this video", "In an earlier run the worker of this video was killed, hung, or ran out of memory. Trying again could cost as much once more, so stepc skips the video. Use --retry, or a higher --patience or --memory, to try again.", "", "stepc compile videos -o out --retry"),
     "B019": Page("the cluster cannot be used", "There is no Ray cluster at RAY_ADDRESS, it does not answer, it failed during the run, or it has fewer CPUs or GPUs than the model replicas need. If RAY_ADDRESS is not set, stepc starts a local cluster on this machine.", "", "RAY_ADDRESS=auto stepc compile videos -o out --engine ray"),
     "B020": Page("a cluster machine has a different stepc", "Machines with different code would produce different datasets. Install the same version on all machines, for example with one container image."),
+    "B021": Page("compiling a video crashed", "Something failed that stepc did not foresee: a bug in stepc, in a library, or in a plug-in. The video is skipped, and the rest of the corpus is compiled. OUT/crashes/NAME.txt has the traceback; please report it."),
+    "B022": Page("the worker processes cannot work", "stepc decodes videos in processes of its own. They cannot be started here, for example in a daemon process, or because a limit of the machine is reached. Everything is compiled in the main process instead: the result is the same, but slower, and without limits of time and memory per video."),
     "I001": Page("an IR file cannot be parsed", "A line is not a statement of the IR. `grammar/ir.lark` lists all statements.", "static  c0/table table [3/3 yes]", 'static  c0/table "table" [3/3 yes]'),
     "I002": Page("an IR file has another schema version", "The file was written by another version of stepc. Compile the video again, or use that version.", 'stsg 2 "kitchen"', 'stsg 1 "kitchen"'),
     "I003": Page("an IR statement has an invalid value", "The statement is well formed, but one of its values is out of range, in the wrong place, or missing.", "clip    c0 0.000..2.000\nframe   c1.k0 at 0.500", "clip    c0 0.000..2.000\nframe   c0.k0 at 0.500"),
@@ -74,6 +76,7 @@ PAGES: dict[str, Page] = {
     "P007": Page("a pass needs a spec", "`sample` and `compose` need a .step file. Name one with `--spec`."),
     "P008": Page("a unit breaks the rules of the IR", "The input or output of a pass does not verify. The broken rules follow. If a pass of stepc returned this unit, it is a bug in stepc: please report it with the input (`--dump-after`)."),
     "P009": Page("too many paths to enumerate", "`enumerate` lists all paths of a graph, up to two million walks. Long paths on a large graph exceed this limit. Remove `enumerate`, use fewer steps, or filter what a path may use.", "steps 9\n  enumerate", "steps 9"),
+    "P010": Page("a pass crashed", "The pass raised an exception that it does not handle: a bug in the pass, or in a library that it uses. The video is skipped, and the rest of the corpus is compiled. OUT/crashes/NAME.txt has the traceback."),
     "S001": Page("a spec cannot be parsed", "A word or symbol is not allowed at this place. The help line lists what is allowed. Strings are in double quotes and end on the same line.", "paths { steps 1: 1/2 2: 1/2 }", "paths { steps 1: 1/2, 2: 1/2 }"),
     "S002": Page("a string has an unknown escape", r'The escapes are \", \\, \n, \t, and \u with four hexadecimal digits.', r'ask "a \q"', r'ask "a \\"'),
     "S101": Page("unknown edge kind", "The edge kinds are attr, rel, motion, ref and event, as in the STSG, and `next`, which joins an event to the one after it.", 'start attributes, rel', 'start attr, rel'),
@@ -140,6 +143,9 @@ PAGES: dict[str, Page] = {
     "T005": Page("a package is missing", "Training needs accelerate, and LoRA needs peft. Other training arguments may need more packages, such as tensorboard. Plots need matplotlib: stepc[plots]. Parquet needs pyarrow: stepc[export].", "", "pip install 'stepc[train]'"),
     "T006": Page("training arguments are invalid", "`--config` takes a JSON object with arguments of transformers.TrainingArguments.", '{"report": "tensorboard"}', '{"report_to": "tensorboard"}'),
     "U001": Page("invalid command-line arguments", "The arguments do not fit together, or a value cannot be used. The message says which."),
+    "X001": Page("two packages claim one name", "Passes, backends, benchmarks, formats, question forms, specs and template sets are known by name. A plug-in uses a name that is built in, or that another plug-in uses. Uninstall one of the packages, or ask its author to rename."),
+    "X002": Page("a plug-in cannot be loaded", "The module that its entry point names cannot be imported. Reinstall the package, or remove it. `stepc plugins` lists all plug-ins."),
+    "X003": Page("a plug-in is not usable", "Its entry point names something of the wrong kind. The help line says what the group expects."),
 }  # fmt: skip
 
 PAGES |= {

@@ -15,9 +15,9 @@ from typing import Any
 import orjson
 
 from stepc.diagnostics import fail
-from stepc.eval import TITLES
+from stepc.eval.benchmarks import BENCHMARKS, title
+from stepc.eval.benchmarks.mlvu import GENERATION
 from stepc.eval.items import kinds
-from stepc.eval.readers import BENCHMARKS, GENERATION
 from stepc.eval.run import EvalResult, Record
 from stepc.grading.judge import agreement
 
@@ -133,7 +133,7 @@ def headline(
 
     If the figure is a mean over groups (STAR's types, MLVU's tasks), each group has the same weight.
     """
-    benchmark = BENCHMARKS[result.settings.benchmark]
+    benchmark = BENCHMARKS.get(result.settings.benchmark)
     records = result.records
     if result.settings.benchmark == "mlvu":
         tasks = of_groups(records).get("task", {})
@@ -227,7 +227,7 @@ def text(result: EvalResult) -> str:
     figures = headline(result).items()
     own = ", ".join(f"{k} {'-' if math.isnan(v) else f'{v:.1f}'}" for k, v in figures)
     lacks = f"; {result.missing['all']} missing" if result.missing.get("all") else ""
-    lines.append(f"{TITLES[result.settings.benchmark]}: {own}, by the official rules{lacks}")
+    lines.append(f"{title(result.settings.benchmark)}: {own}, by the official rules{lacks}")
     if any(r.steps_right is not None for r in result.records):
         lines.append(
             f"ground-truth rationale steps found in the replies: {sentences(result.records):.1%}"
@@ -327,15 +327,15 @@ def paper() -> list[dict[str, Any]]:
 
 COLUMNS: dict[int, dict[str, tuple[str, str]]] = {
     1: {
-        **{f"{TITLES[b]} {k}": (b, k) for b in ("msvd-qa", "msrvtt-qa", "activitynet-qa", "agqa", "star")
+        **{f"{title(b)} {k}": (b, k) for b in ("msvd-qa", "msrvtt-qa", "activitynet-qa", "agqa", "star")
            for k in ("accuracy", "score")},
     },
-    2: {f"{TITLES[b]} {n}": (b, n) for b in ("agqa", "star") for n in ("1", "2", "3", "all")},
+    2: {f"{title(b)} {n}": (b, n) for b in ("agqa", "star") for n in ("1", "2", "3", "all")},
     3: {
         "TempCompass": ("tempcompass", "accuracy"), "MVBench": ("mvbench", "accuracy"),
         "MovieChat-1K": ("moviechat", "accuracy"), "MLVU": ("mlvu", "M-Avg"),
     },
-    4: {f"{TITLES[b]} {k}": (b, k) for b in ("agqa", "star") for k in ("accuracy", "score")},
+    4: {f"{title(b)} {k}": (b, k) for b in ("agqa", "star") for k in ("accuracy", "score")},
 }  # fmt: skip
 """Columns of each table of the paper; each maps to (benchmark, figure)."""
 

@@ -48,10 +48,10 @@ def predicate_form(words: str) -> str:
     return _BE.sub("", " ".join(words.split()).strip(" ."))
 
 
-def _pairs(name: str) -> dict[str, str]:
+def _pairs(text: str) -> dict[str, str]:
     """The lines `one | other` and `itself =` of a data file."""
     table: dict[str, str] = {}
-    for line in (files("stepc.grammar") / name).read_text("utf-8").splitlines():
+    for line in text.splitlines():
         if line.startswith("#"):
             continue
         if "|" in line:
@@ -65,12 +65,12 @@ def _pairs(name: str) -> dict[str, str]:
 @functools.cache
 def _nouns() -> dict[str, str]:
     """Plurals and their singulars that no ending tells."""
-    return _pairs("nouns.txt")
+    return _pairs((files("stepc.grammar") / "nouns.txt").read_text("utf-8"))
 
 
 @functools.cache
 def _inverses() -> dict[str, str]:
-    table = _pairs("predicates.txt")
+    table = _pairs((files("stepc.grammar") / "predicates.txt").read_text("utf-8"))
     return {**table, **{other: one for one, other in table.items()}}
 
 

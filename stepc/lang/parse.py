@@ -6,6 +6,7 @@ import functools
 import json
 import re
 from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -15,6 +16,7 @@ from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
 from stepc.diagnostics import Diagnostic, Place, StepcError, brief, did_you_mean
+from stepc.plugins import Registry
 
 BLOCKS = ("import", "let", "phrase", "paths", "edge", "path", "time", "pair", "dataset")
 """Words that begin a declaration."""
@@ -145,12 +147,26 @@ _TERMINALS = {
 }
 
 
+def _shipped() -> dict[str, Callable[[], Path]]:
+    paths = (Path(str(p)) for p in files("stepc.specs").iterdir() if p.name.endswith(".step"))
+    return {p.stem: functools.partial(Path, p) for p in sorted(paths)}
+
+
+def _accept(value: Any) -> str:
+    return "" if Path(str(value)).is_file() else f"`{value!r}` is not a file"
+
+
+SPECS: Registry[Any] = Registry("stepc.specs", _shipped, _accept)
+"""The specs by name that come with stepc and with plug-ins."""
+
+
 def builtin(name: str) -> str:
-    """The text of a spec that comes with stepc. Raises FileNotFoundError."""
-    return (files("stepc.specs") / f"{name}.step").read_text("utf-8")
+    """The text of a spec that comes with stepc or a plug-in. Raises FileNotFoundError."""
+    if name not in SPECS:
+        raise FileNotFoundError(name)
+    return Path(str(SPECS.get(name))).read_text("utf-8")
 
 
 def shipped() -> list[str]:
-    """The names of the specs that come with stepc."""
-    names = (path.name for path in files("stepc.specs").iterdir())
-    return sorted(name.removesuffix(".step") for name in names if name.endswith(".step"))
+    """The names of the specs that come with stepc and with plug-ins."""
+    return list(SPECS.names())

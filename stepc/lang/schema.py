@@ -9,6 +9,7 @@ from stepc.edges import EDGES
 from stepc.forms import FORMS as _FORMS
 from stepc.ir.types import Way, When
 from stepc.lang.types import Filter, Revisit
+from stepc.plugins import installed
 
 KINDS: tuple[str, ...] = tuple(EDGES)
 WAYS: tuple[Way, ...] = get_args(Way)
@@ -20,7 +21,7 @@ BARE_FILTERS = ("static", "dynamic", "same-clip", "across-clips")
 REVISITS: tuple[str, ...] = get_args(Revisit)
 SOURCES = ("graph", "clip", "corpus")
 SETS = ("train", "val", "test")
-FORMATS = ("jsonl", "chat", "parquet")
+FORMATS = ("jsonl", "chat", "parquet", *(p.name for p in installed("stepc.formats")))
 
 
 def _lines(kind: str, end: str) -> Iterator[str]:

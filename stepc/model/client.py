@@ -53,6 +53,8 @@ class Call:
     """Whether the keyframes are sent as a video with time stamps instead of as images."""
     whole: str = ""
     """The full hash; `key` is its first 12 digits. Avoids collisions among millions of stored calls."""
+    max_tokens: int = 64
+    """Maximum tokens of the answer to each request that it holds."""
 
 
 @dataclass(frozen=True)
@@ -294,7 +296,7 @@ class ModelClient:
         )
         schema = self.templates.schema(request)
         return Call(whole[:12], items[0].name, text, request.frames, temperature, seeds, schema,
-                      len(items), video, whole)  # fmt: skip
+                      len(items), video, whole, items[0].max_tokens)  # fmt: skip
 
 
 def _shown(frames: tuple[Frame, ...]) -> tuple[tuple[str, int], ...]:

@@ -22,8 +22,9 @@ from typing import Any
 from pydantic import HttpUrl, TypeAdapter, ValidationError
 
 from stepc.diagnostics import Place, StepcError, brief, fail
+from stepc.model.backends import TOGETHER
 from stepc.model.client import Call, Completion, Together, Usage
-from stepc.model.transformers import TOGETHER, most_tokens
+from stepc.model.transformers import most_tokens
 from stepc.video.decode import Pictures, encode
 
 AGAIN = frozenset([408, 409, 425, 429, 500, 502, 503, 504, 529])

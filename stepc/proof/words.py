@@ -100,7 +100,7 @@ def mentions(text: str, said: str) -> bool:
 @functools.cache
 def _predicates() -> dict[str, str]:
     table: dict[str, str] = {}
-    for line in _data("predicates.txt"):
+    for line in _lines((files("stepc.grammar") / "predicates.txt").read_text("utf-8")):
         if line.endswith("="):
             symmetric = line.removesuffix("=").strip()
             table[symmetric] = symmetric
@@ -113,7 +113,7 @@ def _predicates() -> dict[str, str]:
 @functools.cache
 def _nouns() -> dict[str, str]:
     table: dict[str, str] = {}
-    for line in _data("nouns.txt"):
+    for line in _lines((files("stepc.grammar") / "nouns.txt").read_text("utf-8")):
         if line.endswith("="):
             table[line.removesuffix("=").strip()] = line.removesuffix("=").strip()
         elif "|" in line:
@@ -122,6 +122,5 @@ def _nouns() -> dict[str, str]:
     return table
 
 
-def _data(name: str) -> list[str]:
-    text = (files("stepc.grammar") / name).read_text("utf-8")
+def _lines(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip() and line[0] != "#"]

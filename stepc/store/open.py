@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
-from stepc.diagnostics import Diagnostic
+from stepc.reporter import SILENT, Reporter
 from stepc.store.base import Store
 from stepc.store.sqlite import Database
 
@@ -23,13 +22,13 @@ def shared(place: str) -> bool:
     return "://" in place
 
 
-def open_store(place: str, say: Callable[[Diagnostic], None] = lambda diagnostic: None) -> Store:
+def open_store(place: str, reporter: Reporter = SILENT) -> Store:
     """Open the store in a folder or at an fsspec URL; creates it if it does not exist.
 
-    `say` receives the warnings about the store (B015, B016).
+    `reporter` receives the warnings about the store (B015, B016).
     """
     if shared(place):
         from stepc.store.object_store import Objects
 
-        return Objects(place, say)
-    return Database(Path(place), say)
+        return Objects(place, reporter)
+    return Database(Path(place), reporter)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass, field, fields
 from graphlib import TopologicalSorter
@@ -29,6 +29,7 @@ from stepc.model.cassette import Cassette
 from stepc.model.load import ModelConfig, load
 from stepc.model.openai_compatible import ServerOptions
 from stepc.model.transformers import LocalOptions
+from stepc.reporter import Collector, Reporter
 from stepc.runtime.atomic_files import write_whole
 from stepc.train.loop import Recipe, train
 from stepc.world.films import make_films
@@ -179,14 +180,16 @@ class Compiled(Artifact):
         order = CompileConfig(
             self.pipeline, "", self.spec, "study.step", lab.choice(self.by, tape), seed=self.seed
         )
-        wrong: list[Diagnostic] = []
+        heard = Collector()
         made = compile_corpus(
             self.videos.paths(lab), folder / "data", order,
-            say=wrong.append, progress=lambda a, b, name: None,
+            reporter=heard,
         )  # fmt: skip
         if made.interrupted or not made.samples:
             place = Place(printable(str(folder)))
-            raise StepcError(*wrong, Diagnostic("T003", "no samples were compiled", place))
+            raise StepcError(
+                *heard.diagnostics, Diagnostic("T003", "no samples were compiled", place)
+            )
         return {
             "samples": made.samples,
             "by_steps": made.by_steps,
@@ -240,7 +243,7 @@ class TrainedArtifact(Artifact):
         choice = lab.choice(self.on)
         made = train(
             dataset, choice.name, folder / "model", self.recipe, local=lab.local,
-            tape=Cassette(self.replay.tape(lab)) if self.replay else None, say=lambda line: None,
+            tape=Cassette(self.replay.tape(lab)) if self.replay else None,
         )  # fmt: skip
         shutil.rmtree(folder / "model" / "steps", ignore_errors=True)
         losses = [row["loss"] for row in made.history if "loss" in row]
@@ -257,14 +260,14 @@ class Examined(Artifact):
 
     def make(self, lab: Lab, folder: Path) -> dict[str, Any]:
         places = [self.quiz.place(lab), *self.quiz.videos.paths(lab)]
-        wrong: list[Diagnostic] = []
+        heard = Collector()
         for how in HOWS:
             evaluate(
                 EvalSettings("world", how, self.frames), places, folder / how,
                 lambda pictures: load(lab.choice(self.model), pictures),
-                say=lambda line: None, tell=wrong.append,
+                reporter=heard,
             )  # fmt: skip
-        return {"left out": len(wrong)}
+        return {"left out": len(heard.diagnostics)}
 
     def records(self, lab: Lab) -> dict[str, list[Record]]:
         """Records by prompting mode (`direct`, `reasoned`)."""
@@ -291,8 +294,7 @@ def make_all(
     things: Iterable[Artifact],
     lab: Lab,
     jobs: int,
-    say: Callable[[str], None],
-    tell: Callable[[Diagnostic], None],
+    reporter: Reporter,
 ) -> None:
     """Make artifacts and everything they are made from, with `jobs` processes in parallel.
 
@@ -325,11 +327,11 @@ def make_all(
                 if isinstance(error, StepcError):
                     failed.add(thing)
                     for diagnostic in error.diagnostics:
-                        tell(diagnostic)
+                        reporter.diagnostic(diagnostic)
                 elif error is not None:
                     pool.shutdown(cancel_futures=True)
                     raise error
-                say(f"{left} to do; {lab.folder(thing).name}{' failed' if error else ''}")
+                reporter.note(f"{left} to do; {lab.folder(thing).name}{' failed' if error else ''}")
                 sorter.done(thing)
 
 

@@ -17,12 +17,13 @@ from typing import Any
 import orjson
 
 from stepc.dataset.read import read_samples
-from stepc.diagnostics import Diagnostic, fail
+from stepc.diagnostics import fail
 from stepc.eval.run import HOWS
 from stepc.eval.tables import sentences
 from stepc.grading.reward import words
-from stepc.model.transformers import EMBEDDED
+from stepc.model.backends import EMBEDDED
 from stepc.passmanager.pipeline_text import DEFAULT
+from stepc.reporter import SILENT, Reporter
 from stepc.runtime.atomic_files import write_whole
 from stepc.train.artifacts import (
     Compiled,
@@ -365,8 +366,7 @@ def study(
     lab: Lab,
     *,
     jobs: int = 1,
-    say: Callable[[str], None] = print,
-    tell: Callable[[Diagnostic], None],
+    reporter: Reporter = SILENT,
 ) -> Outcome:
     """Run a study: make all missing artifacts and summarise the results.
 
@@ -380,7 +380,7 @@ def study(
         {arm: Examined(model, setup.asked(), setup.recipe.frames) for arm, model in of.items()}
         for of in arms
     ]
-    make_all([e for of in exams for e in of.values()], lab, jobs, say, tell)
+    make_all([e for of in exams for e in of.values()], lab, jobs, reporter)
     made = _outcome(name, setup, lab, arms, exams)
     write_whole(lab.root / f"{name}.md", made.markdown().encode())
     raw = {f"{a} | {h} | {n or 'all'}": c.values for (a, h, n), c in made.cells.items()}
