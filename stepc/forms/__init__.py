@@ -1,7 +1,7 @@
-"""Question forms: how a path is asked.
+"""Question forms: the ways in which a path can be asked.
 
-A class owns what specs may say of the form, the end of its query, its answer, its leak rule and its
-text. To add a form, add a file here, or name a class in the entry-point group `stepc.forms` of your
+A class defines the vocabulary of the form in specs, the end of its query, its answer, its leak rule and
+its text. To add a form, add a file here, or name a class in the entry-point group `stepc.forms` of your
 own package.
 """
 
@@ -17,6 +17,6 @@ FORMS: dict[str, Form] = {
         key=lambda cls: cls.order,
     )
 }
-"""All forms by name, in their order."""
+"""Name → form, in the order of the forms."""
 
 __all__ = ["FORMS", "Form"]
