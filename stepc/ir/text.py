@@ -181,7 +181,7 @@ def _read_op(tree: Tree[Token]) -> t.Op:
     except ValidationError:
         raise
     except ValueError as error:
-        raise _Bad(tree, f"`{keyword}` {error}", f"such as: {KEYWORDS[keyword].SYNTAX}") from None
+        raise _Bad(tree, f"`{keyword}`: {error}", f"such as: {KEYWORDS[keyword].SYNTAX}") from None
 
 
 _PARTS = {"block": ["block"], "form": ["form"], "time": ["time", "clip"], "ambiguous": []}

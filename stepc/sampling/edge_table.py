@@ -234,7 +234,7 @@ class EdgeTable:
         pairs = zip(self.kinds, self.edges, strict=True)
         return [kind.times(edge, self) for kind, edge in pairs]
 
-    # --- asking --------------------------------------------------------------------------
+    # --- lookups -------------------------------------------------------------------------
 
     def alone(self, rows: Ints, low: Ints, high: Ints) -> Bools:
         """Whether the question of each row has exactly one answer in clips [low, high)."""
