@@ -1,4 +1,4 @@
-"""check: proves every answer and sub-answer, and drops samples that fail.   qra → qra"""
+"""check: prove every answer and sub-answer, and drop samples that fail.   qra → qra"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from stepc.proof.prover import Prover
 
 
 class Check(Pass[t.Qras, t.Qras]):
-    """Proves every sample with a solver that is independent of the sampler.
+    """Proof of every sample by a solver with its own facts, graph traversal and word comparison.
 
     A sample is kept only if its query has exactly one answer on the STSG, namely the recorded one (with
     `ambiguous`: exactly the recorded answers). The same must hold for the query of every rationale step.

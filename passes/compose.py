@@ -1,4 +1,4 @@
-"""compose: writes a question, its answer and a step-by-step rationale for each path.   paths → qra"""
+"""compose: write a question, its answer and a step-by-step rationale for each path.   paths → qra"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""refine: rewords questions and smooths rationales with a language model.   qra → qra"""
+"""refine: reword questions and smooth rationales with a language model.   qra → qra"""
 
 from __future__ import annotations
 

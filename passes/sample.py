@@ -1,4 +1,4 @@
-"""sample: samples multi-step reasoning paths in the graph, as the spec declares.   stsg → paths"""
+"""sample: sample multi-step reasoning paths in the graph, as the spec declares.   stsg → paths"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Answers queries on an STSG, independently of the sampler.
+"""Answers queries on an STSG, as a second opinion on the sampler.
 
-The solver builds its own facts, follows its own edges, and compares words with its own code
-(`stepc.proof.words`), so that `check` does not repeat errors of the sampler.
+The solver builds its own facts, follows edges with its own code, and compares words with its own code
+(`stepc.proof.words`), so that `check` does not repeat errors of the sampler. Both share the IR types and
+helpers such as `join_spans` and `UnionFind`.
 
 A position is an object of a clip or a value, with the keyframes in which the whole description so far
 holds and the time ranges of the last fact. Edges are chained only if their times overlap. Motion edges
