@@ -131,7 +131,7 @@ def test_the_verifier_takes_whatever_the_types_allow(unit: t.Unit) -> None:
 
 
 def test_unknown_level_in_json() -> None:
-    with pytest.raises(ValueError, match="no such level"):
+    with pytest.raises(ValueError, match="unknown level"):
         from_json(b'{"level": "dsg"}')
 
 

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class AttributeEdge(Edge):
-    """Near end: the object. Far end: the value, whose kind (`color`) is a part of it."""
+    """Near end: the object. Far end: the value, with the part `kind` (such as `color`)."""
 
     name = "attr"
     order = 1
-    help = "An attribute: near end the object, far end the value; `{v.kind}` is its kind."
+    help = "An attribute. Near end: the object. Far end: the value; `{v.kind}` is its kind."
     directions = ("=>", "<=")
     values = frozenset(["far"])
     parts = {"far": ("kind",)}

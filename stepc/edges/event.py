@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 
 class EventEdge(Edge):
-    """Near end: an object of the clip. Far end: the event, which reads after "while".
+    """Near end: an object of the clip. Far end: the event, whose text can follow "while".
 
-    Taken as `--`, the event itself is known, and its time is asked for.
+    In the direction `--`, the event itself is known and its time is found.
     """
 
     name = "event"
     order = 5
-    help = "What happens in a clip: near end an object seen, far end the event."
+    help = "An event in a clip. Near end: a visible object. Far end: the event."
     directions = ("=>", "--")
     values = frozenset(["far"])
     lines = {"far": ("because",)}
-    refused = {"near": "an event does not single out an object: many are seen while it happens"}
+    refused = {"near": "an event does not identify an object: many are visible during it"}
     timed = True
     time_ends = ("far",)
     filter = "event"

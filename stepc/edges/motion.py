@@ -1,4 +1,4 @@
-"""`motion`: a dynamic object at two times of a clip, and what it does between them."""
+"""`motion`: a dynamic object at two times in a clip, and what it does between them."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 class MotionEdge(Edge):
-    """Near end: the object. Far end: what it does, which reads after "is"."""
+    """Near end: the object. Far end: what it does, a text that can follow "is"."""
 
     name = "motion"
     order = 3
-    help = "A motion: near end the object, far end what it does."
+    help = "A motion. Near end: the object. Far end: what it does."
     directions = ("=>", "<=", "--")
     values = frozenset(["far"])
     lines = {"far": ("because",), "near": ("because", "name")}

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 class RelationEdge(Edge):
-    """Near end: the subject. Far end: the object. Its word is the predicate, which reads after "is".
+    """Near end: the subject. Far end: the object. The word is the predicate, which can follow "is".
 
-    A predicate with a known inverse is read from both sides.
+    A relation with a known inverse predicate is also read from object to subject.
     """
 
     name = "rel"
     order = 2
-    help = "A relation: near end the subject, far end the object; `{rel}` is its predicate."
+    help = "A relation. Near end: the subject. Far end: the object; `{rel}` is the predicate."
     directions = ("=>", "<=", "--")
     lines = {"far": ("because", "name"), "near": ("because", "name"), "edge": ("because",)}
     edge_placeholder = "rel"
@@ -69,7 +69,7 @@ class RelationEdge(Edge):
     def _rows(
         self, table: EdgeTable, subject: str, word: str, object_: str, at: int, mask: int, own: bool
     ) -> None:
-        """One reading of a relation; `own` is the one that the graph has, not its inverse."""
+        """Add the rows of one reading of a relation. `own` is False for the inverse reading."""
         one, two = table.entity[subject], table.entity[object_]
         near, far = table.index[subject], table.index[object_]
         clip = int(table.entity_clip[one])

@@ -1,7 +1,7 @@
-"""Question forms: how a path is asked.
+"""Question forms: the ways in which a path can be asked.
 
-A class owns what specs may say of the form, the end of its query, its answer, its leak rule and its
-text. To add a form, add a file here, or name a class in the entry-point group `stepc.forms` of your
+A class defines the vocabulary of the form in specs, the end of its query, its answer, its leak rule and
+its text. To add a form, add a file here, or name a class in the entry-point group `stepc.forms` of your
 own package.
 """
 

@@ -1,7 +1,7 @@
-"""When two words mean the same: labels, predicates and motions compared, never edited.
+"""Compares labels, predicates and motions by normalised form. The words themselves are never edited.
 
-The only knowledge of English and of predicates that the IR has; the predicates are data
-(`grammar/predicates.txt`).
+All knowledge of English in the IR is here and in two data files, `grammar/nouns.txt` and
+`grammar/predicates.txt`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _BE = re.compile(r"^(is|are|was|were|be|being) ")
 
 @functools.cache
 def normal(words: str) -> str:
-    """A label as it is compared: case, spaces, leading article and plural ignored."""
+    """The normalised form of a label: without case, extra spaces, leading article and plural."""
     text = _ARTICLE.sub("", " ".join(words.lower().replace("_", " ").split()).strip(" ."))
     head, _, last = text.rpartition(" ")
     return f"{head} {_singular(last)}".strip()
@@ -39,12 +39,12 @@ def _singular(word: str) -> str:
 
 @functools.cache
 def plain(words: str) -> str:
-    """A predicate, motion or value as it is compared: case, spaces, a leading "is" ignored."""
+    """The normalised form of a predicate, motion or value: without case, extra spaces, leading "is"."""
     return _BE.sub("", " ".join(words.lower().replace("_", " ").split()).strip(" ."))
 
 
 def predicate_form(words: str) -> str:
-    """A model's predicate or motion in the one form that reads after "is"."""
+    """A predicate or motion of a model, changed so that it can follow "is"."""
     return _BE.sub("", " ".join(words.split()).strip(" ."))
 
 
@@ -75,15 +75,12 @@ def _inverses() -> dict[str, str]:
 
 
 def inverse(predicate: str) -> str | None:
-    """The predicate that holds the other way round, or None if none is known.
-
-    A symmetric predicate is its own inverse.
-    """
+    """The inverse of a predicate, or None if unknown. A symmetric predicate is its own inverse."""
     return _inverses().get(plain(predicate))
 
 
 def same_relation(subject: str, predicate: str, object_: str) -> tuple[str, str, str]:
-    """One canonical triple for a relation and for its inverse said the other way round."""
+    """The canonical triple of a relation. A relation and its inverse have the same one."""
     p = plain(predicate)
     back = inverse(p)
     if back is not None and (back < p or (back == p and object_ < subject)):
@@ -92,19 +89,19 @@ def same_relation(subject: str, predicate: str, object_: str) -> tuple[str, str,
 
 
 def words_of(text: str) -> tuple[str, ...]:
-    """The words of a text, lower case, for finding one text in another."""
+    """The words of a text in lower case."""
     return tuple(re.findall(r"[^\W_]+(?:['-][^\W_]+)*", text.lower().replace("\u2019", "'")))
 
 
 def mentions(text: str, phrase: str) -> bool:
-    """Whether `phrase` stands in `text` as whole words (plural and case ignored)."""
+    """Whether `text` contains `phrase` as whole words, ignoring plural and case."""
     part = needle(phrase)
     return bool(part) and part in row(text)
 
 
 def any_mentions(texts: Iterable[str], phrases: Iterable[str]) -> bool:
-    """Whether one of `phrases` stands in one of `texts` as whole words."""
-    rows = "".join(map(row, texts))  # no words in two of them, for two spaces stand between
+    """Whether one of `texts` contains one of `phrases` as whole words."""
+    rows = "".join(map(row, texts))  # two spaces between texts, so that no match spans two
     for phrase in phrases:
         part = needle(phrase)
         if part and part in rows:
@@ -114,17 +111,20 @@ def any_mentions(texts: Iterable[str], phrases: Iterable[str]) -> bool:
 
 @functools.lru_cache(1 << 15)
 def needle(phrase: str) -> str:
-    """What `row` of a text holds if the text mentions `phrase`; empty for no words."""
+    """The search string of `phrase`, contained in the `row` of a text that mentions it.
+
+    Empty if the phrase has no words.
+    """
     made = row(_ARTICLE.sub("", phrase.lower()))
     return made if len(made) > 2 else ""
 
 
 @functools.lru_cache(1 << 15)
 def row(text: str) -> str:
-    """The words of a text in the singular, a space around each."""
+    """The words of a text in the singular, separated and surrounded by single spaces."""
     return f" {' '.join(map(_singular, words_of(text)))} "
 
 
 def unfinished(*texts: str) -> bool:
-    """Whether a text is empty, or has a brace, as a placeholder that was left has."""
+    """Whether a text is empty or contains a brace, the sign of an unfilled placeholder."""
     return any(not text.strip() or "{" in text or "}" in text for text in texts)

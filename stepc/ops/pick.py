@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 class Pick(Op):
-    """Keep the one that is first, last, longest or shortest in time."""
+    """Keeps the object or value that is first, last, longest or shortest in time."""
 
     op: Literal["pick"] = "pick"
     which: Superlative
-    HELP = "Keeps what comes first or last, or takes the longest or shortest time."
+    HELP = "Keeps what is first, last, longest or shortest in time."
     SYNTAX = "pick first"
 
     def arguments(self) -> tuple[str, ...]:
