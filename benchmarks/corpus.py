@@ -1,6 +1,6 @@
 """A corpus of many short films: memory while it is compiled, and how long it takes when nothing has changed.
 
-    python benchmarks/corpus.py [--films 2000] [--jobs 2] [--plot docs/memory.svg]
+    python benchmarks/corpus.py [--films 2000] [--jobs 2] [--plot docs/_static/memory.svg]
 
 Films of one shot are rendered, and compiled by a process of its own whose memory (and its workers') is read every
 five seconds; then all is compiled again, twice. The pipeline asks a model little, since the number of videos is what matters.

@@ -16,8 +16,8 @@ from stepc.eval import TITLES
 eval_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Benchmarks by their own files and rules; tables like the paper's. docs/evaluation.md says "
-    "where each comes from.",
+    help="Benchmarks by their own files and rules; tables like the paper's. docs/how-to/evaluation.md "
+    "says where each comes from.",
     epilog="Example: stepc eval world -o result --films 1 --frames 2",
 )
 app.add_typer(eval_app, name="eval")
@@ -81,7 +81,7 @@ def _evaluate(name: str, asking: dict[str, Any], choice: Any) -> None:
     from stepc.store.open import open_store
 
     if asking["data"] is None:
-        help = "docs/evaluation.md says where its files come from"
+        help = "docs/how-to/evaluation.md says where its files come from"
         raise fail("E001", f"`{name}` is not shipped: name its folder", Place("--data"), help)
     kept = open_store(asking["store"]) if asking["store"] else None
     settings = EvalSettings(

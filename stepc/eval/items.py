@@ -73,7 +73,7 @@ def load_json(folder: Path, names: Iterable[str]) -> tuple[Any, str]:
             except (OSError, ValueError) as error:
                 raise fail("E001", f"is no JSON ({error})", Place(printable(str(path)))) from None
     shown = Place(printable(str(folder)))
-    help = "docs/evaluation.md says where it comes from"
+    help = "docs/how-to/evaluation.md says where it comes from"
     raise fail("E001", f"there is no `{'` or `'.join(names)}` in this folder", shown, help)
 
 
