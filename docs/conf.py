@@ -15,10 +15,10 @@ copyright = "the stepc contributors"
 version = release = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "step_lexers", "stepc_reference"]
-myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 4
 exclude_patterns = ["_build", "_ext"]
 nitpicky = True
+smartquotes = False  # `--option` stays what it is
 default_role = "code"  # docstrings write `name`, as Markdown does
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
