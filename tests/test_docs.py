@@ -187,6 +187,32 @@ def check(block: Block) -> None:
         assert block.kind.strip("{}") in DIRECTIVES, f"unknown kind `{block.kind}`"
 
 
+@pytest.mark.parametrize(
+    "kind, flags, text",
+    [
+        ("", "", "stepc compile films -o out"),
+        ("sh", "", "stepc compile films -o out"),
+        ("sh", "{.not-run}", "stepc compile films -o out"),
+        ("sh", '{.not-run reason="slow"}', "stepc compile films -o out --no-such-option"),
+        ("sh", '{.not-run reason="slow"}', "A=1 stepc compile films \\\n  --jobs many -o out"),
+        ("sh", '{.not-run reason="slow"}', "cat x | stepc no-such-command > y"),
+        ("sh", '{.not-run reason="slow"}', "torchrun -m stepc train out --nothing"),
+        ("sh", '{.not-run reason="slow"}', "make nothing"),
+        ("sh", '{.not-run reason="slow"}', "pip install 'stepc[nothing]'"),
+        ("console", "", "$ stepc check"),
+        ("python", "", "from stepc.diagnostics import nothing"),
+        ("python", "", "for"),
+        ("step", "", "spec x"),
+        ("json", "", "{"),
+        ("text", "", "stepc compile films"),
+        ("yaml", "", "a: 1"),
+    ],
+)
+def test_a_block_that_is_wrong_is_found(kind: str, flags: str, text: str) -> None:
+    with pytest.raises((AssertionError, SystemExit, Exception)):
+        check(Block(HERE / "README.md", kind, flags, text, (0, 0)))
+
+
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_commands_named_in_the_text_exist(page: Path) -> None:
     text = FENCE.sub("", page.read_text("utf-8"))
@@ -255,8 +281,8 @@ def test_commands_and_code_do_what_the_page_says(
 ) -> None:
     for name in ("specs", "golden", "templates"):
         (tmp_path / name).symlink_to(HERE / name)
-    (tmp_path / "films").symlink_to(made / "films")
-    shutil.copytree(made / "out", tmp_path / "out")
+    for name in ("films", "out"):
+        shutil.copytree(made / name, tmp_path / name)
     tools = tmp_path / "bin"
     tools.mkdir()
     (tools / "stepc").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m stepc "$@"\n')

@@ -1,7 +1,7 @@
 """Draws the terminal's output of `tests/show.py` as an SVG: the picture of the README.
 
-    stepc world render -o demo/films -n 4 --seed 1 && stepc compile demo/films -o demo/out --seed 1
-    python docs/_ext/sample_svg.py demo/out docs/_static/sample.svg
+stepc world render -o demo/films -n 4 --seed 1 && stepc compile demo/films -o demo/out --seed 1
+python docs/_ext/sample_svg.py demo/out docs/_static/sample.svg
 """
 
 from __future__ import annotations
