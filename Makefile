@@ -1,5 +1,6 @@
 # make demo: set up, compile four sample films, show what came out.  make test: run all tests.
-# make test-torchvision: those of models that need torchvision, which nothing else has.
+# make docs: build the documentation site in docs/_build/html.
+# make test-torchvision: tests of models that need torchvision.
 
 PYTHON ?= python3
 VENV   := .venv
@@ -8,7 +9,7 @@ READY  := $(VENV)/.ready
 VISION := $(VENV)/vision
 JOBS   ?= 2
 
-.PHONY: demo test test-torchvision test-kill lint setup clean
+.PHONY: demo test test-torchvision test-kill docs lint setup clean
 
 setup: $(READY)
 
@@ -40,10 +41,14 @@ test-kill: $(READY)
 	STEPC_KILLS=200 $(BIN)/python -m pytest tests/test_store.py -k killed
 	STEPC_KILLS=200 $(BIN)/python -m pytest tests/test_cluster.py -k loses
 
+# Warnings are errors; nothing is fetched from the network.
+docs: $(READY)
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy stepc
 
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) demo docs/_build

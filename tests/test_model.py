@@ -690,7 +690,12 @@ def test_the_models_that_the_docs_say_are_in_transformers_are() -> None:
         MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as KNOWN,
     )
 
-    table = (HERE / "docs" / "models.md").read_text().split("## Which models")[1].split("##")[0]
+    table = (
+        (HERE / "docs" / "how-to" / "models.md")
+        .read_text()
+        .split("## Which models")[1]
+        .split("##")[0]
+    )
     named = re.findall(r"\| `([a-z0-9_]+)`", table)
     assert len(named) >= 8 and set(named) <= set(KNOWN)
     for absent in ("vila", "videochat", "video_chat", "mplug"):

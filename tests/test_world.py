@@ -87,7 +87,7 @@ def test_the_score_of_the_truth_is_one_and_of_nothing_is_none() -> None:
 
 
 def test_the_embedded_model_knows_its_world(tmp_path: Path) -> None:
-    """An unseen film is induced nearly as it is; real numbers are in docs/world.md."""
+    """An unseen film is induced nearly as it is; real numbers are in docs/explanation/world.md."""
     film = make_film(random.Random("unseen"), 2)
     write(film, tmp_path / "film.mp4")
     pipeline = DEFAULT.split(",sample")[0]

@@ -17,7 +17,7 @@ eval_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     help="Evaluate a model on benchmarks, with their original files and rules, and print the paper's "
-    "tables. docs/evaluation.md says where each benchmark comes from.",
+    "tables. docs/how-to/evaluation.md says where each benchmark comes from.",
     epilog="Example: stepc eval world -o result --films 1 --frames 2",
 )
 app.add_typer(eval_app, name="eval")
@@ -81,7 +81,7 @@ def _evaluate(name: str, asking: dict[str, Any], choice: Any) -> None:
     from stepc.store.open import open_store
 
     if asking["data"] is None:
-        help = "name their folder with --data; docs/evaluation.md says where to get them"
+        help = "name their folder with --data; docs/how-to/evaluation.md says where to get them"
         raise fail("E001", f"stepc does not include the files of `{name}`", Place("--data"), help)
     kept = open_store(asking["store"]) if asking["store"] else None
     settings = EvalSettings(

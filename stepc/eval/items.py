@@ -76,7 +76,7 @@ def load_json(folder: Path, names: Iterable[str]) -> tuple[Any, str]:
                 shown = Place(printable(str(path)))
                 raise fail("E001", f"not valid JSON ({error})", shown) from None
     shown = Place(printable(str(folder)))
-    help = "see docs/evaluation.md for where to get this benchmark"
+    help = "see docs/how-to/evaluation.md for where to get this benchmark"
     raise fail("E001", f"this folder does not contain `{'` or `'.join(names)}`", shown, help)
 
 
