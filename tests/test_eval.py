@@ -19,7 +19,6 @@ from stepc.diagnostics import Diagnostic, StepcError
 from stepc.eval.benchmarks import BENCHMARKS, title
 from stepc.eval.benchmarks.mlvu import MLVU
 from stepc.eval.benchmarks.mvbench import MVBENCH
-from stepc.eval.items import Item, VideoIndex
 from stepc.eval.run import EvalResult, EvalSettings, Record, evaluate, load_result, read_records
 from stepc.eval.tables import (
     COLUMNS,
@@ -38,6 +37,7 @@ from stepc.eval.tables import (
     table,
     text,
 )
+from stepc.grading.items import Item, VideoIndex
 from stepc.grading.judge import agreement, judged
 from stepc.grading.reward import words
 from stepc.grading.rules import RULES, chosen

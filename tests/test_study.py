@@ -22,7 +22,8 @@ from stepc.eval.run import HOWS, Record
 from stepc.lang.resolve import read_spec
 from stepc.model.transformers import LocalOptions
 from stepc.passmanager.pipeline_text import DEFAULT, parse_pipeline
-from stepc.train.artifacts import (
+from stepc.train.loop import Recipe
+from stepc.world.artifacts import (
     DONE,
     Artifact,
     Compiled,
@@ -37,8 +38,8 @@ from stepc.train.artifacts import (
     all_of,
     make_all,
 )
-from stepc.train.loop import Recipe
-from stepc.train.study import (
+from stepc.world.score import KINDS
+from stepc.world.study import (
     ABLATED,
     MIXES,
     STUDIES,
@@ -49,7 +50,6 @@ from stepc.train.study import (
     spec,
     study,
 )
-from stepc.world.score import KINDS
 
 
 @dataclass(frozen=True)

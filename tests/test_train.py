@@ -27,6 +27,7 @@ from stepc.model.transformers import LocalOptions, TransformersModel, embedded_f
 from stepc.train.collate import TASKS, Collator
 from stepc.train.loop import Recipe, losses, train, weigh
 from stepc.video.decode import Pictures, probe
+from stepc.world.examination import parsing_accuracy
 
 FAST = Recipe(frames=2, steps=6, rate=3e-3, batch=2, save_every=2)
 
@@ -375,8 +376,9 @@ def test_a_run_goes_round_is_found_again_and_stops(
     monkeypatch.setattr(rounds_, "_see", marked)
 
     def go(rounds: int, recipe: Recipe) -> Any:
+        heard = Heard(lambda d: said.append(d.message), said.append)
         return rounds_.selftrain([film], out, order, recipe, rounds, quiz=rounds_.Quiz(quiz, (film,), 2),
-                                 reporter=Heard(lambda d: said.append(d.message), said.append))  # fmt: skip
+                                 parsing=parsing_accuracy, reporter=heard)  # fmt: skip
 
     ran = go(1, recipe)
     assert [r.number for r in ran.rounds] == [0, 1] and ran.best == 1

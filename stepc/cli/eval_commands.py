@@ -132,9 +132,9 @@ def world(
 ) -> None:
     """Evaluate a model on compositional questions about rendered films with known graphs."""
     from stepc.lang.parse import builtin
-    from stepc.train.study import QUIZ
     from stepc.world.films import make_films
     from stepc.world.questions import true_questions
+    from stepc.world.study import QUIZ
 
     if asking["data"] is None:
         place = asking["out"] / f"world-{films}"

@@ -40,8 +40,8 @@ def model_check(
     for name, mark in exam.ask(asker):
         rate = mark.asked / mark.seconds if mark.seconds else 0.0
         print(
-            f"{name:14} {mark.asked:6} {mark.read / mark.asked:6.2f}"
-            f" {mark.right / mark.asked:6.2f} {rate:8.1f}",
+            f"{name:14} {mark.asked:6} {mark.read / max(1, mark.asked):6.2f}"
+            f" {mark.right / max(1, mark.asked):6.2f} {rate:8.1f}",
             flush=True,
         )
     errors.print(asker.tally.text(choice.server.prices))

@@ -177,10 +177,14 @@ def selftrain(
         message = "--quiz requires --quiz-videos"
         raise fail("U001", message, Place("--quiz"), "name them: --quiz-videos FOLDER")
     order = order_of(pipeline, spec, choice, seed, store=store_of(store, no_store))
+    from stepc.model.backends import EMBEDDED
+    from stepc.world.examination import parsing_accuracy
+
+    parsing = parsing_accuracy if choice.name == EMBEDDED else None
     examined = Quiz(quiz, tuple(quiz_videos or ()), recipe.frames) if quiz else None
     ran = go_round(
         videos, out, order, replace(recipe, seed=seed), rounds,
-        fresh=fresh, quiz=examined, jobs=jobs, reporter=terminal(),
+        fresh=fresh, quiz=examined, jobs=jobs, parsing=parsing, reporter=terminal(),
     )  # fmt: skip
     print(ran.table())
     if ran.best:
@@ -292,9 +296,9 @@ def study(
     """Train the paper's models side by side and print its table. The same command resumes a study."""
     from stepc.model.openai_compatible import ServerOptions
     from stepc.model.transformers import LocalOptions
-    from stepc.train.artifacts import Lab
-    from stepc.train.study import Setup
-    from stepc.train.study import study as make
+    from stepc.world.artifacts import Lab
+    from stepc.world.study import Setup
+    from stepc.world.study import study as make
 
     setup = Setup(
         model,

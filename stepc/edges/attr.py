@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from stepc.ir.levels import Step, Stsg
     from stepc.ops.base import Op
     from stepc.ops.follow import Follow
-    from stepc.proof.solver import Facts, Here, State
+    from stepc.proof.solver import Facts, Reached, State
     from stepc.sampling.edge_table import EdgeTable
     from stepc.sampling.query_builder import QueryBuilder
 
@@ -96,7 +96,7 @@ class AttributeEdge(Edge):
             known.has[n].append((a.kind, a.value, when))
             known.having[a.kind, known.phrase(a.value)].append((n, when))
 
-    def follow(self, op: Follow, state: State) -> Iterable[Here]:
+    def follow(self, op: Follow, state: State) -> Iterable[Reached]:
         known = state.known
         for h in state.here:
             if op.way == "=>":

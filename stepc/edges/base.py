@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from stepc.ir.levels import Step, Stsg
     from stepc.ops.base import Op
     from stepc.ops.follow import Follow
-    from stepc.proof.solver import Facts, Here, State
+    from stepc.proof.solver import Facts, Reached, State
     from stepc.sampling.edge_table import EdgeTable
     from stepc.sampling.query_builder import QueryBuilder
 
@@ -163,7 +163,7 @@ class Edge(ABC):
         return state.scope
 
     @abstractmethod
-    def follow(self, op: Follow, state: State) -> Iterable[Here]:
+    def follow(self, op: Follow, state: State) -> Iterable[Reached]:
         """The positions reached by following edges of this kind from each position of the state."""
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from stepc.ir.levels import Step, Stsg
     from stepc.ops.base import Op
     from stepc.ops.follow import Follow
-    from stepc.proof.solver import Facts, Here, State
+    from stepc.proof.solver import Facts, Reached, State
     from stepc.sampling.edge_table import EdgeTable
     from stepc.sampling.query_builder import QueryBuilder
 
@@ -107,7 +107,7 @@ class EventEdge(Edge):
             happening.setdefault(known.phrase(e.event), set()).add(e.clip)
         known.happening = {e: frozenset(clips) for e, clips in happening.items()}
 
-    def follow(self, op: Follow, state: State) -> Iterable[Here]:
+    def follow(self, op: Follow, state: State) -> Iterable[Reached]:
         known = state.known
         for h in state.here:
             clip = known.clip.get(state.thing_of(h), "")

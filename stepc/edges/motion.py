@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from stepc.ir.levels import Step, Stsg
     from stepc.ops.base import Op
     from stepc.ops.follow import Follow
-    from stepc.proof.solver import Facts, Here, State
+    from stepc.proof.solver import Facts, Reached, State
     from stepc.sampling.edge_table import EdgeTable
     from stepc.sampling.query_builder import QueryBuilder
 
@@ -117,7 +117,7 @@ class MotionEdge(Edge):
             known.does[n].append((m.motion, when, whole))
             known.doing[motion].append((n, when, whole))
 
-    def follow(self, op: Follow, state: State) -> Iterable[Here]:
+    def follow(self, op: Follow, state: State) -> Iterable[Reached]:
         known = state.known
         for h in state.here:
             if op.way == "=>":

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from stepc.ir.levels import Step, Stsg
     from stepc.ops.base import Op
     from stepc.ops.follow import Follow
-    from stepc.proof.solver import Facts, Here, State
+    from stepc.proof.solver import Facts, Reached, State
     from stepc.sampling.edge_table import EdgeTable
     from stepc.sampling.query_builder import QueryBuilder
 
@@ -77,7 +77,7 @@ class NextEdge(Edge):
         known.following = dict(pairwise(told))
         known.preceding = {b: a for a, b in pairwise(told)}
 
-    def follow(self, op: Follow, state: State) -> Iterable[Here]:
+    def follow(self, op: Follow, state: State) -> Iterable[Reached]:
         known = state.known
         order = known.following if op.way == "=>" else known.preceding
         for h in state.here:

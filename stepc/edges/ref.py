@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from stepc.ir.levels import Step, Stsg
     from stepc.ops.base import Op
     from stepc.ops.follow import Follow
-    from stepc.proof.solver import Facts, Here, State
+    from stepc.proof.solver import Facts, Reached, State
     from stepc.sampling.edge_table import EdgeTable
     from stepc.sampling.query_builder import QueryBuilder
 
@@ -82,7 +82,7 @@ class ReferenceEdge(Edge):
     def scope(self, op: Follow, state: State) -> frozenset[str]:
         return state.known.clips_of(op.word)
 
-    def follow(self, op: Follow, state: State) -> Iterable[Here]:
+    def follow(self, op: Follow, state: State) -> Iterable[Reached]:
         known = state.known
         for h in state.here:
             n = state.thing_of(h)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from stepc.ir.levels import Step, Stsg
     from stepc.ops.base import Op
     from stepc.ops.follow import Follow
-    from stepc.proof.solver import Facts, Here, State
+    from stepc.proof.solver import Facts, Reached, State
     from stepc.sampling.edge_table import EdgeTable
     from stepc.sampling.query_builder import QueryBuilder
 
@@ -117,7 +117,7 @@ class RelationEdge(Edge):
                 known.related[two, predicate, "<="].append((one, when))
                 known.between[one].append((two, predicate, when))
 
-    def follow(self, op: Follow, state: State) -> Iterable[Here]:
+    def follow(self, op: Follow, state: State) -> Iterable[Reached]:
         known = state.known
         for h in state.here:
             for m, when in known.related.get(

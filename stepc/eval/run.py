@@ -20,7 +20,7 @@ from stepc import __version__
 from stepc.dataset.read import spread
 from stepc.diagnostics import Diagnostic, Place, StepcError, fail, printable
 from stepc.eval.benchmarks import BENCHMARKS
-from stepc.eval.items import MANY, Item, Reading, VideoIndex, kinds
+from stepc.grading.items import MANY, Item, Reading, VideoIndex, kinds
 from stepc.grading.judge import judged
 from stepc.grading.reward import held
 from stepc.grading.rules import JUDGED, RULES, Grade

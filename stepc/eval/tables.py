@@ -17,8 +17,8 @@ import orjson
 from stepc.diagnostics import fail
 from stepc.eval.benchmarks import BENCHMARKS, title
 from stepc.eval.benchmarks.mlvu import GENERATION
-from stepc.eval.items import kinds
 from stepc.eval.run import EvalResult, Record
+from stepc.grading.items import kinds
 from stepc.grading.judge import agreement
 
 DRAWS = 1000

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable
+from enum import Enum
 from importlib.resources import files
 
 _ARTICLE = re.compile(r"^(a|an|the|some|one) ")
@@ -91,6 +92,36 @@ def same_relation(subject: str, predicate: str, object_: str) -> tuple[str, str,
 def words_of(text: str) -> tuple[str, ...]:
     """The words of a text in lower case."""
     return tuple(re.findall(r"[^\W_]+(?:['-][^\W_]+)*", text.lower().replace("\u2019", "'")))
+
+
+def answer_words(text: str) -> tuple[str, ...]:
+    """The words of an answer as it is graded: in the singular, without articles, marks and capitals."""
+    return tuple(_singular(w) for w in words_of(text) if w not in ("a", "an", "the"))
+
+
+class Policy(Enum):
+    """When two texts count as the same; every comparison of words except the solver's is one of these."""
+
+    LABEL = "label"
+    """Object labels: case, a leading article and the plural do not matter."""
+    PHRASE = "phrase"
+    """Predicates, motions, events and values: case and a leading form of "be" do not matter."""
+    ANSWER = "answer"
+    """Answers: case, marks, articles and the plural of any word do not matter."""
+
+    def key(self, text: str) -> object:
+        """What texts that count as the same have in common."""
+        match self:
+            case Policy.LABEL:
+                return normal(text)
+            case Policy.PHRASE:
+                return plain(text)
+            case Policy.ANSWER:
+                return answer_words(text)
+
+    def same(self, one: str, other: str) -> bool:
+        """Whether two texts count as the same."""
+        return self.key(one) == self.key(other)
 
 
 def mentions(text: str, phrase: str) -> bool:

@@ -22,11 +22,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from stepc.ir import types as t
 from stepc.model.client import Together, in_one
 from stepc.model.requests import Request
-from stepc.passmanager.base import Options, Pass
 
 PICTURE_TOKENS = 256
 """Tokens per image, if the model's number is unknown."""
@@ -137,9 +137,17 @@ def _calls(each: float, most: int) -> float:
     return math.ceil(low / most) + (each - low) * (math.ceil(high / most) - math.ceil(low / most))
 
 
-def plan(
-    clips: Sequence[t.Clip], passes: Sequence[Options], paths: int, assume: Assumptions
-) -> Plan:
+@runtime_checkable
+class Priced(Protocol):
+    """A pass that states what it asks a model."""
+
+    name: ClassVar[str]
+
+    def plan(self, about: VideoStats, costs: Plan) -> None:
+        """Add what the pass will ask to an estimate."""
+
+
+def plan(clips: Sequence[t.Clip], passes: Sequence[Any], paths: int, assume: Assumptions) -> Plan:
     """Estimate what `passes` ask about a video with these clips, when `paths` paths are sampled.
 
     Each pass states its own cost (`Pass.plan`).
@@ -149,7 +157,7 @@ def plan(
     about = VideoStats(sum(keyframes), len(clips), pairs, paths, assume)
     made = Plan(assume)
     for each in passes:
-        if isinstance(each, Pass):
+        if isinstance(each, Priced):
             each.plan(about, made)
         made.done.append(each.name)
     return made

@@ -69,7 +69,7 @@ def take(arguments: Sequence[str], *kinds: str) -> list[str]:
     Returns the arguments, strings unquoted. Raises ValueError if their number or kind is wrong.
     """
     if len(arguments) != len(kinds):
-        raise ValueError(f"the number of arguments must be {len(kinds)}, not {len(arguments)}")
+        raise ValueError(f"expected {len(kinds)} arguments, found {len(arguments)}")
     taken = []
     for kind, token in zip(kinds, arguments, strict=True):
         if kind == "string":

@@ -9,7 +9,7 @@ from stepc.ir.elements import Superlative
 from stepc.ops.base import Op, take
 
 if TYPE_CHECKING:
-    from stepc.proof.solver import Here, State
+    from stepc.proof.solver import Reached, State
 
 
 class Pick(Op):
@@ -31,7 +31,7 @@ class Pick(Op):
     def solve(self, state: State) -> None:
         at = state.known.at
 
-        def rank(h: Here) -> float:
+        def rank(h: Reached) -> float:
             spans = h.spans or tuple((at[f], at[f]) for f in h.when)
             if not spans:
                 return float("-inf")

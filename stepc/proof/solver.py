@@ -36,7 +36,7 @@ class NoAnswer(ValueError):
         self.found = found
 
 
-class Here(NamedTuple):
+class Reached(NamedTuple):
     """A position: a thing (by number) or a value (by text), and when it holds."""
 
     thing: int | None
@@ -170,7 +170,7 @@ class State:
         self.known = known
         self.scope = known.everywhere
         """The clips in scope."""
-        self.here: list[Here] = []
+        self.here: list[Reached] = []
         """The current positions."""
         self.got: list[tuple[str, Span]] = []
         """The results of `get` so far, each with its time range, for `compare`."""
@@ -178,19 +178,19 @@ class State:
         """The answers."""
 
     @staticmethod
-    def thing(number: int, when: Frames = frozenset(), spans: tuple[Span, ...] = ()) -> Here:
+    def thing(number: int, when: Frames = frozenset(), spans: tuple[Span, ...] = ()) -> Reached:
         """A position at a thing."""
-        return Here(number, "", "", when, spans)
+        return Reached(number, "", "", when, spans)
 
     @staticmethod
     def value(
         text: str, kind: str = "", when: Frames = frozenset(), spans: tuple[Span, ...] = ()
-    ) -> Here:
+    ) -> Reached:
         """A position at a value."""
-        return Here(None, text, kind, when, spans)
+        return Reached(None, text, kind, when, spans)
 
     @staticmethod
-    def thing_of(here: Here) -> int:
+    def thing_of(here: Reached) -> int:
         """The thing of a position, or -1 for a value."""
         return -1 if here.thing is None else here.thing
 
@@ -199,13 +199,13 @@ class State:
         """Raise NoAnswer."""
         raise NoAnswer(tuple(found))
 
-    def labelled(self, label: str) -> list[Here]:
+    def labelled(self, label: str) -> list[Reached]:
         """Positions at the things in scope with a label."""
         known = self.known
         things = known.labelled.get(words.label(label), ())
         return [self.thing(n, known.seen[n]) for n in things if known.clip[n] in self.scope]
 
-    def name(self, here: Here) -> str:
+    def name(self, here: Reached) -> str:
         """The label or value of a position."""
         return here.value if here.thing is None else self.known.label[here.thing]
 
@@ -224,7 +224,7 @@ class State:
         return join_spans(s for h in self.here for s in h.spans)
 
     @staticmethod
-    def joined(here: Iterable[Here]) -> list[Here]:
+    def joined(here: Iterable[Reached]) -> list[Reached]:
         """Merge positions at the same thing or value; the result holds at the times of all of them."""
         here = list(here)
         if len(here) < 2:
@@ -234,4 +234,4 @@ class State:
             key = (h.thing, words.phrase(h.value), h.kind)
             frames, spans = when.get(key, (frozenset(), []))
             when[key] = (frames | h.when, [*spans, *h.spans])
-        return [Here(*key, frames, join_spans(spans)) for key, (frames, spans) in when.items()]
+        return [Reached(*key, frames, join_spans(spans)) for key, (frames, spans) in when.items()]

@@ -7,6 +7,7 @@ interrupted run resumes.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -24,9 +25,11 @@ from stepc.model.load import ModelConfig, load
 from stepc.reporter import SILENT, Reporter
 from stepc.runtime.atomic_files import claim, write_whole
 from stepc.train.loop import Recipe, train
+from stepc.train.parsing import agreement
 from stepc.video.discover import find_videos
-from stepc.world.examination import Examination
 
+ParsingCheck = Callable[[ModelConfig, int], dict[str, float]]
+"""From a model and a seed, how well the model parses (0 to 1), per parsing request."""
 CHECKED = 8
 """Number of test questions per kind of request for checking whether a model can still parse."""
 
@@ -51,7 +54,7 @@ class Round:
     right: dict[str, float] = field(default_factory=dict)
     """Accuracy on the quiz (0 to 1) for `direct` and `reasoned`, in total and per number of steps."""
     parsing: dict[str, float] = field(default_factory=dict)
-    """Accuracy (0 to 1) per parsing request, on pictures of the rendered world."""
+    """How well the model parses (0 to 1), per parsing request."""
 
 
 @dataclass
@@ -83,13 +86,17 @@ def selftrain(
     *,
     fresh: bool = False,
     quiz: Quiz | None = None,
+    parsing: ParsingCheck | None = None,
     jobs: int = 1,
     reporter: Reporter = SILENT,
 ) -> Run:
     """Run `rounds` rounds of self-training, or stop early when held-out accuracy drops.
 
     Only the model changes between rounds; the rest of the compile config stays the same. With `fresh`, each
-    round compiles its own part of the videos. Raises StepcError if a round cannot be done: B010 without
+    round compiles its own part of the videos. `parsing` says how well a model parses; without it, a
+    trained model's replies are compared with the recorded ones, if the recipe records them.
+
+    Raises StepcError if a round cannot be done: B010 without
     videos, T004 if `out` holds a different run, or any error of compilation or training.
     """
     places = list(find_videos(videos)[0])
@@ -102,7 +109,7 @@ def selftrain(
     }  # fmt: skip
     claim(out / "run.json", facts, "T004", "run")
     write_whole(out / "run.json", orjson.dumps(facts, option=orjson.OPT_INDENT_2))
-    done = [_first(out, order.choice, quiz, order.seed, reporter)]
+    done = [_first(out, order.choice, quiz, parsing, order.seed, reporter)]
     best = 0
     for number in range(1, rounds + 1):
         folder = out / f"round-{number}"
@@ -113,7 +120,7 @@ def selftrain(
             part = places[number - 1 :: rounds] if fresh else places
             given = replace(order, choice=replace(order.choice, name=done[-1].model))
             reporter.note(f"round {number}: {len(part)} videos with {printable(done[-1].model)}")
-            one = _round(number, folder, part, given, recipe, quiz, jobs, reporter)
+            one = _round(number, folder, part, given, recipe, quiz, parsing, jobs, reporter)
             write_whole(file, orjson.dumps(asdict(one), option=orjson.OPT_INDENT_2))
         done.append(one)
         if quiz is None or _score(one) > _score(done[best]):
@@ -133,6 +140,7 @@ def _first(
     out: Path,
     choice: ModelConfig,
     quiz: Quiz | None,
+    parsing: ParsingCheck | None,
     seed: int,
     reporter: Reporter,
 ) -> Round:
@@ -141,7 +149,7 @@ def _first(
     if file.exists():
         return Round(**orjson.loads(file.read_bytes()))
     one = Round(0, choice.name)
-    _see(one, choice, quiz, seed, out / "round-0", reporter)
+    _see(one, choice, quiz, parsing, seed, out / "round-0", reporter)
     write_whole(file, orjson.dumps(asdict(one), option=orjson.OPT_INDENT_2))
     return one
 
@@ -150,6 +158,7 @@ def _see(
     one: Round,
     choice: ModelConfig,
     quiz: Quiz | None,
+    parsing: ParsingCheck | None,
     seed: int,
     out: Path,
     reporter: Reporter,
@@ -165,9 +174,8 @@ def _see(
         one.right[how] = sound(made.records).value
         for n, of in of_groups(made.records).get("steps", {}).items():
             one.right[f"{how}, steps {n}"] = sound(of).value
-    exam = Examination(CHECKED, seed)
-    asker = load(replace(choice, together=1), exam.pictures, seed=seed)
-    one.parsing = {name: mark.right / mark.asked for name, mark in exam.ask(asker)}
+    if parsing is not None:
+        one.parsing = parsing(choice, seed)
 
 
 def _round(
@@ -177,6 +185,7 @@ def _round(
     order: CompileConfig,
     recipe: Recipe,
     quiz: Quiz | None,
+    parsing: ParsingCheck | None,
     jobs: int,
     reporter: Reporter,
 ) -> Round:
@@ -211,5 +220,7 @@ def _round(
     one = Round(number, str(folder / "model"), summary.samples)
     one.by_steps = {str(n): c for n, c in sorted(summary.by_steps.items())}
     seen = replace(choice, name=one.model, record=None)
-    _see(one, seen, quiz, order.seed, folder, reporter)
+    _see(one, seen, quiz, parsing, order.seed, folder, reporter)
+    if parsing is None and tape is not None:
+        one.parsing = agreement(seen, dataset, Cassette(tape), CHECKED, order.seed)
     return one

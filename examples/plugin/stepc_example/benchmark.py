@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from stepc.eval.benchmarks import Benchmark
-from stepc.eval.items import Item, Reading
+from stepc.grading.items import Item, Reading
 
 
 def read(folder: Path) -> Reading:

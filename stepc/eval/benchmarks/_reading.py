@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from stepc.diagnostics import Place, fail
-from stepc.eval.items import Item, Reading, found, left_out, load_json, read_rows
+from stepc.grading.items import Item, Reading, found, left_out, load_json, read_rows
 
 
 def text_of(value: Any, name: str) -> str:

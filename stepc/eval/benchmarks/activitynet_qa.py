@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from stepc.eval.benchmarks._reading import Benchmark, read_pairs
-from stepc.eval.items import Reading
+from stepc.grading.items import Reading
 
 ACTIVITYNET_TYPES = {
     0: "motion", 1: "spatial relationship", 2: "temporal relationship", 3: "yes/no", 4: "color",

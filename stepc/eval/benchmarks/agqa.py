@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from stepc.eval.benchmarks._reading import Benchmark, object_of, text_of
-from stepc.eval.items import Item, Reading, load_json, read_rows
+from stepc.grading.items import Item, Reading, load_json, read_rows
 
 
 def agqa(folder: Path) -> Reading:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from stepc.eval.benchmarks._reading import Benchmark, option_of, read_tasks, text_of
-from stepc.eval.items import Item, Reading
+from stepc.grading.items import Item, Reading
 
 MLVU = {
     "plotQA": "1_plotQA.json", "needle": "2_needle.json", "ego": "3_ego.json",

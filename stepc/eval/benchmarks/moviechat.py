@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from stepc.eval.benchmarks._reading import Benchmark, text_of
-from stepc.eval.items import Item, Reading, load_json, read_rows
+from stepc.grading.items import Item, Reading, load_json, read_rows
 
 
 def moviechat(folder: Path) -> Reading:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from stepc.eval.benchmarks._reading import Benchmark, read_one_file
-from stepc.eval.items import Reading
+from stepc.grading.items import Reading
 
 
 def msrvtt_qa(folder: Path) -> Reading:

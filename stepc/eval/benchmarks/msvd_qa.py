@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from stepc.eval.benchmarks._reading import Benchmark, read_one_file
-from stepc.eval.items import Reading, found
+from stepc.grading.items import Reading, found
 
 
 def msvd_qa(folder: Path) -> Reading:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from stepc.eval.benchmarks._reading import Benchmark, option_of, read_tasks, span_of, text_of
-from stepc.eval.items import Item, Reading
+from stepc.grading.items import Item, Reading
 
 MVBENCH = {
     "Action Sequence": ("action_sequence", "star/Charades_v1_480", True),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from stepc.eval.benchmarks._reading import Benchmark, object_of, option_of, text_of
-from stepc.eval.items import Item, Reading, found, left_out, load_json, read_rows
+from stepc.grading.items import Item, Reading, found, left_out, load_json, read_rows
 
 TEMPCOMPASS = ("multi-choice", "yes_no", "caption_matching", "captioning")
 """The four answer forms of TempCompass."""

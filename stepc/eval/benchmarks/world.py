@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stepc.dataset.read import read_samples
 from stepc.eval.benchmarks._reading import Benchmark
-from stepc.eval.items import Item, Reading
+from stepc.grading.items import Item, Reading
 
 
 def world(folder: Path) -> Reading:

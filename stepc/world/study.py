@@ -25,7 +25,8 @@ from stepc.model.backends import EMBEDDED
 from stepc.passmanager.pipeline_text import DEFAULT
 from stepc.reporter import SILENT, Reporter
 from stepc.runtime.atomic_files import write_whole
-from stepc.train.artifacts import (
+from stepc.train.loop import Recipe
+from stepc.world.artifacts import (
     Compiled,
     Data,
     Examined,
@@ -40,7 +41,6 @@ from stepc.train.artifacts import (
     all_of,
     make_all,
 )
-from stepc.train.loop import Recipe
 from stepc.world.score import KINDS
 
 RATIONALE = "rationale"
