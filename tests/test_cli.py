@@ -124,7 +124,7 @@ def test_dumps_between_passes_and_stop_after(tmp_path: Path) -> None:
     assert every.stdout.startswith("qra 1 ")
     one = _run([*chosen, "--dump-after", "compose"], tmp_path)
     assert one.stderr.count("; after ") == 1
-    stopped = _run([*chosen, "--stop-after", "sample"], tmp_path)
+    stopped = _run([*chosen, "--after", "sample"], tmp_path)
     assert stopped.stdout.startswith("paths 1 ")
     rest = _run(["opt", "-", "-p", "compose,check"], tmp_path, stdin=stopped.stdout)
     assert rest.stdout == every.stdout
@@ -132,7 +132,7 @@ def test_dumps_between_passes_and_stop_after(tmp_path: Path) -> None:
     assert linked.stdout == every.stdout and ":emit" in linked.stderr
     early = _run([*chosen[:2], "-p", "sample,emit"], tmp_path)
     assert early.returncode == 1 and "[P005]" in early.stderr
-    wrong = _run([*chosen, "--stop-after", "merge"], tmp_path)
+    wrong = _run([*chosen, "--after", "merge"], tmp_path)
     assert wrong.returncode == 1 and "[P002]" in wrong.stderr
 
 

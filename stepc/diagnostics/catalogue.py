@@ -66,7 +66,7 @@ PAGES: dict[str, Page] = {
     "M009": Page("the budget is spent", "`--max-requests`, `--max-tokens` or `--max-cost` is reached. The videos compiled so far are in the dataset. With `--record`, the same command with a larger budget continues where this run stopped.", "", "stepc compile videos -o out --model openai:my-model --record calls.jsonl --max-cost 20 --price 0.15/0.60"),
     "M010": Page("a server rejects a request", "The server will not answer this request, however often it is sent: the request is too long, or it contains something the server does not support. The video is skipped and the others are compiled. Fewer or smaller keyframes make a request shorter."),
     "P001": Page("a pipeline cannot be parsed", "Separate passes by commas and put options in parentheses.", "split keyframes", "split,keyframes(per_clip=3)"),
-    "P002": Page("unknown pass", "No pass has this name, or the pass named by `--after`, `--stop-after` or `--dump-after` is not in the pipeline. `stepc passes` lists all passes.", "split,keyfames", "split,keyframes"),
+    "P002": Page("unknown pass", "No pass has this name, or the pass named by `--after` or `--dump-after` is not in the pipeline. `stepc passes` lists all passes.", "split,keyfames", "split,keyframes"),
     "P003": Page("unknown option of a pass", "The pass does not have this option. `stepc passes PASS` lists its options.", "keyframes(n=3)", "keyframes(per_clip=3)"),
     "P004": Page("invalid value of a pass option", "`stepc passes PASS` shows which values an option takes.", "parse(samples=0)", "parse(samples=3)"),
     "P005": Page("two passes do not fit together", "Each pass takes one level of the IR and returns one. The output level of a pass must be the input level of the next. Link passes work on the whole corpus and must come last. Levels are checked before any pass runs.", "split,keyframes,merge", "split,keyframes,parse,merge"),
@@ -139,7 +139,7 @@ PAGES: dict[str, Page] = {
     "T004": Page("the folder holds another training", "The same command resumes a training that was stopped. Here the model, the data or the recipe differ, so nothing was changed. Name another folder with -o, or remove this one."),
     "T005": Page("a package is missing", "Training needs accelerate, and LoRA needs peft. Other training arguments may need more packages, such as tensorboard. Plots need matplotlib: stepc[plots]. Parquet needs pyarrow: stepc[export].", "", "pip install 'stepc[train]'"),
     "T006": Page("training arguments are invalid", "`--config` takes a JSON object with arguments of transformers.TrainingArguments.", '{"report": "tensorboard"}', '{"report_to": "tensorboard"}'),
-    "U001": Page("invalid command-line arguments", "The arguments do not fit together, or a value cannot be used. The message says which."),
+    "U001": Page("invalid command-line arguments or configuration", "The arguments do not fit together, or a value cannot be used. The message says which. The same applies to the keys and values of `stepc.toml`, of the table `[tool.stepc.compile]` in `pyproject.toml`, and of the environment variables `STEPC_COMPILE_…`."),
 }  # fmt: skip
 
 PAGES |= {
