@@ -203,8 +203,8 @@ def test_parsing_is_kept_as_most_samples_had_it(
 
 def _command(data: Path, film: Path, tiny: str, out: Path) -> list[str]:
     return [sys.executable, "-m", "stepc", "train", str(data), "--videos", str(film), "-o", str(out),
-            "--model", tiny, "--frames", "2", "--max-steps", "6", "--learning-rate", "3e-3", "--batch-size", "2",
-            "--save-every", "2"]  # fmt: skip
+            "--model", tiny, "--frames", "2", "--max-steps", "6", "--learning-rate", "3e-3",
+            "--batch-size", "2", "--save-every", "2"]  # fmt: skip
 
 
 def test_killed_and_resumed_it_ends_with_the_same_weights(

@@ -70,11 +70,11 @@ def _on_verbosity(ctx: typer.Context, param: typer.CallbackParam, value: bool) -
 
 
 _QUIET = typer.Option(
-    "--quiet", "-q", help="Print only errors to stderr.", callback=_on_verbosity,
+    "--quiet", "-q", help="Print only errors to stderr.", callback=_on_verbosity, is_eager=True,
     expose_value=False, allow_from_autoenv=False, rich_help_panel=REPORTING,
 )  # fmt: skip
 _VERBOSE = typer.Option(
-    "--verbose", "-v", help="Print debug log lines to stderr.", callback=_on_verbosity,
+    "--verbose", "-v", help="Print debug log lines to stderr.", callback=_on_verbosity, is_eager=True,
     expose_value=False, allow_from_autoenv=False, rich_help_panel=REPORTING,
 )  # fmt: skip
 

@@ -58,11 +58,12 @@ def complete_spec(incomplete: str) -> list[str]:
 
 
 def complete_code(incomplete: str) -> Found:
-    """Diagnostic codes."""
+    """Diagnostic codes; what is already typed keeps its case, as shells require."""
     from stepc.diagnostics.catalogue import PAGES
 
     start = incomplete.upper()
-    return [(code, page.title) for code, page in PAGES.items() if code.startswith(start)]
+    found = [(code, page.title) for code, page in PAGES.items() if code.startswith(start)]
+    return [(incomplete + code[len(start) :], title) for code, title in found]
 
 
 def complete_model(incomplete: str) -> Found:

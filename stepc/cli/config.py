@@ -71,7 +71,7 @@ def configure(ctx: typer.Context, config: Path | None) -> Path | None:
     known = settings(ctx.command)
     found = list(_wrong_variables(ctx, known))
     values: dict[str, Any] = {}
-    for path in [config] if config is not None else reversed(_config_files(Path.cwd())):
+    for path in [config] if config is not None else reversed(_config_files()):
         try:
             values |= _File.read(path).values(ctx, known)
         except StepcError as error:
@@ -82,12 +82,12 @@ def configure(ctx: typer.Context, config: Path | None) -> Path | None:
     return config
 
 
-def _config_files(folder: Path) -> list[Path]:
-    """stepc.toml in a folder, and the nearest pyproject.toml upwards with a table [tool.stepc]."""
-    found = [folder / "stepc.toml"] if (folder / "stepc.toml").is_file() else []
-    for each in (folder, *folder.parents):
-        path = each / "pyproject.toml"
-        if path.is_file() and "stepc" in _File.read(path).data.get("tool", {}):
+def _config_files() -> list[Path]:
+    """stepc.toml in the current folder, and the nearest pyproject.toml with a table [tool.stepc]."""
+    found = [path for path in [Path("stepc.toml")] if path.is_file()]
+    for folder in (Path(), *Path.cwd().parents):
+        path = folder / "pyproject.toml"
+        if path.is_file() and "stepc" in _File.read(path).table("tool"):
             return [*found, path]
     return found
 
@@ -103,14 +103,15 @@ def _wrong_variables(ctx: typer.Context, known: Mapping[str, Setting]) -> Iterat
             )
     for setting in known.values():
         given = [name for name in setting.variables if os.environ.get(name)]
-        if not given:
+        if not given or setting.key == "config":
             continue
         log.debug("%s = %r", given[0], os.environ[given[0]])
         try:
             setting.param.process_value(ctx, setting.param.value_from_envvar(ctx))
         except typer.BadParameter as error:
             help = f"the variable gives the value of --{setting.key}"
-            yield Diagnostic("U001", error.message, Place(f"${given[0]}"), help)
+            message = f"`{printable(os.environ[given[0]])}` cannot be used: {error.message}"
+            yield Diagnostic("U001", message, Place(f"${given[0]}"), help)
 
 
 @dataclass(frozen=True)
@@ -143,26 +144,33 @@ class _File:
                 "U001", message, place, "the format is described at https://toml.io"
             ) from None
 
+    def table(self, *names: str) -> dict[str, Any]:
+        """A table, empty if the file has none. Raises StepcError (U001) if it is another value."""
+        data = self.data
+        for i, name in enumerate(names, 1):
+            data = data.get(name, {})
+            if not isinstance(data, dict):
+                whole = ".".join(names[:i])
+                message = f"`{whole}` must be a table"
+                raise fail("U001", message, self._place(whole), f"write [{whole}]")
+        return data
+
     def values(self, ctx: typer.Context, known: Mapping[str, Setting]) -> dict[str, Any]:
         """The values of the options by parameter name. Raises StepcError (U001)."""
-        outer, data = "", self.data
-        if self.path.name == "pyproject.toml":
-            outer, data = "tool.stepc.", self.data.get("tool", {}).get("stepc", {})
-        found = [self._unknown(outer, key, [TABLE], known) for key in data if key != TABLE]
-        table = data.get(TABLE, {})
-        if not isinstance(table, dict):
-            message = f"`{outer}{TABLE}` must be a table of options"
-            raise fail("U001", message, self._place(f"{outer}{TABLE}"), f"write [{outer}{TABLE}]")
+        outer = ["tool", "stepc"] if self.path.name == "pyproject.toml" else []
+        prefix = "".join(f"{name}." for name in outer)
+        data = self.table(*outer)
+        found = [self._unknown(prefix, key, [TABLE], known) for key in data if key != TABLE]
         made = {}
-        for key, value in table.items():
+        for key, value in self.table(*outer, TABLE).items():
             setting = known.get(key)
             if setting is None or key == "config":
                 keys = [k for k in known if k != "config"]
-                found.append(self._unknown(f"{outer}{TABLE}.", key, keys, {}))
+                found.append(self._unknown(f"{prefix}{TABLE}.", key, keys, {}))
                 continue
             wrong = _wrong_value(ctx, setting, value)
             if wrong:
-                place = self._place(f"{outer}{TABLE}.{key}")
+                place = self._place(f"{prefix}{TABLE}.{key}")
                 found.append(Diagnostic("U001", f"`{key}` {wrong}", place, setting.param.help))
                 continue
             made[setting.param.name] = self._resolved(setting, value)
@@ -200,7 +208,7 @@ class _File:
     def _resolved(self, setting: Setting, value: Any) -> Any:
         """A path relative to the folder of the file; any other value as it is."""
         folder = self.path.parent
-        if Path not in (setting.type, *get_args(setting.type)) or folder in (Path(), Path.cwd()):
+        if Path not in (setting.type, *get_args(setting.type)) or folder == Path():
             return value
         return str(folder / value)
 
