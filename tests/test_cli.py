@@ -109,6 +109,9 @@ def test_the_examples_of_every_help_work_one_after_another(tmp_path: Path) -> No
             done = _run(part.split()[1:], tmp_path)
             assert done.returncode == 0, (part, done.stderr)
     assert (tmp_path / "out" / "qra.jsonl").stat().st_size > 0
+    compared = _json(["eval", "compare", "result", "result"], tmp_path)
+    assert compared["benchmark"] == "world" and compared["rows"][0]["label"] == "all"
+    assert _keys(compared) <= _documented("eval compare")
     train = examples["world train"].split()[1:]
     train[train.index("--minutes") + 1] = "0.05"
     done = _run(train, tmp_path)

@@ -23,7 +23,7 @@ eval_app = App(
 app.add_typer(eval_app, name="eval")
 
 
-def _asking(
+def _asking(  # a table of options
     *,
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Output folder of the result.", rich_help_panel=IO)

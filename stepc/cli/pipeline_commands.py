@@ -238,7 +238,7 @@ def _assumed(help: str, **limits: Any) -> Any:
 
 @app.command(epilog="Example: stepc plan films --price 0.15/0.60 --calls-per-second 20")
 @planning
-def plan(
+def plan(  # a table of options
     videos: Annotated[list[Path], typer.Argument(help="Video files, or folders of them.")],
     choice: Any,
     spec: SpecFile = None,

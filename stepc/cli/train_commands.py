@@ -69,7 +69,7 @@ TrainingArguments = Annotated[
 ]
 
 
-def _recipe(
+def _recipe(  # a table of options
     *,
     weight: Annotated[
         float,
@@ -282,7 +282,7 @@ def _study(help: str, **limits: Any) -> Any:
     "--no-plot"
 )
 @giving(_lab_recipe, "recipe")
-def study(
+def study(  # a table of options
     name: Annotated[
         Literal["controls", "ablations", "lambda", "steps", "rounds"],
         typer.Argument(
