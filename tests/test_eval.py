@@ -658,7 +658,7 @@ def test_two_results_side_by_side() -> None:
     assert (
         d.p == pytest.approx(0.2890625) and d.low <= 0.4 <= d.high
     )  # 2 of 8 tosses or fewer, twice
-    shown = compare(one, other)
+    shown = compare(one, other).text()
     assert "+40.0" in shown and "2 questions excluded" in shown and "steps 1" in shown
     for wrong in (_result("star", {"q1": True}), _result("agqa", {"z": True})):
         with pytest.raises(StepcError) as error:
@@ -678,7 +678,7 @@ def test_what_a_judge_did_not_say_counts_in_no_comparison() -> None:
     one = judged({"a": True, "b": None, "c": False}, "gpt")
     other = judged({"a": True, "b": False, "c": True}, "")
     other.missing = {"all": 2, "steps 3": 2}
-    shown = compare(one, other)
+    shown = compare(one, other).text()
     assert shown.splitlines()[1].split()[:4] == ["all", "2", "50.0", "100.0"]
     assert "1 questions excluded" in shown and "by gpt and by exact match" in shown
     gone = next(line for line in shown.splitlines() if line.startswith("steps 3"))
@@ -699,7 +699,7 @@ def test_the_papers_tables_with_rows_of_ours(tmp_path: Path) -> None:
     short = table(2, [("mine", [mine])])
     assert "| mine | - | - | 50.0 (5 missing) | 50.0 (7 missing) | - |" in short.markdown()
     assert short.csv().splitlines()[-1].endswith(",AGQA 3: 5; AGQA all: 7")
-    row = compare(mine, _result("agqa", {"a": True}, steps=4)).splitlines()[1:]
+    row = compare(mine, _result("agqa", {"a": True}, steps=4)).text().splitlines()[1:]
     assert [line.split()[-2:] for line in row[:2]] == [["7,", "0"], ["5,", "0"]]
     assert (
         len(table(1, []).rows) == 12

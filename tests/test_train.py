@@ -204,9 +204,9 @@ def test_parsing_is_kept_as_most_samples_had_it(
 
 
 def _command(data: Path, film: Path, tiny: str, out: Path) -> list[str]:
-    return [sys.executable, "-m", "stepc", "train", str(data), "-v", str(film), "-o", str(out),
-            "--model", tiny, "--frames", "2", "--steps", "6", "--rate", "3e-3", "--batch", "2",
-            "--save-every", "2"]  # fmt: skip
+    return [sys.executable, "-m", "stepc", "train", str(data), "--videos", str(film), "-o", str(out),
+            "--model", tiny, "--frames", "2", "--max-steps", "6", "--learning-rate", "3e-3",
+            "--batch-size", "2", "--save-every", "2"]  # fmt: skip
 
 
 def test_killed_and_resumed_it_ends_with_the_same_weights(
@@ -474,7 +474,8 @@ def test_several_processes_train_as_one(
     done = subprocess.run(
         [Path(sys.executable).with_name("torchrun"), "--standalone", "--nproc_per_node", "2",
          script, "train", data, "--videos", film, "-o", tmp_path / "two", "--frames", "2",
-         "--steps", "2", "--batch", "1", "--rate", "1e-4", "--seed", "1", "--config", config,
+         "--max-steps", "2", "--batch-size", "1", "--learning-rate", "1e-4", "--seed", "1",
+         "--training-arguments", config,
          *(["--sharded"] if sharded else [])],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True, text=True, timeout=400, check=False,

@@ -18,7 +18,8 @@ from stepc.cli import (  # noqa: F401  (importing a module registers its command
     store_commands,
     train_commands,
 )
-from stepc.cli.common import app, errors, say
+from stepc.cli.app import errors, with_verbosity
+from stepc.cli.common import app, say
 from stepc.diagnostics import StepcError
 
 
@@ -27,7 +28,7 @@ def main() -> None:
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
-        app()
+        app(prog_name="stepc")
     except StepcError as error:
         for diagnostic in error.diagnostics:
             say(diagnostic)
@@ -47,6 +48,7 @@ def _version(wanted: bool) -> None:
 
 
 @app.callback()
+@with_verbosity
 def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")

@@ -163,51 +163,97 @@ def plan(clips: Sequence[t.Clip], passes: Sequence[Any], paths: int, assume: Ass
     return made
 
 
-def shown(
+COLUMNS = ("requests", "calls", "pictures", "tokens in", "tokens out")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The estimated cost of compiling a corpus."""
+
+    rows: dict[str, tuple[float, ...]]
+    """Per kind of request, the numbers that `COLUMNS` names."""
+    total: tuple[float, ...]
+    naive: float
+    """Calls of the naive scheme: one per request and sample, without pruning."""
+    prices: tuple[float, float]
+    """Prices per million input and output tokens; zero if unknown."""
+    rate: float
+    """Calls per second; 0 if unknown."""
+    unknown: tuple[str, ...] = ()
+    """Passes that ask a model and do not state their cost."""
+
+    @property
+    def store_bytes(self) -> float:
+        """Approximate size of the replies in the store."""
+        return self.total[1] * CALL_BYTES + self.total[4] * TOKEN_BYTES
+
+    @property
+    def cost(self) -> float | None:
+        """Cost of all tokens, or None if the prices are unknown."""
+        sent, received = self.prices
+        if not any(self.prices):
+            return None
+        return (self.total[3] * sent + self.total[4] * received) / 1e6
+
+    @property
+    def hours(self) -> float | None:
+        """Duration of all calls, or None if the rate is unknown."""
+        return self.total[1] / self.rate / 3600 if self.rate else None
+
+    def data(self) -> dict[str, object]:
+        """The estimate as a JSON-serialisable dictionary."""
+        keys = [c.replace(" ", "_") for c in COLUMNS]
+        rows = {"all": self.total} | self.rows
+        numbers = {n: dict(zip(keys, map(round, row), strict=True)) for n, row in rows.items()}
+        total = numbers.pop("all")
+        return {
+            "requests": [{"request": name, **row} for name, row in numbers.items()],
+            "total": total,
+            "naive_calls": round(self.naive),
+            "store_bytes": round(self.store_bytes),
+            "cost": self.cost,
+            "hours": self.hours,
+            "not_estimated": list(self.unknown),
+        }
+
+    def text(self) -> list[str]:
+        """The lines of a table of calls, images and tokens per kind of request."""
+        heads = (f" {name:>{w}}" for name, w in zip(COLUMNS, WIDTHS, strict=True))
+        lines = [f"{'request':14}{''.join(heads)}"]
+        lines += [_row(name, row) for name, row in self.rows.items()]
+        lines.append(_row("all", self.total))
+        lines.append(
+            f"naive scheme, one request and one sample per call: {self.naive:,.0f} calls"
+            + (f"; this plan needs {self.total[1] / self.naive:.1%} of them" if self.naive else "")
+        )
+        for name in self.unknown:
+            lines.append(f"not estimated: `{name}` asks a model and does not state its cost")
+        lines.append(f"size of the replies in the store: about {self.store_bytes / 1e6:,.0f} MB")
+        if self.cost is not None:
+            sent, received = self.prices
+            lines.append(f"at {sent:g}/{received:g} per million tokens: {self.cost:,.2f}")
+        if self.hours is not None:
+            lines.append(f"at {self.rate:g} calls per second: {self.hours:,.2f} hours")
+        return lines
+
+
+def estimate(
     plans: Sequence[Plan], prices: tuple[float, float], rate: float, times: float = 1.0
-) -> list[str]:
-    """Format a table of calls, images and tokens per kind of request, with cost and duration.
+) -> Estimate:
+    """Add up plans of single videos.
 
     `prices` are per million input and output tokens, `rate` is in calls per second. All numbers are
     multiplied by `times`, to extrapolate from a sample of videos to a corpus.
     """
-    rows = [
-        f"{'request':14}"
-        + "".join(
-            f" {name:>{w}}"
-            for name, w in zip(
-                ("requests", "calls", "pictures", "tokens in", "tokens out"), WIDTHS, strict=True
-            )
-        )
-    ]
-    total = [0.0] * 5
+    rows, total = {}, [0.0] * len(COLUMNS)
     for name in dict.fromkeys(name for p in plans for name in p.asked):
         mine = [(p.asked[name], p.tokens(name)) for p in plans if name in p.asked]
-        row = [
-            times * sum(x)
-            for x in zip(
-                *((a.requests, a.calls, a.pictures, sent, got) for a, (sent, got) in mine),
-                strict=True,
-            )
-        ]
-        rows.append(_row(name, row))
-        total = [x + y for x, y in zip(total, row, strict=True)]
-    rows.append(_row("all", total))
+        numbers = ((a.requests, a.calls, a.pictures, sent, got) for a, (sent, got) in mine)
+        rows[name] = tuple(times * sum(x) for x in zip(*numbers, strict=True))
+        total = [x + y for x, y in zip(total, rows[name], strict=True)]
+    unknown = tuple(dict.fromkeys(name for p in plans for name in p.unknown))
     naive = times * sum(p.naive for p in plans)
-    rows.append(
-        f"naive scheme, one request and one sample per call: {naive:,.0f} calls"
-        + (f"; this plan needs {total[1] / naive:.1%} of them" if naive else "")
-    )
-    for name in dict.fromkeys(name for p in plans for name in p.unknown):
-        rows.append(f"not estimated: `{name}` asks a model and does not state its cost")
-    kept = total[1] * CALL_BYTES + total[4] * TOKEN_BYTES
-    rows.append(f"size of the replies in the store: about {kept / 1e6:,.0f} MB")
-    if any(prices):
-        cost = (total[3] * prices[0] + total[4] * prices[1]) / 1e6
-        rows.append(f"at {prices[0]:g}/{prices[1]:g} per million tokens: {cost:,.2f}")
-    if rate:
-        rows.append(f"at {rate:g} calls per second: {total[1] / rate / 3600:,.2f} hours")
-    return rows
+    return Estimate(rows, tuple(total), naive, prices, rate, unknown)
 
 
 def _row(name: str, numbers: Sequence[float]) -> str:
