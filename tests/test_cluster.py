@@ -96,6 +96,7 @@ LOSSES = max(1, int(os.environ.get("STEPC_KILLS", "1")) // 40)
 """How often a run loses something; more often by `make test-kill`."""
 
 
+@pytest.mark.embedded
 @pytest.mark.parametrize("lost", ["a replica", "a machine"])
 def test_a_cluster_makes_the_same_dataset_whatever_it_loses(
     lost: str, machines: Cluster, films: Path, here: Path, tmp_path: Path
@@ -120,6 +121,7 @@ def test_a_cluster_makes_the_same_dataset_whatever_it_loses(
     assert _tree(out) == _tree(here)
 
 
+@pytest.mark.embedded
 def test_a_file_that_hangs_is_told_as_on_one_machine(
     machines: Cluster, films: Path, tmp_path: Path
 ) -> None:
@@ -207,6 +209,7 @@ class _Leaving(RayEngine):
         raise fail("B019", "the cluster cannot go on")
 
 
+@pytest.mark.embedded
 def test_what_a_cluster_made_before_it_went_away_is_written(film: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.mp4"
     other.write_bytes(film.read_bytes() + b"\0")

@@ -269,6 +269,7 @@ def test_what_several_ask_at_the_same_time_is_one_batch() -> None:
     }
 
 
+@pytest.mark.embedded
 def test_one_model_for_several_videos_gives_what_it_gives_one_by_one(
     three: Path, tmp_path: Path
 ) -> None:
