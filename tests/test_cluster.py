@@ -283,8 +283,10 @@ def test_the_environment_goes_along(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_what_goes_wrong_in_a_replica_is_told_of_the_video(film: Path, tmp_path: Path) -> None:
-    replica = cluster.Replica(replace(ORDER, choice=ModelConfig("embedded")), Limits(patience=0),
-                              Home.here(), 2)  # fmt: skip
+    tape = tmp_path / "calls.jsonl"
+    tape.write_text('{"model":"m","templates":"compact"}\n', "utf-8")
+    order = replace(ORDER, choice=ModelConfig(f"replay:{tape}"))
+    replica = cluster.Replica(order, Limits(patience=0), Home.here(), 2)
     row = cluster._packed(film, FrontEndResult(probe(film), b"not JSON"))
     done = cluster._row(VideoResult(film, "done"))
     made = replica(cluster._table([row, done])).to_pylist()

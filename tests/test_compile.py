@@ -272,10 +272,12 @@ def _interrupted(*_: Any) -> Iterator[VideoResult]:
 
 
 def test_stopped_before_anything(films: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    tape, out = tmp_path / "calls.jsonl", tmp_path / "out"
+    tape.write_text('{"model":"m","templates":"compact"}\n', "utf-8")
     monkeypatch.setattr(LocalEngine, "results", _interrupted)
-    assert _compile([films], tmp_path, _order()) == []
-    assert (tmp_path / "qra.jsonl").read_bytes() == b""
-    assert json.loads((tmp_path / "manifest.json").read_bytes())["interrupted"] is True
+    assert _compile([films], out, _order(f"replay:{tape}")) == []
+    assert (out / "qra.jsonl").read_bytes() == b""
+    assert json.loads((out / "manifest.json").read_bytes())["interrupted"] is True
 
 
 @pytest.mark.embedded

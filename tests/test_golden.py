@@ -57,8 +57,21 @@ from stepc.passmanager.registry import pass_names
 from stepc.passmanager.run import run
 
 GOLDEN = Path(__file__).parent.parent / "golden"
+EMBEDDED = {
+    "B011-two-videos-of-one-name",
+    "M005-no-such-templates",
+    "M006-not-of-the-world",
+}
+"""Command lines that load the embedded model; all other cases run without it."""
 CASES = sorted([*GOLDEN.glob("*/*.case"), *(p.parent for p in GOLDEN.glob("*/*/case.json"))])
-NAMES = [f"{c.parent.name}/{c.name.removesuffix('.case')}" for c in CASES]
+PARAMETERS = [
+    pytest.param(
+        case,
+        id=f"{case.parent.name}/{case.name.removesuffix('.case')}",
+        marks=[pytest.mark.embedded] * (case.name.removesuffix(".case") in EMBEDDED),
+    )
+    for case in CASES
+]
 HERE = Path(__file__).parent.parent
 
 HEADER = re.compile(r"; (shows|run|seed|video|spec|make (\S+)): (.+)")
@@ -175,7 +188,7 @@ def footage(name: str) -> Path:
     return Path(spec.origin).parent / "datasets" / "data" / name
 
 
-@pytest.mark.parametrize("path", CASES, ids=NAMES)
+@pytest.mark.parametrize("path", PARAMETERS)
 def test_golden(path: Path, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     case = read_case(path)
     assert case.shows

@@ -144,6 +144,7 @@ def three(tmp_path: Path, film: Path) -> Path:
     return folder
 
 
+@pytest.mark.embedded
 def test_a_video_that_was_lost_is_left_alone_until_it_is_wanted(
     three: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
