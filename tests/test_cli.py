@@ -85,6 +85,7 @@ def _example(command: list[str], cwd: Path) -> str:
     return found[1]
 
 
+@pytest.mark.embedded
 def test_the_examples_of_every_help_work_one_after_another(tmp_path: Path) -> None:
     """In the order a new user would try them, in an empty folder."""
     (tmp_path / "specs").mkdir()

@@ -97,6 +97,7 @@ LOSSES = max(1, int(os.environ.get("STEPC_KILLS", "1")) // 40)
 """How often a run loses something; more often by `make test-kill`."""
 
 
+@pytest.mark.embedded
 @pytest.mark.parametrize("lost", ["a replica", "a machine"])
 def test_a_cluster_makes_the_same_dataset_whatever_it_loses(
     lost: str, machines: Cluster, films: Path, here: Path, tmp_path: Path
@@ -121,6 +122,7 @@ def test_a_cluster_makes_the_same_dataset_whatever_it_loses(
     assert _tree(out) == _tree(here)
 
 
+@pytest.mark.embedded
 def test_a_file_that_hangs_is_told_as_on_one_machine(
     machines: Cluster, films: Path, tmp_path: Path
 ) -> None:
@@ -208,6 +210,7 @@ class _Leaving(RayEngine):
         raise fail("B019", "the cluster cannot go on")
 
 
+@pytest.mark.embedded
 def test_what_a_cluster_made_before_it_went_away_is_written(film: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.mp4"
     other.write_bytes(film.read_bytes() + b"\0")
@@ -281,8 +284,10 @@ def test_the_environment_goes_along(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_what_goes_wrong_in_a_replica_is_told_of_the_video(film: Path, tmp_path: Path) -> None:
-    replica = cluster.Replica(replace(ORDER, choice=ModelConfig("embedded")), Limits(patience=0),
-                              Home.here(), 2)  # fmt: skip
+    tape = tmp_path / "calls.jsonl"
+    tape.write_text('{"model":"m","templates":"compact"}\n', "utf-8")
+    order = replace(ORDER, choice=ModelConfig(f"replay:{tape}"))
+    replica = cluster.Replica(order, Limits(patience=0), Home.here(), 2)
     row = cluster._packed(film, FrontEndResult(probe(film), b"not JSON"))
     done = cluster._row(VideoResult(film, "done"))
     made = replica(cluster._table([row, done])).to_pylist()

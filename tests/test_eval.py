@@ -370,6 +370,7 @@ def _small(name: str) -> tuple[dict[str, Any], str]:
     }[name]  # type: ignore[return-value]
 
 
+@pytest.mark.embedded
 @pytest.mark.parametrize("name", sorted(set(BENCHMARKS.names()) - {"world"}))
 def test_the_embedded_model_answers_every_benchmark_about_real_footage(
     name: str, tmp_path: Path
@@ -400,6 +401,7 @@ def test_the_embedded_model_answers_every_benchmark_about_real_footage(
     assert text(made) and summary(made)["all"]
 
 
+@pytest.mark.embedded
 def test_the_world_is_the_same_twice(tmp_path: Path) -> None:
     from stepc.lang.parse import builtin
     from stepc.world.films import make_films

@@ -655,9 +655,10 @@ def test_a_server_has_an_address_and_a_model_a_name() -> None:
         assert error.value.diagnostics[0].code == "U001"
 
 
-def test_a_device_that_is_not_there_is_said() -> None:
+def test_a_device_that_is_not_there_is_said(tmp_path: Path) -> None:
+    where = families.make("idefics3", tmp_path / "tiny")
     with pytest.raises(StepcError) as error:
-        TransformersModel("embedded", LocalOptions("cuda:99"))
+        TransformersModel(where, LocalOptions("cuda:99"))
     assert error.value.diagnostics[0].code == "M004"
 
 

@@ -238,11 +238,13 @@ def _dumped(film: Path, order: CompileConfig) -> str:
     return write(units[-1])
 
 
+@pytest.mark.embedded
 def test_a_server_gives_the_same_dataset_as_the_local_model(film: Path, served: int) -> None:
     server = ServerOptions(f"http://127.0.0.1:{served}/v1", at_once=4, pictures="png")
     assert _dumped(film, _order(WHOLE, NAME, server)) == _dumped(film, _order(WHOLE, "embedded"))
 
 
+@pytest.mark.embedded
 def test_whatever_goes_wrong_on_the_way_no_call_is_lost_nor_paid_twice(
     film: Path, served: int, tmp_path: Path
 ) -> None:
@@ -361,6 +363,7 @@ def test_a_clip_is_sent_as_a_video_to_a_server_that_takes_it() -> None:
     assert sent["no"] == [video, pictures, pictures, ["image_url", *pictures]]
 
 
+@pytest.mark.embedded
 def test_a_budget_stops_and_the_next_run_goes_on(film: Path, served: int, tmp_path: Path) -> None:
     proxy = Proxy(served, often=0)
     tape = tmp_path / "calls.jsonl"

@@ -113,6 +113,7 @@ CHANGES: dict[str, tuple[dict[str, Any], str, str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.embedded
 @pytest.mark.parametrize("change", CHANGES)
 def test_what_is_made_again_after_a_change(
     change: str, filled: Path, films: Path, tmp_path: Path
@@ -134,6 +135,7 @@ def test_what_is_made_again_after_a_change(
         assert _data(tmp_path)["out/qra.jsonl"] == _data(filled)["out/qra.jsonl"]
 
 
+@pytest.mark.embedded
 def test_a_template_and_a_model_ask_anew_but_cuts_are_kept(
     filled: Path, films: Path, tmp_path: Path
 ) -> None:
@@ -151,6 +153,7 @@ def test_a_template_and_a_model_ask_anew_but_cuts_are_kept(
     assert "changed: the model or how it is asked" in first[0]
 
 
+@pytest.mark.embedded
 def test_other_code_makes_anew_and_asks_nothing(
     filled: Path, films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,6 +164,7 @@ def test_other_code_makes_anew_and_asks_nothing(
     assert _data(tmp_path) == _data(filled)
 
 
+@pytest.mark.embedded
 def test_a_video_more_or_less(filled: Path, films: Path, tmp_path: Path) -> None:
     store = _copy(filled, tmp_path)
     shutil.copytree(films / "films", tmp_path / "more")
@@ -199,6 +203,7 @@ def _scatter(path: Path) -> None:
     path.write_bytes(data)
 
 
+@pytest.mark.embedded
 @pytest.mark.parametrize(
     "harm", [_damage_a_content, _damage_the_hashes, _damage_the_file, _cut_the_file, _scatter]
 )
@@ -223,6 +228,7 @@ def _manifest(folder: Path) -> dict[str, str]:
     return {k: v for k, v in _data(folder).items() if k.endswith("manifest.json")}
 
 
+@pytest.mark.embedded
 def test_a_store_that_cannot_be_used_costs_time_only(films: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     summary, said = _compiled(films / "later", tmp_path, tmp_path / "file")
@@ -395,6 +401,7 @@ def test_objects_that_cannot_be_reached_cost_time_only(url: str) -> None:
     assert [d.code for d in said] == ["B015"]
 
 
+@pytest.mark.embedded
 def test_what_is_in_objects_is_not_made_again(films: Path, tmp_path: Path) -> None:
     url = f"file://{tmp_path}/objects"
     first, _ = _compiled(films / "films", tmp_path / "one", url)
@@ -444,6 +451,7 @@ def _lose_power(folder: Path, rng: random.Random) -> None:
                 file.truncate(size)
 
 
+@pytest.mark.embedded
 def test_a_killed_run_goes_on_to_the_same_dataset(films: Path, tmp_path: Path) -> None:
     """Killed with its workers or without, with a loss of power after it or none, as often as may be."""
     rng = random.Random(KILLS)

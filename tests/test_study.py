@@ -294,6 +294,7 @@ def test_questions_that_an_arm_was_trained_on_do_not_count(lab: Lab, tmp_path: P
     assert drawn == (tmp_path / "plot.svg").read_bytes() and b"</svg>" in drawn
 
 
+@pytest.mark.embedded
 def test_a_study_of_real_models_is_found_again(lab: Lab) -> None:
     """All of it: films, their compiling, training and exams; a second time nothing is made."""
     setup = Setup(films=1, quiz_films=1, recipe=Recipe(frames=2, steps=1, batch=2, rate=1e-4))

@@ -353,6 +353,7 @@ def test_a_choice_is_answered_with_its_letter() -> None:
 SHORT = "split,keyframes,parse(samples=1),merge,bridge(samples=1),sample,compose,check"
 
 
+@pytest.mark.embedded
 def test_a_run_goes_round_is_found_again_and_stops(
     film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -454,6 +455,7 @@ main()
 """
 
 
+@pytest.mark.embedded
 @pytest.mark.parametrize("sharded", [False, True], ids=["replicated", "sharded"])
 def test_several_processes_train_as_one(
     sharded: bool, data: Path, film: Path, tmp_path: Path

@@ -145,6 +145,7 @@ def three(tmp_path: Path, film: Path) -> Path:
     return folder
 
 
+@pytest.mark.embedded
 def test_a_video_that_was_lost_is_left_alone_until_it_is_wanted(
     three: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -270,6 +271,7 @@ def test_what_several_ask_at_the_same_time_is_one_batch() -> None:
     }
 
 
+@pytest.mark.embedded
 def test_one_model_for_several_videos_gives_what_it_gives_one_by_one(
     three: Path, tmp_path: Path
 ) -> None:

@@ -34,23 +34,23 @@ from stepc.ops import KEYWORDS
 # --- write -------------------------------------------------------------------------------
 
 
-def _believed(e: t.Element) -> str:
+def _believed(e: t.Element, calls: bool) -> str:
     verdict = "-" if e.trust.verdict == "unasked" else e.trust.verdict
     text = f" [{e.trust.votes}/{e.trust.asked} {verdict}]"
     if e.origin.nodes:
         text += " from " + " ".join(e.origin.nodes)
-    if e.origin.asks:
+    if calls and e.origin.asks:
         text += " by " + " ".join(e.origin.asks)
     return text
 
 
-def statement(e: t.Element) -> str:
-    """The statement of a node or edge: one line, without newline."""
+def statement(e: t.Element, calls: bool = True) -> str:
+    """The line of one node or edge; without the keys of its model calls if `calls` is False."""
     if isinstance(e, t.Object):
         line = f"{e.op:7} {e.id} {quote(e.label)}{at_frames(e.frames, e.id)}"
     else:
         line = ELEMENTS[type(e)].statement(e)
-    return line + _believed(e)
+    return line + _believed(e, calls)
 
 
 def query_text(query: t.Query) -> str:
@@ -58,12 +58,16 @@ def query_text(query: t.Query) -> str:
     return " | ".join(op.text() for op in query)
 
 
-def write(unit: t.Unit) -> str:
-    """The canonical text of `unit`, with a final newline."""
-    return "\n".join(_lines(unit)) + "\n"
+def write(unit: t.Unit, calls: bool = True) -> str:
+    """The canonical text of `unit`.
+
+    With `calls=False` the text omits the keys of the model calls (`by 3f2a9c01b7de …`), which depend
+    on the wording of the templates. Such a text reads back without the keys.
+    """
+    return "\n".join(_lines(unit, calls)) + "\n"
 
 
-def _lines(unit: t.Unit) -> Iterator[str]:
+def _lines(unit: t.Unit, calls: bool) -> Iterator[str]:
     v = unit.video
     yield f"{unit.LEVEL} {unit.schema_version} {quote(unit.name)}"
     yield (
@@ -80,13 +84,13 @@ def _lines(unit: t.Unit) -> Iterator[str]:
     ]
     for name in ("events", "objects", *inside):
         for e in getattr(unit, name, ()):
-            groups.setdefault(t.clip_of(e.place), []).append(statement(e))
+            groups.setdefault(t.clip_of(e.place), []).append(statement(e, calls))
     for group in groups.values():
         yield ""
         yield from group
     if isinstance(unit, t.Stsg) and unit.references:
         yield ""
-        yield from (statement(r) for r in unit.references)
+        yield from (statement(r, calls) for r in unit.references)
     for path in unit.paths if isinstance(unit, t.Paths) else ():
         yield ""
         block = f" of {path.block}" if path.block != "paths" else ""
