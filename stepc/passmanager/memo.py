@@ -64,7 +64,7 @@ def code_hash() -> str:
         "video",
         "grammar",
     ):
-        place = files("stepc") / folder
+        place = files(f"stepc.{folder}")
         for part in sorted(place.iterdir(), key=lambda p: p.name):
             if part.name.endswith((".py", ".lark")):
                 whole.update(part.read_bytes())
