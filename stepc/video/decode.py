@@ -35,6 +35,10 @@ Plane = NDArray[np.uint8]
 av.logging.restore_default_callback()
 av.logging.set_libav_level(av.logging.PANIC)
 _TINY = 16
+_LENIENT: dict[str, Any] = (
+    {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}
+)
+"""Arguments of `av.open` that let it read metadata that is not UTF-8; PyAV 19 always does."""
 alone = True
 """Whether this process is the only one that decodes. If so, it decodes with several threads, which is
 faster. Otherwise it uses one thread, which takes a fifth less CPU time."""
@@ -105,12 +109,12 @@ def probe(path: Path) -> VideoSource:
     except OSError as error:
         raise fail("B006", f"the file cannot be read ({error.strerror})", _place(path)) from error
     try:
-        with av.open(str(path), metadata_errors="ignore") as container:
+        with av.open(str(path), **_LENIENT) as container:
             if not container.streams.video:
                 help = "it has only sound" if container.streams.audio else "it has no images"
                 raise fail("B003", "the file has no video stream", _place(path), help)
             stream = container.streams.video[0]
-            base = stream.time_base or Fraction(1, 1000)
+            base = Fraction(stream.time_base or Fraction(1, 1000))
             low, high, count = None, 0, 0
             for packet in container.demux(stream):
                 if packet.pts is None:
@@ -166,7 +170,7 @@ def _decode(path: Path, start: int | None, threads: bool = False) -> Iterator[av
 
     Use `threads` only to decode all frames: stopping the threads early costs more than they gain.
     """
-    with av.open(str(path), metadata_errors="ignore") as container:
+    with av.open(str(path), **_LENIENT) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO" if threads else "NONE"
         if start is not None:
