@@ -47,7 +47,9 @@ def make_lazy(app: typer.Typer) -> None:
         def get_command(self, ctx: Any, name: str) -> Any:
             """The command called `name`, or None if there is none."""
             modules = [module for module, names in MODULES.items() if name in names]
-            return (self._built(modules) if modules else self.commands).get(name)
+            if self.complete or not modules:
+                return self.commands.get(name)
+            return self._built(modules).get(name)
 
         def _built(self, modules: list[str]) -> dict[str, Any]:
             """The commands of some modules, and of all that are loaded already."""

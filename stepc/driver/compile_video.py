@@ -10,9 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import cv2
 import orjson
 from pydantic import ValidationError
 
@@ -31,10 +30,16 @@ from stepc.passmanager.memo import Memo, PassResult, code_hash, hash_of
 from stepc.passmanager.pipeline_text import parse_pipeline
 from stepc.passmanager.run import run
 from stepc.runtime import watchdog as watch
+from stepc.runtime.lazy import LazyModule
 from stepc.store.base import Entry, name_of
 from stepc.store.open import open_store
 from stepc.video.decode import Picture, Pictures, VideoSource, probe
 from stepc.video.discover import unit_name
+
+if TYPE_CHECKING:
+    import cv2
+else:
+    cv2 = LazyModule("cv2")
 
 SENT = 64 << 20
 """Bytes of a video's pictures that are handed on with it."""
@@ -304,7 +309,7 @@ class Compiler:
             begun.pictures = self.pictures.kept(unit.video.sha256, SENT)
         except StepcError as error:
             begun.diagnostics = error.in_file(printable(str(path))).diagnostics
-        except NO_MEMORY as error:
+        except (MemoryError, cv2.error) as error:
             begun.diagnostics = _memory(path, error)
         finally:
             self.pictures.clear()
@@ -349,7 +354,7 @@ class Compiler:
                 result.made = self._made(hash_of(unit), unit)
         except StepcError as error:
             result.diagnostics = error.in_file(printable(str(path))).diagnostics
-        except NO_MEMORY as error:
+        except (MemoryError, cv2.error) as error:
             result.diagnostics = _memory(path, error)
         finally:
             if self.store is not None:
@@ -381,9 +386,6 @@ def _file(path: Path) -> tuple[str, int, int]:
     except OSError:
         return os.fsencode(path).hex(), 0, 0
     return os.fsencode(path.resolve()).hex(), about.st_size, about.st_mtime_ns
-
-
-NO_MEMORY = (MemoryError, cv2.error)
 
 
 def _memory(path: Path, error: Exception) -> tuple[Diagnostic]:

@@ -19,12 +19,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Generic, TypeVar
-
-from pebble import ProcessExpired, ProcessPool
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from stepc.diagnostics import Diagnostic, Place, printable
 from stepc.runtime import watchdog as watch
+from stepc.runtime.lazy import LazyModule
+
+if TYPE_CHECKING:
+    import pebble
+else:
+    pebble = LazyModule("pebble")
 
 T = TypeVar("T")
 LOST = ("B012", "B013", "B017")
@@ -128,7 +132,7 @@ class WorkerPool(Generic[T]):
 
         self.number, self.limits, self.work = number, limits, work
         self.folder = tempfile.TemporaryDirectory(prefix="stepc-")
-        self.pool = ProcessPool(
+        self.pool = pebble.ProcessPool(
             number,
             initializer=_begin,
             initargs=(self.folder.name, limits, number, prepare, args),
@@ -161,7 +165,7 @@ class WorkerPool(Generic[T]):
     def _gave_up(self, future: Any) -> bool:
         """Whether a worker ended by itself: after a pause of the whole machine it may, and means nothing."""
         error = future.exception()
-        gave_up = isinstance(error, ProcessExpired) and (error.exitcode or 0) >= 0
+        gave_up = isinstance(error, pebble.ProcessExpired) and (error.exitcode or 0) >= 0
         return gave_up and not self._hung(error.pid)
 
     def _result(self, future: Any, path: Path) -> T | LostVideo:
@@ -169,7 +173,7 @@ class WorkerPool(Generic[T]):
         try:
             made: T = future.result()
             return made
-        except ProcessExpired as error:
+        except pebble.ProcessExpired as error:
             where = self._hung(error.pid)
             if where:
                 message = f"nothing was heard of it for {self.limits.patience:g} s, {where}"

@@ -15,9 +15,8 @@ from importlib.resources import files
 from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pydantic.dataclasses
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -26,7 +25,13 @@ from stepc.ir.types import Frame
 from stepc.model.client import Call, Completion, Together
 from stepc.model.constrained import grammars
 from stepc.runtime.extras import extra_of, install
+from stepc.runtime.lazy import LazyModule
 from stepc.video.decode import Picture, Pictures, digest
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = LazyModule("numpy")
 
 EMBEDDED = "embedded"
 """The name of the small model in the package. It knows only the rendered world."""
