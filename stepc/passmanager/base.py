@@ -72,9 +72,7 @@ class Tools:
 class Options(BaseModel):
     """Frozen options of a pass; its fields are its options, their docstrings the help."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, defer_build=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
     name: ClassVar[str]
 
     def text(self) -> str:

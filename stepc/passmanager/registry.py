@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import importlib
 import inspect
 import pkgutil
+import textwrap
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, get_args
 
 if TYPE_CHECKING:
@@ -38,8 +41,24 @@ def pass_type(name: str) -> type[Pass[Any, Any]] | type[LinkPass]:
     raise TypeError(f"{module.__name__} holds no pass")
 
 
+def _docstrings(kind: type[Options]) -> dict[str, str]:
+    """The docstring of each option. pydantic can find them too, but does so whenever it makes a class."""
+    found: dict[str, str] = {}
+    for base in reversed(kind.__mro__):
+        if not issubclass(base, Options) or "[" in base.__name__:
+            continue
+        (tree,) = ast.parse(textwrap.dedent(inspect.getsource(base))).body
+        assert isinstance(tree, ast.ClassDef)
+        for field, text in pairwise(tree.body):
+            match field, text:
+                case ast.AnnAssign(ast.Name(name)), ast.Expr(ast.Constant(str(help))):
+                    found[name] = inspect.cleandoc(help)
+    return found
+
+
 def option_lines(kind: type[Options]) -> list[tuple[str, str, str, str]]:
     """Name, type, default and help of each option of a pass."""
+    helps = _docstrings(kind)
     rows = []
     for name, info in kind.model_fields.items():
         wanted = info.annotation
@@ -49,6 +68,6 @@ def option_lines(kind: type[Options]) -> list[tuple[str, str, str, str]]:
             if choices and not hasattr(choices[0], "__name__")
             else getattr(wanted, "__name__", str(wanted))
         )
-        help = " ".join((info.description or "").split())
+        help = " ".join(helps.get(name, "").split())
         rows.append((name, shown, _shown(info.default), help))
     return rows
