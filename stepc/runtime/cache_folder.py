@@ -17,8 +17,11 @@ def cache_folder() -> Path | None:
     if base:
         folder = Path(base) / "stepc"
     else:
-        folder = platformdirs.user_cache_path("stepc", appauthor=False)
-        if not folder.is_absolute():  # `~` could not be expanded
+        try:
+            folder = platformdirs.user_cache_path("stepc", appauthor=False)
+        except RuntimeError:  # the user has no home folder
+            return None
+        if not folder.is_absolute():  # older versions of platformdirs leave `~` in the path
             return None
     there = next((p for p in (folder, *folder.parents) if os.access(p, os.F_OK)), Path())
     return folder if os.access(there, os.W_OK | os.X_OK) else None

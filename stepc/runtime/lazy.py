@@ -20,7 +20,9 @@ class LazyModule:
 
     def __getattr__(self, attribute: str) -> Any:
         if self._module is None:
-            if attribute.startswith("__") and attribute != "__version__":  # tools that inspect objects
+            if (
+                attribute.startswith("__") and attribute != "__version__"
+            ):  # tools that inspect objects
                 raise AttributeError(attribute)
             self._module = importlib.import_module(self._name)
             if self._prepare is not None:
