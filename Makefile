@@ -1,15 +1,21 @@
 # make demo: set up, compile four sample films, show what came out.  make test: run all tests.
 # make docs: build the documentation site in docs/_build/html.
 # make test-torchvision: tests of models that need torchvision.
+# make test-packaging: fresh installs with the newest and the oldest dependencies.
+# make test-transformers: the oldest and the newest transformers.
 
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 VISION := $(VENV)/vision
+UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python
+# What each version of transformers is tested with: a model is loaded, asked, and trained.
+ASKED  := tests/test_model.py tests/test_train.py
+TRIED  := folder_is_asked or depends_on_its_prompt or how_a_model or cannot_be_loaded or knows_nothing or lora
 JOBS   ?= 2
 
-.PHONY: demo test test-torchvision test-kill docs lint setup clean
+.PHONY: demo test test-torchvision test-packaging test-transformers test-kill docs lint setup clean
 
 setup: $(READY)
 
@@ -34,6 +40,24 @@ $(VISION)/.ready: $(READY)
 
 test-torchvision: $(VISION)/.ready
 	PYTHONPATH=$(VISION) $(BIN)/python -m pytest -n $(JOBS) tests/vision
+
+# As users install stepc: with pip and uv, in fresh environments, for each Python that is here.
+test-packaging: $(READY)
+	$(BIN)/python -m pytest -m packaging -rs tests/test_packaging.py
+
+# Each version lies in a folder that comes before the environment's own packages.
+$(VENV)/transformers-oldest/.ready: $(READY)
+	$(UV) --target $(@D) "transformers==5.0.0"
+	touch $@
+
+$(VENV)/transformers-newest/.ready: $(READY)
+	$(UV) --target $(@D) "transformers<6"
+	touch $@
+
+test-transformers: $(VENV)/transformers-oldest/.ready $(VENV)/transformers-newest/.ready
+	for version in oldest newest; do \
+	  PYTHONPATH=$(VENV)/transformers-$$version $(BIN)/python -m pytest $(ASKED) -k "$(TRIED)" || exit 1; \
+	done
 
 # Runs killed at random points, 200 of them, and clusters that lose workers and machines five times
 # a run; a few of each are among the other tests.

@@ -6,14 +6,20 @@ import hashlib
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
 from pydantic import Field
 
 from stepc.diagnostics import Statistics
 from stepc.ir.words import plain
 from stepc.passmanager.base import LinkPass
 from stepc.passmanager.corpus import Corpus
+from stepc.runtime.lazy import LazyModule
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = LazyModule("numpy")
 
 
 class Balance(LinkPass):

@@ -6,19 +6,25 @@ import functools
 from collections import deque
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from stepc.ir.types import Clip, Clips, Frame, Keyframe
 from stepc.passmanager.base import Tools
 from stepc.passmanager.fused_decode import DecodingPass
+from stepc.runtime.lazy import LazyModule
 from stepc.video.decode import DecodedFrame, Picture, shrink
 
-Features = NDArray[np.float32]
+if TYPE_CHECKING:
+    import cv2
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Features = NDArray[np.float32]
+else:
+    cv2, np = LazyModule("cv2"), LazyModule("numpy")
+
 LONGEST = 128
 """Longer side of candidate frames in pixels: at most half of the size used for cut detection."""
 FEW = 6

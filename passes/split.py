@@ -6,15 +6,20 @@ import functools
 from array import array
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import cv2
 from pydantic import Field
 
 from stepc.ir.types import Clip, Clips
 from stepc.passmanager.base import Tools
 from stepc.passmanager.fused_decode import DecodingPass
+from stepc.runtime.lazy import LazyModule
 from stepc.video.decode import DecodedFrame, Plane
+
+if TYPE_CHECKING:
+    import cv2
+else:
+    cv2 = LazyModule("cv2")
 
 
 class Split(DecodingPass):

@@ -18,6 +18,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from stepc._checkout import _find_data_folders
+
 if TYPE_CHECKING:
     from stepc.api import compile, compile_video, load_spec, run
     from stepc.dataset.dataset import Dataset
@@ -28,7 +30,10 @@ if TYPE_CHECKING:
     from stepc.passmanager.base import LinkPass, Pass, Tools
     from stepc.reporter import Reporter
 
+
 __version__ = "0.1.0"
+
+_find_data_folders(__path__)
 
 _WHERE = {
     "Backend": "stepc.model.client",

@@ -105,7 +105,13 @@ def llava(folder: Path) -> None:
         LlavaForConditionalGeneration,
         LlavaProcessor,
     )
-    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+    try:
+        from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+    except ModuleNotFoundError:  # transformers < 5.4
+        from transformers.models.clip.image_processing_clip import (
+            CLIPImageProcessor as CLIPImageProcessorPil,
+        )
 
     words = tokenizer()
     config = LlavaConfig(

@@ -9,18 +9,13 @@ from typing import Annotated
 import typer
 
 from stepc import __version__
-from stepc.cli import (  # noqa: F401  (importing a module registers its commands)
-    eval_commands,
-    model_commands,
-    pipeline_commands,
-    plugin_commands,
-    spec_commands,
-    store_commands,
-    train_commands,
-)
 from stepc.cli.app import errors, with_verbosity
 from stepc.cli.common import app, say
+from stepc.cli.lazy import make_lazy
 from stepc.diagnostics import StepcError
+from stepc.runtime.extras import missing
+
+make_lazy(app)
 
 
 def main() -> None:
@@ -32,6 +27,12 @@ def main() -> None:
     except StepcError as error:
         for diagnostic in error.diagnostics:
             say(diagnostic)
+        sys.exit(1)
+    except ModuleNotFoundError as error:
+        found = missing(error)
+        if found is None:
+            raise
+        say(found)
         sys.exit(1)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import cv2
 import orjson
 from pydantic import ValidationError
 
@@ -38,10 +37,16 @@ from stepc.passmanager.run import run
 from stepc.plugins import Plugin, installed
 from stepc.reporter import SILENT, Reporter
 from stepc.runtime import watchdog as watch
+from stepc.runtime.lazy import LazyModule
 from stepc.store.base import Entry, name_of
 from stepc.store.open import open_store
 from stepc.video.decode import Picture, Pictures, VideoSource, probe
 from stepc.video.discover import unit_name
+
+if TYPE_CHECKING:
+    import cv2
+else:
+    cv2 = LazyModule("cv2")
 
 SENT = 64 << 20
 """Bytes of a video's pictures that are handed on with it."""

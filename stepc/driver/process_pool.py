@@ -24,12 +24,16 @@ from itertools import chain, islice
 from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Generic, TypeVar
-
-from pebble import ProcessExpired, ProcessPool
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from stepc.diagnostics import Diagnostic, Place, crash, printable
 from stepc.runtime import watchdog as watch
+from stepc.runtime.lazy import LazyModule
+
+if TYPE_CHECKING:
+    import pebble
+else:
+    pebble = LazyModule("pebble")
 
 T = TypeVar("T")
 
@@ -176,7 +180,7 @@ class WorkerPool(Generic[T]):
             self.folder = tempfile.TemporaryDirectory(prefix="stepc-")
         except OSError as error:
             raise PoolFailed(f"no temporary folder: {error}", None) from error
-        self.pool = ProcessPool(
+        self.pool = pebble.ProcessPool(
             number,
             initializer=_begin,
             initargs=(self.folder.name, limits, number, prepare, args),
@@ -216,7 +220,7 @@ class WorkerPool(Generic[T]):
     def _gave_up(self, future: Any) -> bool:
         """Whether a worker ended by itself: after a pause of the whole machine it may, and means nothing."""
         error = future.exception()
-        gave_up = isinstance(error, ProcessExpired) and (error.exitcode or 0) >= 0
+        gave_up = isinstance(error, pebble.ProcessExpired) and (error.exitcode or 0) >= 0
         return gave_up and not self._hung(error.pid)
 
     def _result(self, future: Any, path: Path) -> T | LostVideo:
@@ -224,7 +228,7 @@ class WorkerPool(Generic[T]):
         try:
             made: T = future.result()
             return made
-        except ProcessExpired as error:
+        except pebble.ProcessExpired as error:
             where = self._hung(error.pid)
             if where:
                 message = f"no progress for {self.limits.patience:g} s, {where}"

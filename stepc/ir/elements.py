@@ -40,7 +40,7 @@ Superlative = Literal["first", "last", "longest", "shortest"]
 class Value(BaseModel):
     """Base class: frozen, strict (no type coercion, no extra fields), hashable."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", defer_build=True)
 
 
 def clip_of(identifier: str) -> str:

@@ -30,6 +30,7 @@ from stepc.ir.literals import (
     unspan,
 )
 from stepc.ops import KEYWORDS
+from stepc.runtime.grammars import lalr_parser
 
 # --- write -------------------------------------------------------------------------------
 
@@ -136,7 +137,7 @@ def _parser() -> Lark:
     grammar = (files("stepc.grammar") / "ir.lark").read_text("utf-8")
     rules = [f"{kind.name}: {kind.syntax}" for kind in ELEMENTS.values()]
     grammar += "\n".join([f"?edge: {' | '.join(k.name for k in ELEMENTS.values())}", *rules, ""])
-    return Lark(grammar, parser="lalr", lexer="contextual", propagate_positions=True)
+    return lalr_parser(grammar, lexer="contextual", propagate_positions=True)
 
 
 def _string(token: Any) -> str:

@@ -17,6 +17,7 @@ from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedTok
 
 from stepc.diagnostics import Diagnostic, Place, StepcError, brief, did_you_mean
 from stepc.plugins import Registry
+from stepc.runtime.grammars import lalr_parser
 
 BLOCKS = ("import", "let", "phrase", "paths", "edge", "path", "time", "pair", "dataset")
 """Words that begin a declaration."""
@@ -29,7 +30,7 @@ MOST = 20
 def parser() -> Lark:
     """The LALR parser of `grammar/step.lark`."""
     grammar = (files("stepc.grammar") / "step.lark").read_text("utf-8")
-    return Lark(grammar, parser="lalr", propagate_positions=True, maybe_placeholders=True)
+    return lalr_parser(grammar, propagate_positions=True, maybe_placeholders=True)
 
 
 @dataclass

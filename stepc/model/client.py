@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
@@ -21,8 +21,10 @@ from stepc.diagnostics import Statistics
 from stepc.ir.types import Frame, Fsg, Origin, Trust
 from stepc.ir.words import normal
 from stepc.model.requests import Mention, Request, Several
-from stepc.model.templates import Templates
-from stepc.video.decode import Pictures
+
+if TYPE_CHECKING:
+    from stepc.model.templates import Templates
+    from stepc.video.decode import Pictures
 
 Together = int | dict[str, int]
 """Maximum requests about the same keyframes per call: one number, or one per request name."""

@@ -54,6 +54,7 @@ def load(
     With a store, cached calls are answered from it, and the model is loaded on the first cache miss.
     With `shared`, all clients that pass the same object load the model once.
     """
+
     if isinstance(choice, str):
         choice = ModelConfig(choice)
     for place, option in ((choice.record, "--record"), (choice.trace, "--trace")):

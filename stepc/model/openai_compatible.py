@@ -7,7 +7,6 @@ the server only and never logged.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import email.utils
 import os
@@ -17,7 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import HttpUrl, TypeAdapter, ValidationError
 
@@ -25,7 +24,13 @@ from stepc.diagnostics import Place, StepcError, brief, fail
 from stepc.model.backends import TOGETHER
 from stepc.model.client import Call, Completion, Together, Usage
 from stepc.model.transformers import most_tokens
+from stepc.runtime.lazy import LazyModule
 from stepc.video.decode import Pictures, encode
+
+if TYPE_CHECKING:
+    import asyncio
+else:
+    asyncio = LazyModule("asyncio")
 
 AGAIN = frozenset([408, 409, 425, 429, 500, 502, 503, 504, 529])
 """HTTP statuses after which a call is retried."""

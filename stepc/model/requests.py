@@ -32,7 +32,7 @@ class Mention(Value):
 class Answer(BaseModel):
     """Base of all typed answers. Extra fields are ignored, and JSON types are coerced."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
 class Request(Value):

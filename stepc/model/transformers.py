@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pydantic.dataclasses
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -25,13 +25,22 @@ from stepc.ir.types import Frame
 from stepc.model.backends import EMBEDDED, TOGETHER
 from stepc.model.client import Call, Completion, Together
 from stepc.model.constrained import grammars
+from stepc.runtime.extras import extra_of, install
+from stepc.runtime.lazy import LazyModule
 from stepc.video.decode import Picture, Pictures, digest
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = LazyModule("numpy")
+
 
 LOADING = (OSError, ValueError, ImportError, KeyError, RuntimeError, AssertionError)
 """What the libraries raise if a model cannot be loaded; AssertionError comes from torch without CUDA."""
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 NEEDED = {
-    "torchvision": "pip install 'stepc[video]'; some model families (LLaVA, Idefics3) do not need it",
+    "torchvision": "pip install 'stepc[video]'; with transformers 5.18 or newer, some model families (LLaVA,"
+    " Idefics3) do not need it",
     "num2words": "pip install 'stepc[video]'",
     "bitsandbytes": "pip install 'stepc[bits]'",
     "peft": "pip install 'stepc[adapters]'",
@@ -98,8 +107,11 @@ class TransformersModel:
     def __init__(self, name: str, local: LocalOptions | None = None) -> None:
         """Load the model. Raises StepcError (M004) if it cannot be loaded."""
         os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-        import torch
-        import transformers
+        try:
+            import torch
+            import transformers
+        except ModuleNotFoundError as error:
+            raise _unloadable(name, local or LocalOptions(), error) from error
 
         transformers.utils.logging.set_verbosity_error()
         transformers.utils.logging.disable_progress_bar()
@@ -242,7 +254,15 @@ class TransformersModel:
         ):  # position offsets after images (Qwen-VL)
             inner.rope_deltas = inner.rope_deltas[index]
         words = {k: inputs[k][index] for k in ("input_ids", "attention_mask")}
-        return {**words, "past_key_values": cache}
+        return {**words, _cache_argument(): cache}
+
+
+def _cache_argument() -> str:
+    """Return the name by which `generate` takes a cache: `cache` since transformers 5.24."""
+    import transformers
+
+    major, minor = transformers.__version__.split(".")[:2]
+    return "cache" if (int(major), int(minor)) >= (5, 24) else "past_key_values"
 
 
 def _loading(local: LocalOptions, device: str) -> dict[str, Any]:
@@ -280,10 +300,14 @@ def _unloadable(name: str, local: LocalOptions, error: Exception) -> StepcError:
     if "trust_remote_code" in said:
         line = "it needs code from its own repository, which is not run by default"
         help = "review that code, then allow it with --remote-code"
+    if "image processor" in said and find_spec("torchvision") is None:
+        said = "torchvision"  # transformers 5.4 to 5.13 do not name it
     for package, how in NEEDED.items():
         if package in said.lower():
             line, help = f"it needs {package}", how
             break
+    if isinstance(error, ModuleNotFoundError) and extra_of(error) == "local":
+        line, help = f"it needs {error.name}", install("local")
     return fail("M004", f"the model cannot be loaded: {line}", Place(name), help)
 
 
@@ -316,8 +340,10 @@ def _weights(where: str, name: str) -> str | None:
             else hashlib.sha256("".join(digests).encode()).hexdigest()
         )
         return f"{folder.name if name == where else name}@sha256:{whole[:16]}"
-    from huggingface_hub import try_to_load_from_cache
-
+    try:
+        from huggingface_hub import try_to_load_from_cache
+    except ModuleNotFoundError:  # loading the model will report it
+        return None
     try:
         kept = try_to_load_from_cache(where, "config.json") or try_to_load_from_cache(
             where, "adapter_config.json"

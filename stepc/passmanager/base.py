@@ -74,7 +74,7 @@ class Tools:
 class Options(BaseModel):
     """Frozen options of a pass; its fields are its options, their docstrings the help."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
     name: ClassVar[str] = ""
     """What pipelines call it: the name of its file in `passes/`, elsewhere that of its class."""
 

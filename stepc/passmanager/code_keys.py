@@ -26,6 +26,7 @@ _IMPORT = re.compile(
 )
 _TYPES_ONLY = re.compile(r"^if TYPE_CHECKING:\n(?:[ \t]+.*\n|\n)+", re.MULTILINE)
 _PACKAGE = re.compile(r"classes_in\(\s*\"([\w.]+)\"")
+_LAZY = re.compile(r"LazyModule\(\s*\"([\w.]+)\"")
 _DATA = re.compile(r"files\(\s*\"([\w.]+)\"\s*\)(?:\s*/\s*\"([\w.-]+)\")?")
 DISTRIBUTIONS = {"cv2": "opencv-python", "sklearn": "scikit-learn", "PIL": "pillow"}
 """Distributions that are not called like the package that they install."""
@@ -103,6 +104,7 @@ def _imports(module: str, text: str) -> set[str]:
         for name in names.strip("()").split(","):
             if name.strip():
                 found.add(f"{source}.{name.split()[0]}")  # it may be a module, too
+    found |= set(_LAZY.findall(text))
     for package in _PACKAGE.findall(text):
         found |= {f"{package}.{path.stem}" for path in _folder(package).glob("*.py")}
     return found

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any, Protocol
-
-import cv2
+from typing import TYPE_CHECKING, Any, Protocol
 
 from stepc.ir.types import Clip, Clips
 from stepc.passmanager.base import Pass, Tools
+from stepc.runtime.lazy import LazyModule
 from stepc.video.decode import DecodedFrame, decoded_frames
+
+if TYPE_CHECKING:
+    import cv2
+else:
+    cv2 = LazyModule("cv2")
 
 
 class Stage(Protocol):

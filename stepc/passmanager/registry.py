@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import importlib
 import inspect
 import pkgutil
+import textwrap
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, get_args
 
 from stepc.passmanager.base import LinkPass, Options, Pass, shown
@@ -67,8 +70,24 @@ def pass_plugin(name: str) -> Plugin | None:
     return PASSES.plugin(name)
 
 
+def _docstrings(kind: type[Options]) -> dict[str, str]:
+    """The docstring of each option. pydantic can find them too, but does so whenever it makes a class."""
+    found: dict[str, str] = {}
+    for base in reversed(kind.__mro__):
+        if not issubclass(base, Options) or "[" in base.__name__:
+            continue
+        (tree,) = ast.parse(textwrap.dedent(inspect.getsource(base))).body
+        assert isinstance(tree, ast.ClassDef)
+        for field, text in pairwise(tree.body):
+            match field, text:
+                case ast.AnnAssign(ast.Name(name)), ast.Expr(ast.Constant(str(help))):
+                    found[name] = inspect.cleandoc(help)
+    return found
+
+
 def option_lines(kind: type[Options]) -> list[tuple[str, str, str, str]]:
     """Name, type, default and help of each option of a pass."""
+    helps = _docstrings(kind)
     rows = []
     for name, info in kind.model_fields.items():
         wanted = info.annotation
@@ -78,6 +97,6 @@ def option_lines(kind: type[Options]) -> list[tuple[str, str, str, str]]:
             if choices and not hasattr(choices[0], "__name__")
             else getattr(wanted, "__name__", str(wanted))
         )
-        help = " ".join((info.description or "").split())
+        help = " ".join(helps.get(name, "").split())
         rows.append((name, type_text, shown(info.default), help))
     return rows

@@ -14,26 +14,35 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
-from typing import Any
-
-import av
-import cv2
-import numpy as np
-from av.error import FFmpegError
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from stepc.diagnostics import Place, StepcError, fail, printable
 from stepc.ir.types import Frame, Video
 from stepc.runtime import watchdog as watch
+from stepc.runtime.lazy import LazyModule
 
-Picture = NDArray[np.uint8]
-"""An RGB image, shape (height, width, 3)."""
-Plane = NDArray[np.uint8]
-"""A luma, chroma or HSV plane, shape (height, width)."""
 
-# The default log callback, silenced: a Python callback in FFmpeg's threads can deadlock.
-av.logging.restore_default_callback()
-av.logging.set_libav_level(av.logging.PANIC)
+def _silence(av: Any) -> None:
+    """Restore PyAV's default log callback: a Python callback in FFmpeg's threads can deadlock."""
+    av.logging.restore_default_callback()
+    av.logging.set_libav_level(av.logging.PANIC)
+
+
+if TYPE_CHECKING:
+    import av
+    import cv2
+    import numpy as np
+    from av.container import InputContainer
+    from numpy.typing import NDArray
+
+    Picture = NDArray[np.uint8]
+    """An RGB image, shape (height, width, 3)."""
+    Plane = NDArray[np.uint8]
+    """A luma, chroma or HSV plane, shape (height, width)."""
+else:
+    av, cv2, np = LazyModule("av", _silence), LazyModule("cv2"), LazyModule("numpy")
+    Picture = Plane = Any
+
 _TINY = 16
 alone = True
 """Whether this process is the only one that decodes. If so, it decodes with several threads, which is
@@ -105,12 +114,12 @@ def probe(path: Path) -> VideoSource:
     except OSError as error:
         raise fail("B006", f"the file cannot be read ({error.strerror})", _place(path)) from error
     try:
-        with av.open(str(path), metadata_errors="ignore") as container:
+        with _open(path) as container:
             if not container.streams.video:
                 help = "it has only sound" if container.streams.audio else "it has no images"
                 raise fail("B003", "the file has no video stream", _place(path), help)
             stream = container.streams.video[0]
-            base = stream.time_base or Fraction(1, 1000)
+            base = Fraction(stream.time_base or Fraction(1, 1000))
             low, high, count = None, 0, 0
             for packet in container.demux(stream):
                 if packet.pts is None:
@@ -123,7 +132,7 @@ def probe(path: Path) -> VideoSource:
             aspect = aspect if Fraction(1, 8) <= aspect <= 8 else Fraction(1)
             rate = stream.average_rate or stream.base_rate or Fraction(25)
         frame = next(_decode(path, None), None)
-    except (FFmpegError, OSError, EOFError) as error:
+    except (av.FFmpegError, OSError, EOFError) as error:
         raise _trouble(path, error) from error
     if frame is None or count == 0:
         raise fail("B004", "the video has no frames", _place(path), "remove it or copy it again")
@@ -161,12 +170,20 @@ def probe(path: Path) -> VideoSource:
     )
 
 
+def _open(path: Path) -> InputContainer:
+    """Open a file, even if its metadata is not UTF-8. PyAV 19 has no option for that: it always does so."""
+    lenient: dict[str, Any] = {"metadata_errors": "ignore"}
+    options = lenient if int(av.__version__.split(".")[0]) < 19 else {}
+    container: InputContainer = av.open(str(path), **options)
+    return container
+
+
 def _decode(path: Path, start: int | None, threads: bool = False) -> Iterator[av.VideoFrame]:
     """Yield frames from the last key frame at or before the time stamp `start`, or from the beginning.
 
     Use `threads` only to decode all frames: stopping the threads early costs more than they gain.
     """
-    with av.open(str(path), metadata_errors="ignore") as container:
+    with _open(path) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO" if threads else "NONE"
         if start is not None:
@@ -289,7 +306,7 @@ def decoded_frames(source: VideoSource) -> Iterator[DecodedFrame]:
             if at > last:
                 yield DecodedFrame(at, frame, source.aspect)
                 last = at
-    except (FFmpegError, OSError, EOFError) as error:
+    except (av.FFmpegError, OSError, EOFError) as error:
         if isinstance(error, MemoryError):
             raise MemoryError from error
         raise fail(
@@ -384,7 +401,7 @@ class Pictures:
             for millis, picture in frames(source):
                 if millis >= at:
                     return picture
-        except (FFmpegError, OSError, EOFError) as error:
+        except (av.FFmpegError, OSError, EOFError) as error:
             raise _trouble(source.path, error) from error
         message = f"the file has no frame at {at / 1000:.3f} seconds"
         raise fail("B007", message, _place(source.path))

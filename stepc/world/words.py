@@ -5,8 +5,14 @@ from __future__ import annotations
 from tokenizers import Tokenizer, normalizers, pre_tokenizers
 from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast
-from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
 from transformers.models.idefics3.processing_idefics3 import Idefics3Processor
+
+try:
+    from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
+except ModuleNotFoundError:  # transformers < 5.4
+    from transformers.models.idefics3.image_processing_idefics3 import (
+        Idefics3ImageProcessor as Idefics3ImageProcessorPil,
+    )
 
 from stepc.world.scene import COLORS, DYNAMIC, SIZES, STATIC, TEXTURES
 
