@@ -337,6 +337,12 @@ ELSEWHERE = {
     "B018": "test_workers: a video that was lost",
     "B019": "test_cluster: a cluster that is not there",
     "B020": "test_cluster: another stepc",
+    "B021": "test_isolation: whatever raises",
+    "B022": "test_isolation: a daemon",
+    "P010": "test_isolation: a pass that raises",
+    "X001": "test_plugins: what is wrong with a plug-in",
+    "X002": "test_plugins: what is wrong with a plug-in",
+    "X003": "test_plugins: what is wrong with a plug-in",
 }
 
 

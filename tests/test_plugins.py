@@ -72,7 +72,7 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> Environment:
 def test_plugins_are_listed_with_their_package(env: Environment) -> None:
     shown = env.stepc("plugins")
     assert "9 plug-ins" in shown and "stepc-example 0.1.0" in shown
-    rows = json.loads(env._run("-m", "stepc", "plugins", "--json").stdout)
+    rows = json.loads(env._run("-m", "stepc", "plugins", "--json").stdout)["plugins"]
     assert {r["group"] for r in rows} == set(plugins.GROUPS)
     assert all(len(r["sha256"]) == 64 for r in rows)
 

@@ -66,6 +66,13 @@ def complete_code(incomplete: str) -> Found:
     return [(incomplete + code[len(start) :], title) for code, title in found]
 
 
+def complete_export(incomplete: str) -> list[str]:
+    """The names of export formats."""
+    from stepc.train.export import EXPORTS
+
+    return [name for name in EXPORTS.names() if name.startswith(incomplete)]
+
+
 def complete_model(incomplete: str) -> Found:
     """The names of models that are not hub ids or folders."""
     known = [

@@ -254,7 +254,7 @@ def plan(  # a table of options
 
     Keys of --json: videos, clips, keyframes (numbers given); extrapolated_to (videos); requests (a
     list: request, requests, calls, pictures, tokens_in, tokens_out); total (the same keys);
-    naive_calls, store_bytes, cost, hours (null if unknown).
+    naive_calls, store_bytes, cost, hours (null if unknown); not_estimated (passes of unknown cost).
     """
     from stepc.driver.compile_video import Compiler, split_pipeline
     from stepc.model.load import together

@@ -25,7 +25,7 @@ from stepc.cli.common import (
     terminal,
     world,
 )
-from stepc.cli.completion import complete_model
+from stepc.cli.completion import complete_export, complete_model
 from stepc.cli.model_options import GENERATION_BATCH, BaseUrl, Device, Dtype, giving, training
 from stepc.diagnostics import Place, did_you_mean, fail, printable
 
@@ -383,6 +383,7 @@ def export(
         str,
         typer.Option(
             help="Target: trl, llamafactory, ms-swift, llava, hf, grpo, lmms-eval, or a plug-in's.",
+            autocompletion=complete_export,
             rich_help_panel=IO,
         ),
     ],

@@ -28,6 +28,8 @@ _TYPES_ONLY = re.compile(r"^if TYPE_CHECKING:\n(?:[ \t]+.*\n|\n)+", re.MULTILINE
 _PACKAGE = re.compile(r"classes_in\(\s*\"([\w.]+)\"")
 _LAZY = re.compile(r"LazyModule\(\s*\"([\w.]+)\"")
 _DATA = re.compile(r"files\(\s*\"([\w.]+)\"\s*\)(?:\s*/\s*\"([\w.-]+)\")?")
+ASKING = ("stepc.model.client", "stepc.model.templates", "stepc.video.decode")
+"""What asks a model and reads its replies, for passes that get it through their tools."""
 DISTRIBUTIONS = {"cv2": "opencv-python", "sklearn": "scikit-learn", "PIL": "pillow"}
 """Distributions that are not called like the package that they install."""
 
@@ -86,7 +88,7 @@ def code_key(*modules: str) -> CodeKey:
 
 def pass_key(kind: type, uses: Iterable[str] = ()) -> CodeKey:
     """What a pass's code depends on; with `model`, also the code that asks and reads replies."""
-    asking = ["stepc.model.client", "stepc.model.templates"] if "model" in uses else []
+    asking = ASKING if "model" in uses else ()
     return code_key(kind.__module__, *asking)
 
 
