@@ -73,6 +73,8 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy stepc
+	$(BIN)/lint-imports
+	$(BIN)/python tests/prose.py
 
 clean:
 	rm -rf $(VENV) demo docs/_build

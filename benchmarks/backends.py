@@ -83,7 +83,7 @@ def main() -> None:
             before = rows
             print(
                 f"{way:10}{len(rows):6} samples, {len(both)} of {len(first)} equal to the local model's{same};"
-                f" {summary.tally.text()}; {time.perf_counter() - began:.0f} s",
+                f" {summary.usage.text()}; {time.perf_counter() - began:.0f} s",
                 flush=True,
             )
         paid = Counter(json.dumps(asked, sort_keys=True) for asked in proxy.passed)

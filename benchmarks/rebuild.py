@@ -124,7 +124,7 @@ def main() -> None:
             )
             passes = ", ".join(f"{p.split(':')[-1]} {n}" for p, n in ran.items()) or "none"
             print(
-                f"{name:22}{summary.tally.calls:8,}{seconds:9.1f}{seconds / first:8.1%}  {passes}{same}",
+                f"{name:22}{summary.usage.calls:8,}{seconds:9.1f}{seconds / first:8.1%}  {passes}{same}",
                 flush=True,
             )
 

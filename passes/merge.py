@@ -162,14 +162,14 @@ class Merge(Pass[t.Fsg, t.Tsg]):
         kept = []
         for key, found in same.items():
             frames = {f for a in found for f in a.frames}
-            rivals = [
+            contenders = [
                 other
                 for other, theirs in same.items()
                 if other[0] == key[0]
                 and other != key
                 and not frames & {f for a in theirs for f in a.frames}
             ]
-            if any((votes[r], key) > (votes[key], r) for r in rivals):
+            if any((votes[r], key) > (votes[key], r) for r in contenders):
                 tools.counts.add("attributes dropped: another keyframe's has more votes")
             else:
                 kept.append(found)

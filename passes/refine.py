@@ -43,7 +43,9 @@ class Refine(Pass[t.Qras, t.Qras]):
         costs.add(Reword, 1, about.paths * self.questions, 0)
         costs.add(Smooth, 1, about.paths * self.rationales, 0)
 
-    def run(self, unit: t.Qras, tools: Tools) -> t.Qras:
+    def run(
+        self, unit: t.Qras, tools: Tools
+    ) -> t.Qras:  # long: both halves share the replies of one request
         rngs = [tools.rng(unit, "refine", i) for i in range(len(unit.samples))]
         paths = {p.id: p for p in unit.paths}
         plain_forms = {s.id for s in unit.samples if FORMS[paths[s.path].form].rewordable}

@@ -317,7 +317,7 @@ def test_another_make_of_server_holds_replies_to_their_schema(llama: int) -> Non
     def asked(video: bool, together: int) -> list[Any]:
         asker = ModelClient(model, Templates("default"), Greys(), together=together, video=video)
         replies = asker.ask(requests, samples=2, temperature=1.0)
-        assert len(replies) == 8 and asker.tally.tokens_in > 500
+        assert len(replies) == 8 and asker.usage.tokens_in > 500
         return replies[:6]
 
     for replies in (asked(False, 1), asked(False, 8), asked(True, 1)):
@@ -494,7 +494,7 @@ def test_each_call_is_traced(film: Path, tmp_path: Path) -> None:
     assert sum(row.get("retries", 0) for row in rows) == proxy.done["503"] > 0
     assert {"narrate", "list_objects"} <= {row["request"] for row in rows}
     assert all(row["seconds"] > 0 and row["pictures"] == 1 for row in rows[:2])
-    told = summary.tally.text((1.0, 0.0))
+    told = summary.usage.text((1.0, 0.0))
     assert f"{proxy.done['503']} retried" in told and "cost" in told and "tokens/s" in told
 
 

@@ -57,7 +57,7 @@ def filled(films: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store that has seen the film compiled."""
     folder = tmp_path_factory.mktemp("filled")
     summary, _ = _compiled(films / "films", folder, folder / "store")
-    assert summary.compiled == 1 and summary.tally.calls > 100
+    assert summary.compiled == 1 and summary.usage.calls > 100
     return folder
 
 
@@ -125,12 +125,12 @@ def test_what_is_made_again_after_a_change(
         assert " ".join(first) == ran
     match asked:
         case "none":
-            assert summary.tally.calls == 0
+            assert summary.usage.calls == 0
         case "refine":
             whole, _ = _compiled(films / "films", tmp_path / "anew", None, **more)
-            assert 0 < summary.tally.calls < whole.tally.calls / 4
+            assert 0 < summary.usage.calls < whole.usage.calls / 4
         case _:
-            assert summary.tally.calls > 100
+            assert summary.usage.calls > 100
     if change in ("nothing", "a threshold", "pruning", "a comment in the spec"):
         assert _data(tmp_path)["out/qra.jsonl"] == _data(filled)["out/qra.jsonl"]
 
@@ -147,7 +147,7 @@ def test_a_template_and_a_model_ask_anew_but_cuts_are_kept(
     store = _copy(filled, tmp_path)
     choice = ModelConfig(templates=f"{tmp_path}/mine")
     summary, _ = _compiled(films / "films", tmp_path, store, choice=choice)
-    assert 0 < summary.tally.calls < 30  # of each clip its event
+    assert 0 < summary.usage.calls < 30  # of each clip its event
     first = [line for line in _why(tmp_path) if "film-0" in line]
     assert first[0].split(":")[2].split()[0] == "parse"
     assert "changed: the model or how it is asked" in first[0]
@@ -159,7 +159,7 @@ def test_other_code_makes_anew_and_asks_nothing(
 ) -> None:
     monkeypatch.setattr(stepc.passmanager.memo, "code_hash", lambda: "newer")
     summary, _ = _compiled(films / "films", tmp_path, _copy(filled, tmp_path))
-    assert summary.tally.calls == 0 and len(_why(tmp_path)) == len(DEFAULT.split(","))
+    assert summary.usage.calls == 0 and len(_why(tmp_path)) == len(DEFAULT.split(","))
     assert _why(tmp_path)[0].endswith("changed: the code")
     assert _data(tmp_path) == _data(filled)
 
@@ -173,7 +173,7 @@ def test_a_video_more_or_less(filled: Path, films: Path, tmp_path: Path) -> None
     assert {line.split(":")[0] for line in _why(tmp_path)} == {"film-1"} and summary.compiled == 2
     (tmp_path / "more" / "film-0.mp4").unlink()
     summary, _ = _compiled(tmp_path / "more", tmp_path, store)
-    assert _why(tmp_path) == [] and summary.compiled == 1 and summary.tally.calls == 0
+    assert _why(tmp_path) == [] and summary.compiled == 1 and summary.usage.calls == 0
 
 
 def _damage_a_content(path: Path) -> None:
@@ -220,7 +220,7 @@ def test_what_is_damaged_is_not_believed(
     assert {d.code for d in said} <= {"B015", "B016"}
     assert _data(tmp_path) == {**_data(filled), **_manifest(tmp_path)}
     again, _ = _compiled(films / "films", tmp_path, store)
-    assert again.compiled == 1 and (harm is _scatter or again.tally.calls == 0)
+    assert again.compiled == 1 and (harm is _scatter or again.usage.calls == 0)
     assert _data(tmp_path) == {**_data(filled), **_manifest(tmp_path)}
 
 
@@ -406,7 +406,7 @@ def test_what_is_in_objects_is_not_made_again(films: Path, tmp_path: Path) -> No
     url = f"file://{tmp_path}/objects"
     first, _ = _compiled(films / "films", tmp_path / "one", url)
     again, said = _compiled(films / "films", tmp_path / "two", url)
-    assert first.tally.calls > 0 == again.tally.calls and said == []
+    assert first.usage.calls > 0 == again.usage.calls and said == []
     for name in ("qra.jsonl", "manifest.json"):
         one, two = tmp_path / "one" / "out", tmp_path / "two" / "out"
         assert (one / name).read_bytes() == (two / name).read_bytes()

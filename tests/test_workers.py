@@ -79,7 +79,7 @@ def test_what_a_file_does_to_its_worker_is_told_of_it_alone() -> None:
     assert {n: d.code for n, d in told.items()} == {
         "hangs": "B017", "crashes": "B013", "leaves": "B013", "fails": "B013"
     }  # fmt: skip
-    assert told["hangs"].message == "nothing was heard of it for 2 s, in test_workers.py, _poison"
+    assert told["hangs"].message == "no progress for 2 s, in test_workers.py, _poison"
     assert "SIGSEGV" in told["crashes"].message and "exit code 7" in told["leaves"].message
     assert "no such device" in told["fails"].message
 

@@ -53,7 +53,7 @@ def model_check(
             f" {mark.right / max(1, mark.asked):6.2f} {rate:8.1f}",
             flush=True,
         )
-    errors.print(asker.tally.text(choice.server.prices))
+    errors.print(asker.usage.text(choice.server.prices))
 
 
 @world.command(epilog="Example: stepc world render -o films -n 2 --seed 7")

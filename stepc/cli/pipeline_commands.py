@@ -181,8 +181,8 @@ def compile(  # a table of options
         summary = compile_corpus(videos, out, order, engine=chosen, limits=limits, reporter=bar)
     if stats:
         show_stats(summary.seconds, summary.counts)
-    if summary.tally.calls and (stats or not choice.name.startswith(EMBEDDED)):
-        errors.print(summary.tally.text(prices))
+    if summary.usage.calls and (stats or not choice.name.startswith(EMBEDDED)):
+        errors.print(summary.usage.text(prices))
     if choice.name == EMBEDDED and summary.compiled and not summary.objects:
         say(stranger(f"in {summary.compiled} videos" if summary.compiled > 1 else "in the video"))
     steps = ", ".join(f"{c} with {count(n, 'step')}" for n, c in sorted(summary.by_steps.items()))

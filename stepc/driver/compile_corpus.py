@@ -53,7 +53,7 @@ class Summary:
     interrupted: bool = False
     stopped: bool = False
     """Whether what is wrong with the model ended the run."""
-    tally: Usage = field(default_factory=Usage)
+    usage: Usage = field(default_factory=Usage)
     """What the model was asked."""
     seconds: dict[str, float] = field(default_factory=dict)
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -121,16 +121,16 @@ class _Running(Tee):
         self.summary, self.reporter = summary, reporter
 
     def usage(self, usage: Usage) -> None:
-        both = replace(self.summary.tally)
+        both = replace(self.summary.usage)
         both.add(usage)
         self.reporter.usage(both)
 
     def add(self, result: VideoResult) -> None:
         """Count what a video took."""
-        self.summary.tally.add(result.tally)
+        self.summary.usage.add(result.usage)
         for line in result.why:
             self.reporter.note(line)
-        self.reporter.usage(self.summary.tally)
+        self.reporter.usage(self.summary.usage)
 
 
 def _checked(compiler: Compiler) -> None:

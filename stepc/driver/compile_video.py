@@ -79,7 +79,7 @@ class VideoResult:
     made: CompiledUnit | None = None
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
-    tally: Usage = field(default_factory=Usage)
+    usage: Usage = field(default_factory=Usage)
     found: int = 0
     """Passes whose result was there from before."""
     why: list[str] = field(default_factory=list)
@@ -360,7 +360,7 @@ class Compiler:
                 self.store.about(unit.video.sha256)
             tools = self.tools()
             asker = self.asker()
-            asker.tally, asker.told = result.tally, self.reporter.usage
+            asker.usage, asker.told = result.usage, self.reporter.usage
             passes = self.passes
             for name, counts, seconds, found, why in begun.done if begun else ():
                 self._note(result, name, counts, seconds, found, why)

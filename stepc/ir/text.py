@@ -304,7 +304,9 @@ class _Builder:
             raise _Bad(tree, f"`{tree.data}` is not allowed in a {name[:-1]}")
 
 
-def read(text: str, file: str = "<text>") -> Read:
+def read(
+    text: str, file: str = "<text>"
+) -> Read:  # long: a file from header to unit, with the errors of each part
     """Read a unit. Raises StepcError (I001-I004) with the place of the error."""
     rows = text.split("\n")
 

@@ -134,7 +134,7 @@ class Blocks:
             return env[str(token)]
         return Part(source, Tree("let", [atom], atom.meta))
 
-    def clause(
+    def clause(  # long: one case per clause of the language
         self,
         word: str,
         part: Part,

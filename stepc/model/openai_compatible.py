@@ -230,7 +230,7 @@ class ServerModel:
             parts = [_picture(p, self.server.pictures) for p in shown]
         return [*parts, {"type": "text", "text": prompt.text}]
 
-    async def _asked(
+    async def _asked(  # long: one call with its retries, read from top to bottom
         self,
         client: Any,
         prompt: Call,

@@ -5,6 +5,7 @@ same name (`templates/SET/NAME.jinja`), and `answer` is the type into which the 
 add a request, add one class here and one template to the `default` set.
 """
 
+# Long: one short class per request and per answer, which belong beside each other.
 from __future__ import annotations
 
 import re

@@ -236,7 +236,7 @@ class _Rows(torch.utils.data.Dataset[list[TrainingRow]]):  # type: ignore[misc]
         return self.items[index]
 
 
-def train(
+def train(  # long: a training run, read from top to bottom
     dataset: TrainingData,
     model: str,
     out: Path,

@@ -193,7 +193,7 @@ class Compiled(Artifact):
         return {
             "samples": made.samples,
             "by_steps": made.by_steps,
-            "calls": made.tally.calls,
+            "calls": made.usage.calls,
             "failed": made.failed,
             "graph": self._graph(lab, folder),
         }
