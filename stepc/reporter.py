@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 from dataclasses import asdict
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Self
 
 import orjson
 
@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 
 
 class Reporter:
-    """Hears what happens during a run, and ignores it."""
+    """Hears what happens during a run, and ignores it. It may be used in a `with` statement."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End of what is reported."""
 
     def diagnostic(self, diagnostic: Diagnostic) -> None:
         """Something is wrong, or doubtful; the run goes on unless it raises."""

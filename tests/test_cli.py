@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import random
 import re
 import subprocess
 import sys
@@ -26,6 +27,8 @@ from stepc.cli.model_options import choosing
 from stepc.diagnostics import StepcError
 from stepc.diagnostics.catalogue import PAGES
 from stepc.passmanager.registry import option_lines, pass_names, pass_type
+from stepc.world.render import write
+from stepc.world.scene import make_film
 
 COMMANDS = [
     [],
@@ -561,3 +564,27 @@ def test_ask_counts_the_ambiguous(tmp_path: Path) -> None:
     found = re.search(r"(\d+) questions: (\d+) with one .*, (\d+) with several", several.stderr)
     assert found and int(found[1]) == int(found[2]) + int(found[3])
     assert len(re.findall(r"  A: .* or ", several.stdout)) == int(found[3]) > 0
+
+
+@pytest.mark.embedded
+def test_log_json_writes_one_object_per_line(tmp_path: Path) -> None:
+    write(make_film(random.Random("log"), 2), tmp_path / "film.mp4")
+    (tmp_path / "bad.mp4").write_bytes(b"no video")
+    words = [
+        "compile",
+        "film.mp4",
+        "bad.mp4",
+        "-o",
+        "out",
+        "--no-store",
+        "--jobs",
+        "1",
+        "--log-json",
+    ]
+    done = _run(words, tmp_path)
+    assert done.returncode == 1 and done.stdout == ""
+    rows = [json.loads(line) for line in done.stderr.splitlines()]
+    assert {r["event"] for r in rows} == {"diagnostic", "progress", "usage", "note"}
+    assert [r["code"] for r in rows if r["event"] == "diagnostic"] == ["B002"]
+    assert [r["done"] for r in rows if r["event"] == "progress"][-1] == 2
+    assert "1 compiled, 1 failed" in rows[-1]["text"]

@@ -117,6 +117,14 @@ def compile(  # a table of options
     ] = 0.0,
     verify_each: Verify = True,
     stats: Times = False,
+    log_json: Annotated[
+        bool,
+        typer.Option(
+            "--log-json/--no-log-json",
+            help="Write diagnostics, progress, usage and notes to stderr as JSON lines.",
+            rich_help_panel=REPORTING,
+        ),
+    ] = False,
     store: CompileStore = None,
     no_store: NoStore = False,
     patience: Annotated[
@@ -161,6 +169,7 @@ def compile(  # a table of options
     from stepc.driver.compile_corpus import compile_corpus
     from stepc.driver.local_engine import Engine, LocalEngine, default_jobs
     from stepc.driver.process_pool import Limits
+    from stepc.reporter import JsonReporter
 
     kept = store_of(store, no_store)
     order = order_of(pipeline, spec, choice, seed, verify_each=verify_each, store=kept)
@@ -177,25 +186,39 @@ def compile(  # a table of options
         chosen = LocalEngine(jobs or default_jobs(choice))
     prices = choice.server.prices
     limits = Limits(patience, int(memory * 1e9), retry)
-    with ProgressBar(prices, notes=explain_rebuild) as bar:
-        summary = compile_corpus(videos, out, order, engine=chosen, limits=limits, reporter=bar)
+    with JsonReporter() if log_json else ProgressBar(prices, notes=explain_rebuild) as reporter:
+        try:
+            summary = compile_corpus(
+                videos, out, order, engine=chosen, limits=limits, reporter=reporter
+            )
+        except StepcError as error:
+            for diagnostic in error.diagnostics:
+                reporter.diagnostic(diagnostic)
+            raise typer.Exit(1) from None
     if stats:
         show_stats(summary.seconds, summary.counts)
-    if summary.usage.calls and (stats or not choice.name.startswith(EMBEDDED)):
-        errors.print(summary.usage.text(prices))
     if choice.name == EMBEDDED and summary.compiled and not summary.objects:
-        say(stranger(f"in {summary.compiled} videos" if summary.compiled > 1 else "in the video"))
-    steps = ", ".join(f"{c} with {count(n, 'step')}" for n, c in sorted(summary.by_steps.items()))
-    errors.print(
-        f"{summary.compiled} compiled, {summary.failed} failed: {summary.samples} samples"
-        + (f" ({steps})" if steps else "")
-        + f" in {' and '.join(printable(str(out / f)) for f in summary.files)}"
-    )
+        where = f"in {summary.compiled} videos" if summary.compiled > 1 else "in the video"
+        reporter.diagnostic(stranger(where))
+    tell = reporter.note if log_json else errors.print
+    if summary.usage.calls and (stats or not choice.name.startswith(EMBEDDED)):
+        tell(summary.usage.text(prices))
+    tell(_result(out, summary))
     if summary.interrupted:
-        errors.print("stopped; the dataset holds the videos compiled so far")
+        tell("stopped; the dataset holds the videos compiled so far")
         raise typer.Exit(1 if summary.stopped else 130)
     if summary.failed:
         raise typer.Exit(1)
+
+
+def _result(out: Path, summary: Any) -> str:
+    """What a compile made, in one line."""
+    steps = ", ".join(f"{c} with {count(n, 'step')}" for n, c in sorted(summary.by_steps.items()))
+    return (
+        f"{summary.compiled} compiled, {summary.failed} failed: {count(summary.samples, 'sample')}"
+        + (f" ({steps})" if steps else "")
+        + f" in {' and '.join(printable(str(out / f)) for f in summary.files)}"
+    )
 
 
 Corpus = Annotated[

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Self
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
@@ -28,11 +28,11 @@ class ProgressBar(Terminal):
         self.bar = Progress(*columns, console=errors, disable=not errors.is_terminal)
         self.task = self.bar.add_task("compiling", total=None, asked="")
 
-    def __enter__(self) -> ProgressBar:
+    def __enter__(self) -> Self:
         self.bar.start()
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         self.bar.stop()
 
     def progress(self, done: int, total: int, name: str = "") -> None:

@@ -5,6 +5,7 @@ Each level contains everything of the previous one, so every dump is self-contai
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
@@ -126,6 +127,13 @@ class Sample(Value):
     query: Query
     rationale: tuple[Because, ...]
 
+    def _repr_html_(self) -> str:
+        """Question, steps and answer, for notebooks."""
+        steps = "".join(f"<li>{html.escape(b.text)}</li>" for b in self.rationale)
+        options = "".join(f" ({html.escape(o)})" for o in self.options)
+        question, answer = html.escape(self.question), html.escape(self.answer)
+        return f"<p><b>{question}</b>{options}</p><ol>{steps}</ol><p>{answer}</p>"
+
 
 _Placed = TypeVar("_Placed", Object, Attribute, Relation, Motion, Reference, Event)
 
@@ -151,6 +159,12 @@ class Unit(Value):
     def evolve(self, **changes: Any) -> Self:
         """A validated copy with some fields changed. Raises pydantic's ValidationError."""
         return raise_to(type(self), self, **changes)
+
+    def _repr_html_(self) -> str:
+        """The text form, for notebooks."""
+        from stepc.ir.text import write
+
+        return f"<pre>{html.escape(write(self))}</pre>"
 
     def to_json(self) -> bytes:
         """The JSON form: UTF-8, indented, with a final newline."""

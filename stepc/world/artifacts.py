@@ -29,6 +29,8 @@ from stepc.model.cassette import Cassette
 from stepc.model.load import ModelConfig, load
 from stepc.model.openai_compatible import ServerOptions
 from stepc.model.transformers import LocalOptions
+from stepc.passmanager.code_keys import code_key
+from stepc.passmanager.registry import pass_names, pass_type
 from stepc.reporter import Collector, Reporter
 from stepc.runtime.atomic_files import write_whole
 from stepc.train.loop import Recipe, train
@@ -41,6 +43,12 @@ DONE = "done.json"
 """File with the metadata of an artifact; it exists only if the artifact is complete."""
 
 
+def code() -> str:
+    """A hash of the code that makes artifacts, including all passes."""
+    passes = sorted({pass_type(name).__module__ for name in pass_names()})
+    return code_key("stepc.world.artifacts", *passes).digest
+
+
 @dataclass(frozen=True)
 class Lab:
     """The folder of a study's artifacts, and the options of the models that make them."""
@@ -51,8 +59,9 @@ class Lab:
     """Options for a teacher behind a server."""
 
     def folder(self, thing: Artifact) -> Path:
-        """Folder of an artifact, named by kind and hash."""
-        text = orjson.dumps([type(thing).__name__, asdict(thing)], option=orjson.OPT_SORT_KEYS)
+        """Folder of an artifact, named by its kind and a hash of its inputs and of the code that makes it."""
+        inputs = [type(thing).__name__, asdict(thing), code()]
+        text = orjson.dumps(inputs, option=orjson.OPT_SORT_KEYS)
         return self.root / f"{thing.kind}-{hashlib.sha256(text).hexdigest()[:12]}"
 
     def known(self, thing: Artifact) -> dict[str, Any] | None:
