@@ -1,5 +1,6 @@
 # make demo: set up, compile four sample films, show what came out.  make test: run all tests.
-# make test-torchvision: those of models that need torchvision, which nothing else has.
+# make docs: build the documentation site in docs/_build/html.
+# make test-torchvision: tests of models that need torchvision.
 # make test-packaging: fresh installs with the newest and the oldest dependencies.
 # make test-transformers: the oldest and the newest transformers.
 
@@ -14,7 +15,7 @@ ASKED  := tests/test_model.py tests/test_train.py
 TRIED  := folder_is_asked or depends_on_its_prompt or how_a_model or cannot_be_loaded or knows_nothing or lora
 JOBS   ?= 2
 
-.PHONY: demo test test-torchvision test-packaging test-transformers test-kill lint setup clean
+.PHONY: demo test test-torchvision test-packaging test-transformers test-kill docs lint setup clean
 
 setup: $(READY)
 
@@ -64,10 +65,16 @@ test-kill: $(READY)
 	STEPC_KILLS=200 $(BIN)/python -m pytest tests/test_store.py -k killed
 	STEPC_KILLS=200 $(BIN)/python -m pytest tests/test_cluster.py -k loses
 
+# Warnings are errors; nothing is fetched from the network.
+docs: $(READY)
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy stepc
+	$(BIN)/lint-imports
+	$(BIN)/python tests/prose.py
 
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) demo docs/_build

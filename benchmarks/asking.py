@@ -104,8 +104,8 @@ def calls(films: int, shots: int, model: str) -> None:
                 unit = read(result.stsg).unit
                 assert isinstance(unit, t.Stsg)
                 score.add(compare(unit, truth(film, f"{i}", f"{i}.mp4", digest(path))))
-                asked += result.tally.calls
-                sent, got = sent + result.tally.tokens_in, got + result.tally.tokens_out
+                asked += result.usage.calls
+                sent, got = sent + result.usage.tokens_in, got + result.usage.tokens_out
             naive = asker.naive
             count = naive if number == 0 else asked
             first = first or naive

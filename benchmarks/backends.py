@@ -33,6 +33,7 @@ from stepc.model.load import ModelConfig
 from stepc.model.openai_compatible import ServerOptions
 from stepc.model.transformers import embedded_folder
 from stepc.passmanager.pipeline_text import DEFAULT, LINK
+from stepc.reporter import PrintReporter
 from stepc.world.render import write
 from stepc.world.scene import make_film
 
@@ -71,7 +72,7 @@ def main() -> None:
             order = CompileConfig(pipeline, LINK, builtin("step"), "step.step", choice, seed=1)
             began = time.perf_counter()
             summary = compile_corpus(
-                [folder / "films"], folder / way, order, say=print, progress=lambda *_: None
+                [folder / "films"], folder / way, order, reporter=PrintReporter()
             )
             rows = [json.loads(x) for x in (folder / way / "qra.jsonl").read_bytes().splitlines()]
             for row in rows:
@@ -82,7 +83,7 @@ def main() -> None:
             before = rows
             print(
                 f"{way:10}{len(rows):6} samples, {len(both)} of {len(first)} equal to the local model's{same};"
-                f" {summary.tally.text()}; {time.perf_counter() - began:.0f} s",
+                f" {summary.usage.text()}; {time.perf_counter() - began:.0f} s",
                 flush=True,
             )
         paid = Counter(json.dumps(asked, sort_keys=True) for asked in proxy.passed)

@@ -1,6 +1,6 @@
 """Compiles many short films: memory during compilation, and the time of a rebuild without changes.
 
-    python benchmarks/corpus.py [--films 2000] [--jobs 2] [--plot docs/memory.svg]
+    python benchmarks/corpus.py [--films 2000] [--jobs 2] [--plot docs/_static/memory.svg]
 
 Renders films of one shot and compiles them in a separate process. The memory of that process and its workers
 is sampled every five seconds. Then everything is compiled twice more. The pipeline makes few model calls,

@@ -27,6 +27,7 @@ from stepc.lang.parse import builtin
 from stepc.model.load import ModelConfig
 from stepc.model.transformers import embedded_folder
 from stepc.passmanager.pipeline_text import DEFAULT
+from stepc.reporter import PrintReporter
 from stepc.world.render import write
 from stepc.world.scene import make_film
 
@@ -37,11 +38,12 @@ def compiled(films: Path, out: Path, order: CompileConfig) -> tuple[Summary, Cou
     """Compile; returns the summary, how often each pass ran, and the seconds."""
     ran: Counter[str] = Counter()
 
-    def why(line: str) -> None:
-        ran[line.split(": ", 1)[1].split(" ")[0]] += 1
+    class Why(PrintReporter):
+        def note(self, text: str) -> None:
+            ran[text.split(": ", 1)[1].split(" ")[0]] += 1
 
     began = time.perf_counter()
-    made = compile_corpus([films], out, order, say=print, progress=lambda *_: None, why=why)
+    made = compile_corpus([films], out, order, reporter=Why())
     return made, ran, time.perf_counter() - began
 
 
@@ -122,7 +124,7 @@ def main() -> None:
             )
             passes = ", ".join(f"{p.split(':')[-1]} {n}" for p, n in ran.items()) or "none"
             print(
-                f"{name:22}{summary.tally.calls:8,}{seconds:9.1f}{seconds / first:8.1%}  {passes}{same}",
+                f"{name:22}{summary.usage.calls:8,}{seconds:9.1f}{seconds / first:8.1%}  {passes}{same}",
                 flush=True,
             )
 

@@ -284,7 +284,7 @@ class Ours:
             known.clear()  # keep generating, even on a small graph
             batches = self.walk.proposed(self.kind, 4096, self.rng)
             for rows in (rows for _, batch in batches for rows in batch):
-                for path, key, why in self.walk.finished(self.kind, rows, self.rng):
+                for path, key, why in self.walk.finisher.finished(self.kind, rows, self.rng):
                     if why or key in known:
                         continue
                     known.add(key)

@@ -80,7 +80,7 @@ def _stepc(dataset: TrainingData, steps: int, out: Path) -> tuple[float, float]:
     loop._save = lambda *given: marks.append(time.perf_counter())  # type: ignore[assignment]
     loop.StepTrainer = Timed  # type: ignore[misc]
     recipe = loop.Recipe(frames=FRAMES, steps=steps, rate=1e-4, batch=BATCH, save_every=10**6)
-    loop.train(dataset, "embedded", out, recipe, say=lambda line: None)
+    loop.train(dataset, "embedded", out, recipe)
     loop._save = save
     return marks[0], marks[-1]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -14,6 +14,9 @@ from stepc.ir.words import plain
 from stepc.model.client import name_objects, vote
 from stepc.model.requests import DescribeEvent, SameObject
 from stepc.passmanager.base import Pass, Tools
+
+if TYPE_CHECKING:
+    from stepc.model.plan import Plan, VideoStats
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,12 @@ class Bridge(Pass[t.Tsg, t.Stsg]):
     """Minimum confidence of a reference."""
     frames: int = Field(4, ge=1)
     """Maximum keyframes shown for an event."""
+
+    def plan(self, about: VideoStats, costs: Plan) -> None:
+        a, couples = about.assume, about.clips * (about.clips - 1) / 2
+        costs.add(SameObject, couples, a.objects * a.back, 2, self.samples)
+        costs.naive += couples * a.objects * (a.objects - a.back) * self.samples
+        costs.add(DescribeEvent, about.clips, 1, 2, self.samples)
 
     def run(self, unit: t.Tsg, tools: Tools) -> t.Stsg:
         return t.raise_to(

@@ -1,4 +1,4 @@
-"""check: derive every answer and every sub-answer again; drop what is not so.   qra → qra"""
+"""check: prove every answer and sub-answer, and drop samples that fail.   qra → qra"""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from stepc.proof.prover import Prover
 
 
 class Check(Pass[t.Qras, t.Qras]):
-    """Proof of every question by a solver that shares only the IR's types with the sampler.
+    """Proof of every sample by a solver with its own facts, graph traversal and word comparison.
 
-    A sample survives only if its query has exactly one answer on the STSG (or, drawn as `ambiguous`,
-    exactly the answers recorded), that answer is the one recorded, exactly one of its options is
-    right, the same holds for the query of every step of its rationale, and no question contains its
-    answer. (The paper has no such guard; AGQA and STAR do.)
+    A sample is kept only if its query has exactly one answer on the STSG, namely the recorded one (with
+    `ambiguous`: exactly the recorded answers). The same must hold for the query of every rationale step.
+    Exactly one option of a multiple choice must be correct, and no question may contain its answer.
+    The paper has no such check; AGQA and STAR have one.
     """
 
     def run(self, unit: t.Qras, tools: Tools) -> t.Qras:

@@ -1,4 +1,4 @@
-"""compose: a question, its answer and a step-by-step rationale from each path.   paths → qra"""
+"""compose: write a question, its answer and a step-by-step rationale for each path.   paths → qra"""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Texts = dict[tuple[str, str], str]
 
 
 class Compose(Pass[t.Paths, t.Qras]):
-    """Questions in the words of the spec (section 3.2).
+    """Question composition in the words of the spec (section 3.2 of the paper).
 
-    The question is the last step's, in which every known node is replaced by the `name` of the step
-    that found it, or that of a whole path where the spec words it; the rationale has each step's
-    own question, answer and sentence. A claim is false by what the graph says, and an option is
-    wrong by it. A question that contains its answer or a sub-answer is dropped and counted.
+    The question is that of the last step, in which every known node is replaced by the `name` of the
+    step that found it. If the spec has a `path` block for the whole path, its `ask` is used instead.
+    The rationale has the question, answer and sentence of each step. False claims and wrong options are
+    false according to the graph. Samples whose question contains an answer are dropped and counted.
     """
 
     uses: ClassVar[frozenset[str]] = frozenset(["seed", "wording"])
@@ -54,7 +54,7 @@ class Compose(Pass[t.Paths, t.Qras]):
 
 
 class UnitWords:
-    """What the paths of a unit share when they are put into words."""
+    """State shared by all paths of a unit while they are written."""
 
     def __init__(self, unit: t.Paths, spec: Spec) -> None:
         self.spec = spec
@@ -62,21 +62,21 @@ class UnitWords:
         self.distractors = Distractors(unit, self.graph)
         self.whole: dict[tuple[tuple[str, str], ...], PathRule] = {p.hops: p for p in spec.paths}
         self.lines: dict[tuple[str, str, str], tuple[Wording, ...]] = {}
-        """Wordings by kind of edge, direction and word of their line, of the forms too."""
+        """Cache: (edge kind, direction, line or form) → wordings."""
         self.told: dict[tuple[object, ...], tuple[t.Step, t.Because]] = {}
-        """Rationale steps: many paths share a step, and it is worded once."""
+        """Cache of rationale steps: a step that several paths share is written once."""
 
 
 @dataclass
 class Draft:
-    """A sample as it is being written; forms add to it."""
+    """A sample that is being written. Forms change and complete it."""
 
     last: t.Step
     answer: str
     others: list[str]
-    """Other right answers of an ambiguous path."""
+    """Other correct answers of an ambiguous path."""
     texts: Texts
-    """What the placeholders of the question stand for."""
+    """The texts of the placeholders of the question."""
     claim: str = ""
     question: str = ""
     options: tuple[str, ...] = ()
@@ -84,7 +84,7 @@ class Draft:
 
 
 class PathWriter:
-    """Puts one path into words."""
+    """Writes the sample of one path."""
 
     def __init__(self, words: UnitWords, path: t.Path, rng: random.Random) -> None:
         self.words, self.path, self.rng = words, path, rng
@@ -93,13 +93,13 @@ class PathWriter:
         self.crosses = any(s.edge == "ref" for s in path.steps)
 
     def sample(self, name: str) -> t.Sample | str:
-        """The finished sample, or why there is none."""
+        """The sample, or the reason why it is dropped."""
         if isinstance(self.form, Comparison):
             return self.compare(name, self.form)
         return self.chain(name)
 
     def chain(self, name: str) -> t.Sample | str:
-        """The sample of a path whose steps follow from each other."""
+        """The sample of a path whose steps are a chain."""
         steps, form = self.path.steps, self.form
         named = [self.known(steps[0])]
         for step in steps[:-1]:
@@ -136,7 +136,7 @@ class PathWriter:
         )
 
     def because(self, i: int, steps: Sequence[t.Step], named: list[str]) -> t.Because:
-        """One step's own question, answer and sentence."""
+        """The rationale of step `i`: its question, answer and sentence."""
         step, last = steps[i], i == len(steps) - 1
         form = self.form.step_form() if last else FORMS["ask"]
         answer = form.written_answer(step, self)
@@ -175,7 +175,7 @@ class PathWriter:
         return made
 
     def compare(self, name: str, form: Comparison) -> t.Sample | str:
-        """The sample of two edges side by side."""
+        """The sample of a comparison of two steps."""
         one, other = self.path.steps
         options = form.options(one, other, self)
         if not apart(options[0], options[1:]):
@@ -214,25 +214,25 @@ class PathWriter:
     # --- for forms -----------------------------------------------------------------------
 
     def true(self, step: t.Step, wording: Wording | None = None) -> str:
-        """The sentence of a step, which names both ends; in these words, or in drawn ones."""
+        """The sentence of a step, which names both ends. Without `wording`, one is drawn."""
         texts = self.texts(step, self.known(step))
         texts[self.found_placeholder(step), ""] = self.noun(step, self.graph.answer(step))
         wording = wording or draw_wording(self.line(step, "because"), self.rng)
         return _sentence(wording.fill(texts, self.rng))
 
     def total(self, step: t.Step, steps: Sequence[t.Step]) -> str:
-        """The sentence that says how many things were found, and which."""
+        """The sentence with the number and the list of all answers."""
         found = [self.noun(x, self.graph.answer(x)) for x in steps]
         texts = {("n", ""): str(len(found)), ("all", ""): listed(found)}
         texts |= self.texts(step, self.known(step))
         return _sentence(self.fill(self.line(step, "total"), texts))
 
     def timed(self, step: t.Step) -> bool:
-        """Whether a step's edge has a time of its own."""
+        """Whether the edge of a step has a time of its own."""
         return EDGES[step.edge].timed
 
     def fact(self, step: t.Step, word: str) -> str:
-        """A line of `time` about a step: as a fact, or as a sentence with its times."""
+        """The text of a line in the `time` block of an edge: a clause, or a sentence for `because`."""
         rule = self.spec.rule(step.edge)
         wordings = rule.time.line(word) if rule else ()
         if not wordings:
@@ -249,15 +249,15 @@ class PathWriter:
         return _sentence(text) if word == "because" else text
 
     def known(self, step: t.Step) -> str:
-        """A step's known end in its own words: "the cup", or a value as it is."""
+        """The known end of a step in words: "the cup", or a value unchanged."""
         return EDGES[step.edge].known(step, self.graph)
 
     def noun(self, step: t.Step, found: str) -> str:
-        """What a step finds as it stands in a sentence: an object with its article, a value as it is."""
+        """A found end as used in a sentence: an object with article, a value unchanged."""
         return found if self.graph.finds_value(step) else the(found.strip())
 
     def found_placeholder(self, step: t.Step) -> str:
-        """The placeholder that stands for what a step finds."""
+        """The placeholder of what a step finds."""
         if step.way == "--":
             return EDGES[step.edge].edge_placeholder or "rel"
         return "far" if step.way == "=>" else "near"
@@ -265,7 +265,7 @@ class PathWriter:
     # --- wordings ------------------------------------------------------------------------
 
     def whole(self) -> str:
-        """The question that the spec has for a path of just these hops, or nothing."""
+        """The question from the `path` block of the spec with these hops, or "" if there is none."""
         steps = self.path.steps
         rule = self.words.whole.get(tuple((s.edge, s.way) for s in steps))
         if rule is None or not self.form.whole_paths:
@@ -282,11 +282,11 @@ class PathWriter:
         return self.fill(rule.ask, texts)
 
     def timed_question(self, question: str, time: t.When, clip: str) -> str:
-        """A question with its time range."""
+        """A question with its time range added."""
         return self.fill(self.spec.time.line(time), self.times(question, time, clip))
 
     def times(self, question: str, time: t.When | None, clip: str) -> Texts:
-        """What the placeholders of a line of `time` stand for."""
+        """The texts of the placeholders in a line of the `time` block."""
         texts = {("question", ""): low(question)}
         if time == "span":
             start, end = self.graph.ranges[clip]
@@ -296,7 +296,7 @@ class PathWriter:
         return texts
 
     def line(self, step: t.Step, word: str) -> tuple[Wording, ...]:
-        """The wordings of one line for what a step finds, or of a form."""
+        """The wordings of a line, or of a form, for what a step finds."""
         key = (step.edge, step.way, word)
         if key not in self.words.lines:
             rule = self.spec.rule(step.edge)
@@ -308,11 +308,11 @@ class PathWriter:
         return self.words.lines[key]
 
     def fill(self, wordings: Sequence[Wording], texts: Texts) -> str:
-        """One of the wordings, filled."""
+        """Draw one of the wordings and fill it."""
         return draw_wording(wordings, self.rng).fill(texts, self.rng)
 
     def texts(self, step: t.Step, known: str) -> Texts:
-        """What the placeholders of a step's wordings stand for; the known end in the words of `known`."""
+        """The texts of the placeholders of a step. `known` is the text of the known end."""
         end = "far" if step.way == "<=" else "near"
         return {(end, ""): known} | EDGES[step.edge].texts(step, self.graph)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
@@ -21,6 +21,9 @@ from stepc.model.requests import (
 )
 from stepc.passmanager.base import Pass, Tools
 
+if TYPE_CHECKING:
+    from stepc.model.plan import Plan, VideoStats
+
 
 class ConfirmAll(Pass[t.Fsg, t.Fsg]):
     """The second half of dual verification (section 3.1), at any graph level.
@@ -33,6 +36,16 @@ class ConfirmAll(Pass[t.Fsg, t.Fsg]):
     keeps_level: ClassVar[bool] = True
     frames: int = Field(2, ge=1)
     """Maximum keyframes shown for a question about a whole clip."""
+
+    def plan(self, about: VideoStats, costs: Plan) -> None:
+        a, k = about.assume, about.keyframes
+        if self.name in costs.done:  # the second time: what came since, motions and events
+            costs.add(Confirm, about.pairs, a.objects * a.moving, 2)
+            costs.add(Confirm, about.clips, 1, 2)
+            return
+        costs.add(Confirm, k, a.objects, 1)
+        costs.add(Confirm, k, a.objects * a.attributes, 1)
+        costs.add(Confirm, k, a.objects * (a.objects - 1) / 2 * a.relations, 1)
 
     def run(self, unit: t.Fsg, tools: Tools) -> t.Fsg:
         named = name_objects(unit)

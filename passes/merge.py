@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from itertools import pairwise
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -15,6 +15,9 @@ from stepc.ir.words import plain, predicate_form
 from stepc.model.client import name_objects, vote
 from stepc.model.requests import DescribeMotion, SameObject
 from stepc.passmanager.base import Pass, Tools
+
+if TYPE_CHECKING:
+    from stepc.model.plan import Plan, VideoStats
 
 
 class Merge(Pass[t.Fsg, t.Tsg]):
@@ -35,6 +38,12 @@ class Merge(Pass[t.Fsg, t.Tsg]):
     """Minimum confidence of a motion."""
     identity: Literal["doubt", "label"] = "doubt"
     """Unclear pairs of objects with equal labels: `doubt` asks the model, `label` takes them as identical."""
+
+    def plan(self, about: VideoStats, costs: Plan) -> None:
+        a = about.assume
+        costs.add(DescribeMotion, about.pairs, a.objects * a.moving, 2, self.samples)
+        if self.identity == "doubt":
+            costs.add(SameObject, about.pairs, a.doubtful, 2)
 
     def run(self, unit: t.Fsg, tools: Tools) -> t.Tsg:
         groups = self._identify(unit, tools)
@@ -153,14 +162,14 @@ class Merge(Pass[t.Fsg, t.Tsg]):
         kept = []
         for key, found in same.items():
             frames = {f for a in found for f in a.frames}
-            rivals = [
+            contenders = [
                 other
                 for other, theirs in same.items()
                 if other[0] == key[0]
                 and other != key
                 and not frames & {f for a in theirs for f in a.frames}
             ]
-            if any((votes[r], key) > (votes[key], r) for r in rivals):
+            if any((votes[r], key) > (votes[key], r) for r in contenders):
                 tools.counts.add("attributes dropped: another keyframe's has more votes")
             else:
                 kept.append(found)

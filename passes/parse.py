@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
@@ -12,6 +12,9 @@ from stepc.ir.words import inverse, normal, plain, predicate_form
 from stepc.model.client import Vote, name_objects, vote
 from stepc.model.requests import Classify, Describe, ListObjects, Narrate, Relate, Request
 from stepc.passmanager.base import Pass, Tools
+
+if TYPE_CHECKING:
+    from stepc.model.plan import Plan, VideoStats
 
 
 class Parse(Pass[t.Clips, t.Fsg]):
@@ -31,6 +34,16 @@ class Parse(Pass[t.Clips, t.Fsg]):
     """Minimum confidence of an element (the paper gives no number)."""
     objects: int = Field(12, ge=1)
     """Maximum objects per keyframe; the number of pairs grows quadratically."""
+
+    def plan(self, about: VideoStats, costs: Plan) -> None:
+        a, k = about.assume, about.keyframes
+        narratives = min(self.samples, a.narratives or self.samples)
+        costs.add(Narrate, k, 1, 1, self.samples)
+        costs.add(ListObjects, k * narratives, 1, 1)
+        costs.naive += k * (self.samples - narratives)
+        costs.add(Classify, k, a.objects, 1, self.samples)
+        costs.add(Describe, k, a.objects, 1, self.samples)
+        costs.add_pairs(Relate, k, a.objects, 1, self.samples)
 
     def run(self, unit: t.Clips, tools: Tools) -> t.Fsg:
         fsg = self._objects(unit, tools)

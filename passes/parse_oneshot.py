@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
@@ -10,6 +10,9 @@ from stepc.ir import types as t
 from stepc.ir.words import normal, plain, predicate_form
 from stepc.model.requests import DrawGraph, Sketch
 from stepc.passmanager.base import Pass, Tools
+
+if TYPE_CHECKING:
+    from stepc.model.plan import Plan, VideoStats
 
 
 class ParseOneshot(Pass[t.Clips, t.Fsg]):
@@ -19,6 +22,9 @@ class ParseOneshot(Pass[t.Clips, t.Fsg]):
 
     objects: int = Field(12, ge=1)
     """Maximum objects per keyframe."""
+
+    def plan(self, about: VideoStats, costs: Plan) -> None:
+        costs.add(DrawGraph, about.keyframes, 1, 1)
 
     def run(self, unit: t.Clips, tools: Tools) -> t.Fsg:
         keyframes = list(unit.keyframes.values())

@@ -1,10 +1,10 @@
-"""refine: other question types and smoother rationales, in the language model's words.   qra → qra"""
+"""refine: reword questions and smooth rationales with a language model.   qra → qra"""
 
 from __future__ import annotations
 
 import random
 import re
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
@@ -15,29 +15,37 @@ from stepc.ir.words import mentions, unfinished
 from stepc.model.requests import Reword, Smooth
 from stepc.passmanager.base import Pass, Tools
 
+if TYPE_CHECKING:
+    from stepc.model.plan import Plan, VideoStats
+
 
 class Refine(Pass[t.Qras, t.Qras]):
-    """Diversified question types and smoothed rationales (section 3.2, appendix A.2).
+    """Diversified question types and smoothed rationales (section 3.2 and appendix A.2 of the paper).
 
-    Plain questions only: what is chosen, counted, timed or compared stays in the spec's words.
-    A refined text is kept only if every entity, relation and answer that mattered is still
-    there and no answer was let out; else the original stays, and a statistic counts it. A
-    refined sample is unchecked until `check` has proved it again.
+    Only open and yes-no questions are refined; all others keep the words of the spec. A refined text is
+    kept only if it still mentions every required entity, relation and answer, and reveals no answer.
+    Otherwise the original text is kept and counted. A refined sample is unchecked until `check` proves
+    it again.
     """
 
     uses: ClassVar[frozenset[str]] = frozenset(["model", "seed"])
 
     questions: float = Field(1.0, ge=0, le=1)
-    """Share of the questions that are said anew."""
+    """Share of the questions that are reworded."""
     yes_no: float = Field(0.25, ge=0, le=1)
-    """Share of those that become yes-no questions."""
+    """Share of the reworded open questions that become yes-no questions."""
     rationales: float = Field(1.0, ge=0, le=1)
     """Share of the rationales that are smoothed."""
     temperature: float = Field(0.0, ge=0)
     """Sampling temperature."""
 
-    def run(self, unit: t.Qras, tools: Tools) -> t.Qras:
-        """The unit with refined texts."""
+    def plan(self, about: VideoStats, costs: Plan) -> None:
+        costs.add(Reword, 1, about.paths * self.questions, 0)
+        costs.add(Smooth, 1, about.paths * self.rationales, 0)
+
+    def run(
+        self, unit: t.Qras, tools: Tools
+    ) -> t.Qras:  # long: both halves share the replies of one request
         rngs = [tools.rng(unit, "refine", i) for i in range(len(unit.samples))]
         paths = {p.id: p for p in unit.paths}
         plain_forms = {s.id for s in unit.samples if FORMS[paths[s.path].form].rewordable}
@@ -105,12 +113,11 @@ class Refine(Pass[t.Qras, t.Qras]):
         return unit.evolve(samples=tuple(made))
 
     def _plan(self, unit: t.Qras, path: t.Path, s: t.Sample, rng: random.Random) -> t.Sample:
-        """The sample as a yes-no one where that is drawn; its claim is true, or known to be false.
+        """Turn a sample into a yes-no question with probability `yes_no`, otherwise return it unchanged.
 
-        A claim that would say a sub-answer is not made.
-
-        False claims are values only: the graph says which one value is true, while an object
-        that the graph does not name could be there all the same (open world).
+        The claim is true, or false according to the graph. A claim that contains a sub-answer is not
+        made. False claims are only about values: the graph has the only true value, while an object that
+        is missing from the graph may still be in the video (open world).
         """
         last = path.steps[-1]
         if last.edge in ("event", "next") or last.way == "--" or rng.random() >= self.yes_no:
@@ -126,7 +133,7 @@ class Refine(Pass[t.Qras, t.Qras]):
 
 
 def _rivals(unit: t.Qras, step: t.Step) -> set[str]:
-    """Values of the same kind that other objects of the video have."""
+    """All values of the same kind in the video."""
     if step.edge == "motion":
         return {m.motion for m in unit.motions}
     kind = next(a.kind for a in unit.attributes if a.id == step.far)
@@ -134,18 +141,18 @@ def _rivals(unit: t.Qras, step: t.Step) -> set[str]:
 
 
 def tidy(text: str) -> str:
-    """A reply as prose: no space before marks, sentences begin with a capital."""
+    """A reply as prose: no space before punctuation, sentences start with a capital letter."""
     text = re.sub(r"\s+([.,;:?!])", r"\1", " ".join(text.split())).strip().strip('"').strip()
     return re.sub(r"(^|[.!?]\s+)([a-z])", lambda m: m[1] + m[2].upper(), text)
 
 
 def split_sentences(text: str) -> list[str]:
-    """The sentences of a text."""
+    """Split a text into sentences."""
     return [s for s in re.split(r"(?<=[.!?])\s+", text) if s]
 
 
 def _needed(query: t.Query) -> list[str]:
-    """The words of a query: every label, value, predicate and event it names."""
+    """All labels, values, predicates, events and times that a query names."""
     words = [op.words for op in query]
     for op in query:
         if isinstance(op, t.Between):
@@ -154,7 +161,7 @@ def _needed(query: t.Query) -> list[str]:
 
 
 def _lost_question(text: str, new: t.Sample, old: t.Sample) -> str:
-    """What a reworded question has lost or let out, or nothing."""
+    """Why a reworded question is rejected, or ""."""
     if unfinished(text) or not text.endswith("?") or len(split_sentences(text)) != 1:
         return "not one question"
     needed = _needed(old.query)
@@ -179,7 +186,7 @@ def _lost_question(text: str, new: t.Sample, old: t.Sample) -> str:
 
 
 def _lost_rationale(sentences: list[str], sample: t.Sample) -> str:
-    """What a smoothed rationale has lost, or nothing."""
+    """Why a smoothed rationale is rejected, or ""."""
     if unfinished(*sentences) or len(sentences) != len(sample.rationale):
         return "not one sentence a step"
     for text, because in zip(sentences, sample.rationale, strict=True):

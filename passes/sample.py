@@ -1,4 +1,4 @@
-"""sample: multi-step reasoning paths over the graph, as a `.step` spec declares.   stsg → paths"""
+"""sample: sample multi-step reasoning paths in the graph, as the spec declares.   stsg → paths"""
 
 from __future__ import annotations
 
@@ -16,23 +16,20 @@ from stepc.sampling.paths import KeysSeen, PathSampler, TooMany
 
 
 class SamplePaths(Pass[t.Stsg, t.Paths]):
-    """Multi-step reasoning path sampling (section 3.2).
+    """Multi-step reasoning path sampling (section 3.2 of the paper).
 
-    A random connected pair gives the innermost question: its one end is found (A), its other
-    end is open (Q). Then, a step at a time, the open node is expanded along one of its edges:
-    it becomes an answer and is described by that edge, and the edge's other end is open in its
-    place. At last an event may give the time range. One edge a step makes a path a chain, and
-    the number of steps the number of edges; a dead end, an ambiguous step or a leaked answer is
-    drawn anew.
+    A random connected pair gives the innermost question: one end is the answer (A), the other end is
+    open (Q). In each further step, the open node is expanded along one of its edges: it becomes an
+    answer described by that edge, and the other end of the edge becomes the open node. Finally, an
+    event may give the time range. Each step adds one edge, so a path is a chain. A dead end, an
+    ambiguous step or a leaked answer causes another draw.
 
-    A block of the spec that says `enumerate` draws instead from all different paths there are,
-    each as likely, none twice.
+    With `enumerate`, a block draws uniformly and without repetition from all possible paths.
     """
 
     uses: ClassVar[frozenset[str]] = frozenset(["drawing", "seed"])
 
     def run(self, unit: t.Stsg, tools: Tools) -> t.Paths:
-        """The unit with the paths of the spec's blocks."""
         spec = tools.the_spec()
         steps = EdgeTable(unit)
         made: list[t.Path] = []
@@ -46,7 +43,7 @@ class SamplePaths(Pass[t.Stsg, t.Paths]):
                     made.append(path.model_copy(update={"id": f"p{len(made)}"}))
             except TooMany:
                 message = f"`{block.name}` has too many paths on this graph to enumerate"
-                help = "leave `enumerate` out, or filter what paths may use"
+                help = "remove `enumerate`, or filter what paths may use"
                 raise fail("P009", message, Place(unit.name), help) from None
             for what, n in walk.counts.items():
                 tools.counts.add(what, n)
@@ -55,19 +52,19 @@ class SamplePaths(Pass[t.Stsg, t.Paths]):
 
 @dataclass
 class Census:
-    """How many different paths there are: by block, steps, kind of the last edge, and why not kept."""
+    """The number of different paths, and why some of them are rejected."""
 
     counts: Counter[tuple[str, int, str, str]] = field(default_factory=Counter)
-    """(block, steps, kind, rule that drops it or nothing) → how many."""
+    """(block, number of steps, kind of the last edge, reason for rejection or "") → number of paths."""
     whole: bool = True
-    """Whether all were counted."""
+    """Whether all paths were counted."""
 
 
 def census(unit: t.Stsg, spec: Spec, most: int) -> Census:
-    """Count the different paths that `spec` allows on `unit`, `most` at most.
+    """Count the different paths that `spec` allows on `unit`, up to `most`.
 
-    Paths are the same if their queries and forms are; each is counted with every way to give
-    it a time that its block draws, and without.
+    Paths are the same if their queries and forms are the same. A path with different time ranges counts
+    once for each.
     """
     found = Census()
     try:
@@ -81,7 +78,7 @@ def census(unit: t.Stsg, spec: Spec, most: int) -> Census:
 
 
 def _listed(table: EdgeTable, spec: Spec) -> Iterator[tuple[str, int, str, str]]:
-    """Block, steps, kind of the last edge, and why not kept, of all different paths."""
+    """(block, steps, kind of the last edge, reason for rejection or "") of all different paths."""
     for block in spec.blocks:
         known: KeysSeen = set()
         for path, key, why in PathSampler(table, spec, block).census():

@@ -19,7 +19,7 @@ torch.set_num_threads(1)  # as many workers as cores; threads beyond them only w
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--bless` rewrites expected files; `--record` also the cassettes, from the embedded model."""
-    parser.addoption("--bless", action="store_true", help="rewrite golden/*/*/expected.*")
+    parser.addoption("--bless", action="store_true", help="rewrite what golden cases expect")
     parser.addoption("--record", action="store_true", help="record cassettes anew (with --bless)")
 
 

@@ -1,12 +1,15 @@
-"""Models that tests make up, and what a model says to some prompts."""
+"""Models for tests: replies from a function, from a script, from another model."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from stepc.model.client import Backend, Call, Completion
+from stepc.model.client import Backend, Call, Completion, ModelClient
+from stepc.model.templates import Templates
 from stepc.video.decode import Pictures
 
 
@@ -61,3 +64,86 @@ def said(model: Backend | Any, prompts: Sequence[Call], pictures: Any = None) ->
 
     model.generate(prompts, pictures or Pictures(), done)
     return [calls[p.key] for p in prompts]
+
+
+TERSE = {
+    "narrate": "words",
+    "list_objects": "words {{ narrative }}",
+    "classify": "words {{ the(target) }}",
+    "describe": "words {{ the(target) }}",
+    "relate": "words {{ the(subject) }}, {{ the(object) }}",
+    "confirm": """words {% if claim.claim == "object" %}{{ the(claim.target) }}
+        {% elif claim.claim == "attribute" %}{{ the(claim.target) }} {{ claim.kind }} {{ claim.value }}
+        {% elif claim.claim == "relation" %}
+        {{ the(claim.subject) }} is {{ claim.predicate }} {{ the(claim.object) }}
+        {% elif claim.claim == "motion" %}{{ the(claim.target) }} is {{ claim.motion }}
+        {% else %}{{ claim.event }}{% endif %}""",
+    "motion": "words {{ the(target) }}",
+    "same_object": "words {{ the(first) }}, {{ the(second) }}",
+    "event": "words",
+    "draw_graph": "json",
+}
+"""Form of the reply and text of templates that say no more than what a request is about.
+
+Two objects of one label in one keyframe are `cup#1` and `cup#2`.
+"""
+
+_THE = """{% macro the(x) %}{{ x.label }}{% if x.of > 1 %}#{{ x.number }}{% endif %}{% endmacro %}
+"""
+_LINE = re.compile(r"(\w+)(?: (.+?))??(?: at ([\d. ]+))? ->(.*)")
+
+
+class Script:
+    """A model whose replies are written down, one line per request:
+
+        narrate at 1.000 -> A cup on a table. / A cup. / A cup and a spoon.
+        classify cup -> dynamic
+        relate cup, * ->
+
+    A line is the request's name, what it is about (see `TERSE`; `*` is any text), the times of the
+    keyframes if they matter, and the reply. ` / ` separates the replies of the samples; a single
+    reply is given for each sample. Lines that begin with a space continue the line before. The first
+    line that fits a request answers it. Raises AssertionError if none fits.
+    """
+
+    identity, templates, together = "script", "terse", 1
+
+    def __init__(self, text: str) -> None:
+        self.lines: list[tuple[str, re.Pattern[str], str, list[str]]] = []
+        for line in re.sub(r"\n +", " ", text).splitlines():
+            found = _LINE.fullmatch(line)
+            assert found, f"not a reply: {line}"
+            name, about, times, replies = found.groups()
+            pattern = re.compile(re.escape(about or "").replace(r"\*", ".*"))
+            texts = [reply.strip() for reply in f"{replies} ".split(" / ")]
+            self.lines.append((name, pattern, times or "", texts))
+        self.unused = [name for name in text.splitlines() if not name.startswith(" ")]
+        self._all = list(self.unused)
+
+    def client(self, folder: Path, seed: int = 0) -> ModelClient:
+        """Return a client of this model. Writes its templates to `folder`."""
+        folder = folder / "terse"
+        folder.mkdir()
+        for name, template in TERSE.items():
+            form, _, text = template.partition(" ")
+            text = "".join(line.strip() for line in text.splitlines())
+            made = f"{{#- answer: {form} -#}}\n{_THE}{text}"
+            (folder / f"{name}.jinja").write_text(made, "utf-8")
+        return ModelClient(self, Templates(str(folder)), Pictures(), seed)
+
+    def generate(
+        self, prompts: Iterable[Call], pictures: Pictures, done: Callable[[Completion], None]
+    ) -> None:
+        for prompt in prompts:
+            done(Completion(prompt, self._replies(prompt)))
+
+    def _replies(self, prompt: Call) -> tuple[str, ...]:
+        at = " ".join(f"{frame.at / 1000:.3f}" for frame in prompt.frames)
+        for line, (name, about, times, texts) in zip(self._all, self.lines, strict=True):
+            if name == prompt.request and about.fullmatch(prompt.text) and times in ("", at):
+                if line in self.unused:
+                    self.unused.remove(line)
+                replies = texts * len(prompt.seeds) if len(texts) == 1 else texts
+                assert len(replies) == len(prompt.seeds), f"{len(prompt.seeds)} samples: {line}"
+                return tuple(replies)
+        raise AssertionError(f"the script has no reply to: {prompt.request} {prompt.text} at {at}")

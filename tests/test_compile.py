@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import recipes
 from datasets import load_dataset
+from hearing import Heard
 from speaking import Lister
 from test_golden import HERE
 
@@ -48,9 +49,7 @@ def _compile(
     places: list[Path], out: Path, order: CompileConfig, jobs: int = 1
 ) -> list[Diagnostic]:
     said: list[Diagnostic] = []
-    compile_corpus(
-        places, out, order, engine=LocalEngine(jobs), say=said.append, progress=lambda *_: None
-    )
+    compile_corpus(places, out, order, engine=LocalEngine(jobs), reporter=Heard(said.append))
     return said
 
 
@@ -84,6 +83,7 @@ def recorded(films: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
     return folder / "out", folder / "calls.jsonl"
 
 
+@pytest.mark.embedded
 def test_a_dataset_has_all_it_should(recorded: tuple[Path, Path]) -> None:
     out, _ = recorded
     rows = [json.loads(line) for line in (out / "qra.jsonl").read_bytes().splitlines()]
@@ -111,6 +111,7 @@ def test_a_dataset_has_all_it_should(recorded: tuple[Path, Path]) -> None:
     assert not list(out.rglob("*.partial"))
 
 
+@pytest.mark.embedded
 def test_workers_and_order_change_no_byte(
     films: Path, recorded: tuple[Path, Path], tmp_path: Path
 ) -> None:
@@ -122,6 +123,7 @@ def test_workers_and_order_change_no_byte(
     assert _tree(tmp_path / "played") == _tree(out)
 
 
+@pytest.mark.embedded
 def test_bad_files_cost_only_themselves(
     films: Path, recorded: tuple[Path, Path], tmp_path: Path
 ) -> None:
@@ -144,6 +146,7 @@ def test_bad_files_cost_only_themselves(
     assert {s["file"] for s in manifest["skipped"]} >= {"empty.mp4", "noise.mkv", "none.avi"}
 
 
+@pytest.mark.embedded
 @pytest.mark.skipif(sys.platform != "linux", reason="file names of any bytes are Linux's")
 def test_a_name_that_is_not_utf8(films: Path, recorded: tuple[Path, Path], tmp_path: Path) -> None:
     _, cassette = recorded
@@ -170,6 +173,7 @@ def _stepc(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.embedded
 def test_memory_that_runs_out_is_one_videos_trouble(
     films: Path, recorded: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,6 +208,7 @@ def test_a_worker_that_is_killed_is_named(films: Path, monkeypatch: pytest.Monke
     assert {r.name for r in done} == {"film-0", "film-1", "film-2"}
 
 
+@pytest.mark.embedded
 def test_stopped_in_the_middle(films: Path, tmp_path: Path) -> None:
     """Ctrl-C: what is done is in the dataset, nothing is half-written, no traceback."""
     many = tmp_path / "many"
@@ -249,6 +254,7 @@ ABLATIONS = {
 }
 
 
+@pytest.mark.embedded
 @pytest.mark.parametrize("name", ABLATIONS)
 def test_every_ablation_runs(name: str, film: Path, tmp_path: Path) -> None:
     order = CompileConfig(ABLATIONS[name], LINK, builtin("step"), "step.step")
@@ -265,12 +271,15 @@ def _interrupted(*_: Any) -> Iterator[VideoResult]:
 
 
 def test_stopped_before_anything(films: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    tape, out = tmp_path / "calls.jsonl", tmp_path / "out"
+    tape.write_text('{"model":"m","templates":"compact"}\n', "utf-8")
     monkeypatch.setattr(LocalEngine, "results", _interrupted)
-    assert _compile([films], tmp_path, _order()) == []
-    assert (tmp_path / "qra.jsonl").read_bytes() == b""
-    assert json.loads((tmp_path / "manifest.json").read_bytes())["interrupted"] is True
+    assert _compile([films], out, _order(f"replay:{tape}")) == []
+    assert (out / "qra.jsonl").read_bytes() == b""
+    assert json.loads((out / "manifest.json").read_bytes())["interrupted"] is True
 
 
+@pytest.mark.embedded
 @pytest.mark.parametrize("together", [1, 8])
 def test_a_plan_says_what_a_compile_then_asks(together: int, tmp_path: Path) -> None:
     """Within a tenth, where what is assumed of keyframes is so."""
@@ -311,6 +320,7 @@ def test_a_plan_says_what_a_compile_then_asks(together: int, tmp_path: Path) -> 
     assert sum(p.naive for p in plans) > (2 if together == 1 else 6) * planned.total()
 
 
+@pytest.mark.embedded
 def test_a_dataset_block_drives_the_link_passes_and_what_is_written(
     films: Path, tmp_path: Path
 ) -> None:
@@ -397,6 +407,7 @@ def test_parquet_is_written_in_shards_and_whole(tmp_path: Path) -> None:
     assert error.value.diagnostics[0].code == "T001"
 
 
+@pytest.mark.embedded
 def test_an_imported_spec_is_part_of_what_made_the_dataset(films: Path, tmp_path: Path) -> None:
     (tmp_path / "base.step").write_text("spec base\nimport step\n", "utf-8")
     main = 'spec mine\nimport "base.step"\noverride paths { count 3 per video }\n'

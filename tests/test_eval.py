@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hearing import Heard
 from speaking import Speaker
 from test_golden import footage
 from test_server import Proxy, free_port, llama  # noqa: F401  (a fixture)
 
 from stepc.diagnostics import Diagnostic, StepcError
-from stepc.eval import TITLES
-from stepc.eval.items import Item, VideoIndex
-from stepc.eval.readers import BENCHMARKS, MLVU, MVBENCH
+from stepc.eval.benchmarks import BENCHMARKS, title
+from stepc.eval.benchmarks.mlvu import MLVU
+from stepc.eval.benchmarks.mvbench import MVBENCH
 from stepc.eval.run import EvalResult, EvalSettings, Record, evaluate, load_result, read_records
 from stepc.eval.tables import (
     COLUMNS,
@@ -36,6 +37,7 @@ from stepc.eval.tables import (
     table,
     text,
 )
+from stepc.grading.items import Item, VideoIndex
 from stepc.grading.judge import agreement, judged
 from stepc.grading.reward import words
 from stepc.grading.rules import RULES, chosen
@@ -43,6 +45,7 @@ from stepc.model.client import Call, ModelClient
 from stepc.model.load import ModelConfig, load
 from stepc.model.openai_compatible import ServerOptions
 from stepc.model.templates import Templates, find_json
+from stepc.reporter import Reporter
 from stepc.video.decode import Pictures, probe
 
 Replies = dict[str, str]
@@ -83,7 +86,7 @@ def _run(
     told: list[Diagnostic] = []
     settings = EvalSettings(name, frames=2, **more)
     made = evaluate(settings, [folder], folder / out, _speaking(replies), judges,
-                    say=lambda line: None, tell=told.append)  # fmt: skip
+                    reporter=Heard(told.append))  # fmt: skip
     return made, told
 
 
@@ -166,8 +169,7 @@ def test_only_a_part_of_a_video_is_shown(tmp_path: Path, film: Path) -> None:
         return "x"
 
     evaluate(EvalSettings("star", frames=4), [tmp_path], tmp_path / "o",
-             lambda p: ModelClient(Speaker(say), Templates("default"), p), tell=lambda d: None,
-             say=lambda line: None)  # fmt: skip
+             lambda p: ModelClient(Speaker(say), Templates("default"), p), reporter=Reporter())  # fmt: skip
     assert probe(film).video.duration > 2000
     assert all(len(times) == 4 and max(times) < 1000 for times in shown)
 
@@ -302,7 +304,7 @@ def test_moviechat_in_both_modes(tmp_path: Path, film: Path) -> None:
     made, told = _run("moviechat", tmp_path, {"film": "yes", "now": "rain"})
     modes = {k: sound(v).value for k, v in of_groups(made.records)["mode"].items()}
     assert modes == {"breakpoint": 1, "global": 1} and len(told) == 1
-    items = BENCHMARKS["moviechat"].read(tmp_path).items
+    items = BENCHMARKS.get("moviechat").read(tmp_path).items
     assert [i.span for i in items] == [None, (0.0, 1.0)]
 
 
@@ -368,7 +370,8 @@ def _small(name: str) -> tuple[dict[str, Any], str]:
     }[name]  # type: ignore[return-value]
 
 
-@pytest.mark.parametrize("name", sorted(set(BENCHMARKS) - {"world"}))
+@pytest.mark.embedded
+@pytest.mark.parametrize("name", sorted(set(BENCHMARKS.names()) - {"world"}))
 def test_the_embedded_model_answers_every_benchmark_about_real_footage(
     name: str, tmp_path: Path
 ) -> None:
@@ -379,7 +382,7 @@ def test_the_embedded_model_answers_every_benchmark_about_real_footage(
     told: list[Diagnostic] = []
     made = evaluate(
         EvalSettings(name, frames=2), [tmp_path], tmp_path / "out",
-        lambda p: load(ModelConfig(), p), tell=told.append, say=lambda line: None,
+        lambda p: load(ModelConfig(), p), reporter=Heard(told.append),
     )  # fmt: skip
     assert len(made.records) == (2 if name == "moviechat" else 1) and made.model.startswith(
         "embedded@"
@@ -398,6 +401,7 @@ def test_the_embedded_model_answers_every_benchmark_about_real_footage(
     assert text(made) and summary(made)["all"]
 
 
+@pytest.mark.embedded
 def test_the_world_is_the_same_twice(tmp_path: Path) -> None:
     from stepc.lang.parse import builtin
     from stepc.world.films import make_films
@@ -408,7 +412,7 @@ def test_the_world_is_the_same_twice(tmp_path: Path) -> None:
     told: list[Diagnostic] = []
     for out in ("one", "two"):
         evaluate(EvalSettings("world", "reasoned", 2), [tmp_path], tmp_path / out,
-                 lambda p: load(ModelConfig(), p), tell=told.append, say=lambda line: None)  # fmt: skip
+                 lambda p: load(ModelConfig(), p), reporter=Heard(told.append))  # fmt: skip
     one, two = (load_result(tmp_path / x) for x in ("one", "two"))
     assert one.records == two.records and one.model.startswith("embedded@") and not told
     assert len(one.records) > 10 and set(of_groups(one.records)["steps"]) == {"1", "2", "3"}
@@ -451,13 +455,15 @@ def test_an_interval_holds_the_mean() -> None:
 
 
 def test_every_benchmark_has_a_title_and_every_column_a_benchmark() -> None:
-    assert set(TITLES) == set(BENCHMARKS)
-    assert {b for columns in COLUMNS.values() for b, _ in columns.values()} <= set(BENCHMARKS)
+    assert all(title(name) for name in BENCHMARKS.names())
+    assert {b for columns in COLUMNS.values() for b, _ in columns.values()} <= set(
+        BENCHMARKS.names()
+    )
     for row in paper():
         assert set(row["figures"]) == set(COLUMNS[row["table"]])
 
 
-@pytest.mark.parametrize("name", sorted(set(BENCHMARKS) - {"world"}))
+@pytest.mark.parametrize("name", sorted(set(BENCHMARKS.names()) - {"world"}))
 def test_a_folder_without_a_benchmarks_files_is_said(name: str, tmp_path: Path) -> None:
     with pytest.raises(StepcError) as error:
         _run(name, tmp_path, {})
@@ -627,8 +633,7 @@ def test_a_stopped_run_goes_on_and_another_is_refused(tmp_path: Path, film: Path
         return "x"
 
     evaluate(EvalSettings("agqa", frames=2), [tmp_path], tmp_path / "result",
-             lambda p: ModelClient(Speaker(say), Templates("default"), p), tell=lambda d: None,
-             say=lambda line: None)  # fmt: skip
+             lambda p: ModelClient(Speaker(say), Templates("default"), p), reporter=Reporter())  # fmt: skip
     assert len(asked) == 2 and not any("holding" in a for a in asked)
     assert [r.reply for r in read_records(tmp_path / "result")] == ["no", "x", "x"]
     few, _ = _run("agqa", tmp_path, {}, limit=1)  # nothing that is there is lost
@@ -655,7 +660,7 @@ def test_two_results_side_by_side() -> None:
     assert (
         d.p == pytest.approx(0.2890625) and d.low <= 0.4 <= d.high
     )  # 2 of 8 tosses or fewer, twice
-    shown = compare(one, other)
+    shown = compare(one, other).text()
     assert "+40.0" in shown and "2 questions excluded" in shown and "steps 1" in shown
     for wrong in (_result("star", {"q1": True}), _result("agqa", {"z": True})):
         with pytest.raises(StepcError) as error:
@@ -675,7 +680,7 @@ def test_what_a_judge_did_not_say_counts_in_no_comparison() -> None:
     one = judged({"a": True, "b": None, "c": False}, "gpt")
     other = judged({"a": True, "b": False, "c": True}, "")
     other.missing = {"all": 2, "steps 3": 2}
-    shown = compare(one, other)
+    shown = compare(one, other).text()
     assert shown.splitlines()[1].split()[:4] == ["all", "2", "50.0", "100.0"]
     assert "1 questions excluded" in shown and "by gpt and by exact match" in shown
     gone = next(line for line in shown.splitlines() if line.startswith("steps 3"))
@@ -696,7 +701,7 @@ def test_the_papers_tables_with_rows_of_ours(tmp_path: Path) -> None:
     short = table(2, [("mine", [mine])])
     assert "| mine | - | - | 50.0 (5 missing) | 50.0 (7 missing) | - |" in short.markdown()
     assert short.csv().splitlines()[-1].endswith(",AGQA 3: 5; AGQA all: 7")
-    row = compare(mine, _result("agqa", {"a": True}, steps=4)).splitlines()[1:]
+    row = compare(mine, _result("agqa", {"a": True}, steps=4)).text().splitlines()[1:]
     assert [line.split()[-2:] for line in row[:2]] == [["7,", "0"], ["5,", "0"]]
     assert (
         len(table(1, []).rows) == 12

@@ -13,7 +13,7 @@ from test_train import _sample
 from stepc.dataset.read import TrainingData, load_dataset
 from stepc.grading.reward import answered, reasoned
 from stepc.model.templates import Templates
-from stepc.train.export import FORMATS, export
+from stepc.train.export import EXPORTS, export
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +131,7 @@ def test_one_conversation_with_a_thinking_block(dataset: TrainingData, tmp_path:
 
 
 def test_every_format_is_written_twice_the_same(dataset: TrainingData, tmp_path: Path) -> None:
-    for to in FORMATS:
+    for to in EXPORTS.names():
         folder = _export(dataset, to, tmp_path)
         first = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
         _export(dataset, to, tmp_path)

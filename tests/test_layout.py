@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -101,3 +102,16 @@ def test_no_question_text_in_python() -> None:
 def test_constraints_are_exact() -> None:
     for line in (HERE / "constraints.txt").read_text("utf-8").splitlines():
         assert re.fullmatch(r"[A-Za-z0-9._-]+==[^\s=]+", line), line
+
+
+def test_long_files_and_functions_say_why() -> None:
+    """At most 500 lines per file and 60 per function, unless a comment explains why."""
+    for path in SOURCES:
+        lines = path.read_text("utf-8").splitlines()
+        if len(lines) > 500:
+            assert any(line.startswith("# Long: ") for line in lines), path
+        for node in ast.walk(ast.parse("\n".join(lines))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                long = (node.end_lineno or 0) - node.lineno + 1 > 60
+                head = " ".join(lines[node.lineno - 1 : node.body[0].lineno - 1])
+                assert not long or "#" in head, f"{path}:{node.lineno} {node.name}"

@@ -655,9 +655,10 @@ def test_a_server_has_an_address_and_a_model_a_name() -> None:
         assert error.value.diagnostics[0].code == "U001"
 
 
-def test_a_device_that_is_not_there_is_said() -> None:
+def test_a_device_that_is_not_there_is_said(tmp_path: Path) -> None:
+    where = families.make("idefics3", tmp_path / "tiny")
     with pytest.raises(StepcError) as error:
-        TransformersModel("embedded", LocalOptions("cuda:99"))
+        TransformersModel(where, LocalOptions("cuda:99"))
     assert error.value.diagnostics[0].code == "M004"
 
 
@@ -690,7 +691,12 @@ def test_the_models_that_the_docs_say_are_in_transformers_are() -> None:
         MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as KNOWN,
     )
 
-    table = (HERE / "docs" / "models.md").read_text().split("## Which models")[1].split("##")[0]
+    table = (
+        (HERE / "docs" / "how-to" / "models.md")
+        .read_text()
+        .split("## Which models")[1]
+        .split("##")[0]
+    )
     named = re.findall(r"\| `([a-z0-9_]+)`", table)
     assert len(named) >= 8 and set(named) <= set(KNOWN)
     for absent in ("vila", "videochat", "video_chat", "mplug"):

@@ -23,6 +23,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from hearing import Heard
 from speaking import said
 
 from stepc.diagnostics import Diagnostic, StepcError
@@ -237,11 +238,13 @@ def _dumped(film: Path, order: CompileConfig) -> str:
     return write(units[-1])
 
 
+@pytest.mark.embedded
 def test_a_server_gives_the_same_dataset_as_the_local_model(film: Path, served: int) -> None:
     server = ServerOptions(f"http://127.0.0.1:{served}/v1", at_once=4, pictures="png")
     assert _dumped(film, _order(WHOLE, NAME, server)) == _dumped(film, _order(WHOLE, "embedded"))
 
 
+@pytest.mark.embedded
 def test_whatever_goes_wrong_on_the_way_no_call_is_lost_nor_paid_twice(
     film: Path, served: int, tmp_path: Path
 ) -> None:
@@ -314,7 +317,7 @@ def test_another_make_of_server_holds_replies_to_their_schema(llama: int) -> Non
     def asked(video: bool, together: int) -> list[Any]:
         asker = ModelClient(model, Templates("default"), Greys(), together=together, video=video)
         replies = asker.ask(requests, samples=2, temperature=1.0)
-        assert len(replies) == 8 and asker.tally.tokens_in > 500
+        assert len(replies) == 8 and asker.usage.tokens_in > 500
         return replies[:6]
 
     for replies in (asked(False, 1), asked(False, 8), asked(True, 1)):
@@ -360,6 +363,7 @@ def test_a_clip_is_sent_as_a_video_to_a_server_that_takes_it() -> None:
     assert sent["no"] == [video, pictures, pictures, ["image_url", *pictures]]
 
 
+@pytest.mark.embedded
 def test_a_budget_stops_and_the_next_run_goes_on(film: Path, served: int, tmp_path: Path) -> None:
     proxy = Proxy(served, often=0)
     tape = tmp_path / "calls.jsonl"
@@ -367,8 +371,7 @@ def test_a_budget_stops_and_the_next_run_goes_on(film: Path, served: int, tmp_pa
 
     def compiled(server: ServerOptions) -> Any:
         order = _order(WHOLE, NAME, server, record=tape)
-        return compile_corpus([film], tmp_path / "out", order, say=wrong.append,
-                              progress=lambda *a: None)  # fmt: skip
+        return compile_corpus([film], tmp_path / "out", order, reporter=Heard(wrong.append))  # fmt: skip
 
     small = ServerOptions(proxy.url, at_once=4, pictures="png", max_requests=40)
     assert compiled(small).stopped and [d.code for d in wrong] == ["M009"]
@@ -440,8 +443,7 @@ def test_the_key_goes_nowhere_but_to_the_server(
     proxy = Strict(None, often=0)
     tape, wrong = tmp_path / "calls.jsonl", list[Diagnostic]()
     order = _order(WHOLE, "openai:m", ServerOptions(proxy.url), record=tape)
-    summary = compile_corpus([film], tmp_path / "out", order, say=wrong.append,
-                             progress=lambda *a: None)  # fmt: skip
+    summary = compile_corpus([film], tmp_path / "out", order, reporter=Heard(wrong.append))  # fmt: skip
     assert summary.stopped and [d.code for d in wrong] == ["M008"]
     assert proxy.keys == {f"Bearer {SECRET}"}
     files = [p.read_text("utf-8") for p in tmp_path.rglob("*") if p.is_file()]
@@ -486,14 +488,13 @@ def test_each_call_is_traced(film: Path, tmp_path: Path) -> None:
     trace, wrong = tmp_path / "trace.jsonl", list[Diagnostic]()
     server = ServerOptions(proxy.url, wait=0.001, attempts=30, prices=(1.0, 0.0))
     order = _order(WHOLE, "openai:m", server, trace=trace, record=tmp_path / "calls.jsonl")
-    summary = compile_corpus([film], tmp_path / "out", order, say=wrong.append,
-                             progress=lambda *a: None)  # fmt: skip
+    summary = compile_corpus([film], tmp_path / "out", order, reporter=Heard(wrong.append))  # fmt: skip
     rows = [json.loads(line) for line in trace.read_bytes().splitlines()]
     assert sum(row.get("tokens_in", 0) for row in rows) == 10 * len(proxy.passed)
     assert sum(row.get("retries", 0) for row in rows) == proxy.done["503"] > 0
     assert {"narrate", "list_objects"} <= {row["request"] for row in rows}
     assert all(row["seconds"] > 0 and row["pictures"] == 1 for row in rows[:2])
-    told = summary.tally.text((1.0, 0.0))
+    told = summary.usage.text((1.0, 0.0))
     assert f"{proxy.done['503']} retried" in told and "cost" in told and "tokens/s" in told
 
 

@@ -35,7 +35,7 @@ SETTINGS = settings(
     max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
 )
 STEP = builtin("step")
-DOCS = (HERE / "docs" / "step.md").read_text("utf-8")
+DOCS = (HERE / "docs" / "reference" / "step.md").read_text("utf-8")
 PIECES = [
     "spec x", "paths {", "}", "{", "count 3 per video", "steps 1..3", "start attr", "unique",
     "edge rel(s -> o) {", "find o {", 'ask "What is {s} {rel}?"', 'name "{o}"', "|", '"', "#",
@@ -239,7 +239,7 @@ def test_the_examples_of_the_documentation(example: str) -> None:
 def test_the_page_of_the_shipped_specs_shows_what_they_print(
     request: pytest.FixtureRequest,
 ) -> None:
-    page = HERE / "docs" / "specs.md"
+    page = HERE / "docs" / "reference" / "specs.md"
     text = page.read_text("utf-8")
 
     def run(m: re.Match[str]) -> str:
@@ -262,7 +262,7 @@ def test_the_page_of_the_shipped_specs_shows_what_they_print(
 
 
 def test_the_documentation_holds_the_grammar_and_all_codes(request: pytest.FixtureRequest) -> None:
-    page = HERE / "docs" / "step.md"
+    page = HERE / "docs" / "reference" / "step.md"
     text = page.read_text("utf-8")
     grammar = (HERE / "grammar" / "step.lark").read_text("utf-8")
     rows = [f"| `{code}` | {p.title} |" for code, p in sorted(PAGES.items()) if code[0] == "S"]

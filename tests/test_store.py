@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hearing import Heard
 from test_golden import HERE
 
 import stepc.passmanager.memo
@@ -56,7 +57,7 @@ def filled(films: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store that has seen the film compiled."""
     folder = tmp_path_factory.mktemp("filled")
     summary, _ = _compiled(films / "films", folder, folder / "store")
-    assert summary.compiled == 1 and summary.tally.calls > 100
+    assert summary.compiled == 1 and summary.usage.calls > 100
     return folder
 
 
@@ -76,7 +77,7 @@ def _compiled(
     )
     lines: list[str] = []
     summary = compile_corpus(
-        [place], folder / "out", order, say=said.append, progress=lambda *_: None, why=lines.append
+        [place], folder / "out", order, reporter=Heard(said.append, lines.append)
     )
     (folder / "why").write_text("\n".join(lines))
     return summary, said
@@ -112,6 +113,7 @@ CHANGES: dict[str, tuple[dict[str, Any], str, str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.embedded
 @pytest.mark.parametrize("change", CHANGES)
 def test_what_is_made_again_after_a_change(
     change: str, filled: Path, films: Path, tmp_path: Path
@@ -123,16 +125,17 @@ def test_what_is_made_again_after_a_change(
         assert " ".join(first) == ran
     match asked:
         case "none":
-            assert summary.tally.calls == 0
+            assert summary.usage.calls == 0
         case "refine":
             whole, _ = _compiled(films / "films", tmp_path / "anew", None, **more)
-            assert 0 < summary.tally.calls < whole.tally.calls / 4
+            assert 0 < summary.usage.calls < whole.usage.calls / 4
         case _:
-            assert summary.tally.calls > 100
+            assert summary.usage.calls > 100
     if change in ("nothing", "a threshold", "pruning", "a comment in the spec"):
         assert _data(tmp_path)["out/qra.jsonl"] == _data(filled)["out/qra.jsonl"]
 
 
+@pytest.mark.embedded
 def test_a_template_and_a_model_ask_anew_but_cuts_are_kept(
     filled: Path, films: Path, tmp_path: Path
 ) -> None:
@@ -144,22 +147,24 @@ def test_a_template_and_a_model_ask_anew_but_cuts_are_kept(
     store = _copy(filled, tmp_path)
     choice = ModelConfig(templates=f"{tmp_path}/mine")
     summary, _ = _compiled(films / "films", tmp_path, store, choice=choice)
-    assert 0 < summary.tally.calls < 30  # of each clip its event
+    assert 0 < summary.usage.calls < 30  # of each clip its event
     first = [line for line in _why(tmp_path) if "film-0" in line]
     assert first[0].split(":")[2].split()[0] == "parse"
     assert "changed: the model or how it is asked" in first[0]
 
 
+@pytest.mark.embedded
 def test_other_code_makes_anew_and_asks_nothing(
     filled: Path, films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stepc.passmanager.memo, "code_hash", lambda: "newer")
     summary, _ = _compiled(films / "films", tmp_path, _copy(filled, tmp_path))
-    assert summary.tally.calls == 0 and len(_why(tmp_path)) == len(DEFAULT.split(","))
+    assert summary.usage.calls == 0 and len(_why(tmp_path)) == len(DEFAULT.split(","))
     assert _why(tmp_path)[0].endswith("changed: the code")
     assert _data(tmp_path) == _data(filled)
 
 
+@pytest.mark.embedded
 def test_a_video_more_or_less(filled: Path, films: Path, tmp_path: Path) -> None:
     store = _copy(filled, tmp_path)
     shutil.copytree(films / "films", tmp_path / "more")
@@ -168,7 +173,7 @@ def test_a_video_more_or_less(filled: Path, films: Path, tmp_path: Path) -> None
     assert {line.split(":")[0] for line in _why(tmp_path)} == {"film-1"} and summary.compiled == 2
     (tmp_path / "more" / "film-0.mp4").unlink()
     summary, _ = _compiled(tmp_path / "more", tmp_path, store)
-    assert _why(tmp_path) == [] and summary.compiled == 1 and summary.tally.calls == 0
+    assert _why(tmp_path) == [] and summary.compiled == 1 and summary.usage.calls == 0
 
 
 def _damage_a_content(path: Path) -> None:
@@ -198,6 +203,7 @@ def _scatter(path: Path) -> None:
     path.write_bytes(data)
 
 
+@pytest.mark.embedded
 @pytest.mark.parametrize(
     "harm", [_damage_a_content, _damage_the_hashes, _damage_the_file, _cut_the_file, _scatter]
 )
@@ -214,7 +220,7 @@ def test_what_is_damaged_is_not_believed(
     assert {d.code for d in said} <= {"B015", "B016"}
     assert _data(tmp_path) == {**_data(filled), **_manifest(tmp_path)}
     again, _ = _compiled(films / "films", tmp_path, store)
-    assert again.compiled == 1 and (harm is _scatter or again.tally.calls == 0)
+    assert again.compiled == 1 and (harm is _scatter or again.usage.calls == 0)
     assert _data(tmp_path) == {**_data(filled), **_manifest(tmp_path)}
 
 
@@ -222,6 +228,7 @@ def _manifest(folder: Path) -> dict[str, str]:
     return {k: v for k, v in _data(folder).items() if k.endswith("manifest.json")}
 
 
+@pytest.mark.embedded
 def test_a_store_that_cannot_be_used_costs_time_only(films: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     summary, said = _compiled(films / "later", tmp_path, tmp_path / "file")
@@ -394,11 +401,12 @@ def test_objects_that_cannot_be_reached_cost_time_only(url: str) -> None:
     assert [d.code for d in said] == ["B015"]
 
 
+@pytest.mark.embedded
 def test_what_is_in_objects_is_not_made_again(films: Path, tmp_path: Path) -> None:
     url = f"file://{tmp_path}/objects"
     first, _ = _compiled(films / "films", tmp_path / "one", url)
     again, said = _compiled(films / "films", tmp_path / "two", url)
-    assert first.tally.calls > 0 == again.tally.calls and said == []
+    assert first.usage.calls > 0 == again.usage.calls and said == []
     for name in ("qra.jsonl", "manifest.json"):
         one, two = tmp_path / "one" / "out", tmp_path / "two" / "out"
         assert (one / name).read_bytes() == (two / name).read_bytes()
@@ -443,6 +451,7 @@ def _lose_power(folder: Path, rng: random.Random) -> None:
                 file.truncate(size)
 
 
+@pytest.mark.embedded
 def test_a_killed_run_goes_on_to_the_same_dataset(films: Path, tmp_path: Path) -> None:
     """Killed with its workers or without, with a loss of power after it or none, as often as may be."""
     rng = random.Random(KILLS)
@@ -453,7 +462,7 @@ def test_a_killed_run_goes_on_to_the_same_dataset(films: Path, tmp_path: Path) -
     assert len(list(both.iterdir())) == 2
     whole = tmp_path / "undisturbed"
     order = CompileConfig(DEFAULT, "", STEP, "step.step", seed=1)
-    compile_corpus([both], whole / "out", order, say=print, progress=lambda *_: None)
+    compile_corpus([both], whole / "out", order, reporter=Heard(print))
     command = [
         sys.executable, "-m", "stepc", "compile", both, "-o", tmp_path / "out",
         "--store", tmp_path / "store", "--seed", "1",

@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hearing import Heard
 
 from stepc.diagnostics import Diagnostic, StepcError, fail
 from stepc.eval.run import HOWS, Record
 from stepc.lang.resolve import read_spec
 from stepc.model.transformers import LocalOptions
 from stepc.passmanager.pipeline_text import DEFAULT, parse_pipeline
-from stepc.train.artifacts import (
+from stepc.train.loop import Recipe
+from stepc.world.artifacts import (
     DONE,
     Artifact,
     Compiled,
@@ -36,8 +38,8 @@ from stepc.train.artifacts import (
     all_of,
     make_all,
 )
-from stepc.train.loop import Recipe
-from stepc.train.study import (
+from stepc.world.score import KINDS
+from stepc.world.study import (
     ABLATED,
     MIXES,
     STUDIES,
@@ -48,7 +50,6 @@ from stepc.train.study import (
     spec,
     study,
 )
-from stepc.world.score import KINDS
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def lab(tmp_path: Path) -> Lab:
 
 def _make(lab: Lab, *things: Artifact) -> list[str]:
     told: list[Diagnostic] = []
-    make_all(things, lab, 2, lambda line: None, told.append)
+    make_all(things, lab, 2, Heard(told.append))
     return [d.message for d in told]
 
 
@@ -108,10 +109,11 @@ def test_workers_end_with_a_run_that_was_killed(lab: Lab) -> None:
     script = lab.root / "run.py"
     script.write_text(
         f"import sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        "from pathlib import Path\nfrom test_study import Lab, LocalOptions, Slow, make_all\n"
+        "from pathlib import Path\nfrom stepc.reporter import PrintReporter\n"
+        "from test_study import Lab, LocalOptions, Slow, make_all\n"
         "if __name__ == '__main__':\n"
         f"    lab = Lab(Path({str(lab.root)!r}), LocalOptions())\n"
-        "    make_all([Slow(1), Slow(2)], lab, 2, print, print)\n"
+        "    make_all([Slow(1), Slow(2)], lab, 2, PrintReporter())\n"
     )
     run = subprocess.Popen([sys.executable, str(script)])
     files = [lab.root / "1.pid", lab.root / "2.pid"]
@@ -206,7 +208,7 @@ def test_arms_differ_in_what_they_are_named_for_and_share_the_rest() -> None:
 def test_real_videos_need_a_quiz_annotations_and_a_teacher(lab: Lab) -> None:
     setup = Setup(model="m", videos=("v",))
     with pytest.raises(StepcError) as error:
-        study("controls", setup, 1, lab, tell=lambda d: None)
+        study("controls", setup, 1, lab)
     message = error.value.diagnostics[0].message
     assert all(o in message for o in ("--quiz", "--quiz-videos", "--annotated", "--teacher"))
     whole = replace(setup, quiz="q", quiz_videos=("w",), annotated="a", teacher="openai:gpt")
@@ -292,18 +294,19 @@ def test_questions_that_an_arm_was_trained_on_do_not_count(lab: Lab, tmp_path: P
     assert drawn == (tmp_path / "plot.svg").read_bytes() and b"</svg>" in drawn
 
 
+@pytest.mark.embedded
 def test_a_study_of_real_models_is_found_again(lab: Lab) -> None:
     """All of it: films, their compiling, training and exams; a second time nothing is made."""
     setup = Setup(films=1, quiz_films=1, recipe=Recipe(frames=2, steps=1, batch=2, rate=1e-4))
     local = replace(lab, local=LocalOptions(batch=64))
     said: list[str] = []
     told: list[Diagnostic] = []
-    made = study("lambda", setup, 1, local, say=said.append, tell=told.append)
+    made = study("lambda", setup, 1, local, reporter=Heard(told.append, said.append))
     assert not told and said[-1].startswith("0 to do")
     assert len(made.arms) == 6 and all(c.values[0] >= 0 for c in made.cells.values())
     assert {k: 0 < c.mean <= 1 for k, c in made.graphs["λ = 1"].items()}["objects"]
     again: list[str] = []
-    assert study("lambda", setup, 1, local, say=again.append, tell=told.append) == made
+    assert study("lambda", setup, 1, local, reporter=Heard(told.append, again.append)) == made
     assert again == [] and (lab.root / "lambda.md").read_text() == made.markdown()
     arms = STUDIES["lambda"][0](setup, 0)
     models = [x for x in all_of(arms.values()) if isinstance(x, TrainedArtifact)]

@@ -15,6 +15,7 @@ from typing import Any
 import families
 import pytest
 import torch
+from hearing import Heard
 
 from stepc.dataset.read import TrainingData, TrainingSample, load_dataset, spread
 from stepc.diagnostics import StepcError
@@ -26,6 +27,7 @@ from stepc.model.transformers import LocalOptions, TransformersModel, embedded_f
 from stepc.train.collate import TASKS, Collator
 from stepc.train.loop import Recipe, losses, train, weigh
 from stepc.video.decode import Pictures, probe
+from stepc.world.examination import parsing_accuracy
 
 FAST = Recipe(frames=2, steps=6, rate=3e-3, batch=2, save_every=2)
 
@@ -135,7 +137,7 @@ def test_targets_stand_behind_their_instructions(
 
 
 def _train(data: Path, film: Path, tiny: str, out: Path, recipe: Recipe, **more: Any) -> Any:
-    return train(_load(data, film), tiny, out, recipe, say=lambda line: None, **more)
+    return train(_load(data, film), tiny, out, recipe, **more)
 
 
 def _weights(out: Path) -> bytes:
@@ -202,9 +204,9 @@ def test_parsing_is_kept_as_most_samples_had_it(
 
 
 def _command(data: Path, film: Path, tiny: str, out: Path) -> list[str]:
-    return [sys.executable, "-m", "stepc", "train", str(data), "-v", str(film), "-o", str(out),
-            "--model", tiny, "--frames", "2", "--steps", "6", "--rate", "3e-3", "--batch", "2",
-            "--save-every", "2"]  # fmt: skip
+    return [sys.executable, "-m", "stepc", "train", str(data), "--videos", str(film), "-o", str(out),
+            "--model", tiny, "--frames", "2", "--max-steps", "6", "--learning-rate", "3e-3",
+            "--batch-size", "2", "--save-every", "2"]  # fmt: skip
 
 
 def test_killed_and_resumed_it_ends_with_the_same_weights(
@@ -228,7 +230,7 @@ def test_killed_and_resumed_it_ends_with_the_same_weights(
     (cut / "model.safetensors").unlink(missing_ok=True)
     (cut / "steps" / "checkpoint-5").mkdir()  # one that was not written to its end
     said: list[str] = []
-    train(_load(data, film), tiny, cut, FAST, say=said.append)
+    train(_load(data, film), tiny, cut, FAST, reporter=Heard(note=said.append))
     assert said[0].startswith("resuming from checkpoint-")
     assert _weights(cut) == _weights(whole)
     assert json.loads((cut / "training.json").read_text())["steps"] == 6
@@ -273,7 +275,7 @@ def test_what_is_too_long_for_the_model_is_left_out(film: Path, tiny: str, tmp_p
     (tmp_path / "qra.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
     told: list[Any] = []
     recipe = Recipe(frames=2, steps=1)
-    made = _train(tmp_path, film, tiny, tmp_path / "out", recipe, told=told.append)
+    made = _train(tmp_path, film, tiny, tmp_path / "out", recipe, reporter=Heard(told.append))
     assert made.samples == 2 and [d.code for d in told] == ["T002"]
     assert "sample 2 is skipped" in told[0].message and "tokens long" in told[0].message
 
@@ -351,6 +353,7 @@ def test_a_choice_is_answered_with_its_letter() -> None:
 SHORT = "split,keyframes,parse(samples=1),merge,bridge(samples=1),sample,compose,check"
 
 
+@pytest.mark.embedded
 def test_a_run_goes_round_is_found_again_and_stops(
     film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -374,8 +377,9 @@ def test_a_run_goes_round_is_found_again_and_stops(
     monkeypatch.setattr(rounds_, "_see", marked)
 
     def go(rounds: int, recipe: Recipe) -> Any:
+        heard = Heard(lambda d: said.append(d.message), said.append)
         return rounds_.selftrain([film], out, order, recipe, rounds, quiz=rounds_.Quiz(quiz, (film,), 2),
-                                 tell=lambda d: said.append(d.message), say=said.append)  # fmt: skip
+                                 parsing=parsing_accuracy, reporter=heard)  # fmt: skip
 
     ran = go(1, recipe)
     assert [r.number for r in ran.rounds] == [0, 1] and ran.best == 1
@@ -451,6 +455,7 @@ main()
 """
 
 
+@pytest.mark.embedded
 @pytest.mark.parametrize("sharded", [False, True], ids=["replicated", "sharded"])
 def test_several_processes_train_as_one(
     sharded: bool, data: Path, film: Path, tmp_path: Path
@@ -471,7 +476,8 @@ def test_several_processes_train_as_one(
     done = subprocess.run(
         [Path(sys.executable).with_name("torchrun"), "--standalone", "--nproc_per_node", "2",
          script, "train", data, "--videos", film, "-o", tmp_path / "two", "--frames", "2",
-         "--steps", "2", "--batch", "1", "--rate", "1e-4", "--seed", "1", "--config", config,
+         "--max-steps", "2", "--batch-size", "1", "--learning-rate", "1e-4", "--seed", "1",
+         "--training-arguments", config,
          *(["--sharded"] if sharded else [])],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True, text=True, timeout=400, check=False,

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hearing import Heard
 from speaking import Speaker, said
 
 import stepc.driver.local_engine
@@ -78,7 +79,7 @@ def test_what_a_file_does_to_its_worker_is_told_of_it_alone() -> None:
     assert {n: d.code for n, d in told.items()} == {
         "hangs": "B017", "crashes": "B013", "leaves": "B013", "fails": "B013"
     }  # fmt: skip
-    assert told["hangs"].message == "nothing was heard of it for 2 s, in test_workers.py, _poison"
+    assert told["hangs"].message == "no progress for 2 s, in test_workers.py, _poison"
     assert "SIGSEGV" in told["crashes"].message and "exit code 7" in told["leaves"].message
     assert "no such device" in told["fails"].message
 
@@ -144,6 +145,7 @@ def three(tmp_path: Path, film: Path) -> Path:
     return folder
 
 
+@pytest.mark.embedded
 def test_a_video_that_was_lost_is_left_alone_until_it_is_wanted(
     three: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,7 +154,7 @@ def test_a_video_that_was_lost_is_left_alone_until_it_is_wanted(
     def compiled(**limits: Any) -> tuple[int, list[Diagnostic]]:
         wrong: list[Diagnostic] = []
         made = compile_corpus([three], tmp_path / "out", order, limits=Limits(**limits),
-                              say=wrong.append, progress=lambda *_: None)  # fmt: skip
+                              reporter=Heard(wrong.append))  # fmt: skip
         return made.compiled, wrong
 
     monkeypatch.setattr(stepc.driver.local_engine, "_look", _stuck)
@@ -269,6 +271,7 @@ def test_what_several_ask_at_the_same_time_is_one_batch() -> None:
     }
 
 
+@pytest.mark.embedded
 def test_one_model_for_several_videos_gives_what_it_gives_one_by_one(
     three: Path, tmp_path: Path
 ) -> None:
@@ -286,7 +289,7 @@ def test_one_model_for_several_videos_gives_what_it_gives_one_by_one(
         order = replace(order, choice=choice, store=store)
         wrong: list[Diagnostic] = []
         made = compile_corpus([three], tmp_path / out, order, engine=LocalEngine(jobs),
-                              say=wrong.append, progress=lambda *_: None)  # fmt: skip
+                              reporter=Heard(wrong.append))  # fmt: skip
         assert made.compiled == 3 and not wrong
     files = [p.relative_to(tmp_path / "one") for p in (tmp_path / "one").rglob("*") if p.is_file()]
     assert len(files) >= 5

@@ -86,8 +86,9 @@ def test_the_score_of_the_truth_is_one_and_of_nothing_is_none() -> None:
     assert score.recall("objects") == 1
 
 
+@pytest.mark.embedded
 def test_the_embedded_model_knows_its_world(tmp_path: Path) -> None:
-    """An unseen film is induced nearly as it is; real numbers are in docs/world.md."""
+    """An unseen film is induced nearly as it is; real numbers are in docs/explanation/world.md."""
     film = make_film(random.Random("unseen"), 2)
     write(film, tmp_path / "film.mp4")
     pipeline = DEFAULT.split(",sample")[0]
@@ -102,6 +103,7 @@ def test_the_embedded_model_knows_its_world(tmp_path: Path) -> None:
         assert score.recall(kind) >= 0.8, (kind, score.table())
 
 
+@pytest.mark.embedded
 def test_the_embedded_model_passes_its_exam() -> None:
     exam = Examination(3)
     marks = dict(exam.ask(load("embedded", exam.pictures)))

@@ -1,10 +1,10 @@
-// Starts `stepc lsp` for .step files. Highlighting needs none of this.
+// Starts `stepc lsp` for .step files. Syntax highlighting works without it.
 const path = require("path");
 const vscode = require("vscode");
 
 let client;
 
-/** The command of the setting; a relative one lies in the first folder of the workspace. */
+/** The configured command. A relative path is resolved in the first workspace folder. */
 function command() {
   const [first, ...rest] = vscode.workspace.getConfiguration("stepc").get("command");
   const folder = vscode.workspace.workspaceFolders?.[0]?.uri.fsPath;
@@ -18,7 +18,7 @@ async function activate() {
     ({ LanguageClient } = require("vscode-languageclient/node"));
   } catch {
     vscode.window.showWarningMessage(
-      "stepc: run `npm install` in the extension's folder for diagnostics and completion."
+      "stepc: run `npm install` in the extension folder to enable diagnostics and completion."
     );
     return;
   }

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from stepc import __version__
-from stepc.cli.common import app, errors, say
+from stepc.cli.app import errors, with_verbosity
+from stepc.cli.common import app, say
 from stepc.cli.lazy import make_lazy
 from stepc.diagnostics import StepcError
 from stepc.runtime.extras import missing
@@ -22,7 +23,7 @@ def main() -> None:
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
-        app()
+        app(prog_name="stepc")
     except StepcError as error:
         for diagnostic in error.diagnostics:
             say(diagnostic)
@@ -48,6 +49,7 @@ def _version(wanted: bool) -> None:
 
 
 @app.callback()
+@with_verbosity
 def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")

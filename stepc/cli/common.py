@@ -8,99 +8,145 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
-from stepc.diagnostics import Diagnostic, Place, StepcError, did_you_mean, fail, printable
+from stepc.cli.app import IO, PIPELINE, REPORTING, STORE, App, log
+from stepc.cli.app import errors as errors
+from stepc.cli.completion import complete_dump_after, complete_pipeline, complete_spec
+from stepc.diagnostics import Diagnostic, Place, did_you_mean, fail
+from stepc.reporter import Reporter
 
 EMBEDDED = "embedded"
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
+app = App(
     help="Compile videos into question-rationale-answer data for Video-LLMs.",
     epilog="Example: stepc world render -o films -n 2 --seed 7 && stepc compile films -o out",
 )
-world = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
+world = App(
     help="Tools for the rendered world, which the embedded model knows: films, true graphs, weights.",
     epilog="Example: stepc world render -o films -n 2 --seed 7",
 )
 app.add_typer(world, name="world")
-model_app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
+model_app = App(
     help="Test what a model understands.",
     epilog="Example: stepc model check embedded -n 2",
 )
 app.add_typer(model_app, name="model")
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
 SpecFile = Annotated[
-    Path | None, typer.Option("--spec", "-s", help="A .step file; default: the built-in `step`.")
+    Path | None,
+    typer.Option(
+        "--spec",
+        "-s",
+        help="A .step file; default: the built-in `step`.",
+        autocompletion=complete_spec,
+        rich_help_panel=PIPELINE,
+    ),
 ]
 Pipeline = Annotated[
     str | None,
-    typer.Option("--pipeline", "-p", help="Passes, separated by commas; see `stepc passes`."),
+    typer.Option(
+        "--pipeline",
+        "-p",
+        help="Passes, separated by commas; see `stepc passes`.",
+        autocompletion=complete_pipeline,
+        rich_help_panel=PIPELINE,
+    ),
 ]
-Price = Annotated[
-    str, typer.Option(help="Prices per million tokens sent/received, such as 0.15/0.60.")
-]
-Seed = Annotated[int, typer.Option(help="Seed of all random choices.")]
+Seed = Annotated[int, typer.Option(help="Seed of all random choices.", rich_help_panel=PIPELINE)]
 Verify = Annotated[
-    bool, typer.Option("--verify-each/--no-verify-each", help="Verify the IR after each pass.")
+    bool,
+    typer.Option(
+        "--verify-each/--no-verify-each",
+        help="Verify the IR after each pass.",
+        rich_help_panel=PIPELINE,
+    ),
 ]
 DumpAfter = Annotated[
     str | None,
-    typer.Option("--dump-after", help="Print the IR after this pass (or `all`) to stderr."),
-]
-StorePlace = Annotated[
-    str | None,
     typer.Option(
-        "--store",
-        metavar="PLACE",
-        help="The store of cached results: a folder, or a URL such as s3://bucket/store."
-        " Default: $STEPC_STORE or the user's cache folder.",
+        "--dump-after",
+        help="Print the IR after this pass (or `all`) to stderr.",
+        autocompletion=complete_dump_after,
+        rich_help_panel=REPORTING,
     ),
 ]
+STORE_HELP = (
+    "The store of cached results: a folder, or a URL such as s3://bucket/store."
+    " Default: $STEPC_STORE or the user's cache folder."
+)
+StorePlace = Annotated[
+    str | None,
+    typer.Option("--store", metavar="PLACE", help=STORE_HELP, rich_help_panel=STORE),
+]
 NoStore = Annotated[
-    bool, typer.Option("--no-store", help="Do not read from or write to the store.")
+    bool,
+    typer.Option(
+        "--no-store/--use-store",
+        help="Do not read from or write to the store.",
+        rich_help_panel=STORE,
+    ),
 ]
 Times = Annotated[
-    bool, typer.Option("--stats", help="Print time and counters of each pass to stderr.")
+    bool,
+    typer.Option(
+        "--stats/--no-stats",
+        help="Print time and counters of each pass to stderr.",
+        rich_help_panel=REPORTING,
+    ),
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print JSON instead of text.", rich_help_panel=IO)
 ]
 
 
 def say(diagnostic: Diagnostic) -> None:
-    """Print a diagnostic to standard error."""
+    """Print a diagnostic to standard error. With --quiet, warnings are not printed."""
+    quiet = errors.quiet
+    if quiet and diagnostic.severity != "error":
+        return
     text = Text(diagnostic.text())
     head = f"{diagnostic.severity}[{diagnostic.code}]"
     text.stylize("bold red" if diagnostic.severity == "error" else "bold yellow", 0, len(head))
+    errors.quiet = False
     errors.print(text)
+    errors.quiet = quiet
+
+
+def print_json(data: Any) -> None:
+    """Print a JSON document to standard output."""
+    import orjson
+
+    sys.stdout.write(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+class Terminal(Reporter):
+    """Prints diagnostics and notes to standard error."""
+
+    def diagnostic(self, diagnostic: Diagnostic) -> None:
+        say(diagnostic)
+
+    def note(self, text: str) -> None:
+        errors.print(Text(text))
+
+
+def terminal() -> Reporter:
+    """The reporter of commands that show no progress bar."""
+    return Terminal()
 
 
 def spec_of(path: Path | None) -> tuple[str, str, Path | None]:
-    """Return the text, name and folder of a spec file, or of the built-in spec if `path` is None.
+    """Text, name and folder of a spec file, or of a shipped spec by its name."""
+    from stepc.api import spec_text
 
-    The folder of the built-in spec is None. Raises StepcError (B006) if the file cannot be read.
-    """
-    from stepc.lang.parse import builtin
-
-    if path is None:
-        return builtin("step"), "step.step", None
-    try:
-        return path.read_text("utf-8"), path.name, path.parent
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise fail("B006", f"cannot be read ({reason})", Place(printable(str(path)))) from None
+    return spec_text(path)
 
 
 def store_of(store: str | None, no_store: bool) -> str | None:
     """The place of the store, or None if caching is off."""
     from stepc.store.open import default_place
 
-    return None if no_store else store or default_place()
+    place = None if no_store else store or default_place()
+    log.debug("store: %s", place or "none")
+    return place
 
 
 def order_of(pipeline: str | None, spec: Path | None, choice: Any, seed: int, **more: Any) -> Any:
@@ -108,11 +154,13 @@ def order_of(pipeline: str | None, spec: Path | None, choice: Any, seed: int, **
     from stepc.passmanager.pipeline_text import DEFAULT
 
     text, name, folder = spec_of(spec)
+    log.debug("spec %s, pipeline %s, model %s", name, pipeline or DEFAULT, choice.name)
     return CompileConfig(pipeline or DEFAULT, "", text, name, choice, folder, seed=seed, **more)
 
 
-def count(n: int, what: str) -> str:
-    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+def count(n: int, what: str, several: str = "") -> str:
+    """A number and a noun, such as `1 film` and `1,000 films`; `several` is an irregular plural."""
+    return f"{n:,} {what if n == 1 else several or f'{what}s'}"
 
 
 def two_prices(text: str) -> tuple[float, float]:
@@ -147,46 +195,12 @@ def show_stats(seconds: dict[str, float], counts: dict[str, dict[str, int]]) -> 
                 errors.print(f"{n:18,}  {name}")
 
 
-def read_unit(file: Path) -> Any:
-    """Read and verify the unit in a file of IR text or JSON; `-` reads standard input.
-
-    Raises StepcError: B006 or I001-I004 if the file cannot be read, or all broken rules (V001 ...).
-    """
-    from stepc.ir.text import read
-    from stepc.ir.types import from_json
-    from stepc.ir.verify import verify
-
-    shown = printable(str(file))
-    try:
-        data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-        text = data.decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise fail("B006", f"cannot be read ({reason})", Place(shown)) from None
-    got = None
-    if text.lstrip().startswith("{"):
-        try:
-            unit = from_json(data)
-        except ValueError as error:
-            first = str(error).splitlines()
-            raise fail(
-                "I003", f"not a unit in JSON form: {' '.join(first[:3])}", Place(shown)
-            ) from None
-    else:
-        got = read(text, shown)
-        unit = got.unit
-    found = verify(unit, got, shown)
-    if found:
-        raise StepcError(*found)
-    return unit
-
-
 def run_passes(
     compiler: Any,
     unit: Any,
     text: str,
     *,
-    stop_after: str | None,
+    after: str | None,
     dump_after: str | None,
     verify_each: bool,
     stats: bool,
@@ -197,17 +211,18 @@ def run_passes(
 
     passes, links = split_pipeline(text) if text else ([], [])
     names = [p.name for p in (*passes, *links)]
-    for option, name in (("--after", stop_after), ("--dump-after", dump_after)):
+    for option, name in (("--after", after), ("--dump-after", dump_after)):
         if name not in (None, "all", *names):
             help = did_you_mean(str(name), names)
             raise fail("P002", f"`{name}` is not in the pipeline", Place(option), help)
-    if stop_after is not None:
-        last = max(i for i, name in enumerate(names) if name == stop_after) + 1
+    if after is not None:
+        last = max(i for i, name in enumerate(names) if name == after) + 1
         passes, links = passes[:last], links[: max(0, last - len(passes))]
     counts, seconds = {}, {}
     steps = run(passes, unit, compiler.tools(), verify_each=verify_each, memo=compiler.memo)
     for i, done in enumerate(run_alone(steps, unit, links, compiler.order.seed), 1):
         unit = done.unit
+        log.debug("pass %s: %.2f s", done.name, done.seconds)
         counts[f"{i}:{done.name}"], seconds[f"{i}:{done.name}"] = dict(done.counts), done.seconds
         if dump_after in (done.name, "all"):
             errors.print(Text(f"; after {done.name}\n{write(unit)}"))

@@ -8,51 +8,98 @@ from typing import Annotated, Any, Literal
 import orjson
 import typer
 
-from stepc.cli.common import NoStore, Seed, StorePlace, app, errors, say, store_of
+from stepc.cli.app import EVALUATION, IO, JUDGES, App
+from stepc.cli.common import (
+    Json,
+    NoStore,
+    Seed,
+    StorePlace,
+    app,
+    print_json,
+    say,
+    store_of,
+    terminal,
+)
+from stepc.cli.completion import complete_model
 from stepc.cli.model_options import choosing, giving
 from stepc.diagnostics import Place, StepcError, fail, printable
-from stepc.eval import TITLES
+from stepc.eval.benchmarks import BENCHMARKS, title
 
-eval_app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
+eval_app = App(
     help="Evaluate a model on benchmarks, with their original files and rules, and print the paper's "
-    "tables. docs/evaluation.md says where each benchmark comes from.",
+    "tables. docs/how-to/evaluation.md says where each benchmark comes from.",
     epilog="Example: stepc eval world -o result --films 1 --frames 2",
 )
 app.add_typer(eval_app, name="eval")
 
 
-def _asking(
+def _asking(  # a table of options
     *,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Output folder of the result.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Output folder of the result.", rich_help_panel=IO)
+    ],
     data: Annotated[
-        Path | None, typer.Option("--data", "-d", help="Folder of the original benchmark files.")
+        Path | None,
+        typer.Option(
+            "--data", "-d", help="Folder of the original benchmark files.", rich_help_panel=IO
+        ),
     ] = None,
     videos: Annotated[
         list[Path] | None,
-        typer.Option("--videos", "-v", help="Folders of its videos, if not in --data."),
+        typer.Option(
+            help="Video files of the questions, or folders of them. Repeatable."
+            " The folder --data is searched, too.",
+            rich_help_panel=IO,
+        ),
     ] = None,
     how: Annotated[
         Literal["direct", "reasoned"],
-        typer.Option(help="Ask for the answer directly, or for the rationale first."),
+        typer.Option(
+            help="Ask for the answer directly, or for the rationale first.",
+            rich_help_panel=EVALUATION,
+        ),
     ] = "direct",
     frames: Annotated[
-        int, typer.Option(min=0, help="Frames shown per video; 0 = as the benchmark defines.")
+        int,
+        typer.Option(
+            min=0,
+            help="Frames shown per video; 0 = as the benchmark defines.",
+            rich_help_panel=EVALUATION,
+        ),
     ] = 0,
-    limit: Annotated[int, typer.Option(min=0, help="Ask only the first N questions; 0 = all.")] = 0,
+    limit: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Ask only the first N questions; 0 = all.",
+            rich_help_panel=EVALUATION,
+        ),
+    ] = 0,
     judge: Annotated[
         str | None,
-        typer.Option(help="Model that grades open answers, such as openai:gpt-3.5-turbo."),
+        typer.Option(
+            help="Model that grades open answers, such as openai:gpt-3.5-turbo.",
+            autocompletion=complete_model,
+            rich_help_panel=JUDGES,
+        ),
     ] = None,
     judge_url: Annotated[
-        str | None, typer.Option(help="Base URL of the judge's OpenAI-compatible server.")
+        str | None,
+        typer.Option(
+            help="Base URL of the judge's OpenAI-compatible server.", rich_help_panel=JUDGES
+        ),
     ] = None,
     second_judge: Annotated[
-        str | None, typer.Option(help="A second judge; the rate of agreement is printed.")
+        str | None,
+        typer.Option(
+            help="A second judge; the rate of agreement is printed.",
+            autocompletion=complete_model,
+            rich_help_panel=JUDGES,
+        ),
     ] = None,
     second_judge_url: Annotated[
-        str | None, typer.Option(help="Base URL of the second judge's server.")
+        str | None,
+        typer.Option(help="Base URL of the second judge's server.", rich_help_panel=JUDGES),
     ] = None,
     seed: Seed = 0,
     store: StorePlace = None,
@@ -73,7 +120,6 @@ def _asking(
 
 
 def _evaluate(name: str, asking: dict[str, Any], choice: Any) -> None:
-    from stepc.eval.readers import BENCHMARKS
     from stepc.eval.run import EvalSettings, evaluate
     from stepc.eval.tables import summary, text
     from stepc.model.load import ModelConfig, load
@@ -82,11 +128,11 @@ def _evaluate(name: str, asking: dict[str, Any], choice: Any) -> None:
     from stepc.store.open import open_store
 
     if asking["data"] is None:
-        help = "name their folder with --data; docs/evaluation.md says where to get them"
+        help = "name their folder with --data; docs/how-to/evaluation.md says where to get them"
         raise fail("E001", f"stepc does not include the files of `{name}`", Place("--data"), help)
     kept = open_store(asking["store"]) if asking["store"] else None
     settings = EvalSettings(
-        name, asking["how"], asking["frames"] or BENCHMARKS[name].frames, choice.video,
+        name, asking["how"], asking["frames"] or BENCHMARKS.get(name).frames, choice.video,
         asking["limit"], asking["seed"],
     )  # fmt: skip
     judges = [
@@ -101,8 +147,7 @@ def _evaluate(name: str, asking: dict[str, Any], choice: Any) -> None:
         asking["out"],
         lambda pictures: load(choice, pictures, seed=asking["seed"], store=kept),
         judges,
-        say=errors.print,
-        tell=say,
+        reporter=terminal(),
     )
     whole = orjson.dumps(summary(result), option=orjson.OPT_INDENT_2)
     write_whole(asking["out"] / "summary.json", whole)
@@ -113,11 +158,11 @@ def _command(name: str) -> None:
     def run(choice: Any, asking: Any) -> None:
         _evaluate(name, asking, choice)
 
-    run.__doc__ = f"Evaluate a model on {TITLES[name]}."
+    run.__doc__ = f"Evaluate a model on {title(name)}."
     eval_app.command(name)(choosing(giving(_asking, "asking")(run)))
 
 
-for _name in TITLES:
+for _name in BENCHMARKS.names():
     if _name != "world":
         _command(_name)
 
@@ -129,14 +174,19 @@ def world(
     choice: Any,
     asking: Any,
     films: Annotated[
-        int, typer.Option(min=1, help="Number of films to render if there is no --data.")
+        int,
+        typer.Option(
+            min=1,
+            help="Number of films to render if there is no --data.",
+            rich_help_panel=EVALUATION,
+        ),
     ] = 20,
 ) -> None:
     """Evaluate a model on compositional questions about rendered films with known graphs."""
     from stepc.lang.parse import builtin
-    from stepc.train.study import QUIZ
     from stepc.world.films import make_films
     from stepc.world.questions import true_questions
+    from stepc.world.study import QUIZ
 
     if asking["data"] is None:
         place = asking["out"] / f"world-{films}"
@@ -151,12 +201,25 @@ def world(
 def compare(
     first: Annotated[Path, typer.Argument(help="A folder written by `stepc eval BENCHMARK -o`.")],
     second: Annotated[Path, typer.Argument(help="Another result of the same benchmark.")],
+    json: Json = False,
 ) -> None:
-    """Compare two results of one benchmark, question by question, with paired tests."""
+    """Compare two results of one benchmark, question by question, with paired tests.
+
+    Keys of --json: benchmark; rows (a list: label; count; first and second, accuracies from 0 to 1;
+    low and high, the 95 % confidence interval of second minus first; only_first and only_second,
+    questions that only one answers correctly; p, of McNemar's test; missing, two numbers. A row
+    whose questions are all missing has only label, count and missing); unjudged and unshared
+    (questions excluded); graders (two names).
+    """
     from stepc.eval.run import load_result
     from stepc.eval.tables import compare as side_by_side
 
-    print(side_by_side(load_result(first), load_result(second)))
+    one = load_result(first)
+    made = side_by_side(one, load_result(second))
+    if json:
+        print_json({"benchmark": one.settings.benchmark, **made.data()})
+    else:
+        print(made.text())
 
 
 @eval_app.command(epilog="Example: stepc eval table 2 mine=result")
@@ -166,8 +229,12 @@ def table(
         list[str] | None,
         typer.Argument(help="LABEL=FOLDER: an extra row, from a result or a folder of results."),
     ] = None,
-    form: Annotated[Literal["markdown", "csv"], typer.Option(help="Output format.")] = "markdown",
-    plot: Annotated[Path | None, typer.Option(help="Also plot the table to this SVG.")] = None,
+    form: Annotated[
+        Literal["markdown", "csv"], typer.Option(help="Output format.", rich_help_panel=IO)
+    ] = "markdown",
+    plot: Annotated[
+        Path | None, typer.Option(help="Also plot the table to this SVG.", rich_help_panel=IO)
+    ] = None,
 ) -> None:
     """Print one of the paper's tables 1 to 4, with your own results as extra rows."""
     from stepc.eval.tables import table as make

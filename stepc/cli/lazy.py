@@ -13,6 +13,7 @@ MODULES = {
     "eval_commands": ("eval",),
     "model_commands": ("world", "model"),
     "pipeline_commands": ("compile", "plan", "dump", "opt", "passes"),
+    "plugin_commands": ("plugins",),
     "spec_commands": ("check", "fmt", "ask", "paths", "lsp", "explain"),
     "store_commands": ("store",),
     "train_commands": ("train", "selftrain", "study", "export", "world"),

@@ -8,18 +8,28 @@ from typing import Annotated, Any
 
 import typer
 
-from stepc.cli.common import Seed, errors, model_app, read_unit, world
-from stepc.cli.model_options import MODEL_HELP, choosing
-from stepc.diagnostics import fail, printable
+from stepc.cli.app import IO, TRAINING, errors
+from stepc.cli.common import Seed, count, model_app, world
+from stepc.cli.completion import complete_model
+from stepc.cli.model_options import MODEL_HELP, checking
+from stepc.diagnostics import Place, fail, printable
+from stepc.ir.load import load
 
 
 @model_app.command(name="check", epilog="Example: stepc model check embedded -n 2")
-@choosing
+@checking
 def model_check(
-    model: Annotated[str, typer.Argument(help=MODEL_HELP)],
+    model: Annotated[str, typer.Argument(help=MODEL_HELP, autocompletion=complete_model)],
     choice: Any,
-    number: Annotated[
-        int, typer.Option("--number", "-n", min=1, help="Questions per kind of request.")
+    questions: Annotated[
+        int,
+        typer.Option(
+            "--questions",
+            "-n",
+            min=1,
+            help="Number of questions per kind of request.",
+            rich_help_panel=IO,
+        ),
     ] = 10,
     seed: Seed = 0,
 ) -> None:
@@ -32,34 +42,44 @@ def model_check(
     from stepc.model.load import load
     from stepc.world.examination import Examination
 
-    exam = Examination(number, seed)
+    exam = Examination(questions, seed)
     most = 8 if choice.together is None else choice.together
     asker = load(replace(choice, name=model, together=most), exam.pictures, seed=seed)
     print(f"{'request':14} {'asked':>6} {'read':>6} {'right':>6} {'calls/s':>8}")
     for name, mark in exam.ask(asker):
         rate = mark.asked / mark.seconds if mark.seconds else 0.0
         print(
-            f"{name:14} {mark.asked:6} {mark.read / mark.asked:6.2f}"
-            f" {mark.right / mark.asked:6.2f} {rate:8.1f}",
+            f"{name:14} {mark.asked:6} {mark.read / max(1, mark.asked):6.2f}"
+            f" {mark.right / max(1, mark.asked):6.2f} {rate:8.1f}",
             flush=True,
         )
-    errors.print(asker.tally.text(choice.server.prices))
+    errors.print(asker.usage.text(choice.server.prices))
 
 
 @world.command(epilog="Example: stepc world render -o films -n 2 --seed 7")
 def render(
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Output folder for films and true graphs.")
+        Path,
+        typer.Option(
+            "--out", "-o", help="Output folder for films and true graphs.", rich_help_panel=IO
+        ),
     ],
-    number: Annotated[int, typer.Option("--number", "-n", min=1, help="Number of films.")] = 1,
+    films: Annotated[
+        int,
+        typer.Option("--films", "-n", min=1, help="Number of films to render.", rich_help_panel=IO),
+    ] = 1,
     seed: Seed = 0,
-    shots: Annotated[int, typer.Option(min=0, max=9, help="Clips per film; 0 = 2 to 4.")] = 0,
+    shots: Annotated[
+        int,
+        typer.Option(min=0, max=9, help="Clips per film; 0 = 2 to 4.", rich_help_panel=IO),
+    ] = 0,
 ) -> None:
     """Render films (mp4) and their true STSGs (IR text) from a seed."""
     from stepc.world.films import make_films
 
-    make_films(out, number, seed, shots)
-    errors.print(f"{number} films with their true graphs in {printable(str(out))}")
+    make_films(out, films, seed, shots)
+    graphs = "its true graph" if films == 1 else "their true graphs"
+    errors.print(f"{count(films, 'film')} with {graphs} in {printable(str(out))}")
 
 
 @world.command(epilog="Example: stepc world score films out/units")
@@ -80,21 +100,38 @@ def score(
         help = "make films with `stepc world render` and graphs with `stepc compile`"
         raise fail("U001", f"no graph in {units} belongs to a film in {films}", None, help)
     for true, made in pairs:
-        total.add(compare(read_unit(made), read_unit(true)))
-    print(f"{len(pairs)} films")
+        total.add(compare(_stsg(made), _stsg(true)))
+    print(count(len(pairs), "film"))
     print(total.table())
 
 
 @world.command(epilog="Example: stepc world train -o model --minutes 150")
 def train(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Output folder of the model.")],
-    minutes: Annotated[float, typer.Option(min=0.01, help="Training time in minutes.")] = 150.0,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Output folder of the model.", rich_help_panel=IO)
+    ],
+    minutes: Annotated[
+        float,
+        typer.Option(min=0.01, help="Training time in minutes.", rich_help_panel=TRAINING),
+    ] = 150.0,
     seed: Seed = 0,
     start: Annotated[
-        Path | None, typer.Option(help="Continue from the weights in this folder.")
+        Path | None,
+        typer.Option(help="Continue from the weights in this folder.", rich_help_panel=TRAINING),
     ] = None,
 ) -> None:
     """Train the embedded model's weights from scratch, on a CPU."""
     from stepc.world.train import train as teach
 
     teach(out, minutes=minutes, seed=seed, start=start, say=errors.print)
+
+
+def _stsg(file: Path) -> Any:
+    """The STSG in a file. Raises StepcError (U001) for a unit of another level."""
+    from stepc.ir.types import Stsg
+
+    unit = load(file)
+    if not isinstance(unit, Stsg):
+        message = f"a unit of level stsg is expected, and this is {unit.LEVEL}"
+        raise fail("U001", message, Place(printable(str(file))))
+    return unit

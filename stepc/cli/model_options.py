@@ -4,28 +4,55 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from stepc.cli.common import EMBEDDED, Price, two_prices
+from stepc.cli.app import BUDGET, LOCAL, MODEL, SERVER
+from stepc.cli.common import EMBEDDED, two_prices
+from stepc.cli.completion import complete_model
 
 MODEL_HELP = (
     "`embedded` (knows only the rendered world), a hub id or folder of a transformers "
     "image-text-to-text model, openai:MODEL on a server, or replay:CASSETTE."
 )
+BaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        help="Base URL of the OpenAI-compatible server of openai:MODEL, up to /v1.",
+        rich_help_panel=SERVER,
+    ),
+]
+Device = Annotated[
+    str,
+    typer.Option(
+        help="Device of a local model: auto, cpu, cuda:1, mps, or spread (over all GPUs).",
+        rich_help_panel=LOCAL,
+    ),
+]
+Dtype = Annotated[
+    Literal["auto", "float32", "bfloat16", "float16"],
+    typer.Option(help="Data type of a local model's weights.", rich_help_panel=LOCAL),
+]
+GENERATION_BATCH = "Samples that a local model generates in parallel."
 
 
-def _choice(
+def _choice(  # a table of options
     *,
-    model: Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP)] = EMBEDDED,
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model", "-m", help=MODEL_HELP, autocompletion=complete_model, rich_help_panel=MODEL
+        ),
+    ] = EMBEDDED,
     templates: Annotated[
         str | None,
         typer.Option(
             help="Template set: `default`, `compact`, or a folder (with a slash)."
-            " Default: the set that the model names."
+            " Default: the set that the model names.",
+            rich_help_panel=MODEL,
         ),
     ] = None,
     together: Annotated[
@@ -34,80 +61,111 @@ def _choice(
             min=1,
             help="Maximum questions per call about the same keyframes; 1 disables batching."
             " Default: the number that the model names.",
+            rich_help_panel=MODEL,
         ),
     ] = None,
     show: Annotated[
         Literal["pictures", "video"],
         typer.Option(
-            help="Send the keyframes of one clip as pictures or as a video, if the model takes both."
+            help="Send the keyframes of one clip as pictures or as a video, if the model takes both.",
+            rich_help_panel=MODEL,
         ),
     ] = "pictures",
     record: Annotated[
-        Path | None, typer.Option(help="Record all model calls in this file (a cassette).")
+        Path | None,
+        typer.Option(
+            help="Record all model calls in this file (a cassette).", rich_help_panel=MODEL
+        ),
     ] = None,
     redact: Annotated[
         list[str] | None,
         typer.Option(
-            help="Remove text that matches this regular expression from the recording and the dataset."
+            help="Remove text that matches this regular expression from the recording and the"
+            " dataset. Repeatable.",
+            rich_help_panel=MODEL,
         ),
     ] = None,
     trace: Annotated[
-        Path | None, typer.Option(help="Append one JSON line per call to this file.")
+        Path | None,
+        typer.Option(help="Append one JSON line per call to this file.", rich_help_panel=MODEL),
     ] = None,
-    base_url: Annotated[
-        str | None,
-        typer.Option(help="Base URL of the OpenAI-compatible server of openai:MODEL, up to /v1."),
-    ] = None,
+    base_url: BaseUrl = None,
     pictures: Annotated[
         Literal["jpeg", "png"],
-        typer.Option(help="Image format sent to a server; png is lossless and larger."),
+        typer.Option(
+            help="Image format sent to a server; png is lossless and larger.",
+            rich_help_panel=SERVER,
+        ),
     ] = "jpeg",
     at_once: Annotated[
-        int, typer.Option(min=1, help="Maximum concurrent requests to a server.")
+        int,
+        typer.Option(
+            min=1, help="Maximum concurrent requests to a server.", rich_help_panel=SERVER
+        ),
     ] = 16,
     max_requests: Annotated[
-        int | None, typer.Option(min=0, help="Stop after this many requests to a server.")
+        int | None,
+        typer.Option(
+            min=0, help="Stop after this many requests to a server.", rich_help_panel=BUDGET
+        ),
     ] = None,
     max_tokens: Annotated[
-        int | None, typer.Option(min=0, help="Stop after this many tokens, sent and received.")
+        int | None,
+        typer.Option(
+            min=0, help="Stop after this many tokens, sent and received.", rich_help_panel=BUDGET
+        ),
     ] = None,
     max_cost: Annotated[
         float | None,
-        typer.Option(min=0, help="Stop when a server has cost this much; see --price."),
+        typer.Option(
+            min=0,
+            help="Stop when a server has cost this much; see --price.",
+            rich_help_panel=BUDGET,
+        ),
     ] = None,
-    price: Price = "0/0",
-    device: Annotated[
+    price: Annotated[
         str,
         typer.Option(
-            help="Device of a local model: auto, cpu, cuda:1, mps, or spread (over all GPUs)."
+            help="Prices per million tokens sent/received, such as 0.15/0.60.",
+            rich_help_panel=BUDGET,
         ),
-    ] = "auto",
-    dtype: Annotated[
-        Literal["auto", "float32", "bfloat16", "float16"],
-        typer.Option(help="Data type of a local model's weights."),
-    ] = "auto",
+    ] = "0/0",
+    device: Device = "auto",
+    dtype: Dtype = "auto",
     attention: Annotated[
         str | None,
         typer.Option(
-            help="Attention implementation of a local model: sdpa, eager, flash_attention_2."
+            help="Attention implementation of a local model: sdpa, eager, flash_attention_2.",
+            rich_help_panel=LOCAL,
         ),
     ] = None,
     bits: Annotated[
-        int | None, typer.Option(help="Quantise a local model's weights to 4 or 8 bits.")
+        int | None,
+        typer.Option(
+            help="Quantise a local model's weights to 4 or 8 bits.", rich_help_panel=LOCAL
+        ),
     ] = None,
     adapter: Annotated[
-        str | None, typer.Option(help="LoRA adapter of a local model: a hub id or a folder.")
+        str | None,
+        typer.Option(
+            help="LoRA adapter of a local model: a hub id or a folder.", rich_help_panel=LOCAL
+        ),
     ] = None,
-    batch: Annotated[
+    generation_batch: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="Samples that a local model generates in parallel."
-            " Default: 64 (embedded model), otherwise 8.",
+            help=f"{GENERATION_BATCH} Default: 64 (embedded model), otherwise 8.",
+            rich_help_panel=LOCAL,
         ),
     ] = None,
     remote_code: Annotated[
-        bool, typer.Option("--remote-code", help="Allow running code that comes with a hub model.")
+        bool,
+        typer.Option(
+            "--remote-code/--no-remote-code",
+            help="Allow running code that comes with a hub model.",
+            rich_help_panel=LOCAL,
+        ),
     ] = False,
 ) -> Any:
     from stepc.model.load import ModelConfig
@@ -117,7 +175,7 @@ def _choice(
     return ModelConfig(
         model,
         templates,
-        LocalOptions(device, dtype, attention, bits, adapter, batch, remote_code),
+        LocalOptions(device, dtype, attention, bits, adapter, generation_batch, remote_code),
         ServerOptions(
             base_url,
             at_once,
@@ -135,11 +193,19 @@ def _choice(
     )
 
 
-def giving(make: Callable[..., Any], name: str) -> Callable[..., Callable[..., None]]:
+def giving(
+    make: Callable[..., Any],
+    name: str,
+    *,
+    only: Container[str] | None = None,
+    but: Container[str] = (),
+) -> Callable[..., Callable[..., None]]:
     """Return a decorator that adds the options of `make` to a command.
 
-    The command receives the return value of `make` as its argument `name`. Options for which the
-    command has a parameter of the same name are not added.
+    The command receives the return value of `make` as its argument `name`. With `only`, the other
+    options are not added, and `make` uses their defaults; so it is with the options in `but`. A
+    command that has an option of `make` itself would silently shadow it: this is a TypeError,
+    unless `but` names the option.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
@@ -147,8 +213,10 @@ def giving(make: Callable[..., Any], name: str) -> Callable[..., Callable[..., N
         options = {
             option: p
             for option, p in inspect.signature(make, eval_str=True).parameters.items()
-            if option not in own.parameters
+            if option not in but and (only is None or option in only)
         }
+        if shadowed := options.keys() & own.parameters.keys():
+            raise TypeError(f"options of the command shadow those of {name}: {shadowed}")
 
         @functools.wraps(command)
         def run(**given: Any) -> None:
@@ -166,3 +234,9 @@ def giving(make: Callable[..., Any], name: str) -> Callable[..., Callable[..., N
 
 choosing = giving(_choice, "choice")
 """Decorator that adds the model options to a command and passes it a ModelConfig as `choice`."""
+planning = giving(_choice, "choice", only=("model", "together", "price"))
+"""As `choosing`, with the options that affect an estimate: no model is loaded or called."""
+checking = giving(_choice, "choice", but=("model",))
+"""As `choosing`, for a command that takes the model as an argument."""
+training = giving(_choice, "choice", but=("record", "redact"))
+"""As `choosing`, for self-training, which records the calls of each round itself."""

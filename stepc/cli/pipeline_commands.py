@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.text import Text
 
+from stepc.cli.app import ASSUMPTIONS, BUDGET, CLUSTER, IO, LIMITS, PIPELINE, REPORTING, STORE
 from stepc.cli.common import (
     EMBEDDED,
+    STORE_HELP,
     DumpAfter,
+    Json,
     NoStore,
     Pipeline,
     Seed,
@@ -25,23 +25,59 @@ from stepc.cli.common import (
     count,
     errors,
     order_of,
-    read_unit,
+    print_json,
     run_passes,
     say,
     show_stats,
     store_of,
     stranger,
+    terminal,
 )
-from stepc.cli.model_options import choosing
+from stepc.cli.completion import complete_after, complete_pass, complete_pipeline
+from stepc.cli.config import PREFIX, configure
+from stepc.cli.model_options import choosing, planning
 from stepc.diagnostics import Place, StepcError, did_you_mean, fail, printable
+from stepc.ir.load import load
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        help="Read defaults of these options from this file, instead of from stepc.toml and"
+        " pyproject.toml.",
+        callback=configure,
+        is_eager=True,
+        rich_help_panel=IO,
+    ),
+]
+CompileStore = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="PLACE",
+        help=STORE_HELP,
+        envvar=[f"{PREFIX}_STORE", "STEPC_STORE"],
+        rich_help_panel=STORE,
+    ),
+]
+After = typer.Option(
+    "--after", help="Last pass to run.", autocompletion=complete_after, rich_help_panel=PIPELINE
+)
 
 
-@app.command(epilog="Example: stepc compile films -o out --seed 1 --jobs 2")
+@app.command(
+    epilog="Example: stepc compile films -o out --seed 1 --jobs 2",
+    context_settings={"auto_envvar_prefix": PREFIX},
+)
 @choosing
-def compile(
+def compile(  # a table of options
     videos: Annotated[list[Path], typer.Argument(help="Video files, or folders of them.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Output folder of the dataset.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="Output folder of the dataset.", rich_help_panel=IO),
+    ],
     choice: Any,
+    config: ConfigFile = None,
     spec: SpecFile = None,
     pipeline: Pipeline = None,
     seed: Seed = 0,
@@ -53,95 +89,100 @@ def compile(
             min=0,
             help="Videos compiled in parallel (per replica on a cluster). 0 = automatic: one per core"
             " (embedded model), 4 (server), otherwise 1.",
+            rich_help_panel=LIMITS,
         ),
     ] = 0,
     engine: Annotated[
         Literal["local", "ray"],
         typer.Option(
-            help="local: this machine; ray: the Ray cluster at $RAY_ADDRESS, or one started here."
+            help="local: this machine; ray: the Ray cluster at $RAY_ADDRESS, or one started here.",
+            rich_help_panel=CLUSTER,
         ),
     ] = "local",
     replicas: Annotated[
-        int, typer.Option(min=1, help="Model replicas (cluster only); each compiles --jobs videos.")
+        int,
+        typer.Option(
+            min=1,
+            help="Model replicas (cluster only); each compiles --jobs videos.",
+            rich_help_panel=CLUSTER,
+        ),
     ] = 1,
     gpus: Annotated[
         float,
         typer.Option(
-            min=0, help="GPUs per model replica (cluster only); 0.5 puts two replicas on one GPU."
+            min=0,
+            help="GPUs per model replica (cluster only); 0.5 puts two replicas on one GPU.",
+            rich_help_panel=CLUSTER,
         ),
     ] = 0.0,
     verify_each: Verify = True,
     stats: Times = False,
-    store: StorePlace = None,
+    store: CompileStore = None,
     no_store: NoStore = False,
     patience: Annotated[
         float,
         typer.Option(
-            min=0, help="Give up on a video after this many seconds without progress; 0 = never."
+            min=0,
+            help="Give up on a video after this many seconds without progress; 0 = never.",
+            rich_help_panel=LIMITS,
         ),
     ] = 600.0,
     memory: Annotated[
         float,
         typer.Option(
-            min=0, help="Memory limit per worker in GB; 0 = an equal share of 80 % of the memory."
+            min=0,
+            help="Memory limit per worker in GB; 0 = an equal share of 80 % of the memory.",
+            rich_help_panel=LIMITS,
         ),
     ] = 0.0,
     retry: Annotated[
-        bool, typer.Option("--retry", help="Retry videos that an earlier run gave up on.")
+        bool,
+        typer.Option(
+            "--retry/--no-retry",
+            help="Retry videos that an earlier run gave up on.",
+            rich_help_panel=LIMITS,
+        ),
     ] = False,
     explain_rebuild: Annotated[
-        bool, typer.Option("--explain-rebuild", help="Print why each pass was run.")
+        bool,
+        typer.Option(
+            "--explain-rebuild/--no-explain-rebuild",
+            help="Print why each pass was run.",
+            rich_help_panel=REPORTING,
+        ),
     ] = False,
 ) -> None:
-    """Compile videos into a dataset: OUT/qra.jsonl, OUT/units/NAME.stsg, OUT/manifest.json."""
+    """Compile videos into a dataset: OUT/qra.jsonl, OUT/units/NAME.stsg, OUT/manifest.json.
+
+    stepc.toml, pyproject.toml and environment variables such as STEPC_COMPILE_JOBS may set any of
+    these options. The command line takes precedence. See docs/reference/configuration.md.
+    """
+    from stepc.cli.progress import ProgressBar
     from stepc.driver.compile_corpus import compile_corpus
-    from stepc.driver.local_engine import Engine, LocalEngine
+    from stepc.driver.local_engine import Engine, LocalEngine, default_jobs
     from stepc.driver.process_pool import Limits
 
     kept = store_of(store, no_store)
     order = order_of(pipeline, spec, choice, seed, verify_each=verify_each, store=kept)
     chosen: Engine
-    several = 4 if choice.name.startswith("openai:") else 1
     if engine == "ray":
         from stepc.driver.ray_engine import RayEngine
 
-        chosen = RayEngine(replicas, gpus, jobs or several)
+        chosen = RayEngine(replicas, gpus, jobs or default_jobs(choice, cluster=True))
     elif replicas != 1 or gpus:
         message = "--replicas and --gpus require --engine ray"
         place = Place("--replicas" if replicas != 1 else "--gpus")
         raise fail("U001", message, place, "add --engine ray, or remove the option")
     else:
-        cores = (os.cpu_count() or 1) if choice.name == EMBEDDED else several
-        chosen = LocalEngine(jobs or cores)
+        chosen = LocalEngine(jobs or default_jobs(choice))
     prices = choice.server.prices
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[asked]}"),
-    )
-    with Progress(*columns, console=errors, disable=not errors.is_terminal) as bar:
-        task = bar.add_task("compiling", total=None, asked="")
-
-        def progress(done: int, total: int, name: str) -> None:
-            bar.update(task, completed=done, total=total, description=name or "compiling")
-
-        def told(tally: Any) -> None:
-            bar.update(task, asked=tally.text(prices))
-
-        def why(line: str) -> None:
-            if explain_rebuild:
-                errors.print(Text(line))
-
-        summary = compile_corpus(
-            videos, out, order, engine=chosen, limits=Limits(patience, int(memory * 1e9), retry),
-            say=say, progress=progress, told=told, why=why,
-        )  # fmt: skip
+    limits = Limits(patience, int(memory * 1e9), retry)
+    with ProgressBar(prices, notes=explain_rebuild) as bar:
+        summary = compile_corpus(videos, out, order, engine=chosen, limits=limits, reporter=bar)
     if stats:
         show_stats(summary.seconds, summary.counts)
-    if summary.tally.calls and (stats or not choice.name.startswith(EMBEDDED)):
-        errors.print(summary.tally.text(prices))
+    if summary.usage.calls and (stats or not choice.name.startswith(EMBEDDED)):
+        errors.print(summary.usage.text(prices))
     if choice.name == EMBEDDED and summary.compiled and not summary.objects:
         say(stranger(f"in {summary.compiled} videos" if summary.compiled > 1 else "in the video"))
     steps = ", ".join(f"{c} with {count(n, 'step')}" for n, c in sorted(summary.by_steps.items()))
@@ -157,89 +198,127 @@ def compile(
         raise typer.Exit(1)
 
 
-@app.command(epilog="Example: stepc plan films --price 0.15/0.60 --rate 20")
-@choosing
-def plan(
+Corpus = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        help="Extrapolate to this many videos; 0 = only the videos given.",
+        rich_help_panel=ASSUMPTIONS,
+    ),
+]
+
+
+def _assumed(help: str, **limits: Any) -> Any:
+    return typer.Option(min=0, help=help, rich_help_panel=ASSUMPTIONS, **limits)
+
+
+@app.command(epilog="Example: stepc plan films --price 0.15/0.60 --calls-per-second 20")
+@planning
+def plan(  # a table of options
     videos: Annotated[list[Path], typer.Argument(help="Video files, or folders of them.")],
     choice: Any,
     spec: SpecFile = None,
     pipeline: Pipeline = None,
-    objects: Annotated[float, typer.Option(min=0, help="Assumed objects per keyframe.")] = 5.0,
-    attributes: Annotated[float, typer.Option(min=0, help="Assumed attributes per object.")] = 3.0,
-    relations: Annotated[
-        float, typer.Option(min=0, help="Assumed relations per pair of objects.")
-    ] = 1.5,
-    moving: Annotated[
-        float, typer.Option(min=0, max=1, help="Assumed share of objects that move.")
-    ] = 0.5,
+    objects: Annotated[float, _assumed("Assumed objects per keyframe.")] = 5.0,
+    attributes: Annotated[float, _assumed("Assumed attributes per object.")] = 3.0,
+    relations: Annotated[float, _assumed("Assumed relations per pair of objects.")] = 1.5,
+    moving: Annotated[float, _assumed("Assumed share of objects that move.", max=1)] = 0.5,
     back: Annotated[
         float,
-        typer.Option(
-            min=0, help="Assumed share of a clip's objects with a label that another clip also has."
-        ),
+        _assumed("Assumed share of a clip's objects with a label that another clip also has."),
+    ] = 0.5,
+    doubtful: Annotated[
+        float,
+        _assumed("Assumed pairs of objects per two keyframes that may or may not be the same."),
     ] = 0.5,
     narratives: Annotated[
         float | None,
         typer.Option(
-            min=1, help="Assumed distinct narratives per keyframe; default: as many as are sampled."
+            min=1,
+            help="Assumed distinct narratives per keyframe; default: as many as are sampled.",
+            rich_help_panel=ASSUMPTIONS,
         ),
     ] = None,
-    rate: Annotated[
-        float, typer.Option(min=0, help="Calls per second of the model, to estimate the time.")
+    calls_per_second: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help="Calls per second of the model, to estimate the time; 0 = unknown.",
+            rich_help_panel=BUDGET,
+        ),
     ] = 0.0,
-    corpus: Annotated[
-        int,
-        typer.Option(min=0, help="Extrapolate to this many videos; 0 = only the videos given."),
-    ] = 0,
+    corpus: Corpus = 0,
+    json: Json = False,
 ) -> None:
-    """Estimate what a compile would ask a model: calls, pictures, tokens, cost, time. Asks nothing."""
+    """Estimate what a compile would ask a model: calls, pictures, tokens, cost, time. Asks nothing.
+
+    Keys of --json: videos, clips, keyframes (numbers given); extrapolated_to (videos); requests (a
+    list: request, requests, calls, pictures, tokens_in, tokens_out); total (the same keys);
+    naive_calls, store_bytes, cost, hours (null if unknown); not_estimated (passes of unknown cost).
+    """
     from stepc.driver.compile_video import Compiler, split_pipeline
     from stepc.model.load import together
-    from stepc.model.plan import Assumptions, shown
+    from stepc.model.plan import Assumptions, estimate
     from stepc.model.plan import plan as planned
-    from stepc.passmanager.run import run
-    from stepc.video.discover import find_videos
 
     order = order_of(pipeline, spec, choice, 0)
     passes, _ = split_pipeline(order.pipeline)
-    look = [p for p in passes if p.levels()[0].LEVEL == p.levels()[1].LEVEL == "clips"]
     compiler = Compiler(order)
-    found, wrong = find_videos(videos)
-    assume = Assumptions(objects, attributes, relations, moving, back, narratives, together(choice))
+    units, wrong = _keyframes(compiler, passes, videos)
+    assume = Assumptions(
+        objects, attributes, relations, moving, back, doubtful, narratives, together(choice)
+    )
     paths = sum(b.count for b in compiler.spec.blocks)
-    plans, clips, keyframes = [], 0, 0
+    times = corpus / len(units) if corpus and units else 1.0
+    plans = [planned(unit.clips, passes, paths, assume) for unit in units]
+    made = estimate(plans, choice.server.prices, calls_per_second, times)
+    clips, keyframes = sum(len(u.clips) for u in units), sum(len(u.keyframes) for u in units)
+    for diagnostic in wrong:
+        say(diagnostic)
+    if json:
+        given = {"videos": len(units), "clips": clips, "keyframes": keyframes}
+        print_json({**given, "extrapolated_to": corpus or len(units), **made.data()})
+    else:
+        print(
+            f"{count(len(units), 'video')}, {count(clips, 'clip')}, {count(keyframes, 'keyframe')}"
+        )
+        if times != 1.0:
+            print(f"extrapolated to {count(corpus, 'video')}:")
+        print("\n".join(made.text()))
+    if wrong:
+        raise typer.Exit(1)
+
+
+def _keyframes(compiler: Any, passes: Any, videos: list[Path]) -> tuple[list[Any], Any]:
+    """The units of all videos after the passes that choose keyframes, and the diagnostics."""
+    from stepc.passmanager.run import run
+    from stepc.video.discover import find_videos
+
+    look = [p for p in passes if p.levels()[0].LEVEL == p.levels()[1].LEVEL == "clips"]
+    units = []
+    found, wrong = find_videos(videos)
     for path in found:
         try:
             unit = compiler.start(path)
             for done in run(look, unit, compiler.tools()):
-                unit = done.unit  # type: ignore[assignment]
+                unit = done.unit
         except StepcError as error:
             wrong += error.in_file(printable(str(path))).diagnostics
             continue
-        clips, keyframes = clips + len(unit.clips), keyframes + len(unit.keyframes)
-        plans.append(planned(unit.clips, passes, paths, assume))
-    for diagnostic in wrong:
-        say(diagnostic)
-    print(f"{count(len(plans), 'video')}, {count(clips, 'clip')}, {count(keyframes, 'keyframe')}")
-    times = corpus / len(plans) if corpus and plans else 1.0
-    if times != 1.0:
-        print(f"extrapolated to {corpus:,} videos:")
-    for row in shown(plans, choice.server.prices, rate, times):
-        print(row)
-    if wrong:
-        raise typer.Exit(1)
+        units.append(unit)
+    return units, wrong
 
 
 @app.command(epilog="Example: stepc dump films/film-7-000.mp4 --after merge")
 @choosing
 def dump(
     video: Annotated[Path, typer.Argument(help="A video file.")],
-    after: Annotated[str, typer.Option(help="Last pass to run.")],
+    after: Annotated[str, After],
     choice: Any,
     spec: SpecFile = None,
     pipeline: Pipeline = None,
     seed: Seed = 0,
-    json: Annotated[bool, typer.Option("--json", help="Print the JSON form.")] = False,
+    json: Json = False,
     dump_after: DumpAfter = None,
     verify_each: Verify = True,
     stats: Times = False,
@@ -251,12 +330,12 @@ def dump(
     from stepc.ir.text import write
 
     order = order_of(pipeline, spec, choice, seed, store=store_of(store, no_store))
-    compiler = Compiler(order, say)
+    compiler = Compiler(order, terminal())
     unit = run_passes(
         compiler,
         compiler.start(video),
         order.pipeline,
-        stop_after=after,
+        after=after,
         dump_after=dump_after,
         verify_each=verify_each,
         stats=stats,
@@ -277,16 +356,22 @@ def opt(
             "--pipeline",
             "-p",
             help="Passes, separated by commas; without any, print the file as read.",
+            autocompletion=complete_pipeline,
+            rich_help_panel=PIPELINE,
         ),
     ] = "",
     video: Annotated[
         list[Path] | None,
-        typer.Option("--video", help="The video file, if the passes need pictures."),
+        typer.Option(
+            "--video",
+            help="The video file, if the passes need pictures. Repeatable.",
+            rich_help_panel=IO,
+        ),
     ] = None,
     spec: SpecFile = None,
     seed: Seed = 0,
-    json: Annotated[bool, typer.Option("--json", help="Print the JSON form.")] = False,
-    stop_after: Annotated[str | None, typer.Option(help="Last pass to run.")] = None,
+    json: Json = False,
+    after: Annotated[str | None, After] = None,
     dump_after: DumpAfter = None,
     verify_each: Verify = True,
     stats: Times = False,
@@ -296,7 +381,7 @@ def opt(
     from stepc.ir.text import write
     from stepc.video.decode import probe
 
-    unit = read_unit(file)
+    unit = load(file)
     order = order_of(pipeline or "split", spec, choice, seed)
     compiler = Compiler(order)
     for path in video or []:
@@ -305,7 +390,7 @@ def opt(
         compiler,
         unit,
         pipeline,
-        stop_after=stop_after,
+        after=after,
         dump_after=dump_after,
         verify_each=verify_each,
         stats=stats,
@@ -315,38 +400,68 @@ def opt(
 
 @app.command(epilog="Example: stepc passes keyframes")
 def passes(
-    name: Annotated[str | None, typer.Argument(help="A pass; default: all passes.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="A pass; default: all passes.", autocompletion=complete_pass),
+    ] = None,
+    json: Json = False,
 ) -> None:
-    """List all passes, or show the options of one."""
-    from stepc.passmanager.base import Pass
-    from stepc.passmanager.pipeline_text import DEFAULT, LINK
-    from stepc.passmanager.registry import option_lines, pass_names, pass_type
+    """List all passes, or show the options of one.
 
-    if name is None:
-        for each in pass_names():
-            kind = pass_type(each)
-            module = sys.modules[kind.__module__].__doc__ or ""
-            print(f"{each:18} {module.split(':', 1)[-1].strip()}")
+    Keys of --json: passes (a list: name, summary, help; takes and gives, the levels of the IR,
+    null for passes over a corpus; keeps_level; options, a list: name, type, default, help);
+    default (the default pipeline).
+    """
+    from stepc.passmanager.pipeline_text import DEFAULT, LINK
+    from stepc.passmanager.registry import pass_names
+
+    if name is not None and name not in pass_names():
+        help = did_you_mean(name, pass_names())
+        raise fail("P002", f"unknown pass `{name}`", None, help)
+    rows = [_pass_data(each) for each in pass_names() if name in (None, each)]
+    if json:
+        print_json({"passes": rows, "default": f"{DEFAULT},{LINK}"})
+    elif name is None:
+        for row in rows:
+            print(f"{row['name']:18} {row['summary']}")
         print(f"\ndefault: {DEFAULT},{LINK}")
-        return
-    try:
-        kind = pass_type(name)
-    except KeyError:
-        raise fail(
-            "P002", f"unknown pass `{name}`", None, did_you_mean(name, pass_names())
-        ) from None
+    else:
+        _print_pass(rows[0])
+
+
+def _pass_data(name: str) -> dict[str, Any]:
     import inspect
 
-    levels = ""
+    from stepc.passmanager.base import Pass
+    from stepc.passmanager.registry import option_lines, pass_type
+
+    kind = pass_type(name)
+    module = sys.modules[kind.__module__].__doc__ or ""
+    takes, gives, keeps = None, None, False
     if issubclass(kind, Pass):
-        takes, gives = kind.levels()
-        levels = (
-            "any graph level, unchanged" if kind.keeps_level else f"{takes.LEVEL} → {gives.LEVEL}"
-        )
-    print(f"{name}   {levels or 'corpus → corpus'}\n")
-    print(inspect.getdoc(kind) or "")
-    rows = option_lines(kind)
-    if rows:
+        takes, gives = (level.LEVEL for level in kind.levels())
+        keeps = kind.keeps_level
+    keys = ("name", "type", "default", "help")
+    return {
+        "name": name,
+        "summary": module.split(":", 1)[-1].strip(),
+        "help": inspect.getdoc(kind) or "",
+        "takes": takes,
+        "gives": gives,
+        "keeps_level": keeps,
+        "options": [dict(zip(keys, line, strict=True)) for line in option_lines(kind)],
+    }
+
+
+def _print_pass(row: dict[str, Any]) -> None:
+    levels = f"{row['takes'] or 'corpus'} → {row['gives'] or 'corpus'}"
+    if row["keeps_level"]:
+        levels = "any graph level, unchanged"
+    print(f"{row['name']}   {levels}\n")
+    print(row["help"])
+    if row["options"]:
         print("\noptions:")
-    for option, wanted, default, help in rows:
-        print(f"  {option}={default}   ({wanted})\n      {help}")
+    for option in row["options"]:
+        print(
+            f"  {option['name']}={option['default']}   ({option['type']})\n      {option['help']}"
+        )

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from stepc.cli.common import Seed, app, count, errors, order_of, read_unit, run_passes, say, spec_of
+from stepc.cli.app import IO, LIMITS, errors
+from stepc.cli.common import (
+    Json,
+    Seed,
+    app,
+    count,
+    order_of,
+    print_json,
+    run_passes,
+    say,
+    spec_of,
+)
+from stepc.cli.completion import complete_code, complete_spec
 from stepc.diagnostics import Diagnostic, Place, StepcError, did_you_mean, fail, printable
+from stepc.ir.load import load
 
 
 @app.command(epilog="Example: stepc check specs/step.step")
 def check(
     files: Annotated[list[Path], typer.Argument(help="Spec files (.step) and IR files.")],
-    json: Annotated[bool, typer.Option("--json", help="Print diagnostics as JSON.")] = False,
+    json: Json = False,
 ) -> None:
-    """Check specs and IR files, and report all errors."""
-    import orjson
+    """Check specs and IR files, and report all errors.
 
+    --json prints a list of diagnostics. Keys: code, severity, message, file, line, column, help;
+    all but the first three may be null.
+    """
     from stepc.lang.resolve import read_spec
 
     found: list[Diagnostic] = []
@@ -29,12 +43,11 @@ def check(
                 text, _, folder = spec_of(file)
                 read_spec(text, printable(str(file)), folder)
             else:
-                read_unit(file)
+                load(file)
         except StepcError as error:
             found += error.diagnostics
     if json:
-        rows = orjson.dumps([d.data() for d in found], option=orjson.OPT_INDENT_2)
-        sys.stdout.write(rows.decode() + "\n")
+        print_json([d.data() for d in found])
     else:
         for diagnostic in found:
             say(diagnostic)
@@ -45,9 +58,17 @@ def check(
 
 @app.command(epilog="Example: stepc fmt --check specs/step.step")
 def fmt(
-    files: Annotated[list[Path], typer.Argument(help="Spec files (.step).")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="Spec files (.step).", autocompletion=complete_spec),
+    ],
     check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; exit with 1 if a file would change.")
+        bool,
+        typer.Option(
+            "--check",
+            help="Write nothing; exit with 1 if a file would change.",
+            rich_help_panel=IO,
+        ),
     ] = False,
 ) -> None:
     """Format specs in the canonical layout. Tokens and comments are preserved."""
@@ -76,10 +97,13 @@ def fmt(
 
 @app.command(epilog="Example: stepc ask specs/step.step out/units/film-7-000.stsg -n 3")
 def ask(
-    spec: Annotated[Path, typer.Argument(help="A .step file.")],
+    spec: Annotated[Path, typer.Argument(help="A .step file.", autocompletion=complete_spec)],
     unit: Annotated[Path, typer.Argument(help="A graph: an IR file of level stsg.")],
-    number: Annotated[
-        int, typer.Option("--number", "-n", min=1, help="Number of questions to print.")
+    questions: Annotated[
+        int,
+        typer.Option(
+            "--questions", "-n", min=1, help="Number of questions to print.", rich_help_panel=IO
+        ),
     ] = 5,
     seed: Seed = 0,
 ) -> None:
@@ -92,9 +116,9 @@ def ask(
     compiler = Compiler(order)
     made = run_passes(
         compiler,
-        read_unit(unit),
+        load(unit),
         order.pipeline,
-        stop_after=None,
+        after=None,
         dump_after=None,
         verify_each=True,
         stats=False,
@@ -102,7 +126,7 @@ def ask(
     assert isinstance(made, Qras)
     blocks = {p.id: p.block for p in made.paths}
     shown = sorted(made.samples, key=lambda s: _turn(s, made.samples, blocks))
-    for sample in shown[:number]:
+    for sample in shown[:questions]:
         block = blocks[sample.path]
         of = f" of {block}" if block != "paths" else ""
         print(f"{count(len(sample.rationale), 'step')}{of}\n  Q: {sample.question}")
@@ -111,7 +135,12 @@ def ask(
         for because in sample.rationale:
             print(f"     {because.text}")
         print(f"  A: {' or '.join([sample.answer, *sample.also])}\n")
-    errors.print(f"{count(len(made.samples), 'question')}, each with one answer on the graph")
+    several = sum(bool(s.also) for s in made.samples)
+    counted = count(len(made.samples), "question")
+    answers = f"{len(made.samples) - several} with one answer on the graph"
+    if several:
+        answers += f", {several} with several (all are given)"
+    errors.print(f"{counted}: {answers}")
 
 
 def _turn(sample: Any, samples: Any, blocks: dict[str, str]) -> tuple[int, int]:
@@ -123,9 +152,12 @@ def _turn(sample: Any, samples: Any, blocks: dict[str, str]) -> tuple[int, int]:
 
 @app.command(epilog="Example: stepc paths specs/step.step out/units/film-7-000.stsg")
 def paths(
-    spec: Annotated[Path, typer.Argument(help="A .step file.")],
+    spec: Annotated[Path, typer.Argument(help="A .step file.", autocompletion=complete_spec)],
     unit: Annotated[Path, typer.Argument(help="A graph: an IR file of level stsg.")],
-    most: Annotated[int, typer.Option(min=1, help="Maximum number of paths to count.")] = 100_000,
+    max_paths: Annotated[
+        int,
+        typer.Option(min=1, help="Maximum number of paths to count.", rich_help_panel=LIMITS),
+    ] = 100_000,
 ) -> None:
     """Count the different paths of a spec on a graph, and the reasons for which others are dropped."""
     from stepc.ir.types import Stsg
@@ -133,12 +165,12 @@ def paths(
     from stepc.passes.sample import census
 
     text, name, folder = spec_of(spec)
-    graph = read_unit(unit)
+    graph = load(unit)
     if not isinstance(graph, Stsg):
         help = "run the missing passes with `stepc opt FILE --pipeline …`"
         message = f"paths are counted on a unit of level stsg, and this one is {graph.LEVEL}"
         raise fail("P005", message, Place(printable(str(unit))), help)
-    found = census(graph, read_spec(text, name, folder), most)
+    found = census(graph, read_spec(text, name, folder), max_paths)
     total = 0
     for block, wanted in sorted({(b, n) for b, n, _, _ in found.counts}):
         mine = {k: c for k, c in found.counts.items() if k[:2] == (block, wanted)}
@@ -149,7 +181,8 @@ def paths(
         print(f"{of}{count(wanted, 'step')}: {sum(kept.values())}{f' ({kinds})' if kinds else ''}")
         for why in sorted({k[3] for k in mine if k[3]}):
             print(f"    {sum(c for k, c in mine.items() if k[3] == why)} dropped: {why}")
-    print(f"{total} different paths" + ("" if found.whole else f" among the first {most}"))
+    among = "" if found.whole else f" among the first {max_paths:,}"
+    print(f"{count(total, 'different path')}{among}")
 
 
 @app.command(epilog="Example: stepc lsp --help")
@@ -161,7 +194,12 @@ def lsp() -> None:
 
 
 @app.command(epilog="Example: stepc explain S311")
-def explain(code: Annotated[str, typer.Argument(help="A diagnostic code, such as S311.")]) -> None:
+def explain(
+    code: Annotated[
+        str,
+        typer.Argument(help="A diagnostic code, such as S311.", autocompletion=complete_code),
+    ],
+) -> None:
     """Explain a diagnostic code, with a wrong and a right example."""
     from stepc.diagnostics.catalogue import PAGES
 

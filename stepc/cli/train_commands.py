@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import orjson
 import typer
 
+from stepc.cli.app import IO, LIMITS, LOCAL, MODEL, STUDY, TRAINING
 from stepc.cli.common import (
     EMBEDDED,
     NoStore,
@@ -17,94 +18,129 @@ from stepc.cli.common import (
     StorePlace,
     app,
     count,
-    errors,
     order_of,
     say,
     spec_of,
     store_of,
+    terminal,
     world,
 )
-from stepc.cli.model_options import choosing, giving
-from stepc.diagnostics import Place, fail, printable
+from stepc.cli.completion import complete_export, complete_model
+from stepc.cli.model_options import GENERATION_BATCH, BaseUrl, Device, Dtype, giving, training
+from stepc.diagnostics import Place, did_you_mean, fail, printable
 
 DatasetPath = Annotated[
     Path, typer.Argument(help="A dataset of `stepc compile`: its folder, or a file like qra.jsonl.")
 ]
 Videos = Annotated[
     list[Path],
-    typer.Option("--videos", "-v", help="Video files of the dataset, or folders of them."),
+    typer.Option(
+        help="Video files of the questions, or folders of them. Repeatable.", rich_help_panel=IO
+    ),
 ]
-Frames = Annotated[int, typer.Option(min=1, help="Frames shown per video.")]
+TrainedModel = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        "-m",
+        help="The model to train: a hub id, a folder, or `embedded`.",
+        autocompletion=complete_model,
+        rich_help_panel=MODEL,
+    ),
+]
+QuizVideos = Annotated[
+    list[Path] | None,
+    typer.Option(help="Video files of the quiz, or folders of them.", rich_help_panel=IO),
+]
 
 
-def _recipe(
+def _training(*names: str, help: str, **limits: Any) -> Any:
+    return typer.Option(*names, help=help, rich_help_panel=TRAINING, **limits)
+
+
+Frames = Annotated[int, _training(help="Frames shown per video.", min=1)]
+Epochs = Annotated[float, _training(help="Passes over all samples.", min=0)]
+LearningRate = Annotated[float, _training(help="Peak learning rate.", min=0)]
+BatchSize = Annotated[int, _training(help="Samples per device and batch.", min=1)]
+Accumulate = Annotated[int, _training(help="Batches per optimizer step.", min=1)]
+Lora = Annotated[int, _training(help="Rank of a LoRA adapter; 0 = all weights.", min=0)]
+Bf16 = Annotated[bool, _training("--bf16/--no-bf16", help="Compute in bfloat16.")]
+TrainingArguments = Annotated[
+    Path | None, _training(help="JSON file of more transformers.TrainingArguments.")
+]
+
+
+def _recipe(  # a table of options
     *,
     weight: Annotated[
         float,
-        typer.Option("--lambda", min=0, help="Weight λ of the rationale loss; 0 = answers only."),
+        _training("--lambda", help="Weight λ of the rationale loss; 0 = answers only.", min=0),
     ] = 1.0,
     mean: Annotated[
-        Literal["token", "sample"], typer.Option(help="Average each loss over these.")
+        Literal["token", "sample"], _training(help="Average each loss over these.")
     ] = "token",
     parsing_weight: Annotated[
         float,
-        typer.Option(min=0, help="Weight of the replay loss that preserves the parsing ability."),
+        _training(help="Weight of the replay loss that preserves the parsing ability.", min=0),
     ] = 1.0,
     replay: Annotated[
         float,
-        typer.Option(min=0, help="Replayed parsing calls, as a multiple of the number of samples."),
+        _training(help="Replayed parsing calls, as a multiple of the number of samples.", min=0),
     ] = 1.0,
     frames: Frames = 8,
-    epochs: Annotated[float, typer.Option(min=0, help="Passes over all samples.")] = 1.0,
-    steps: Annotated[
-        int, typer.Option(min=0, help="Number of optimizer steps; overrides --epochs when > 0.")
+    epochs: Epochs = 1.0,
+    max_steps: Annotated[
+        int, _training(help="Number of optimizer steps; overrides --epochs when > 0.", min=0)
     ] = 0,
-    rate: Annotated[float, typer.Option(min=0, help="Peak learning rate.")] = 2e-5,
-    batch: Annotated[int, typer.Option(min=1, help="Samples per device and batch.")] = 4,
-    accumulate: Annotated[int, typer.Option(min=1, help="Batches per optimizer step.")] = 1,
-    lora: Annotated[int, typer.Option(min=0, help="Rank of a LoRA adapter; 0 = all weights.")] = 0,
-    bf16: Annotated[bool, typer.Option(help="Compute in bfloat16.")] = False,
+    learning_rate: LearningRate = 2e-5,
+    batch_size: BatchSize = 4,
+    accumulate: Accumulate = 1,
+    lora: Lora = 0,
+    bf16: Bf16 = False,
     checkpointing: Annotated[
-        bool, typer.Option(help="Use gradient checkpointing: less memory, slower.")
+        bool,
+        _training(
+            "--checkpointing/--no-checkpointing",
+            help="Use gradient checkpointing: less memory, slower.",
+        ),
     ] = False,
-    save_every: Annotated[
-        int, typer.Option(min=1, help="Optimizer steps between checkpoints.")
-    ] = 500,
-    config: Annotated[
-        Path | None, typer.Option(help="JSON file of more transformers.TrainingArguments.")
-    ] = None,
+    save_every: Annotated[int, _training(help="Optimizer steps between checkpoints.", min=1)] = 500,
+    training_arguments: TrainingArguments = None,
 ) -> Any:
     from stepc.train.loop import Recipe
 
     return Recipe(
-        weight, mean, parsing_weight, replay, frames, epochs, steps, rate,
-        batch=batch, accumulate=accumulate, lora=lora, bf16=bf16, checkpointing=checkpointing,
-        save_every=save_every, more=_more(config),
+        weight, mean, parsing_weight, replay, frames, epochs, max_steps, learning_rate,
+        batch=batch_size, accumulate=accumulate, lora=lora, bf16=bf16, checkpointing=checkpointing,
+        save_every=save_every, more=_more(training_arguments),
     )  # fmt: skip
 
 
-@app.command(epilog="Example: stepc train out --videos films -o trained --frames 4 --steps 2")
+@app.command(epilog="Example: stepc train out --videos films -o trained --frames 4 --max-steps 2")
 @giving(_recipe, "recipe")
 def train(
     dataset: DatasetPath,
     videos: Videos,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Output folder of the trained model.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="Output folder of the trained model.", rich_help_panel=IO),
+    ],
     recipe: Any,
-    model: Annotated[
-        str, typer.Option("--model", "-m", help="A hub id, a folder, or `embedded`.")
-    ] = EMBEDDED,
+    model: TrainedModel = EMBEDDED,
     parsing: Annotated[
         Path | None,
-        typer.Option(help="Cassette of `compile --record`, to preserve the parsing ability."),
+        _training(help="Cassette of `compile --record`, to preserve the parsing ability."),
     ] = None,
     templates: Annotated[
-        str | None, typer.Option(help="Template set, or a folder of templates.")
+        str | None,
+        typer.Option(
+            help="Template set: `default`, `compact`, or a folder (with a slash)."
+            " Default: the set that the model names.",
+            rich_help_panel=MODEL,
+        ),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda.")] = "auto",
-    dtype: Annotated[
-        Literal["auto", "float32", "bfloat16", "float16"],
-        typer.Option(help="Data type of the weights."),
-    ] = "auto",
+    device: Device = "auto",
+    dtype: Dtype = "auto",
     seed: Seed = 0,
 ) -> None:
     """Train a model on answers and rationales together. The same command resumes a stopped training."""
@@ -126,44 +162,49 @@ def train(
         local=LocalOptions(device, dtype),
         templates=templates,
         tape=Cassette(parsing) if parsing else None,
-        say=errors.print,
-        told=say,
+        reporter=terminal(),
     )
     if first_process():
         print(
-            f"{made.steps} steps on {count(made.samples, 'sample')};"
+            f"{count(made.steps, 'step')} on {count(made.samples, 'sample')};"
             f" use the model with --model {printable(str(out))}"
         )
 
 
 @app.command(
-    epilog="Example: stepc selftrain films -o run --rounds 1 --frames 2 --steps 1 "
+    epilog="Example: stepc selftrain films -o run --rounds 1 --frames 2 --max-steps 1 "
     "--parsing-weight 0 --seed 1"
 )
-@choosing
+@training
 @giving(_recipe, "recipe")
 def selftrain(
     videos: Annotated[list[Path], typer.Argument(help="Video files, or folders of them.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Output folder of the run.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Output folder of the run.", rich_help_panel=IO)
+    ],
     recipe: Any,
     choice: Any,
-    rounds: Annotated[int, typer.Option(min=1, help="Maximum number of rounds.")] = 2,
+    rounds: Annotated[int, _training(help="Maximum number of rounds.", min=1)] = 2,
     fresh: Annotated[
         bool,
-        typer.Option("--fresh", help="Divide the videos among the rounds, instead of reusing all."),
+        _training("--fresh", help="Divide the videos among the rounds, instead of reusing all."),
     ] = False,
     quiz: Annotated[
         Path | None,
-        typer.Option(help="Dataset of held-out questions; the run stops when fewer are right."),
+        typer.Option(
+            help="Dataset of held-out questions; the run stops when fewer are right.",
+            rich_help_panel=IO,
+        ),
     ] = None,
-    quiz_videos: Annotated[
-        list[Path] | None, typer.Option(help="Video files of the quiz, or folders of them.")
-    ] = None,
+    quiz_videos: QuizVideos = None,
     spec: SpecFile = None,
     pipeline: Pipeline = None,
     seed: Seed = 0,
     jobs: Annotated[
-        int, typer.Option("--jobs", "-j", min=1, help="Videos compiled in parallel.")
+        int,
+        typer.Option(
+            "--jobs", "-j", min=1, help="Videos compiled in parallel.", rich_help_panel=LIMITS
+        ),
     ] = 1,
     store: StorePlace = None,
     no_store: NoStore = False,
@@ -178,10 +219,14 @@ def selftrain(
         message = "--quiz requires --quiz-videos"
         raise fail("U001", message, Place("--quiz"), "name them: --quiz-videos FOLDER")
     order = order_of(pipeline, spec, choice, seed, store=store_of(store, no_store))
+    from stepc.model.backends import EMBEDDED
+    from stepc.world.examination import parsing_accuracy
+
+    parsing = parsing_accuracy if choice.name == EMBEDDED else None
     examined = Quiz(quiz, tuple(quiz_videos or ()), recipe.frames) if quiz else None
     ran = go_round(
         videos, out, order, replace(recipe, seed=seed), rounds,
-        fresh=fresh, quiz=examined, jobs=jobs, tell=say, say=errors.print,
+        fresh=fresh, quiz=examined, jobs=jobs, parsing=parsing, reporter=terminal(),
     )  # fmt: skip
     print(ran.table())
     if ran.best:
@@ -218,28 +263,30 @@ def _more(config: Path | None) -> tuple[tuple[str, Any], ...]:
 def _lab_recipe(
     *,
     frames: Frames = 4,
-    epochs: Annotated[float, typer.Option(min=0, help="Passes over all samples.")] = 3.0,
-    rate: Annotated[float, typer.Option(min=0, help="Peak learning rate.")] = 5e-4,
-    batch: Annotated[int, typer.Option(min=1, help="Samples per device and batch.")] = 8,
-    accumulate: Annotated[int, typer.Option(min=1, help="Batches per optimizer step.")] = 1,
-    lora: Annotated[int, typer.Option(min=0, help="Rank of a LoRA adapter; 0 = all weights.")] = 0,
-    bf16: Annotated[bool, typer.Option(help="Compute in bfloat16.")] = False,
-    config: Annotated[
-        Path | None, typer.Option(help="JSON file of more transformers.TrainingArguments.")
-    ] = None,
+    epochs: Epochs = 3.0,
+    learning_rate: LearningRate = 5e-4,
+    batch_size: BatchSize = 8,
+    accumulate: Accumulate = 1,
+    lora: Lora = 0,
+    bf16: Bf16 = False,
+    training_arguments: TrainingArguments = None,
 ) -> Any:
     from stepc.train.loop import Recipe
 
-    return Recipe(frames=frames, epochs=epochs, rate=rate, batch=batch, accumulate=accumulate,
-                  lora=lora, bf16=bf16, more=_more(config))  # fmt: skip
+    return Recipe(frames=frames, epochs=epochs, rate=learning_rate, batch=batch_size, accumulate=accumulate,
+                  lora=lora, bf16=bf16, more=_more(training_arguments))  # fmt: skip
+
+
+def _study(help: str, **limits: Any) -> Any:
+    return typer.Option(help=help, rich_help_panel=STUDY, **limits)
 
 
 @app.command(
-    epilog="Example: stepc study controls -o lab --seeds 1 --films 1 --quiz-films 1 --epochs 0.01 "
+    epilog="Example: stepc study controls -o lab --seeds 1 --train-films 1 --quiz-films 1 --epochs 0.01 "
     "--no-plot"
 )
 @giving(_lab_recipe, "recipe")
-def study(
+def study(  # a table of options
     name: Annotated[
         Literal["controls", "ablations", "lambda", "steps", "rounds"],
         typer.Argument(
@@ -248,59 +295,63 @@ def study(
         ),
     ],
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Output folder; studies in it share results.")
+        Path,
+        typer.Option(
+            "--out", "-o", help="Output folder; studies in it share results.", rich_help_panel=IO
+        ),
     ],
     recipe: Any,
-    model: Annotated[
-        str, typer.Option("--model", "-m", help="A hub id, a folder, or `embedded`.")
-    ] = EMBEDDED,
-    seeds: Annotated[int, typer.Option(min=1, help="Repetitions, each with different films.")] = 5,
-    films: Annotated[int, typer.Option(min=1, help="Rendered training films per seed.")] = 30,
-    quiz_films: Annotated[
-        int, typer.Option(min=1, help="Rendered films for held-out questions.")
-    ] = 20,
+    model: TrainedModel = EMBEDDED,
+    seeds: Annotated[int, _study(help="Repetitions, each with different films.", min=1)] = 5,
+    train_films: Annotated[int, _study(help="Rendered training films per seed.", min=1)] = 30,
+    quiz_films: Annotated[int, _study(help="Rendered films for held-out questions.", min=1)] = 20,
     teacher: Annotated[
         str | None,
-        typer.Option(help="Model that makes the data of Distillation; default: the true graphs."),
+        _study(help="Model that makes the data of Distillation; default: the true graphs."),
     ] = None,
     videos: Annotated[
-        list[Path] | None, typer.Option("--videos", "-v", help="Real videos instead of films.")
+        list[Path] | None,
+        typer.Option(
+            help="Video files to train on, or folders of them, instead of rendered films. Repeatable.",
+            rich_help_panel=IO,
+        ),
     ] = None,
     annotated: Annotated[
-        Path | None, typer.Option(help="Dataset about these videos, for Instruct.")
+        Path | None, _study(help="Dataset about these videos, for Instruct.")
     ] = None,
     initial: Annotated[
-        Path | None,
-        typer.Option(help="Dataset about these videos, for the initial instruction tuning."),
+        Path | None, _study(help="Dataset about these videos, for the initial instruction tuning.")
     ] = None,
-    quiz: Annotated[Path | None, typer.Option(help="Dataset of held-out questions.")] = None,
-    quiz_videos: Annotated[
-        list[Path] | None, typer.Option(help="Video files of the quiz, or folders of them.")
+    quiz: Annotated[
+        Path | None, typer.Option(help="Dataset of held-out questions.", rich_help_panel=IO)
     ] = None,
-    base_url: Annotated[
-        str | None,
-        typer.Option(help="Base URL of the OpenAI-compatible server of a teacher openai:MODEL."),
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda.")] = "auto",
-    ask_batch: Annotated[
-        int, typer.Option(min=1, help="Samples that a model generates in parallel.")
+    quiz_videos: QuizVideos = None,
+    base_url: BaseUrl = None,
+    device: Device = "auto",
+    generation_batch: Annotated[
+        int, typer.Option(min=1, help=GENERATION_BATCH, rich_help_panel=LOCAL)
     ] = 64,
-    plot: Annotated[bool, typer.Option(help="Also write NAME.svg.")] = True,
+    no_plot: Annotated[
+        bool, typer.Option("--no-plot", help="Do not write NAME.svg.", rich_help_panel=IO)
+    ] = False,
     jobs: Annotated[
-        int, typer.Option("--jobs", "-j", min=1, help="Trainings run in parallel.")
+        int,
+        typer.Option(
+            "--jobs", "-j", min=1, help="Trainings run in parallel.", rich_help_panel=LIMITS
+        ),
     ] = 1,
 ) -> None:
     """Train the paper's models side by side and print its table. The same command resumes a study."""
     from stepc.model.openai_compatible import ServerOptions
     from stepc.model.transformers import LocalOptions
-    from stepc.train.artifacts import Lab
-    from stepc.train.study import Setup
-    from stepc.train.study import study as make
+    from stepc.world.artifacts import Lab
+    from stepc.world.study import Setup
+    from stepc.world.study import study as make
 
     setup = Setup(
         model,
         recipe,
-        films,
+        train_films,
         quiz_films,
         teacher,
         videos=_absolute(videos),
@@ -309,10 +360,10 @@ def study(
         quiz=_one(quiz),
         quiz_videos=_absolute(quiz_videos),
     )
-    lab = Lab(out, LocalOptions(device, batch=ask_batch), ServerOptions(base_url))
-    made = make(name, setup, seeds, lab, jobs=jobs, say=errors.print, tell=say)
+    lab = Lab(out, LocalOptions(device, batch=generation_batch), ServerOptions(base_url))
+    made = make(name, setup, seeds, lab, jobs=jobs, reporter=terminal())
     print(made.markdown(), end="")
-    if plot:
+    if not no_plot:
         made.plot(out / f"{name}.svg")
 
 
@@ -329,23 +380,37 @@ def export(
     dataset: DatasetPath,
     videos: Videos,
     to: Annotated[
-        Literal["trl", "llamafactory", "ms-swift", "llava", "hf", "grpo", "lmms-eval"],
-        typer.Option(help="Target trainer or format."),
+        str,
+        typer.Option(
+            help="Target: trl, llamafactory, ms-swift, llava, hf, grpo, lmms-eval, or a plug-in's.",
+            autocompletion=complete_export,
+            rich_help_panel=IO,
+        ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Output folder.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Output folder.", rich_help_panel=IO)],
     thought: Annotated[
         Literal["apart", "block"],
-        typer.Option(help="Two conversations per sample, or one with a thinking block."),
+        typer.Option(
+            help="Two conversations per sample, or one with a thinking block.", rich_help_panel=IO
+        ),
     ] = "apart",
     frames: Frames = 8,
     templates: Annotated[
-        str, typer.Option(help="Template set, or a folder of templates.")
+        str,
+        typer.Option(
+            help="Template set: `default`, `compact`, or a folder (with a slash).",
+            rich_help_panel=IO,
+        ),
     ] = "default",
 ) -> None:
     """Export a dataset in the format of another trainer."""
     from stepc.model.templates import Templates
+    from stepc.train.export import EXPORTS
     from stepc.train.export import export as write
 
+    if to not in EXPORTS:
+        help = did_you_mean(to, EXPORTS.names())
+        raise fail("U001", f"unknown export format `{to}`", Place("--to"), help)
     loaded = _loaded(dataset, videos, frames)
     write(loaded, to, out, Templates(templates), thought)
     print(f"{count(len(loaded.samples), 'sample')} for {to} in {printable(str(out))}")
@@ -354,7 +419,9 @@ def export(
 @world.command(epilog="Example: stepc world ask films -o quiz --seed 3")
 def ask(
     films: Annotated[Path, typer.Argument(help="A folder written by `stepc world render`.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Output folder of the dataset.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Output folder of the dataset.", rich_help_panel=IO)
+    ],
     spec: SpecFile = None,
     seed: Seed = 0,
 ) -> None:
@@ -363,4 +430,4 @@ def ask(
 
     made = true_questions(films, out, spec_of(spec), seed)
     shown = ", ".join(f"{c} with {count(n, 'step')}" for n, c in sorted(made.by_steps.items()))
-    print(f"{made.samples} samples ({shown}) in {printable(str(out / 'qra.jsonl'))}")
+    print(f"{count(made.samples, 'sample')} ({shown}) in {printable(str(out / 'qra.jsonl'))}")

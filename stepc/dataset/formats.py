@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from string import ascii_uppercase
 from typing import Any
 
@@ -10,6 +11,7 @@ from stepc.dataset.parquet import NUMBER, TEXT, WHOLE, YES, Features, many
 from stepc.edges import EDGES, ELEMENTS
 from stepc.ir import types as t
 from stepc.ir.text import query_text
+from stepc.plugins import Plugin, Registry
 
 
 def records(unit: t.Qras, model: str, spec: str) -> list[list[dict[str, Any]]]:
@@ -64,13 +66,33 @@ def chats(unit: t.Qras, model: str, spec: str) -> list[list[dict[str, Any]]]:
     return made
 
 
-FORMATS = {
-    "jsonl": ("qra.jsonl", records),
-    "chat": ("chat.jsonl", chats),
-    "parquet": ("qra", records),
-}
-"""The formats a spec may name: the file name (or stem of the shards), and the function that converts a
-unit into a list of records per sample."""
+@dataclass(frozen=True)
+class Format:
+    """A file format of datasets, which a spec's `formats` may name."""
+
+    file: str
+    """The file's name; the stem of the shards if it is sharded."""
+    records: Callable[[t.Qras, str, str], list[list[dict[str, Any]]]]
+    """From a unit, the model's identity and the spec's name: for each sample its records (JSON)."""
+    sharded: bool = False
+    """Whether records are written as Parquet shards with the columns of `COLUMNS`, instead of JSON lines."""
+
+
+class _Formats(Registry[Format]):
+    def _concerns(self, plugin: Plugin) -> bool:
+        return isinstance(plugin.load(), Format)
+
+
+FORMATS = _Formats(
+    "stepc.formats",
+    lambda: {
+        "jsonl": lambda: Format("qra.jsonl", records),
+        "chat": lambda: Format("chat.jsonl", chats),
+        "parquet": lambda: Format("qra", records, sharded=True),
+    },
+)
+"""The formats that a spec's `formats` may name."""
+
 
 _STEP: Features = {"question": TEXT, "answer": TEXT, "text": TEXT}
 

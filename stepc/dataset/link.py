@@ -60,7 +60,8 @@ def link_corpus(
         for _, sample in samples:
             linked.by_steps[sample.steps] = linked.by_steps.get(sample.steps, 0) + 1
     for name in formats:
-        file, rows_of = FORMATS[name]
+        form = FORMATS.get(name)
+        file, rows_of = form.file, form.records
 
         def rows(name: str = name, rows_of: Any = rows_of) -> Iterator[dict[str, Any]]:
             for place, card, samples in corpus.walk():
@@ -77,7 +78,7 @@ def link_corpus(
                 for row in (row for of_sample in made for row in of_sample):
                     yield {**row, "set": corpus.set_of(place)}
 
-        if name == "parquet":
+        if form.sharded:
             linked.files |= write_shards(out, file, rows(), COLUMNS)
         else:
             linked.files[file] = write_parts(

@@ -39,7 +39,7 @@ class CompiledUnit:
         from stepc.dataset.formats import FORMATS
 
         stsg = write(t.raise_to(t.Stsg, unit))
-        rows = {name: FORMATS[name][1](unit, model, spec) for name in formats}
+        rows = {name: FORMATS.get(name).records(unit, model, spec) for name in formats}
         *head, samples = summary_of(unit, model, stsg)
         card = orjson.dumps([*head, [tuple(sample) for sample in samples]])
         return cls(card, orjson.dumps(rows), stsg, unit.to_json())

@@ -1,5 +1,6 @@
 """Diagnostics: an error code, a one-sentence message, the source location, and a help line."""
 
+from stepc.diagnostics.crash import crash, write_crash_file
 from stepc.diagnostics.diagnostic import (
     Diagnostic,
     Place,
@@ -18,8 +19,10 @@ __all__ = [
     "Statistics",
     "StepcError",
     "brief",
+    "crash",
     "did_you_mean",
     "fail",
     "nearest",
     "printable",
+    "write_crash_file",
 ]

@@ -34,6 +34,8 @@ class Diagnostic:
     place: Place | None = None
     help: str = ""
     severity: str = "error"
+    detail: str = ""
+    """A traceback, for a crash file."""
 
     def text(self) -> str:
         """The diagnostic as printed: several lines, without colour.

@@ -6,7 +6,7 @@ A unit that fails becomes a diagnostic and the rest goes on. Files appear whole 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,23 @@ from stepc import __version__
 from stepc.dataset import parquet
 from stepc.dataset.link import Linked, link_corpus
 from stepc.dataset.spool import CompiledUnit, Spool
-from stepc.diagnostics import Diagnostic, Place, StepcError, fail, printable
+from stepc.diagnostics import (
+    Diagnostic,
+    Place,
+    StepcError,
+    fail,
+    printable,
+    write_crash_file,
+)
 from stepc.driver.compile_video import CompileConfig, Compiler, VideoResult
 from stepc.driver.local_engine import Engine, LocalEngine
 from stepc.driver.process_pool import Limits
 from stepc.ir import types as t
 from stepc.model.client import Usage
 from stepc.passmanager.pipeline_text import check_levels, pipeline_text
-from stepc.runtime.atomic_files import write_whole
+from stepc.plugins import facts_of
+from stepc.reporter import SILENT, Reporter, Tee
+from stepc.runtime.atomic_files import write_whole, writing
 from stepc.video.discover import find_videos
 
 STOPS = ("M002", "M003", "M004", "M005", "M007", "M008", "M009", "B019", "B020")
@@ -44,7 +53,7 @@ class Summary:
     interrupted: bool = False
     stopped: bool = False
     """Whether what is wrong with the model ended the run."""
-    tally: Usage = field(default_factory=Usage)
+    usage: Usage = field(default_factory=Usage)
     """What the model was asked."""
     seconds: dict[str, float] = field(default_factory=dict)
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -57,19 +66,75 @@ def compile_corpus(
     *,
     engine: Engine | None = None,
     limits: Limits | None = None,
-    say: Callable[[Diagnostic], None],
-    progress: Callable[[int, int, str], None],
-    told: Callable[[Usage], None] = lambda tally: None,
-    why: Callable[[str], None] = lambda line: None,
+    reporter: Reporter = SILENT,
 ) -> Summary:
     """Compile all videos in `places` into `out`.
 
-    Writes `units/NAME.stsg` as each is ready, then the dataset (`qra.jsonl`, or what the spec's
-    `formats` name) and `manifest.json`. Link passes that the order does not name are those of
-    the spec's `dataset` block. Raises
-    StepcError for what makes the whole compile impossible; what is wrong with a video is said.
+    Writes `units/NAME.stsg` as each video is ready, then the dataset (`qra.jsonl`, or the files of the
+    spec's `formats`) and `manifest.json`. Link passes that the config does not name are those of the
+    spec's `dataset` block. A video that fails is reported and skipped; a traceback goes to
+    `crashes/NAME.txt`. Raises StepcError for what makes the whole compile impossible.
     """
-    compiler, engine = Compiler(order, say, limits=limits), engine or LocalEngine()
+    summary = Summary()
+    total = _Running(summary, reporter)
+    compiler = Compiler(order, total, limits=limits)
+    engine = engine or LocalEngine()
+    _checked(compiler)
+    videos, wrong = find_videos(places)
+    summary.failed = len(wrong)
+    skipped: list[Diagnostic] = list(wrong)
+    for diagnostic in wrong:
+        reporter.diagnostic(diagnostic)
+    with writing(out):
+        (out / "units").mkdir(parents=True, exist_ok=True)
+    if videos:
+        engine.ready(compiler)  # what is wrong with the model is reported before any video
+    spool = Spool(out)
+    reporter.progress(0, len(videos))
+    try:
+        for result in engine.results(videos, compiler):
+            total.add(result)
+            if not _taken(result, out, spool, summary, skipped, reporter):
+                break
+            done = summary.compiled + summary.failed - len(wrong)
+            reporter.progress(done, len(videos), result.name)
+    except KeyboardInterrupt:
+        summary.interrupted = True
+    except StepcError as error:
+        first = error.diagnostics[0]
+        if first.code not in STOPS or not summary.compiled:
+            raise
+        reporter.diagnostic(first)
+        summary.interrupted = summary.stopped = True
+        skipped.append(first)
+    finally:
+        compiler.close()
+    write_dataset(out, order, compiler, spool, skipped, summary)
+    return summary
+
+
+class _Running(Tee):
+    """Passes on what is reported, and adds the usage of the videos that are done."""
+
+    def __init__(self, summary: Summary, reporter: Reporter) -> None:
+        super().__init__(reporter)
+        self.summary, self.reporter = summary, reporter
+
+    def usage(self, usage: Usage) -> None:
+        both = replace(self.summary.usage)
+        both.add(usage)
+        self.reporter.usage(both)
+
+    def add(self, result: VideoResult) -> None:
+        """Count what a video took."""
+        self.summary.usage.add(result.usage)
+        for line in result.why:
+            self.reporter.note(line)
+        self.reporter.usage(self.summary.usage)
+
+
+def _checked(compiler: Compiler) -> None:
+    """Raises StepcError for a pipeline or a format with which no dataset can be made."""
     last = check_levels(compiler.passes, t.Clips)
     if last is not t.Qras:
         message = f"the pipeline ends at level {last.LEVEL}, a dataset is made of qra"
@@ -77,61 +142,38 @@ def compile_corpus(
         raise fail("P005", message, Place("--pipeline"), help)
     if "parquet" in compiler.formats:
         parquet.needed()
-    videos, wrong = find_videos(places)
-    for diagnostic in wrong:
-        say(diagnostic)
-    summary = Summary(failed=len(wrong))
-    try:
-        (out / "units").mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        place = Place(printable(str(out)))
-        raise fail("B014", f"cannot be written ({error.strerror})", place) from error
-    if videos:
-        engine.ready(compiler)  # what is wrong with the model is said before any video
-    spool = Spool(out)
-    skipped: list[Diagnostic] = list(wrong)
 
-    def tell(of_this: Usage) -> None:
-        both = replace(summary.tally)
-        both.add(of_this)
-        told(both)
 
-    compiler.told = tell
-    progress(0, len(videos), "")
-    try:
-        for result in engine.results(videos, compiler):
-            summary.tally.add(result.tally)
-            for line in result.why:
-                why(line)
-            told(summary.tally)
-            for diagnostic in result.diagnostics:
-                say(diagnostic)
-            if any(d.code in STOPS for d in result.diagnostics):
-                summary.interrupted = summary.stopped = True
-                skipped += result.diagnostics[:1]
-                break
-            if result.diagnostics:
-                summary.failed += 1
-                skipped += result.diagnostics[:1]
-            elif result.made is not None:
-                write_unit(out, result.made)
-                summary.objects += spool.add(result.made).objects
-                summary.compiled += 1
-            _add_up(summary, result)
-            progress(summary.compiled + summary.failed - len(wrong), len(videos), result.name)
-    except KeyboardInterrupt:
-        summary.interrupted = True
-    except StepcError as error:
-        first = error.diagnostics[0]
-        if first.code not in STOPS or not summary.compiled:
-            raise
-        say(first)
+def _taken(
+    result: VideoResult,
+    out: Path,
+    spool: Spool,
+    summary: Summary,
+    skipped: list[Diagnostic],
+    reporter: Reporter,
+) -> bool:
+    """Take the result of one video into the dataset; False if the run cannot go on."""
+    diagnostics = result.diagnostics
+    if not diagnostics and result.made is not None:
+        try:
+            write_unit(out, result.made)
+            summary.objects += spool.add(result.made).objects
+            summary.compiled += 1
+        except StepcError as error:
+            diagnostics = error.in_file(printable(str(result.path))).diagnostics
+    for diagnostic in diagnostics:
+        if diagnostic.detail:
+            file = write_crash_file(out / "crashes", result.name, diagnostic)
+            if file is not None:
+                diagnostic = replace(diagnostic, help=f"the traceback is in {printable(str(file))}")
+        reporter.diagnostic(diagnostic)
+    skipped += diagnostics[:1]
+    if any(d.code in STOPS for d in diagnostics):
         summary.interrupted = summary.stopped = True
-        skipped.append(first)
-    finally:
-        compiler.close()
-    write_dataset(out, order, compiler, spool, skipped, summary)
-    return summary
+        return False
+    summary.failed += bool(diagnostics)
+    _add_up(summary, result)
+    return True
 
 
 def write_unit(out: Path, made: CompiledUnit) -> None:
@@ -164,6 +206,9 @@ def write_dataset(
 ) -> None:
     """Link what is done, and write the dataset and its manifest. Raises StepcError (B014)."""
 
+    used = facts_of(compiler.plugins())
+    plugins = {"plugins": used} if used else {}
+
     def about(linked: Linked) -> dict[str, Any]:
         summary.by_steps, summary.files = linked.by_steps, list(linked.files)
         summary.samples = sum(linked.by_steps.values())
@@ -173,6 +218,7 @@ def write_dataset(
             "python": ".".join(map(str, sys.version_info[:2])),
             "pipeline": pipeline_text([*compiler.passes, *compiler.links]),
             "seed": order.seed,
+            **plugins,
             "model": spool.model() or order.choice.name,
             "templates": order.choice.templates,
             "together": order.choice.together,

@@ -5,8 +5,9 @@ What goes wrong with a video is in its result; nothing else is harmed by it.
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from pathlib import Path
@@ -15,20 +16,26 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from pydantic import ValidationError
 
+from stepc.dataset.formats import FORMATS
 from stepc.dataset.spool import CompiledUnit
-from stepc.diagnostics import Diagnostic, Place, StepcError, fail, printable
+from stepc.diagnostics import Diagnostic, Place, StepcError, crash, did_you_mean, fail, printable
 from stepc.driver.process_pool import Limits, LostVideo
 from stepc.ir import types as t
 from stepc.lang.resolve import read_spec
 from stepc.lang.types import Spec
+from stepc.model.backends import scheme_of
 from stepc.model.batching import Shared
 from stepc.model.cassette import ReplayBackend
 from stepc.model.client import ModelClient, Usage
 from stepc.model.load import ModelConfig, load
 from stepc.passmanager.base import LinkPass, Options, Pass, Tools
-from stepc.passmanager.memo import Memo, PassResult, code_hash, hash_of
+from stepc.passmanager.code_keys import code_key
+from stepc.passmanager.memo import Memo, PassResult, hash_of
 from stepc.passmanager.pipeline_text import parse_pipeline
+from stepc.passmanager.registry import pass_plugin
 from stepc.passmanager.run import run
+from stepc.plugins import Plugin, installed
+from stepc.reporter import SILENT, Reporter
 from stepc.runtime import watchdog as watch
 from stepc.runtime.lazy import LazyModule
 from stepc.store.base import Entry, name_of
@@ -72,7 +79,7 @@ class VideoResult:
     made: CompiledUnit | None = None
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
-    tally: Usage = field(default_factory=Usage)
+    usage: Usage = field(default_factory=Usage)
     found: int = 0
     """Passes whose result was there from before."""
     why: list[str] = field(default_factory=list)
@@ -134,12 +141,11 @@ class Compiler:
     def __init__(
         self,
         order: CompileConfig,
-        say: Callable[[Diagnostic], None] = lambda diagnostic: None,
+        reporter: Reporter = SILENT,
         shared: Shared | None = None,
-        told: Callable[[Usage], None] | None = None,
         limits: Limits | None = None,
     ) -> None:
-        self.order, self.say, self.shared = order, say, shared
+        self.order, self.reporter, self.shared = order, reporter, shared
         self.limits = limits or Limits()
         self.passes, links = split_pipeline(order.pipeline)
         self.spec = read_spec(order.spec_text, order.spec_name, order.spec_folder)
@@ -147,14 +153,18 @@ class Compiler:
             _, links = split_pipeline(order.link or links_of(self.spec))
         self.links = links
         self.formats = self.spec.dataset.formats or ("jsonl",)
+        for name in self.formats:
+            if name not in FORMATS:
+                help = did_you_mean(name, FORMATS.names())
+                raise fail(
+                    "S502", f"`{name}` is not a dataset format", Place(order.spec_name), help
+                )
         self.pictures = Pictures()
         kept = (
             order.store if order.choice.record is None else None
         )  # a recording leaves nothing out
-        self.store = open_store(str(kept), say) if kept else None
+        self.store = open_store(str(kept), reporter) if kept else None
         self.memo = Memo(self.store, self._depends) if self.store else None
-        self.told = told
-        """Is told what the model was asked about the present video, call by call."""
         self._stands: dict[str, Any] = {}
         self._asker: ModelClient | None = None
 
@@ -187,12 +197,30 @@ class Compiler:
         redact = list(choice.redact)
         return [known, asker.templates.digest, asker.together, asker.video, asker.seed, redact]
 
+    @functools.cached_property
+    def code(self) -> str:
+        """A hash of the code that compiles a video with this pipeline."""
+        return compile_code(self.passes)
+
+    def plugins(self) -> list[Plugin | None]:
+        """The plug-ins that the compile uses: passes, the backend, forms, formats and templates."""
+        forms = {form for b in self.spec.blocks for form, _ in b.form}
+        return [
+            *(pass_plugin(p.name) for p in (*self.passes, *self.links)),
+            *(p for p in installed("stepc.forms") if p.name in forms),
+            *(p for p in installed("stepc.formats") if p.name in self.formats),
+            *(p for p in installed("stepc.templates") if p.name == self.order.choice.templates),
+            *(
+                p
+                for p in installed("stepc.backends")
+                if p.name == scheme_of(self.order.choice.name)
+            ),
+        ]
+
     def several(self, number: int) -> list[Compiler]:
         """So many like this one, that ask one model together, each from a thread of its own."""
         shared = Shared()
-        return [
-            Compiler(self.order, self.say, shared, self.told, self.limits) for _ in range(number)
-        ]
+        return [Compiler(self.order, self.reporter, shared, self.limits) for _ in range(number)]
 
     def close(self) -> None:
         """End a recording."""
@@ -204,7 +232,7 @@ class Compiler:
         known = self.probed(path)
         source = source or known or probe(path)
         if self.store is not None and known is None:
-            self.store.keep(self._probe(path), "probe", b"", source.facts())
+            self.store.put(self._probe(path), "probe", b"", source.facts())
         self.pictures.add(source)
         try:
             return t.Clips(name=unit_name(path), video=source.video)
@@ -213,7 +241,7 @@ class Compiler:
 
     def probed(self, path: Path) -> VideoSource | None:
         """The facts of a file that are known from before, where size and time of change are the same."""
-        entry = self.store.find(self._probe(path)) if self.store is not None else None
+        entry = self.store.get(self._probe(path)) if self.store is not None else None
         return VideoSource.from_facts(path, entry.facts) if entry is not None else None
 
     def _probe(self, path: Path) -> bytes:
@@ -230,7 +258,7 @@ class Compiler:
             unit = t.Clips(name=unit_name(path), video=source.video)
             chain = self.memo.chain(self.passes, hash_of(unit))
         if len(chain) < len(self.passes):
-            lost = None if self.limits.retry else self.store.find(self._lost(path))
+            lost = None if self.limits.retry else self.store.get(self._lost(path))
             if lost is None or self.limits.more_than(lost.facts):
                 return None
             message = f"was given up before: {lost.facts['message']}"
@@ -251,14 +279,14 @@ class Compiler:
     def lost(self, path: Path, lost: LostVideo) -> VideoResult:
         """A video whose worker ended. It is left alone from then on."""
         wrong = lost.diagnostic
-        if self.store is not None:
+        if self.store is not None and not lost.again:
             facts = {"message": wrong.message, **self.limits.facts()}
-            self.store.keep(self._lost(path), "lost", b"", facts)
+            self.store.put(self._lost(path), "lost", b"", facts)
         return VideoResult(path, unit_name(path), diagnostics=(wrong,))
 
     def _lost(self, path: Path) -> bytes:
         """The name of the note that a file was lost."""
-        return name_of("lost", *_file(path), code_hash())
+        return name_of("lost", *_file(path), self.code)
 
     def _made(
         self, content: bytes, unit: t.Qras | None, entry: Entry | None = None
@@ -267,10 +295,10 @@ class Compiler:
         identity = self.asker().backend.identity
         whole = any(link.whole for link in self.links)
         name = name_of(
-            "linked", code_hash(), content.hex(), self.order.spec_name, identity, list(self.formats)
+            "linked", self.code, content.hex(), self.order.spec_name, identity, list(self.formats)
         )
         if self.store is not None and entry is not None:
-            there = self.store.find(name)
+            there = self.store.get(name)
             data = self.store.read(there) if there else None
             stored = self.store.read(entry) if whole or data is None else b""
             if stored is None:
@@ -285,7 +313,7 @@ class Compiler:
         made = CompiledUnit.of(unit, identity, self.order.spec_name, self.formats)
         if self.store is not None:
             texts = [made.card.decode(), made.rows.decode(), made.stsg]
-            self.store.keep(name, "linked", orjson.dumps(texts), {})
+            self.store.put(name, "linked", orjson.dumps(texts), {})
         return made if whole else replace(made, whole=b"")
 
     def tools(self) -> Tools:
@@ -309,8 +337,8 @@ class Compiler:
             begun.pictures = self.pictures.kept(unit.video.sha256, SENT)
         except StepcError as error:
             begun.diagnostics = error.in_file(printable(str(path))).diagnostics
-        except (MemoryError, cv2.error) as error:
-            begun.diagnostics = _memory(path, error)
+        except Exception as error:
+            begun.diagnostics = _failed(path, error)
         finally:
             self.pictures.clear()
         return begun
@@ -321,7 +349,7 @@ class Compiler:
         return self.lost(path, start) if isinstance(start, LostVideo) else self.compile(path, start)
 
     def compile(self, path: Path, begun: FrontEndResult | None = None) -> VideoResult:
-        """Compile one video, further if it was begun; what goes wrong with it is in the result."""
+        """Compile one video, further if its front end was done; what goes wrong with it is in the result."""
         result = VideoResult(path, unit_name(path))
         if begun is not None and begun.diagnostics:
             result.diagnostics = begun.diagnostics
@@ -332,7 +360,7 @@ class Compiler:
                 self.store.about(unit.video.sha256)
             tools = self.tools()
             asker = self.asker()
-            asker.tally, asker.told = result.tally, self.told
+            asker.usage, asker.told = result.usage, self.reporter.usage
             passes = self.passes
             for name, counts, seconds, found, why in begun.done if begun else ():
                 self._note(result, name, counts, seconds, found, why)
@@ -354,8 +382,8 @@ class Compiler:
                 result.made = self._made(hash_of(unit), unit)
         except StepcError as error:
             result.diagnostics = error.in_file(printable(str(path))).diagnostics
-        except (MemoryError, cv2.error) as error:
-            result.diagnostics = _memory(path, error)
+        except Exception as error:
+            result.diagnostics = _failed(path, error)
         finally:
             if self.store is not None:
                 self.store.about("")
@@ -379,6 +407,12 @@ class Compiler:
         watch.alive()
 
 
+def compile_code(passes: Sequence[Pass[Any, Any]]) -> str:
+    """A hash of the code that compiles a video with these passes."""
+    modules = sorted({type(p).__module__ for p in passes})
+    return code_key("stepc.driver.compile_video", *modules).digest
+
+
 def _file(path: Path) -> tuple[str, int, int]:
     """What a file is told by without reading it: its path, size and time of change."""
     try:
@@ -388,8 +422,10 @@ def _file(path: Path) -> tuple[str, int, int]:
     return os.fsencode(path.resolve()).hex(), about.st_size, about.st_mtime_ns
 
 
-def _memory(path: Path, error: Exception) -> tuple[Diagnostic]:
-    """That memory ran out. Raises what is wrong if that is something else."""
-    if isinstance(error, cv2.error) and error.code != cv2.Error.StsNoMem:
-        raise error
-    return (Diagnostic("B012", "memory ran out", Place(printable(str(path)))),)
+def _failed(path: Path, error: Exception) -> tuple[Diagnostic, ...]:
+    """What an unexpected exception says of a video: memory ran out, or something crashed."""
+    place = Place(printable(str(path)))
+    no_memory = isinstance(error, cv2.error) and error.code == cv2.Error.StsNoMem
+    if isinstance(error, MemoryError) or no_memory:
+        return (Diagnostic("B012", "memory ran out", place),)
+    return crash("B021", "compiling the video", error, place).diagnostics

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
+from stepc.diagnostics import Diagnostic
 from stepc.driver.compile_video import CompileConfig, Compiler, FrontEndResult, VideoResult
-from stepc.driver.process_pool import Limits, LostVideo, WorkerPool, ended, threads
-from stepc.model.load import EMBEDDED
+from stepc.driver.process_pool import Limits, LostVideo, PoolFailed, WorkerPool, ended, threads
+from stepc.model.backends import EMBEDDED, backend_type
+from stepc.model.load import ModelConfig
 from stepc.video import decode as video
 from stepc.video.discover import VideoList
 
@@ -40,7 +44,7 @@ class LocalEngine:
 
     def results(self, videos: Sequence[Path], compiler: Compiler) -> Iterator[VideoResult]:
         """The results as they are ready, in whatever order."""
-        order, limits, jobs = compiler.order, compiler.limits, self.jobs
+        order = compiler.order
         left = VideoList()
         for path in videos:  # what needs no work needs no worker
             known = compiler.known(path)
@@ -51,19 +55,61 @@ class LocalEngine:
         if order.choice.record is not None or len(videos) <= 1:
             yield from map(compiler.compile, left)
             return
-        if order.choice.name == EMBEDDED and jobs > 1:
-            whole = WorkerPool(min(len(left), jobs), limits, _whole, _prepare, (order,))
-            with ended(whole):
-                for path, result in whole.each(left):
-                    yield compiler.lost(path, result) if isinstance(result, LostVideo) else result
-            return
-        with ended(looking(order, limits, min(len(left), max(jobs, 2)))) as workers:
-            begun = workers.each(left)
-            if jobs <= 1:
+        under_way: dict[Path, None] = {}
+        try:
+            if order.choice.name == EMBEDDED and self.jobs > 1:
+                yield from self._whole(compiler, left)
+            else:
+                for result in self._shared(compiler, left, under_way):
+                    under_way.pop(result.path, None)
+                    yield result
+        except PoolFailed as failed:
+            message = f"the worker processes cannot work ({failed}); compiling in this process"
+            help = "the result is the same, slower, and without limits of time and memory per video"
+            compiler.reporter.diagnostic(Diagnostic("B022", message, None, help, "warning"))
+            yield from map(
+                compiler.compile, chain(under_way, left if failed.left is None else failed.left)
+            )
+
+    def _whole(self, compiler: Compiler, left: VideoList) -> Iterator[VideoResult]:
+        """Compile in processes that load the model each. Raises PoolFailed."""
+        number = min(len(left), self.jobs)
+        pool = WorkerPool(number, compiler.limits, _whole, _prepare, (compiler.order,))
+        with ended(pool):
+            for path, result in pool.each(left):
+                yield compiler.lost(path, result) if isinstance(result, LostVideo) else result
+
+    def _shared(
+        self, compiler: Compiler, left: VideoList, under_way: dict[Path, None]
+    ) -> Iterator[VideoResult]:
+        """Decode in processes, and ask one model from threads. Raises PoolFailed.
+
+        `under_way` is told of each video whose result is still to come.
+        """
+        number = min(len(left), max(self.jobs, 2))
+        with ended(looking(compiler.order, compiler.limits, number)) as workers:
+            begun = _noted(workers.each(left), under_way)
+            if self.jobs <= 1:
                 yield from map(compiler.go_on, begun)
                 return
-            several = compiler.several(jobs)
+            several = compiler.several(self.jobs)
             yield from threads(begun, [one.go_on for one in several])
+
+
+Begun = tuple[Path, FrontEndResult | LostVideo]
+
+
+def _noted(begun: Iterator[Begun], under_way: dict[Path, None]) -> Iterator[Begun]:
+    for path, result in begun:
+        under_way[path] = None
+        yield path, result
+
+
+def default_jobs(choice: ModelConfig, cluster: bool = False) -> int:
+    """How many videos are compiled in parallel by default; on a cluster, per replica of the model."""
+    if choice.name == EMBEDDED and not cluster:
+        return os.cpu_count() or 1
+    return 4 if backend_type(choice.name)[0].remote else 1
 
 
 def looking(order: CompileConfig, limits: Limits, number: int) -> WorkerPool[FrontEndResult]:

@@ -7,21 +7,26 @@ many there are.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import queue
 import re
 import signal
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
+from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from stepc.diagnostics import Diagnostic, Place, printable
+from stepc.diagnostics import Diagnostic, Place, crash, printable
 from stepc.runtime import watchdog as watch
 from stepc.runtime.lazy import LazyModule
 
@@ -31,8 +36,6 @@ else:
     pebble = LazyModule("pebble")
 
 T = TypeVar("T")
-LOST = ("B012", "B013", "B017")
-"""What is wrong with videos that are left alone from then on: they cost much and may harm."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,10 @@ def end_with_parent() -> None:
     threading.Thread(target=look, daemon=True).start()
 
 
+class WorkerUnable(Exception):
+    """A worker process started and cannot work, whatever it is given."""
+
+
 _told: Any = None
 _unable: Exception | None = None
 """Why this worker cannot work."""
@@ -96,13 +103,13 @@ def _begin(
     watch.begin(limits.patience, limits.bytes_each(workers), _told)
     try:
         prepare(*args)
-    except Exception as error:  # told of what it is to work on, since a pool cannot be told
+    except Exception as error:  # raised by the first task: a pool cannot be told
         _unable = error
 
 
 def _watched(work: Callable[[Path], T], path: Path) -> T:
     if _unable is not None:
-        raise _unable
+        raise WorkerUnable(f"{type(_unable).__name__}: {_unable}")
     watch.alive()
     try:
         return work(path)
@@ -115,6 +122,44 @@ class LostVideo:
     """What is wrong with a video whose worker ended."""
 
     diagnostic: Diagnostic
+    again: bool = False
+    """Whether the next run tries it again; a video that harmed its worker is skipped until --retry."""
+
+
+class PoolFailed(Exception):
+    """The worker processes cannot start or cannot go on, whatever the videos.
+
+    `.left` are the videos that are not done; None if none was begun.
+    """
+
+    def __init__(self, why: str, left: Iterable[Path] | None) -> None:
+        super().__init__(why)
+        self.left = left
+
+
+_STARTING = threading.Lock()
+
+
+class _Process(SpawnProcess):
+    """A spawned process that does not import the main module again.
+
+    Workers run functions of stepc only. Without this, a script that compiles at its top level would be run
+    again by each of its workers.
+    """
+
+    @staticmethod
+    def _Popen(process_obj: Any) -> Any:
+        with _STARTING:
+            main = sys.modules["__main__"]
+            sys.modules["__main__"] = ModuleType("__main__")
+            try:
+                return SpawnProcess._Popen(process_obj)
+            finally:
+                sys.modules["__main__"] = main
+
+
+class _Spawn(SpawnContext):
+    Process = _Process
 
 
 class WorkerPool(Generic[T]):
@@ -128,15 +173,18 @@ class WorkerPool(Generic[T]):
         prepare: Callable[..., None],
         args: Any,
     ) -> None:
-        import multiprocessing
-
         self.number, self.limits, self.work = number, limits, work
-        self.folder = tempfile.TemporaryDirectory(prefix="stepc-")
+        if multiprocessing.current_process().daemon:
+            raise PoolFailed("a daemon process may not start others", None)
+        try:
+            self.folder = tempfile.TemporaryDirectory(prefix="stepc-")
+        except OSError as error:
+            raise PoolFailed(f"no temporary folder: {error}", None) from error
         self.pool = pebble.ProcessPool(
             number,
             initializer=_begin,
             initargs=(self.folder.name, limits, number, prepare, args),
-            context=multiprocessing.get_context("spawn"),
+            context=_Spawn(),
         )
 
     def each(self, paths: Iterable[Path]) -> Iterator[tuple[Path, T | LostVideo]]:
@@ -146,7 +194,10 @@ class WorkerPool(Generic[T]):
         again: set[Path] = set()
 
         def begin(path: Path) -> None:
-            running[self.pool.schedule(_watched, (self.work, path))] = path
+            try:
+                running[self.pool.schedule(_watched, (self.work, path))] = path
+            except (RuntimeError, OSError) as error:
+                raise PoolFailed(str(error), chain([path], running.values(), left)) from error
 
         while True:
             for path in islice(left, 2 * self.number - len(running)):
@@ -156,6 +207,10 @@ class WorkerPool(Generic[T]):
             ready, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in ready:
                 path = running.pop(future)
+                failed = future.exception()
+                if isinstance(failed, (BrokenProcessPool, WorkerUnable)):
+                    said = str(failed) if isinstance(failed, WorkerUnable) else "they end at once"
+                    raise PoolFailed(said, chain([path], running.values(), left))
                 if self._gave_up(future) and path not in again:
                     again.add(path)
                     begin(path)
@@ -176,17 +231,18 @@ class WorkerPool(Generic[T]):
         except pebble.ProcessExpired as error:
             where = self._hung(error.pid)
             if where:
-                message = f"nothing was heard of it for {self.limits.patience:g} s, {where}"
+                message = f"no progress for {self.limits.patience:g} s, {where}"
                 help = "--patience SECONDS waits longer"
                 return LostVideo(Diagnostic("B017", message, place, help))
-            message = f"the worker that compiled it ended ({_how(error.exitcode)})"
+            message = f"its worker process ended ({_how(error.exitcode)})"
+            help = "check that the file plays, or raise the limit per worker with --memory GB"
+            return LostVideo(Diagnostic("B013", message, place, help))
         except MemoryError:
-            help = "--memory GB allows a worker more"
+            help = "raise the limit per worker with --memory GB"
             return LostVideo(Diagnostic("B012", "memory ran out", place, help))
-        except (OSError, RuntimeError) as error:
-            message = f"the worker that compiled it failed: {error}"
-        help = "does it play? --memory GB allows a worker more"
-        return LostVideo(Diagnostic("B013", message, place, help))
+        except Exception as error:  # whatever the work raised, or what cannot be sent back
+            (wrong,) = crash("B021", "compiling the video", error, place).diagnostics
+            return LostVideo(wrong, again=True)
 
     def _hung(self, pid: int | None) -> str:
         """Where a worker hung, of those that did."""
@@ -197,7 +253,7 @@ class WorkerPool(Generic[T]):
         if "Timeout" not in told:
             return ""
         first = re.search(r'File "(.*)", line (\d+) in (.*)', told.split("Thread 0x")[-1])
-        return f"in {Path(first[1]).name}, {first[3]}" if first else "nobody knows where"
+        return f"in {Path(first[1]).name}, {first[3]}" if first else "location unknown"
 
     def close(self, at_once: bool = False) -> None:
         """End the processes; `at_once` those at work, too."""

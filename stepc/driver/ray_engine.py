@@ -33,9 +33,11 @@ from stepc.driver.compile_video import CompileConfig, Compiler, FrontEndResult, 
 from stepc.driver.local_engine import looking
 from stepc.driver.process_pool import Limits, LostVideo, WorkerPool, threads
 from stepc.ir import types as t
+from stepc.model.backends import scheme_of
 from stepc.model.load import identity_of
 from stepc.model.templates import Templates
-from stepc.passmanager.memo import code_hash
+from stepc.passmanager.code_keys import code_key
+from stepc.passmanager.registry import pass_names, pass_type
 from stepc.runtime import watchdog as watch
 from stepc.store.open import shared
 from stepc.video.decode import VideoSource
@@ -73,7 +75,7 @@ class RayEngine:
             message = "a cassette is recorded on one machine"
             raise fail("U001", message, Place("--record"), "leave out --engine ray")
         _ray()
-        if choice.name.startswith(("openai:", "replay:")) or kept:
+        if scheme_of(choice.name) or kept:
             compiler.asker()
         else:
             identity_of(choice)
@@ -191,7 +193,9 @@ class RayEngine:
                 help = "it is waited for more; fewer --replicas or --gpus need less"
                 if "RAY_ADDRESS" not in os.environ:
                     raise fail("B019", message, Place("--engine ray"), "fewer --replicas or --gpus")
-                compiler.say(Diagnostic("B019", message, Place("--engine ray"), help, "warning"))
+                compiler.reporter.diagnostic(
+                    Diagnostic("B019", message, Place("--engine ray"), help, "warning")
+                )
 
 
 def _answers(address: str) -> None:
@@ -229,7 +233,7 @@ class Home:
     def here(cls) -> Home:
         """This process."""
         told = tuple((name, os.environ[name]) for name in ENVIRONMENT if name in os.environ)
-        return cls(code_hash(), str(Path.cwd()), told)
+        return cls(_code(), str(Path.cwd()), told)
 
     def settle(self) -> None:
         """Make this process like it, as far as it goes."""
@@ -239,11 +243,17 @@ class Home:
 
     def stranger(self, path: Path) -> tuple[Diagnostic, ...]:
         """What is wrong where this machine has other code."""
-        if code_hash() == self.code:
+        if _code() == self.code:
             return ()
         message = "a machine of the cluster has another stepc, or another version of it"
         place = Place(printable(str(path)))
         return (Diagnostic("B020", message, place, "install the same everywhere"),)
+
+
+def _code() -> str:
+    """A hash of all code that a cluster runs."""
+    kinds = [pass_type(name).__module__ for name in pass_names()]
+    return code_key("stepc.driver.ray_engine", *kinds).digest
 
 
 @functools.cache

@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from stepc.ir.levels import Step, Stsg
     from stepc.ops.base import Op
     from stepc.ops.follow import Follow
-    from stepc.proof.solver import Facts, Here, State
+    from stepc.proof.solver import Facts, Reached, State
     from stepc.sampling.edge_table import EdgeTable
     from stepc.sampling.query_builder import QueryBuilder
 
 
 class AttributeEdge(Edge):
-    """Near end: the object. Far end: the value, whose kind (`color`) is a part of it."""
+    """Near end: the object. Far end: the value, with the part `kind` (such as `color`)."""
 
     name = "attr"
     order = 1
-    help = "An attribute: near end the object, far end the value; `{v.kind}` is its kind."
+    help = "An attribute. Near end: the object. Far end: the value; `{v.kind}` is its kind."
     directions = ("=>", "<=")
     values = frozenset(["far"])
     parts = {"far": ("kind",)}
@@ -96,7 +96,7 @@ class AttributeEdge(Edge):
             known.has[n].append((a.kind, a.value, when))
             known.having[a.kind, known.phrase(a.value)].append((n, when))
 
-    def follow(self, op: Follow, state: State) -> Iterable[Here]:
+    def follow(self, op: Follow, state: State) -> Iterable[Reached]:
         known = state.known
         for h in state.here:
             if op.way == "=>":

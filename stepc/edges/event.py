@@ -13,24 +13,24 @@ if TYPE_CHECKING:
     from stepc.ir.levels import Step, Stsg
     from stepc.ops.base import Op
     from stepc.ops.follow import Follow
-    from stepc.proof.solver import Facts, Here, State
+    from stepc.proof.solver import Facts, Reached, State
     from stepc.sampling.edge_table import EdgeTable
     from stepc.sampling.query_builder import QueryBuilder
 
 
 class EventEdge(Edge):
-    """Near end: an object of the clip. Far end: the event, which reads after "while".
+    """Near end: an object of the clip. Far end: the event, whose text can follow "while".
 
-    Taken as `--`, the event itself is known, and its time is asked for.
+    In the direction `--`, the event itself is known and its time is found.
     """
 
     name = "event"
     order = 5
-    help = "What happens in a clip: near end an object seen, far end the event."
+    help = "An event in a clip. Near end: a visible object. Far end: the event."
     directions = ("=>", "--")
     values = frozenset(["far"])
     lines = {"far": ("because",)}
-    refused = {"near": "an event does not single out an object: many are seen while it happens"}
+    refused = {"near": "an event does not identify an object: many are visible during it"}
     timed = True
     time_ends = ("far",)
     filter = "event"
@@ -107,7 +107,7 @@ class EventEdge(Edge):
             happening.setdefault(known.phrase(e.event), set()).add(e.clip)
         known.happening = {e: frozenset(clips) for e, clips in happening.items()}
 
-    def follow(self, op: Follow, state: State) -> Iterable[Here]:
+    def follow(self, op: Follow, state: State) -> Iterable[Reached]:
         known = state.known
         for h in state.here:
             clip = known.clip.get(state.thing_of(h), "")

@@ -1,4 +1,4 @@
-"""`motion`: a dynamic object at two times of a clip, and what it does between them."""
+"""`motion`: a dynamic object at two times in a clip, and what it does between them."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from stepc.ir.levels import Step, Stsg
     from stepc.ops.base import Op
     from stepc.ops.follow import Follow
-    from stepc.proof.solver import Facts, Here, State
+    from stepc.proof.solver import Facts, Reached, State
     from stepc.sampling.edge_table import EdgeTable
     from stepc.sampling.query_builder import QueryBuilder
 
 
 class MotionEdge(Edge):
-    """Near end: the object. Far end: what it does, which reads after "is"."""
+    """Near end: the object. Far end: what it does, a text that can follow "is"."""
 
     name = "motion"
     order = 3
-    help = "A motion: near end the object, far end what it does."
+    help = "A motion. Near end: the object. Far end: what it does."
     directions = ("=>", "<=", "--")
     values = frozenset(["far"])
     lines = {"far": ("because",), "near": ("because", "name")}
@@ -117,7 +117,7 @@ class MotionEdge(Edge):
             known.does[n].append((m.motion, when, whole))
             known.doing[motion].append((n, when, whole))
 
-    def follow(self, op: Follow, state: State) -> Iterable[Here]:
+    def follow(self, op: Follow, state: State) -> Iterable[Reached]:
         known = state.known
         for h in state.here:
             if op.way == "=>":

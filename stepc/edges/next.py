@@ -1,4 +1,4 @@
-"""`next`: two events that follow each other."""
+"""`next`: two consecutive events."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from stepc.ir.levels import Step, Stsg
     from stepc.ops.base import Op
     from stepc.ops.follow import Follow
-    from stepc.proof.solver import Facts, Here, State
+    from stepc.proof.solver import Facts, Reached, State
     from stepc.sampling.edge_table import EdgeTable
     from stepc.sampling.query_builder import QueryBuilder
 
 
 class NextEdge(Edge):
-    """Near end: the earlier event. Far end: the later one. It follows from the order of the clips."""
+    """Near end: the earlier event. Far end: the later event. Derived from the order of the clips."""
 
     name = "next"
     order = 6
-    help = "Two events that follow each other: near end the earlier, far end the later."
+    help = "Two consecutive events. Near end: the earlier event. Far end: the later event."
     directions = ("=>", "<=")
     values = frozenset(["near", "far"])
     lines = {"far": ("because",), "near": ("because",)}
@@ -44,7 +44,7 @@ class NextEdge(Edge):
                 clip, word = table.place[known.clip], table.phrase(known.event)
                 table.row(self.name, way, word, None, None, at, 0, clip=clip, group=(word,),
                           name=clip)  # fmt: skip
-        # A known event must be the only one that reads so, not only among those with a next one.
+        # A known event must be unique among all events, not only among those with a successor.
         for event in table.told:
             clip, word = table.place[event.clip], table.phrase(event.event)
             for way, _ in (("=>", 0), ("<=", 0)):
@@ -77,7 +77,7 @@ class NextEdge(Edge):
         known.following = dict(pairwise(told))
         known.preceding = {b: a for a, b in pairwise(told)}
 
-    def follow(self, op: Follow, state: State) -> Iterable[Here]:
+    def follow(self, op: Follow, state: State) -> Iterable[Reached]:
         known = state.known
         order = known.following if op.way == "=>" else known.preceding
         for h in state.here:

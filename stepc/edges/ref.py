@@ -1,4 +1,4 @@
-"""`ref`: objects of two clips that are one and the same."""
+"""`ref`: objects of two clips that are the same object."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from stepc.ir.levels import Step, Stsg
     from stepc.ops.base import Op
     from stepc.ops.follow import Follow
-    from stepc.proof.solver import Facts, Here, State
+    from stepc.proof.solver import Facts, Reached, State
     from stepc.sampling.edge_table import EdgeTable
     from stepc.sampling.query_builder import QueryBuilder
 
@@ -22,7 +22,7 @@ class ReferenceEdge(Edge):
 
     name = "ref"
     order = 4
-    help = "One object in two clips, the earlier first; `{a.event}` is what happens meanwhile."
+    help = "One object in two clips, earlier clip first; `{a.event}` is the event of the clip."
     directions = ("=>", "<=")
     parts = {"near": ("event",), "far": ("event",)}
     lines = {"far": ("because", "name"), "near": ("because", "name")}
@@ -77,12 +77,12 @@ class ReferenceEdge(Edge):
         return {(side, "event"): graph.events.get(clip_of(node), "") for side, node in ends}
 
     def facts(self, unit: Stsg, known: Facts) -> None:
-        """Nothing of its own: which things are the same is known before any edge is read."""
+        """Adds nothing: the solver resolves references before it reads edges."""
 
     def scope(self, op: Follow, state: State) -> frozenset[str]:
         return state.known.clips_of(op.word)
 
-    def follow(self, op: Follow, state: State) -> Iterable[Here]:
+    def follow(self, op: Follow, state: State) -> Iterable[Reached]:
         known = state.known
         for h in state.here:
             n = state.thing_of(h)

@@ -13,20 +13,20 @@ if TYPE_CHECKING:
     from stepc.ir.levels import Step, Stsg
     from stepc.ops.base import Op
     from stepc.ops.follow import Follow
-    from stepc.proof.solver import Facts, Here, State
+    from stepc.proof.solver import Facts, Reached, State
     from stepc.sampling.edge_table import EdgeTable
     from stepc.sampling.query_builder import QueryBuilder
 
 
 class RelationEdge(Edge):
-    """Near end: the subject. Far end: the object. Its word is the predicate, which reads after "is".
+    """Near end: the subject. Far end: the object. The word is the predicate, which can follow "is".
 
-    A predicate with a known inverse is read from both sides.
+    A relation with a known inverse predicate is also read from object to subject.
     """
 
     name = "rel"
     order = 2
-    help = "A relation: near end the subject, far end the object; `{rel}` is its predicate."
+    help = "A relation. Near end: the subject. Far end: the object; `{rel}` is the predicate."
     directions = ("=>", "<=", "--")
     lines = {"far": ("because", "name"), "near": ("because", "name"), "edge": ("because",)}
     edge_placeholder = "rel"
@@ -69,7 +69,7 @@ class RelationEdge(Edge):
     def _rows(
         self, table: EdgeTable, subject: str, word: str, object_: str, at: int, mask: int, own: bool
     ) -> None:
-        """One reading of a relation; `own` is the one that the graph has, not its inverse."""
+        """Add the rows of one reading of a relation. `own` is False for the inverse reading."""
         one, two = table.entity[subject], table.entity[object_]
         near, far = table.index[subject], table.index[object_]
         clip = int(table.entity_clip[one])
@@ -117,7 +117,7 @@ class RelationEdge(Edge):
                 known.related[two, predicate, "<="].append((one, when))
                 known.between[one].append((two, predicate, when))
 
-    def follow(self, op: Follow, state: State) -> Iterable[Here]:
+    def follow(self, op: Follow, state: State) -> Iterable[Reached]:
         known = state.known
         for h in state.here:
             for m, when in known.related.get(

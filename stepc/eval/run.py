@@ -19,14 +19,15 @@ from PIL import Image, UnidentifiedImageError
 from stepc import __version__
 from stepc.dataset.read import spread
 from stepc.diagnostics import Diagnostic, Place, StepcError, fail, printable
-from stepc.eval.items import MANY, Item, Reading, VideoIndex, kinds
-from stepc.eval.readers import BENCHMARKS
+from stepc.eval.benchmarks import BENCHMARKS
+from stepc.grading.items import MANY, Item, Reading, VideoIndex, kinds
 from stepc.grading.judge import judged
 from stepc.grading.reward import held
 from stepc.grading.rules import JUDGED, RULES, Grade
 from stepc.ir.types import Frame
 from stepc.model.client import ModelClient
 from stepc.model.requests import Ask, Explain
+from stepc.reporter import SILENT, Reporter
 from stepc.runtime.atomic_files import claim, write_whole
 from stepc.video.decode import Pictures, VideoSource, encode, probe
 
@@ -105,19 +106,18 @@ def evaluate(
     ask: Callable[[Pictures], ModelClient],
     judges: Sequence[Callable[[Pictures], ModelClient]] = (),
     *,
-    say: Callable[[str], None] = print,
-    tell: Callable[[Diagnostic], None],
+    reporter: Reporter = SILENT,
 ) -> EvalResult:
     """Ask a model all questions of a benchmark, grade the replies and write the result to `out`.
 
     The benchmark's files are in the first of `folders`; videos are searched in all of them (folders or
     files). Raises StepcError: E001 for the benchmark's files, E003 if none of its videos is found, E004 if
-    `out` holds a different run. If a judge fails (M008), the error is reported through `tell` and the
+    `out` holds a different run. If a judge fails (M008), the error is reported and the
     replies are kept.
     """
     if not folders[0].exists():
         raise fail("E001", "no such folder", Place(printable(str(folders[0]))))
-    reading = BENCHMARKS[settings.benchmark].read(folders[0])
+    reading = BENCHMARKS.get(settings.benchmark).read(folders[0])
     _once(reading)
     every = [item.id for item in reading.items]
     data = hashlib.sha256(repr(reading.items).encode()).hexdigest()
@@ -126,7 +126,7 @@ def evaluate(
     pictures = Pictures()
     shown = _shown(reading, VideoIndex(folders), settings.frames, pictures, out)
     for diagnostic in _some(reading.wrong):
-        tell(diagnostic)
+        reporter.diagnostic(diagnostic)
     if not shown:
         place = Place(printable(str(folders[0])))
         raise fail("E003", "no video of this benchmark was found", place, "pass --videos FOLDER")
@@ -148,14 +148,14 @@ def evaluate(
         known |= {record.id: record for record in made}
         with file.open("ab") as lines:
             lines.writelines(orjson.dumps(asdict(record)) + b"\n" for record in made)
-        say(f"{len(items) - len(left) + start + len(part)} of {len(items)} questions")
+        reporter.note(f"{len(items) - len(left) + start + len(part)} of {len(items)} questions")
     by_id = {item.id: item for item in items}
     result.records = [known[item.id] for item in items]
     try:
-        _judge(result, by_id, judges, pictures, say)
+        _judge(result, by_id, judges, pictures, reporter)
     except StepcError as error:
         for diagnostic in error.diagnostics:
-            tell(diagnostic)
+            reporter.diagnostic(diagnostic)
     write_records(out, result, [known[id] for id in every if id in known])
     return result
 
@@ -285,7 +285,7 @@ def _judge(
     items: dict[str, Item],
     judges: Sequence[Callable[[Pictures], ModelClient]],
     pictures: Pictures,
-    say: Callable[[str], None],
+    reporter: Reporter,
 ) -> None:
     """Have each judge grade the records it has not graded yet."""
     for place, make in enumerate(judges):
@@ -309,7 +309,7 @@ def _judge(
                 record.judge = (
                     name if judgement.right is not None or judgement.score is not None else ""
                 )
-            say(f"{start + len(part)} of {len(wanted)} replies judged")
+            reporter.note(f"{start + len(part)} of {len(wanted)} replies judged")
 
 
 def _needs(record: Record, judge: str, place: int) -> bool:

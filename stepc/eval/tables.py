@@ -15,10 +15,10 @@ from typing import Any
 import orjson
 
 from stepc.diagnostics import fail
-from stepc.eval import TITLES
-from stepc.eval.items import kinds
-from stepc.eval.readers import BENCHMARKS, GENERATION
+from stepc.eval.benchmarks import BENCHMARKS, title
+from stepc.eval.benchmarks.mlvu import GENERATION
 from stepc.eval.run import EvalResult, Record
+from stepc.grading.items import kinds
 from stepc.grading.judge import agreement
 
 DRAWS = 1000
@@ -133,7 +133,7 @@ def headline(
 
     If the figure is a mean over groups (STAR's types, MLVU's tasks), each group has the same weight.
     """
-    benchmark = BENCHMARKS[result.settings.benchmark]
+    benchmark = BENCHMARKS.get(result.settings.benchmark)
     records = result.records
     if result.settings.benchmark == "mlvu":
         tasks = of_groups(records).get("task", {})
@@ -227,7 +227,7 @@ def text(result: EvalResult) -> str:
     figures = headline(result).items()
     own = ", ".join(f"{k} {'-' if math.isnan(v) else f'{v:.1f}'}" for k, v in figures)
     lacks = f"; {result.missing['all']} missing" if result.missing.get("all") else ""
-    lines.append(f"{TITLES[result.settings.benchmark]}: {own}, by the official rules{lacks}")
+    lines.append(f"{title(result.settings.benchmark)}: {own}, by the official rules{lacks}")
     if any(r.steps_right is not None for r in result.records):
         lines.append(
             f"ground-truth rationale steps found in the replies: {sentences(result.records):.1%}"
@@ -279,8 +279,60 @@ def difference(one: Sequence[Record], other: Sequence[Record]) -> Difference:
     return Difference(len(off), _mean(a), _mean(b), low, high, only_a, only_b, p)
 
 
-def compare(one: EvalResult, other: EvalResult) -> str:
-    """Format a comparison of two results, overall and per group.
+@dataclass(frozen=True)
+class Comparison:
+    """Two results of one benchmark, compared overall and per group."""
+
+    rows: dict[str, Difference | None]
+    """By label; None if all questions of the group are missing."""
+    missing: dict[str, tuple[int, int]]
+    """Missing questions of the first and of the second result, by label."""
+    unjudged: int
+    """Questions excluded because they are not judged in both results."""
+    unshared: int
+    """Questions excluded because only one of the results has them."""
+    graders: tuple[str, str]
+    """The judge of each result, or `exact match`."""
+
+    def data(self) -> dict[str, Any]:
+        """The comparison as a JSON-serialisable dictionary."""
+        rows = []
+        for label, d in self.rows.items():
+            first, second = self.missing[label]
+            figures = vars(d) if d is not None else {"count": 0}
+            rows.append({"label": label, **figures, "missing": [first, second]})
+        return {
+            "rows": rows,
+            "unjudged": self.unjudged,
+            "unshared": self.unshared,
+            "graders": list(self.graders),
+        }
+
+    def text(self) -> str:
+        """The comparison as a plain-text table."""
+        head = f"{'':28}{'questions':>10}{'first':>8}{'second':>8}{'difference':>24}{'p':>9}"
+        lines = [f"{head}{'missing':>10}"]
+        for label, d in self.rows.items():
+            lacks = ", ".join(map(str, self.missing[label]))
+            if d is None:
+                lines.append(f"{label:28}{0:10}{'-':>8}{'-':>8}{'-':>24}{'-':>9}{lacks:>10}")
+                continue
+            off = f"{100 * (d.second - d.first):+.1f} ({100 * d.low:+.1f} to {100 * d.high:+.1f})"
+            lines.append(
+                f"{label:28}{d.count:10}{100 * d.first:8.1f}{100 * d.second:8.1f}{off:>24}{d.p:9.4f}"
+                f"{lacks:>10}"
+            )
+        if self.unjudged:
+            lines.append(f"{self.unjudged} questions excluded: not judged in both results")
+        if self.graders[0] != self.graders[1]:
+            lines.append(f"graded differently: by {' and by '.join(self.graders)}")
+        if self.unshared:
+            lines.append(f"{self.unshared} questions excluded: in only one of the results")
+        return "\n".join(lines)
+
+
+def compare(one: EvalResult, other: EvalResult) -> Comparison:
+    """Compare two results, overall and per group.
 
     Raises StepcError (E006) if they are of different benchmarks or share no graded question.
     """
@@ -293,28 +345,14 @@ def compare(one: EvalResult, other: EvalResult) -> str:
     if not ours:
         told = "the two results have no graded question in common"
         raise fail("E006", told, None, "check that both runs use the same benchmark files")
-    head = f"{'':28}{'questions':>10}{'first':>8}{'second':>8}{'difference':>24}{'p':>9}"
-    lines = [f"{head}{'missing':>10}"]
-    for label, records in rows_of(ours, one.missing, other.missing):
-        lacks = f"{one.missing.get(label, 0)}, {other.missing.get(label, 0)}"
-        if not records:
-            lines.append(f"{label:28}{0:10}{'-':>8}{'-':>8}{'-':>24}{'-':>9}{lacks:>10}")
-            continue
-        d = difference(records, [theirs[r.id] for r in records])
-        off = f"{100 * (d.second - d.first):+.1f} ({100 * d.low:+.1f} to {100 * d.high:+.1f})"
-        lines.append(
-            f"{label:28}{d.count:10}{100 * d.first:8.1f}{100 * d.second:8.1f}{off:>24}{d.p:9.4f}"
-            f"{lacks:>10}"
-        )
+    rows = {
+        label: difference(records, [theirs[r.id] for r in records]) if records else None
+        for label, records in rows_of(ours, one.missing, other.missing)
+    }
+    missing = {label: (one.missing.get(label, 0), other.missing.get(label, 0)) for label in rows}
     apart = len(one.records) + len(other.records) - 2 * len(common)
-    if len(common) > len(ours):
-        lines.append(f"{len(common) - len(ours)} questions excluded: not judged in both results")
-    if one.judge != other.judge:
-        judges = " and by ".join(r.judge or "exact match" for r in (one, other))
-        lines.append(f"graded differently: by {judges}")
-    if apart:
-        lines.append(f"{apart} questions excluded: in only one of the results")
-    return "\n".join(lines)
+    graders = (one.judge or "exact match", other.judge or "exact match")
+    return Comparison(rows, missing, len(common) - len(ours), apart, graders)
 
 
 def paper() -> list[dict[str, Any]]:
@@ -327,15 +365,15 @@ def paper() -> list[dict[str, Any]]:
 
 COLUMNS: dict[int, dict[str, tuple[str, str]]] = {
     1: {
-        **{f"{TITLES[b]} {k}": (b, k) for b in ("msvd-qa", "msrvtt-qa", "activitynet-qa", "agqa", "star")
+        **{f"{title(b)} {k}": (b, k) for b in ("msvd-qa", "msrvtt-qa", "activitynet-qa", "agqa", "star")
            for k in ("accuracy", "score")},
     },
-    2: {f"{TITLES[b]} {n}": (b, n) for b in ("agqa", "star") for n in ("1", "2", "3", "all")},
+    2: {f"{title(b)} {n}": (b, n) for b in ("agqa", "star") for n in ("1", "2", "3", "all")},
     3: {
         "TempCompass": ("tempcompass", "accuracy"), "MVBench": ("mvbench", "accuracy"),
         "MovieChat-1K": ("moviechat", "accuracy"), "MLVU": ("mlvu", "M-Avg"),
     },
-    4: {f"{TITLES[b]} {k}": (b, k) for b in ("agqa", "star") for k in ("accuracy", "score")},
+    4: {f"{title(b)} {k}": (b, k) for b in ("agqa", "star") for k in ("accuracy", "score")},
 }  # fmt: skip
 """Columns of each table of the paper; each maps to (benchmark, figure)."""
 

@@ -1,22 +1,46 @@
-"""Question forms: how a path is asked.
+"""Question forms: the ways in which a path can be asked.
 
-A class owns what specs may say of the form, the end of its query, its answer, its leak rule and its
-text. To add a form, add a file here, or name a class in the entry-point group `stepc.forms` of your
+A class defines the vocabulary of the form in specs, the end of its query, its answer, its leak rule and
+its text. To add a form, add a file here, or name a class in the entry-point group `stepc.forms` of your
 own package.
 """
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
 from stepc.forms.base import Form
+from stepc.plugins import Registry
 from stepc.runtime.discovery import classes_in
 
-FORMS: dict[str, Form] = {
-    cls.name: cls()
-    for cls in sorted(
-        (c for c in classes_in("stepc.forms", Form) if hasattr(c, "name")),
-        key=lambda cls: cls.order,
-    )
-}
-"""All forms by name, in their order."""
+
+def _builtin() -> dict[str, Callable[[], type[Form]]]:
+    named = [cls for cls in classes_in("stepc.forms", Form) if hasattr(cls, "name")]
+    return {cls.name: functools.partial(_same, cls) for cls in named}
+
+
+def _same(cls: type[Form]) -> type[Form]:
+    return cls
+
+
+def _accept(value: Any) -> str:
+    if inspect.isclass(value) and issubclass(value, Form) and hasattr(value, "name"):
+        return ""
+    return f"`{value!r}` is not a subclass of stepc.forms.Form with a name"
+
+
+_REGISTRY: Registry[type[Form]] = Registry("stepc.forms", _builtin, _accept)
+
+
+def _all() -> dict[str, Form]:
+    forms: list[Form] = [_REGISTRY.get(name)() for name in _REGISTRY.names()]
+    return {form.name: form for form in sorted(forms, key=lambda f: (f.order, f.name))}
+
+
+FORMS: dict[str, Form] = _all()
+"""All forms by name, in their order. Forms are few and asked for all the time, so all are loaded at once."""
 
 __all__ = ["FORMS", "Form"]

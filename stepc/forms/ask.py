@@ -1,4 +1,4 @@
-"""The plain question: what does the last step find?"""
+"""The open question: what does the last step find?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The multiple choice."""
+"""The multiple-choice question."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 class ChoiceForm(Form):
-    """The plain question with options, of which exactly one is right."""
+    """The open question with options. Exactly one option is correct."""
 
     name = "choice"
     order = 3
-    help = "A multiple choice; asked with the line `ask`."
+    help = "A multiple choice, worded by the line `ask`."
     line = "ask"
     sample_form = "choice"
     whole_paths = True

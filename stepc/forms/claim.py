@@ -1,4 +1,4 @@
-"""The claim: is it so?"""
+"""The yes-no question."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 class ClaimForm(Form):
-    """A yes-no question that states what the last step finds, truly or falsely."""
+    """A yes-no question that states a true or false result of the last step."""
 
     name = "claim"
     order = 2
-    help = "A yes-no question, true or false by the graph."
+    help = "A yes-no question that is true or false in the graph."
     lines = {("*", "near"): ("claim",), ("*", "far"): ("claim",), ("*", "edge"): ("claim",)}
     answer_lines = frozenset(["claim"])
     sample_form = "yes-no"

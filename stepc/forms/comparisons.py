@@ -1,4 +1,4 @@
-"""Comparisons of two steps: which is first, last, longer or shorter, and whether two are alike."""
+"""Comparisons of two steps: which is first, last, longer or shorter, and whether both are equal."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from stepc.sampling.query_builder import QueryBuilder
 
 CLEAR = 0.1
-"""How much longer one of two times must be, as a share of the longer one, for the answer to be clear."""
+"""Minimum difference of two durations, as a share of the longer one, for a clear answer."""
 How = Literal["first", "last", "longer", "shorter", "same"]
 
 
 class Comparison(Form):
-    """Compares two steps side by side, in time unless a subclass says otherwise."""
+    """Compares two independent steps, by default in time."""
 
     pair_placeholders: ClassVar[tuple[str, ...]] = ("a", "b")
     sample_form = "compare"
@@ -32,7 +32,7 @@ class Comparison(Form):
 
     @property
     def how(self) -> How:
-        """What the query operation `compare` is told."""
+        """The argument of the query operation `compare`."""
         return cast("How", self.name.removeprefix("which-"))
 
     def wordings(self, rule: EdgeRule, way: Way) -> tuple[Wording, ...]:
@@ -52,31 +52,31 @@ class Comparison(Form):
         return None
 
     def part_form(self) -> Form:
-        """The form in which the rationale asks about each of the two steps."""
+        """The form of the two steps in the rationale."""
         return WhenForm()
 
     def alternatives(self, one: Step, other: Step, graph: QueryBuilder) -> tuple[str, str]:
-        """What the answer may be, in plain words."""
+        """The two possible answers, as short statements."""
         return graph.fact(one), graph.fact(other)
 
     def options(self, one: Step, other: Step, writer: PathWriter) -> tuple[str, str]:
-        """What the answer may be, in the words of the spec."""
+        """The two possible answers, in the words of the spec."""
         return writer.fact(one, "fact"), writer.fact(other, "fact")
 
     def pair_texts(
         self, one: Step, other: Step, options: tuple[str, str], writer: PathWriter
     ) -> dict[tuple[str, str], str]:
-        """What the placeholders of its line stand for."""
+        """The texts of the placeholders of its `pair` line."""
         return {("a", ""): options[0], ("b", ""): options[1]}
 
     def more(self, one: tuple[int, int], other: tuple[int, int]) -> int:
-        """By how much the first of two times is more so, in milliseconds; 0 if neither is."""
+        """How far the first time range wins, in milliseconds: negative if it loses, 0 for a tie."""
         raise NotImplementedError
 
     def winner(
         self, one: Step, other: Step, options: tuple[str, str], graph: QueryBuilder
     ) -> str | None:
-        """The right one of two options, or None if neither is."""
+        """The correct option, or None for a tie."""
         more = self.more(graph.spans(one)[0], graph.spans(other)[0])
         return None if more == 0 else options[0] if more > 0 else options[1]
 
@@ -88,22 +88,22 @@ class _Order(Comparison):
 
 
 class WhichFirstForm(_Order):
-    """Which of two begins first."""
+    """Which of two motions or events begins first."""
 
     name = "which-first"
     order = 11
-    help = "Which of two motions or events comes first; asked with a line of `pair`."
+    help = "Which of two motions or events comes first, worded by a line of `pair`."
 
     def more(self, one: tuple[int, int], other: tuple[int, int]) -> int:
         return other[0] - one[0]
 
 
 class WhichLastForm(_Order):
-    """Which of two ends last."""
+    """Which of two motions or events ends last."""
 
     name = "which-last"
     order = 12
-    help = "Which of two motions or events comes last; asked with a line of `pair`."
+    help = "Which of two motions or events comes last, worded by a line of `pair`."
 
     def more(self, one: tuple[int, int], other: tuple[int, int]) -> int:
         return one[1] - other[1]
@@ -116,38 +116,40 @@ class _Length(Comparison):
 
 
 class WhichLongerForm(_Length):
-    """Which of two takes longer."""
+    """Which of two motions or events takes longer."""
 
     name = "which-longer"
     order = 13
-    help = "Which of two motions or events takes longer; asked with a line of `pair`."
+    help = "Which of two motions or events takes longer, worded by a line of `pair`."
 
     def more(self, one: tuple[int, int], other: tuple[int, int]) -> int:
         return (one[1] - one[0]) - (other[1] - other[0])
 
 
 class WhichShorterForm(_Length):
-    """Which of two takes a shorter time."""
+    """Which of two motions or events is shorter."""
 
     name = "which-shorter"
     order = 14
-    help = "Which of two motions or events takes a shorter time; asked with a line of `pair`."
+    help = "Which of two motions or events is shorter, worded by a line of `pair`."
 
     def more(self, one: tuple[int, int], other: tuple[int, int]) -> int:
         return (other[1] - other[0]) - (one[1] - one[0])
 
 
 class SameForm(Comparison):
-    """Whether two objects have the same attribute of a kind."""
+    """Whether two objects have the same value of an attribute kind."""
 
     name = "same"
     order = 15
-    help = "Whether two objects are alike in an attribute of one kind; asked with a line of `pair`."
+    help = (
+        "Whether two objects have the same value of an attribute kind, worded by a line of `pair`."
+    )
     pair_placeholders = ("a", "b", "kind")
     time_compared = False
 
     def wordings(self, rule: EdgeRule, way: Way) -> tuple[Wording, ...]:
-        """Those of the attribute's own question: the question itself is a line of `pair`."""
+        """The wordings of the rationale. The question itself is worded by `pair`."""
         find = rule.find(way) if rule.kind == "attr" and way == "=>" else None
         return find.line("ask") if find else ()
 

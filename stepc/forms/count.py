@@ -16,11 +16,11 @@ _LINES = ("count", "total")
 
 
 class CountForm(Form):
-    """How many different things does the last step find?"""
+    """Asks for the number of different answers of the last step."""
 
     name = "count"
     order = 4
-    help = "How many there are; the rationale names all of them with the line `total`."
+    help = "How many there are. The rationale lists all of them with the line `total`."
     lines = {
         ("attr", "far"): _LINES,
         ("attr", "near"): _LINES,

@@ -1,4 +1,4 @@
-"""Superlatives: which of several things is first, last, longest or shortest in time?"""
+"""Superlatives: which of several answers is first, last, longest or shortest in time?"""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MOTIONS = (("motion", "far"), ("motion", "near"))
 
 
 class _Pick(Form):
-    """Of the several things that the last step finds, the one that is most so."""
+    """Picks one of the several answers of the last step."""
 
     several = True
     ambiguous = False
@@ -36,7 +36,7 @@ class _Pick(Form):
 
 
 class FirstForm(_Pick):
-    """The one that begins first."""
+    """The answer that begins first."""
 
     name = "first"
     order = 5
@@ -48,7 +48,7 @@ class FirstForm(_Pick):
 
 
 class LastForm(_Pick):
-    """The one that ends last."""
+    """The answer that ends last."""
 
     name = "last"
     order = 6
@@ -60,7 +60,7 @@ class LastForm(_Pick):
 
 
 class LongestForm(_Pick):
-    """The one that takes longest."""
+    """The answer that takes longest."""
 
     name = "longest"
     order = 7
@@ -72,7 +72,7 @@ class LongestForm(_Pick):
 
 
 class ShortestForm(_Pick):
-    """The one that takes the shortest time."""
+    """The answer that takes the shortest time."""
 
     name = "shortest"
     order = 8

@@ -1,4 +1,4 @@
-"""Questions about time: when is it, and how long does it take?"""
+"""Questions about time: when something happens, and how long it takes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class _Time(Form):
-    """Asks for the time of an edge that is known itself."""
+    """Asks for the time of an edge whose ends are both known."""
 
     time_line = True
     sample_form = "time"
@@ -46,18 +46,20 @@ class _Time(Form):
 
 
 class WhenForm(_Time):
-    """When a motion or an event is, in seconds."""
+    """When a motion or event happens, in seconds."""
 
     name = "when"
     order = 9
-    help = "When it is, as a range in seconds; asked with a line of the edge's `time` block."
+    help = (
+        "When it happens, as a range in seconds, worded by a line in the `time` block of the edge."
+    )
     what = "span"
 
 
 class HowLongForm(_Time):
-    """How long a motion or an event takes, in seconds."""
+    """How long a motion or event takes, in seconds."""
 
     name = "how-long"
     order = 10
-    help = "How long it takes, in seconds; asked with a line of the edge's `time` block."
+    help = "How long it takes, in seconds, worded by a line in the `time` block of the edge."
     what = "duration"

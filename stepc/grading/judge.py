@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stepc.eval.items import Item
+from stepc.grading.items import Item
 from stepc.grading.rules import chosen
 from stepc.model.client import ModelClient
 from stepc.model.requests import Appraise, Infer, Judge, Request

@@ -10,14 +10,13 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from stepc.ir.words import Policy, answer_words
+
 _THOUGHT = re.compile(r"<think>(.*?)</think>(.*)", re.DOTALL | re.IGNORECASE)
 _ANSWER = re.compile(r"\banswer *:", re.IGNORECASE)
 
 
-def words(text: str) -> tuple[str, ...]:
-    """Lower-cased words of a text, without punctuation and articles."""
-    found = re.findall(r"[^\W_]+(?:['-][^\W_]+)*", text.lower())
-    return tuple(w for w in found if w not in ("a", "an", "the"))
+words = answer_words
 
 
 def parted(reply: str) -> tuple[str, str]:
@@ -38,8 +37,7 @@ def parted(reply: str) -> tuple[str, str]:
 
 def right(answer: str, accepted: Sequence[str]) -> bool:
     """Whether an answer has exactly the words of one of the accepted answers."""
-    said = words(answer)
-    return bool(said) and any(said == words(a) for a in accepted)
+    return bool(words(answer)) and any(Policy.ANSWER.same(answer, a) for a in accepted)
 
 
 def held(reasoning: str, sentences: Sequence[str]) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from string import ascii_uppercase
 
-from stepc.eval.items import Item
+from stepc.grading.items import Item
 from stepc.grading.reward import right, words
 
 

@@ -1,8 +1,8 @@
-"""Who is who: the one policy by which objects of two keyframes are taken for the same.
+"""Coreference: decides whether objects of two keyframes are the same object.
 
-Equal label and compatible attributes propose; the model's answer decides where there is doubt;
-contradictory answers are resolved by confidence. Used within clips (`merge`) and across
-them (`bridge`).
+Candidates have equal labels and compatible attributes. The model decides the doubtful pairs, and
+contradictory answers are resolved by confidence. Used within clips (`merge`) and across clips
+(`bridge`).
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from stepc.ir.words import normal, plain
 
 @dataclass(frozen=True)
 class Appearance:
-    """What identity is judged by: normalised label, and the values of each attribute kind."""
+    """The features that are compared: the normalised label, and the values of each attribute kind."""
 
     label: str
     values: tuple[tuple[str, frozenset[str]], ...]
 
     def conflicts(self, other: Appearance) -> int:
-        """Attribute kinds that both have and that share no value."""
+        """Number of attribute kinds that both have but with no common value."""
         mine, theirs = dict(self.values), dict(other.values)
         return sum(not (mine[k] & theirs[k]) for k in mine.keys() & theirs.keys())
 
     def agrees(self, other: Appearance) -> int:
-        """Attribute kinds that share a value."""
+        """Number of attribute kinds with a common value."""
         mine, theirs = dict(self.values), dict(other.values)
         return sum(bool(mine[k] & theirs[k]) for k in mine.keys() & theirs.keys())
 
 
 def appearances(unit: t.Fsg) -> dict[str, Appearance]:
-    """The look of every object."""
+    """Object id → its appearance, for all objects of `unit`."""
     values: dict[str, dict[str, set[str]]] = {o.id: {} for o in unit.objects}
     for a in unit.attributes:
         if a.owner in values:
@@ -51,10 +51,10 @@ def appearances(unit: t.Fsg) -> dict[str, Appearance]:
 def pair_up(
     earlier: Sequence[str], later: Sequence[str], look: dict[str, Appearance]
 ) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """Pairs of equal label: those that are plainly the same, and those that are in doubt.
+    """Pair objects of equal label. Returns (certain pairs, doubtful pairs) as object ids.
 
-    Plain: the only one of its label on both sides, without a conflict of attributes. In doubt:
-    every other pair of equal label, the likelier first.
+    A pair is certain if each object is the only one of its label on its side and no attributes
+    conflict. All other pairs of equal label are doubtful, sorted by decreasing likelihood.
     """
     plain_pairs, doubtful = [], []
     for label in dict.fromkeys(look[o].label for o in earlier):
@@ -69,20 +69,20 @@ def pair_up(
 
 
 class IdentityGroups:
-    """Objects joined into one, never two of the same place (keyframe or clip)."""
+    """Groups of coreferent objects. A group has at most one object per place (keyframe or clip)."""
 
     def __init__(self, members: Iterable[tuple[str, str]]) -> None:
-        """`members` are (object, place)."""
+        """Start with one group per member; `members` are (object id, place id)."""
         pairs = list(members)
         self._union = UnionFind(m for m, _ in pairs)
         self._places = {m: {p} for m, p in pairs}
 
     def root(self, member: str) -> str:
-        """The member that stands for the group."""
+        """The representative of a member's group."""
         return self._union.root(member)
 
     def join(self, one: str, other: str) -> bool:
-        """Join the groups of two members; False (and nothing done) if a place would be double."""
+        """Join the groups of two members. Returns False and does nothing if they share a place."""
         a, b = self.root(one), self.root(other)
         if a == b:
             return True
@@ -93,5 +93,5 @@ class IdentityGroups:
         return True
 
     def groups(self) -> dict[str, list[str]]:
-        """Members by the group's root, in their first order."""
+        """Representative → members, in the order in which they were given."""
         return self._union.groups()

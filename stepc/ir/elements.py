@@ -1,10 +1,10 @@
 """Nodes, edges and the other elements of the IR, as frozen, strict pydantic types.
 
-Times are integer milliseconds from the video's first frame.
+Times are integer milliseconds from the first frame of the video.
 
-An id is a path that says where a thing is and what it is: `c0` is a clip, `c0.k1` a keyframe, `c0.k1/cup`
-an object in a keyframe, `c0/table` one object of a whole clip, `c0/table/wooden` an attribute; `.2` behind a
-name marks the second one of that name. Edges have no id: their kind, ends and words identify them.
+An id is a path of location and name: `c0` is a clip, `c0.k1` a keyframe, `c0.k1/cup` an object in a
+keyframe, `c0/table` an object of a whole clip, and `c0/table/wooden` an attribute. The suffix `.2` marks
+the second element of the same name. Edges have no id: their kind, ends and words identify them.
 """
 
 from __future__ import annotations
@@ -38,99 +38,99 @@ Superlative = Literal["first", "last", "longest", "shortest"]
 
 
 class Value(BaseModel):
-    """A frozen, strict value that can be hashed."""
+    """Base class: frozen, strict (no type coercion, no extra fields), hashable."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", defer_build=True)
 
 
 def clip_of(identifier: str) -> str:
-    """The clip an id lies in: `c0` of `c0.k1/cup`."""
+    """The clip of an id: `c0` for `c0.k1/cup`."""
     return re.split(r"[./]", identifier, maxsplit=1)[0]
 
 
 def frame_of(identifier: str) -> str | None:
-    """The keyframe an id lies in, or None for an id of a whole clip."""
+    """The keyframe of an id, or None if the id belongs to a whole clip."""
     head = identifier.split("/", 1)[0]
     return head if "." in head else None
 
 
 def slug(words: str) -> str:
-    """A label as part of an id: lower case, letters and digits of any script, dashes."""
+    """A label as part of an id: lower-case letters and digits of any script, and dashes."""
     kept = "".join(c if c.isalnum() else "-" for c in words.lower())
     return re.sub(r"-+", "-", kept).strip("-") or "x"
 
 
 class Trust(Value):
-    """Why an element is believed (dual verification, section 3.1)."""
+    """The evidence for an element (dual verification, section 3.1 of the paper)."""
 
     votes: Annotated[int, Field(ge=0)]
-    """In how many of the sampled answers it was."""
+    """Number of sampled answers that contain the element."""
     asked: Annotated[int, Field(ge=1)]
-    """How many answers were sampled."""
+    """Number of sampled answers."""
     verdict: Literal["yes", "no", "unasked"] = "unasked"
-    """What the verifying question answered."""
+    """The answer to the verifying question."""
 
     @property
     def confidence(self) -> float:
-        """Frequency among the sampled answers, 0 to 1."""
+        """Frequency in the sampled answers, 0 to 1."""
         return self.votes / self.asked
 
 
 class Origin(Value):
-    """Where an element comes from."""
+    """The provenance of an element."""
 
     nodes: tuple[NodeId, ...] = ()
-    """The frame-level nodes merged into this one."""
+    """The frame-level nodes that were merged into this element."""
     asks: tuple[AskKey, ...] = ()
-    """Keys of the model calls that gave it, as in a cassette."""
+    """Keys of the model calls that produced it, as in a cassette."""
 
 
 class Element(Value):
-    """What every node and edge has."""
+    """Base class of nodes and edges."""
 
     trust: Trust
     origin: Origin = Origin()
 
 
 class Object(Element):
-    """An object node of O_t (section 3.1): in one keyframe, or, merged, of one clip."""
+    """An object node of O_t (section 3.1 of the paper), of one keyframe or, if merged, of one clip."""
 
     op: Literal["static", "dynamic"]
     id: ObjectId
     label: Annotated[str, StringConstraints(min_length=1)]
-    """The model's own word; compared normalised, never edited."""
+    """The word of the model, unedited. Comparisons normalise it."""
     frames: Frames
-    """The keyframes it is seen in, in order."""
+    """The keyframes in which it is visible, in order."""
 
     @property
     def place(self) -> str:
-        """The id the element is ordered by."""
+        """The id by which elements are ordered."""
         return self.id
 
 
 class Attribute(Element):
-    """An attribute node of A_t: what is so about an object."""
+    """An attribute node of A_t: a property of an object."""
 
     op: Literal["attr"] = "attr"
     id: AttributeId
     kind: Annotated[str, StringConstraints(pattern=r'^[^\s";]+$')]
-    """`color`, `material`, `state` …: one word."""
+    """One word: `color`, `material`, `state` …"""
     value: Annotated[str, StringConstraints(min_length=1)]
     frames: Frames
 
     @property
     def owner(self) -> str:
-        """The object it belongs to."""
+        """The id of the object that has the attribute."""
         return self.id.rsplit("/", 1)[0]
 
     @property
     def place(self) -> str:
-        """The id the element is ordered by."""
+        """The id by which elements are ordered."""
         return self.id
 
 
 class Relation(Element):
-    """A relation edge e_rel = (o_i, r_ij, o_j); its predicate reads after "is"."""
+    """A relation edge e_rel = (o_i, r_ij, o_j). Its predicate can follow "is"."""
 
     op: Literal["rel"] = "rel"
     subject: ObjectId
@@ -141,12 +141,12 @@ class Relation(Element):
 
     @property
     def place(self) -> str:
-        """The id the element is ordered by."""
+        """The id by which elements are ordered."""
         return self.subject
 
 
 class Motion(Element):
-    """A motion edge e_m = (o_t, motion, o_t', [t, t']); the motion reads after "is"."""
+    """A motion edge e_m = (o_t, motion, o_t', [t, t']). Its motion can follow "is"."""
 
     op: Literal["motion"] = "motion"
     source: ObjectId
@@ -157,12 +157,12 @@ class Motion(Element):
 
     @property
     def place(self) -> str:
-        """The id the element is ordered by."""
+        """The id by which elements are ordered."""
         return self.source
 
 
 class Reference(Element):
-    """A reference edge e_ref: objects of two clips that are one and the same; earlier first."""
+    """A reference edge e_ref: two objects of different clips are the same object. Earlier first."""
 
     op: Literal["ref"] = "ref"
     first: ObjectId
@@ -170,12 +170,12 @@ class Reference(Element):
 
     @property
     def place(self) -> str:
-        """The id the element is ordered by."""
+        """The id by which elements are ordered."""
         return self.first
 
 
 class Event(Element):
-    """An event edge: what happens in a clip, with its time range; reads after "while"."""
+    """An event edge: what happens in a clip, with its time range. Its text can follow "while"."""
 
     op: Literal["event"] = "event"
     clip: ClipId
@@ -185,7 +185,7 @@ class Event(Element):
 
     @property
     def place(self) -> str:
-        """The id the element is ordered by."""
+        """The id by which elements are ordered."""
         return self.clip
 
 
@@ -194,11 +194,11 @@ class Keyframe(Value):
 
     id: FrameId
     at: Millis
-    """Presentation time."""
+    """Presentation time in ms."""
 
 
 class Frame(Value):
-    """A picture by where it is: how pictures are looked up, and cassettes keyed."""
+    """Identifies one picture of a video. Key for picture lookup and for cassettes."""
 
     video: str
     """SHA-256 of the video file, hexadecimal."""
@@ -206,7 +206,7 @@ class Frame(Value):
 
 
 class Clip(Value):
-    """A scene between two cuts, [start, end)."""
+    """A scene between two cuts, `[start, end)` in ms."""
 
     id: ClipId
     start: Millis
@@ -218,13 +218,13 @@ class Video(Value):
     """The source file."""
 
     file: str
-    """Its name, without folders."""
+    """File name without folders."""
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
     duration: Millis
     rate: Annotated[str, StringConstraints(pattern=r"^[1-9]\d*(/[1-9]\d*)?$")]
-    """Average frames a second, as a fraction."""
+    """Average frames per second, as an integer or fraction."""
     width: Annotated[int, Field(gt=0)]
-    """Pixels, as displayed (after rotation)."""
+    """Displayed width in pixels (after rotation)."""
     height: Annotated[int, Field(gt=0)]
 
 

@@ -1,4 +1,4 @@
-"""A unit's graph as a rustworkx multigraph."""
+"""The graph of a unit as a rustworkx multigraph, and the identity of its objects."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ GraphEdge = t.Attribute | t.Relation | t.Motion | t.Reference | t.Event
 def graph(unit: t.Fsg) -> rx.PyDiGraph[GraphNode, GraphEdge]:
     """The multigraph of `unit`: objects, attributes and events as nodes, all edges.
 
-    An attribute is joined to its owner, an event to every object of its clip. Parallel edges
-    are kept; the order of nodes and edges is that of the unit.
+    An attribute is connected to its owner, an event to every object of its clip. Parallel edges
+    are kept. Nodes and edges are in the order of the unit.
     """
     made: rx.PyDiGraph[GraphNode, GraphEdge] = rx.PyDiGraph(multigraph=True)
     index = {o.id: made.add_node(o) for o in unit.objects}
@@ -38,7 +38,7 @@ def graph(unit: t.Fsg) -> rx.PyDiGraph[GraphNode, GraphEdge]:
 
 
 def entities(unit: t.Unit) -> dict[str, int]:
-    """A number for each object id; dynamic objects joined by motion edges share one."""
+    """Object id → entity number. Objects joined by motion edges are the same entity."""
     groups = UnionFind(o.id for o in getattr(unit, "objects", ()))
     for m in getattr(unit, "motions", ()):
         if m.source in groups and m.target in groups:
@@ -48,7 +48,7 @@ def entities(unit: t.Unit) -> dict[str, int]:
 
 
 def identities(unit: t.Unit) -> dict[int, int]:
-    """For each entity the number of the identity that references make it part of."""
+    """Entity number → identity number. Entities joined by references have the same identity."""
     entity = entities(unit)
     groups = UnionFind(entity.values())
     for r in getattr(unit, "references", ()):

@@ -1,6 +1,6 @@
 """The levels of the IR: `clips` → `fsg` → `tsg` → `stsg` → `paths` → `qra`.
 
-Each level holds everything of the one before it, so that any dump stands alone.
+Each level contains everything of the previous one, so every dump is self-contained.
 """
 
 from __future__ import annotations
@@ -31,36 +31,36 @@ from stepc.ir.elements import (
 from stepc.ops import Query
 
 SCHEMA = 1
-"""Version of the schema; in the header of every text and JSON form."""
+"""Schema version, written to the header of every text form and to `schema_version` in JSON."""
 
 When = Literal["during", "before", "after", "span"]
-"""How a question is given its time: while, before or after an event, or a range in seconds."""
+"""Kinds of time range of a question: during, before or after an event, or a span in seconds."""
 
 FormName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z-]*$")]
 """The name of a question form (`stepc.forms`)."""
 
 
 class Step(Value):
-    """One edge of a reasoning path and which end of it is found (section 3.2).
+    """One edge of a reasoning path and the end of it that is found (section 3.2 of the paper).
 
-    `=>` finds the far end: an attribute's value, a motion's word, an event, a relation's
-    object, the later object of a reference, the later event. `<=` finds the near end. `--`
-    knows both ends and finds the edge itself: its predicate, or its time.
+    `=>` finds the far end: the value of an attribute, the word of a motion, an event, the object
+    of a relation, the later object of a reference, or the later event. `<=` finds the near end.
+    `--` knows both ends and finds the edge itself: its predicate or its time.
     """
 
     edge: EdgeKind
     near: PlaceId
-    """attr, motion, event: the object; rel: the subject; ref: the earlier object; next: the
-    earlier clip. An event that is known itself (`--`) has its clip at both ends."""
+    """attr, motion, event: the object. rel: the subject. ref: the earlier object. next: the earlier
+    clip. An event that is itself known (`--`) has its clip at both ends."""
     far: Annotated[str, StringConstraints(min_length=1)]
-    """attr: the attribute; motion: the object later; event, next: the clip; rel, ref: the object."""
+    """attr: the attribute. motion: the later object. event, next: the clip. rel, ref: the object."""
     word: str
-    """The predicate, motion, event or value; empty for a reference and between events."""
+    """The predicate, motion, event or value. Empty for `ref` and `next`."""
     way: Way
 
     @property
     def known(self) -> str:
-        """The id of the known end; the near one where both are known."""
+        """The id of the known end, or of the near end if both are known."""
         return self.far if self.way == "<=" else self.near
 
     @property
@@ -70,32 +70,33 @@ class Step(Value):
 
 
 class Path(Value):
-    """A reasoning path P: steps in reasoning order, from what is known to the answer.
+    """A reasoning path P: steps in reasoning order, from the known node to the answer.
 
-    The paper samples from the answer outwards; `sample` reverses once, at the end.
+    The paper samples backwards from the answer. `sample` does the same and reverses the path at the end.
     """
 
     id: Annotated[str, StringConstraints(pattern=r"^p\d+$")]
     wanted: Annotated[int, Field(gt=0)]
-    """Steps asked for; a path that could not be expanded further has fewer."""
+    """Requested number of steps. A path that could not be expanded further has fewer."""
     block: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$")] = "paths"
-    """The spec's sampling block that drew it."""
+    """The `paths` block of the spec that drew it."""
     form: FormName = "ask"
-    """How it is asked. A form that compares has two steps side by side, every other one a chain."""
+    """The question form. A comparison has two independent steps; every other form has a chain."""
     time: When | None = None
-    """Temporal contextualisation: how `clip` gives the time range."""
+    """Temporal contextualisation: the kind of time range that `clip` gives, or None."""
     clip: ClipId | None = None
-    """The clip whose event edge, or span, gives the time range."""
+    """The clip whose event or span gives the time range."""
     steps: tuple[Step, ...]
     also: tuple[Step, ...] = ()
-    """What else the last step finds: what is counted or picked from, or other right answers."""
+    """Other results of the last step: the rest of what is counted or picked from, or other correct
+    answers."""
     unique: bool = True
-    """Whether it was drawn to have exactly one answer."""
+    """Whether the path was required to have exactly one answer."""
     query: Query
 
 
 class Because(Value):
-    """One step of a rationale: the sub-question, its answer, and the sentence that says so."""
+    """One step of a rationale: the sub-question, its answer, and the sentence that states it."""
 
     question: str
     answer: str
@@ -111,17 +112,17 @@ class Sample(Value):
     form: Literal["open", "yes-no", "choice", "count", "time", "compare"]
     wording: Literal["template", "refined"]
     checked: bool
-    """Whether `check` has derived the answer and all sub-answers again."""
+    """Whether `check` derived the same answer and sub-answers."""
     question: str
     answer: str
     claim: str
-    """What the question claims the query gives (yes-no), else empty."""
+    """For yes-no: what the question claims to be the result of the query. Otherwise empty."""
     options: tuple[str, ...] = ()
-    """What is chosen from (choice, compare), in the order shown; else empty."""
+    """For choice and compare: the options in the order shown. Otherwise empty."""
     room: int = Field(0, ge=0)
-    """How many more options are to come from the rest of the corpus."""
+    """Number of options that are still to be added from the rest of the corpus."""
     also: tuple[str, ...] = ()
-    """Other right answers of a path drawn as `ambiguous`."""
+    """Other correct answers, if the path was drawn as `ambiguous`."""
     query: Query
     rationale: tuple[Because, ...]
 
@@ -134,7 +135,7 @@ def _by_clip(elements: tuple[_Placed, ...]) -> tuple[_Placed, ...]:
 
 
 class Unit(Value):
-    """One video at some level. Elements are kept in the order of their clips."""
+    """One video at one level of the IR. Elements are ordered by clip."""
 
     LEVEL: ClassVar[str]
     schema_version: Literal[1] = 1
@@ -144,27 +145,27 @@ class Unit(Value):
 
     @property
     def keyframes(self) -> dict[str, Keyframe]:
-        """All keyframes by id, in order."""
+        """Id → keyframe, in order."""
         return {k.id: k for clip in self.clips for k in clip.keyframes}
 
     def evolve(self, **changes: Any) -> Self:
-        """A copy with some fields changed, validated."""
+        """A validated copy with some fields changed. Raises pydantic's ValidationError."""
         return raise_to(type(self), self, **changes)
 
     def to_json(self) -> bytes:
-        """The JSON form."""
+        """The JSON form: UTF-8, indented, with a final newline."""
         data = {"level": self.LEVEL, **self.model_dump(mode="json")}
         return orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 class Clips(Unit):
-    """Level `clips`: scenes and keyframes (visual splitting)."""
+    """Level `clips`: scenes and keyframes (after visual splitting)."""
 
     LEVEL = "clips"
 
 
 class Fsg(Unit):
-    """Level `fsg`: a frame scene graph G_t = (O_t, A_t, E_rel) for each keyframe."""
+    """Level `fsg`: one frame scene graph G_t = (O_t, A_t, E_rel) per keyframe."""
 
     LEVEL = "fsg"
     objects: Annotated[tuple[Object, ...], AfterValidator(_by_clip)] = ()
@@ -173,14 +174,14 @@ class Fsg(Unit):
 
 
 class Tsg(Fsg):
-    """Level `tsg`: a temporal scene graph for each clip (dynamic merging)."""
+    """Level `tsg`: one temporal scene graph per clip (after dynamic merging)."""
 
     LEVEL = "tsg"
     motions: Annotated[tuple[Motion, ...], AfterValidator(_by_clip)] = ()
 
 
 class Stsg(Tsg):
-    """Level `stsg`: the video's spatio-temporal scene graph (cross-clip bridging)."""
+    """Level `stsg`: the spatio-temporal scene graph of the video (after cross-clip bridging)."""
 
     LEVEL = "stsg"
     references: Annotated[tuple[Reference, ...], AfterValidator(_by_clip)] = ()
@@ -188,7 +189,7 @@ class Stsg(Tsg):
 
 
 class Paths(Stsg):
-    """Level `paths`: reasoning paths over the STSG."""
+    """Level `paths`: reasoning paths in the STSG."""
 
     LEVEL = "paths"
     paths: tuple[Path, ...] = ()
@@ -202,28 +203,28 @@ class Qras(Paths):
 
 
 LEVELS: dict[str, type[Unit]] = {c.LEVEL: c for c in (Clips, Fsg, Tsg, Stsg, Paths, Qras)}
-"""The levels in the order of lowering."""
+"""Level name → type, in lowering order."""
 
 U = TypeVar("U", bound=Unit)
 
 
 def raise_to(level: type[U], unit: Unit, **more: Any) -> U:
-    """`unit` with the fields it shares with `level`, and `more`, validated."""
+    """Convert `unit` to `level`: shared fields are copied and `more` is set. Validates the result."""
     fields = {n: getattr(unit, n) for n in type(unit).model_fields if n in level.model_fields}
     return level.model_validate({**fields, **more})
 
 
 def from_json(data: bytes) -> Unit:
-    """The unit in a JSON form. Raises ValueError (pydantic's) on what is not one."""
+    """Read a unit from its JSON form. Raises ValueError if the data is invalid."""
     raw = orjson.loads(data)
     level = raw.pop("level", None) if isinstance(raw, dict) else None
     if level not in LEVELS:
-        raise ValueError(f"no such level: {level!r}")
+        raise ValueError(f"unknown level {level!r}")
     return LEVELS[level].model_validate_json(orjson.dumps(raw))
 
 
 def ordinals(names: Iterable[str]) -> list[str]:
-    """Names made different: the second `cup` becomes `cup.2`."""
+    """Make names unique: the second `cup` becomes `cup.2`."""
     seen: dict[str, int] = {}
     made = []
     for name in names:

@@ -9,13 +9,13 @@ from stepc.ir.elements import frame_of
 
 
 def quote(text: str) -> str:
-    """A string literal: JSON's escapes, printable Unicode unchanged."""
+    """Write a string literal. Escapes are those of JSON; printable Unicode is unchanged."""
     body = json.dumps(text, ensure_ascii=False)
     return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in body)
 
 
 def unquote(token: str) -> str:
-    """The text of a string literal. Raises ValueError if it is none."""
+    """The value of a string literal. Raises ValueError if it is invalid."""
     try:
         text = str(json.loads(token)) if token.startswith('"') else None
     except json.JSONDecodeError as error:
@@ -25,28 +25,28 @@ def unquote(token: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise ValueError("not a string: half of a character") from error
+        raise ValueError("not a string: unpaired surrogate") from error
     return text
 
 
 def seconds(millis: int) -> str:
-    """Milliseconds as `1.250`."""
+    """Format milliseconds as seconds: `1.250`."""
     return f"{millis // 1000}.{millis % 1000:03d}"
 
 
 def millis(token: str) -> int:
-    """`1.250` or `1.250s` as milliseconds."""
+    """Parse seconds such as `1.250` or `1.250s` to milliseconds."""
     whole, _, part = token.rstrip("s").partition(".")
     return int(whole) * 1000 + int(part)
 
 
 def span(start: int, end: int) -> str:
-    """A time range in milliseconds as `0.960..4.120`."""
+    """Format a time range in milliseconds as `0.960..4.120` (seconds)."""
     return f"{seconds(start)}..{seconds(end)}"
 
 
 def unspan(token: str) -> tuple[int, int]:
-    """The time range of `0.960..4.120` in milliseconds. Raises ValueError if it is none."""
+    """Parse a time range such as `0.960..4.120` to milliseconds. Raises ValueError if it is invalid."""
     if re.fullmatch(r"\d{1,9}\.\d{3}\.\.\d{1,9}\.\d{3}", token) is None:
         raise ValueError(f"expected a time span such as 0.960..4.120, found `{token}`")
     start, _, end = token.partition("..")
@@ -54,11 +54,11 @@ def unspan(token: str) -> tuple[int, int]:
 
 
 def implied_frames(*ids: str) -> tuple[str, ...]:
-    """The keyframes that an element's ids imply, so that its statement need not list them."""
+    """The keyframe implied by the ids of an element; its statement does not list it."""
     frames = [f for f in map(frame_of, ids) if f]
     return tuple(frames[:1])
 
 
 def at_frames(frames: tuple[str, ...], *ids: str) -> str:
-    """` at` and the keyframes in which an element holds, unless its ids imply them."""
+    """The ` at …` part of a statement, empty if the ids of the element imply its keyframes."""
     return "" if frames == implied_frames(*ids) or not frames else " at " + " ".join(frames)

@@ -1,4 +1,4 @@
-"""Time ranges in milliseconds: joining them, and how answers state them."""
+"""Time ranges in milliseconds: joining them, and formatting them for answers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 def join_spans(spans: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
-    """Time ranges in order; those that touch become one."""
+    """Sort time ranges and join those that overlap or touch."""
     made: list[tuple[int, int]] = []
     for start, end in sorted(spans):
         if made and start <= made[-1][1]:
@@ -17,10 +17,10 @@ def join_spans(spans: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
 
 
 def span_text(start: int, end: int) -> str:
-    """A time range as an answer states it: `1.2 to 3.4 seconds`."""
+    """Format a time range for an answer: `1.2 to 3.4 seconds`."""
     return f"{start / 1000:.1f} to {end / 1000:.1f} seconds"
 
 
 def duration_text(start: int, end: int) -> str:
-    """A length of time as an answer states it: `2.2 seconds`."""
+    """Format a duration for an answer: `2.2 seconds`."""
     return f"{(end - start) / 1000:.1f} seconds"

@@ -1,7 +1,7 @@
-"""The text form of every level: what `dump` prints, golden files hold and people diff.
+"""Reads and writes the text form of every IR level, as printed by `dump` and kept in golden files.
 
-`write` is canonical; `write(read(text).unit) == text` for canonical text, byte for byte, and
-any text that reads normalises to it. The grammar is `grammar/ir.lark`.
+`write` is canonical: `write(read(text).unit) == text` for canonical text, byte for byte. Any other
+valid text is normalised by the same call. The grammar is `grammar/ir.lark`.
 """
 
 from __future__ import annotations
@@ -35,36 +35,40 @@ from stepc.runtime.grammars import lalr_parser
 # --- write -------------------------------------------------------------------------------
 
 
-def _believed(e: t.Element) -> str:
+def _believed(e: t.Element, calls: bool) -> str:
     verdict = "-" if e.trust.verdict == "unasked" else e.trust.verdict
     text = f" [{e.trust.votes}/{e.trust.asked} {verdict}]"
     if e.origin.nodes:
         text += " from " + " ".join(e.origin.nodes)
-    if e.origin.asks:
+    if calls and e.origin.asks:
         text += " by " + " ".join(e.origin.asks)
     return text
 
 
-def statement(e: t.Element) -> str:
-    """The line of one node or edge."""
+def statement(e: t.Element, calls: bool = True) -> str:
+    """The line of one node or edge; without the keys of its model calls if `calls` is False."""
     if isinstance(e, t.Object):
         line = f"{e.op:7} {e.id} {quote(e.label)}{at_frames(e.frames, e.id)}"
     else:
         line = ELEMENTS[type(e)].statement(e)
-    return line + _believed(e)
+    return line + _believed(e, calls)
 
 
 def query_text(query: t.Query) -> str:
-    """A query on one line: `during "…" | node "cup" | follow attr => "color" | …`."""
+    """The text of a query: `during "…" | node "cup" | follow attr => "color" | …`."""
     return " | ".join(op.text() for op in query)
 
 
-def write(unit: t.Unit) -> str:
-    """The canonical text of `unit`."""
-    return "\n".join(_lines(unit)) + "\n"
+def write(unit: t.Unit, calls: bool = True) -> str:
+    """The canonical text of `unit`.
+
+    With `calls=False` the text omits the keys of the model calls (`by 3f2a9c01b7de …`), which depend
+    on the wording of the templates. Such a text reads back without the keys.
+    """
+    return "\n".join(_lines(unit, calls)) + "\n"
 
 
-def _lines(unit: t.Unit) -> Iterator[str]:
+def _lines(unit: t.Unit, calls: bool) -> Iterator[str]:
     v = unit.video
     yield f"{unit.LEVEL} {unit.schema_version} {quote(unit.name)}"
     yield (
@@ -81,13 +85,13 @@ def _lines(unit: t.Unit) -> Iterator[str]:
     ]
     for name in ("events", "objects", *inside):
         for e in getattr(unit, name, ()):
-            groups.setdefault(t.clip_of(e.place), []).append(statement(e))
+            groups.setdefault(t.clip_of(e.place), []).append(statement(e, calls))
     for group in groups.values():
         yield ""
         yield from group
     if isinstance(unit, t.Stsg) and unit.references:
         yield ""
-        yield from (statement(r) for r in unit.references)
+        yield from (statement(r, calls) for r in unit.references)
     for path in unit.paths if isinstance(unit, t.Paths) else ():
         yield ""
         block = f" of {path.block}" if path.block != "paths" else ""
@@ -122,7 +126,7 @@ def _lines(unit: t.Unit) -> Iterator[str]:
 
 @dataclass
 class Read:
-    """A unit and the line of each of its statements (of nodes, edges, clips, paths, samples)."""
+    """A unit, and the line number of each node, edge, clip, keyframe, path and sample."""
 
     unit: t.Unit
     lines: dict[t.Value, int] = field(default_factory=dict)
@@ -144,7 +148,7 @@ def _string(token: Any) -> str:
 
 
 class _Bad(ValueError):
-    """What is wrong with one token."""
+    """An invalid value at a token or tree; becomes I003."""
 
     def __init__(self, token: Token | Tree[Token], message: str, help: str = "") -> None:
         super().__init__(message)
@@ -176,17 +180,17 @@ def _read_op(tree: Tree[Token]) -> t.Op:
     keyword, *arguments = (str(c) for c in tree.children)
     if keyword not in KEYWORDS:
         helps = did_you_mean(keyword, KEYWORDS)
-        raise _Bad(tree, f"there is no query operation `{brief(keyword)}`", helps)
+        raise _Bad(tree, f"unknown query operation `{brief(keyword)}`", helps)
     try:
         return KEYWORDS[keyword].parse(keyword, arguments)
     except ValidationError:
         raise
     except ValueError as error:
-        raise _Bad(tree, f"`{keyword}` {error}", f"such as: {KEYWORDS[keyword].SYNTAX}") from None
+        raise _Bad(tree, f"`{keyword}`: {error}", f"such as: {KEYWORDS[keyword].SYNTAX}") from None
 
 
 _PARTS = {"block": ["block"], "form": ["form"], "time": ["time", "clip"], "ambiguous": []}
-"""The fields that each part of a path's head gives."""
+"""Part of the head of a path → the fields that it sets."""
 
 
 class _Builder:
@@ -202,12 +206,11 @@ class _Builder:
         self.waiting: tuple[str, int, dict[str, Any]] | None = None
 
     def add(self, name: str, line: int, value: t.Value) -> None:
-        """A finished statement."""
         self.fields.setdefault(name, []).append(value)
         self.lines.setdefault(value, line)
 
     def close(self) -> None:
-        """Finish the path or sample whose lines have all been read."""
+        """Finish the current path or sample, after its last line."""
         if self.waiting is not None:
             name, line, data = self.waiting
             self.waiting = None
@@ -218,13 +221,12 @@ class _Builder:
                 self.add(name, line, t.Sample.model_validate(data))
 
     def statement(self, tree: Tree[Token]) -> None:
-        """Take one statement."""
         c: list[Any] = tree.children
         line = tree.meta.line
         match tree.data:
             case "video":
                 if self.video is not None:
-                    raise _Bad(tree, "a second video statement")
+                    raise _Bad(tree, "duplicate video statement")
                 width, _, height = c[3].partition("x")
                 self.video = t.Video(
                     file=_string(c[0]),
@@ -240,7 +242,7 @@ class _Builder:
                 self.clip_lines.append(line)
             case "frame":
                 if not self.clips or t.clip_of(c[0]) != self.clips[-1]["id"]:
-                    raise _Bad(c[0], f"`{c[0]}` does not stand under its clip")
+                    raise _Bad(c[0], f"`{c[0]}` does not follow the statement of its clip")
                 keyframe = t.Keyframe(id=str(c[0]), at=millis(c[1]))
                 self.clips[-1]["keyframes"].append(keyframe)
                 self.lines.setdefault(keyframe, line)
@@ -262,7 +264,6 @@ class _Builder:
                 self.path_or_sample(tree, line)
 
     def path_or_sample(self, tree: Tree[Token], line: int) -> None:
-        """Take one line of a path or of a sample."""
         c: list[Any] = tree.children
         if tree.data in ("path", "sample"):
             self.close()
@@ -281,7 +282,7 @@ class _Builder:
             self.waiting, self.open = ("samples", line, data), data
             return
         if self.waiting is None or self.open is None:
-            raise _Bad(tree, f"`{tree.data}` belongs under a path or a sample")
+            raise _Bad(tree, f"`{tree.data}` must follow a path or sample statement")
         name, _, whole = self.waiting
         if tree.data == "query":
             self.open["query"] = tuple(_read_op(op) for op in c)
@@ -300,11 +301,13 @@ class _Builder:
         elif tree.data in ("question", "answer", "claim") and name == "samples":
             whole[str(tree.data)] = _string(c[0])
         else:
-            raise _Bad(tree, f"`{tree.data}` does not belong under a {name[:-1]}")
+            raise _Bad(tree, f"`{tree.data}` is not allowed in a {name[:-1]}")
 
 
-def read(text: str, file: str = "<text>") -> Read:
-    """The unit in `text`. Raises StepcError (I001-I004) with line, column and caret."""
+def read(
+    text: str, file: str = "<text>"
+) -> Read:  # long: a file from header to unit, with the errors of each part
+    """Read a unit. Raises StepcError (I001-I004) with the place of the error."""
     rows = text.split("\n")
 
     def place(at: Any) -> Place:
@@ -323,9 +326,11 @@ def read(text: str, file: str = "<text>") -> Read:
     assert isinstance(header, Tree)
     level, version, name = header.children
     if int(str(version)) != t.SCHEMA:
-        message = f"schema {version} is not known to this stepc"
+        message = f"unsupported schema version {version}"
         raise StepcError(
-            Diagnostic("I002", message, place(version), f"this stepc reads schema {t.SCHEMA}")
+            Diagnostic(
+                "I002", message, place(version), f"this version of stepc reads schema {t.SCHEMA}"
+            )
         )
     builder = _Builder()
     current: Any = header
@@ -337,7 +342,7 @@ def read(text: str, file: str = "<text>") -> Read:
         builder.close()
         current = header
         if builder.video is None:
-            raise _Bad(header, "there is no video statement")
+            raise _Bad(header, "the video statement is missing")
         clips = tuple(
             t.Clip.model_validate({**clip, "keyframes": tuple(clip["keyframes"])})
             for clip in builder.clips
@@ -347,7 +352,7 @@ def read(text: str, file: str = "<text>") -> Read:
         kind = t.LEVELS[str(level)]
         for foreign in [name for name in builder.fields if name not in kind.model_fields]:
             at = builder.lines[builder.fields[foreign][0]]
-            what = f"{foreign} are not of level {level}"
+            what = f"a file of level {level} cannot have {foreign}"
             raise StepcError(
                 Diagnostic("I004", what, Place(file, at, 1, len(rows[at - 1]), rows[at - 1]))
             )

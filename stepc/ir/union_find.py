@@ -1,4 +1,4 @@
-"""Union-find: elements joined pair by pair into groups."""
+"""Union-find (disjoint sets)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ T = TypeVar("T", bound=Hashable)
 
 
 class UnionFind(Generic[T]):
-    """Groups of elements. The representative of a joined group is that of the first one named."""
+    """Disjoint groups of elements."""
 
     def __init__(self, members: Iterable[T]) -> None:
         self._up = {m: m for m in members}
@@ -28,11 +28,11 @@ class UnionFind(Generic[T]):
         return member
 
     def join(self, one: T, other: T) -> None:
-        """Join two groups; the representative of `one` stands for both."""
+        """Join two groups. The representative of `one` becomes that of both."""
         self._up[self.root(other)] = self.root(one)
 
     def groups(self) -> dict[T, list[T]]:
-        """Members by representative, both in the order they were given."""
+        """Representative → members, in the order in which they were given."""
         made: dict[T, list[T]] = {}
         for member in self._up:
             made.setdefault(self.root(member), []).append(member)

@@ -1,7 +1,7 @@
-"""When two words mean the same: labels, predicates and motions compared, never edited.
+"""Compares labels, predicates and motions by normalised form. The words themselves are never edited.
 
-The only knowledge of English and of predicates that the IR has; the predicates are data
-(`grammar/predicates.txt`).
+All knowledge of English in the IR is here and in two data files, `grammar/nouns.txt` and
+`grammar/predicates.txt`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable
+from enum import Enum
 from importlib.resources import files
 
 _ARTICLE = re.compile(r"^(a|an|the|some|one) ")
@@ -17,7 +18,7 @@ _BE = re.compile(r"^(is|are|was|were|be|being) ")
 
 @functools.cache
 def normal(words: str) -> str:
-    """A label as it is compared: case, spaces, leading article and plural ignored."""
+    """The normalised form of a label: without case, extra spaces, leading article and plural."""
     text = _ARTICLE.sub("", " ".join(words.lower().replace("_", " ").split()).strip(" ."))
     head, _, last = text.rpartition(" ")
     return f"{head} {_singular(last)}".strip()
@@ -39,19 +40,19 @@ def _singular(word: str) -> str:
 
 @functools.cache
 def plain(words: str) -> str:
-    """A predicate, motion or value as it is compared: case, spaces, a leading "is" ignored."""
+    """The normalised form of a predicate, motion or value: without case, extra spaces, leading "is"."""
     return _BE.sub("", " ".join(words.lower().replace("_", " ").split()).strip(" ."))
 
 
 def predicate_form(words: str) -> str:
-    """A model's predicate or motion in the one form that reads after "is"."""
+    """A predicate or motion of a model, changed so that it can follow "is"."""
     return _BE.sub("", " ".join(words.split()).strip(" ."))
 
 
-def _pairs(name: str) -> dict[str, str]:
+def _pairs(text: str) -> dict[str, str]:
     """The lines `one | other` and `itself =` of a data file."""
     table: dict[str, str] = {}
-    for line in (files("stepc.grammar") / name).read_text("utf-8").splitlines():
+    for line in text.splitlines():
         if line.startswith("#"):
             continue
         if "|" in line:
@@ -65,25 +66,22 @@ def _pairs(name: str) -> dict[str, str]:
 @functools.cache
 def _nouns() -> dict[str, str]:
     """Plurals and their singulars that no ending tells."""
-    return _pairs("nouns.txt")
+    return _pairs((files("stepc.grammar") / "nouns.txt").read_text("utf-8"))
 
 
 @functools.cache
 def _inverses() -> dict[str, str]:
-    table = _pairs("predicates.txt")
+    table = _pairs((files("stepc.grammar") / "predicates.txt").read_text("utf-8"))
     return {**table, **{other: one for one, other in table.items()}}
 
 
 def inverse(predicate: str) -> str | None:
-    """The predicate that holds the other way round, or None if none is known.
-
-    A symmetric predicate is its own inverse.
-    """
+    """The inverse of a predicate, or None if unknown. A symmetric predicate is its own inverse."""
     return _inverses().get(plain(predicate))
 
 
 def same_relation(subject: str, predicate: str, object_: str) -> tuple[str, str, str]:
-    """One canonical triple for a relation and for its inverse said the other way round."""
+    """The canonical triple of a relation. A relation and its inverse have the same one."""
     p = plain(predicate)
     back = inverse(p)
     if back is not None and (back < p or (back == p and object_ < subject)):
@@ -92,19 +90,49 @@ def same_relation(subject: str, predicate: str, object_: str) -> tuple[str, str,
 
 
 def words_of(text: str) -> tuple[str, ...]:
-    """The words of a text, lower case, for finding one text in another."""
+    """The words of a text in lower case."""
     return tuple(re.findall(r"[^\W_]+(?:['-][^\W_]+)*", text.lower().replace("\u2019", "'")))
 
 
+def answer_words(text: str) -> tuple[str, ...]:
+    """The words of an answer as it is graded: in the singular, without articles, marks and capitals."""
+    return tuple(_singular(w) for w in words_of(text) if w not in ("a", "an", "the"))
+
+
+class Policy(Enum):
+    """When two texts count as the same; every comparison of words except the solver's is one of these."""
+
+    LABEL = "label"
+    """Object labels: case, a leading article and the plural do not matter."""
+    PHRASE = "phrase"
+    """Predicates, motions, events and values: case and a leading form of "be" do not matter."""
+    ANSWER = "answer"
+    """Answers: case, marks, articles and the plural of any word do not matter."""
+
+    def key(self, text: str) -> object:
+        """What texts that count as the same have in common."""
+        match self:
+            case Policy.LABEL:
+                return normal(text)
+            case Policy.PHRASE:
+                return plain(text)
+            case Policy.ANSWER:
+                return answer_words(text)
+
+    def same(self, one: str, other: str) -> bool:
+        """Whether two texts count as the same."""
+        return self.key(one) == self.key(other)
+
+
 def mentions(text: str, phrase: str) -> bool:
-    """Whether `phrase` stands in `text` as whole words (plural and case ignored)."""
+    """Whether `text` contains `phrase` as whole words, ignoring plural and case."""
     part = needle(phrase)
     return bool(part) and part in row(text)
 
 
 def any_mentions(texts: Iterable[str], phrases: Iterable[str]) -> bool:
-    """Whether one of `phrases` stands in one of `texts` as whole words."""
-    rows = "".join(map(row, texts))  # no words in two of them, for two spaces stand between
+    """Whether one of `texts` contains one of `phrases` as whole words."""
+    rows = "".join(map(row, texts))  # two spaces between texts, so that no match spans two
     for phrase in phrases:
         part = needle(phrase)
         if part and part in rows:
@@ -114,17 +142,20 @@ def any_mentions(texts: Iterable[str], phrases: Iterable[str]) -> bool:
 
 @functools.lru_cache(1 << 15)
 def needle(phrase: str) -> str:
-    """What `row` of a text holds if the text mentions `phrase`; empty for no words."""
+    """The search string of `phrase`, contained in the `row` of a text that mentions it.
+
+    Empty if the phrase has no words.
+    """
     made = row(_ARTICLE.sub("", phrase.lower()))
     return made if len(made) > 2 else ""
 
 
 @functools.lru_cache(1 << 15)
 def row(text: str) -> str:
-    """The words of a text in the singular, a space around each."""
+    """The words of a text in the singular, separated and surrounded by single spaces."""
     return f" {' '.join(map(_singular, words_of(text)))} "
 
 
 def unfinished(*texts: str) -> bool:
-    """Whether a text is empty, or has a brace, as a placeholder that was left has."""
+    """Whether a text is empty or contains a brace, the sign of an unfilled placeholder."""
     return any(not text.strip() or "{" in text or "}" in text for text in texts)

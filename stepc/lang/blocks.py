@@ -1,4 +1,4 @@
-"""Sampling blocks of a spec: their clauses, from the blocks they are made from, checked."""
+"""Resolves and checks the `paths` blocks of a spec, including clauses inherited by `from`."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from stepc.lang.types import Block, EdgeChoice, EdgeRule, Filter
 from stepc.lang.values import Env, Values
 
 LARGEST = 1_000_000
-"""The most paths a video, and tries a path."""
+"""Upper limit of `count` (paths per video) and of `tries` (per path)."""
 
 
 @dataclass(frozen=True)
 class ResolvedBlock:
-    """A sampling block, where its clauses stand (the empty name is its head), whether they are sound."""
+    """A sampling block, the place of each clause ("" is the head), and whether it is free of errors."""
 
     block: Block
     where: dict[str, Part]
@@ -39,13 +39,13 @@ class ResolvedBlock:
 
 
 class Blocks:
-    """Makes sampling blocks of declarations."""
+    """Builds sampling blocks from declarations."""
 
     def __init__(self, values: Values) -> None:
         self.values, self.made = values, values.made
 
     def block(self, key: str, edges: tuple[EdgeRule, ...]) -> ResolvedBlock:
-        """A sampling block."""
+        """Resolve one `paths` block. Clauses that are not given get their defaults."""
         clauses: dict[str, tuple[Part, dict[str, Part]]] = {}
         parts = self.made.blocks[key]
         found = parts[0].source.found
@@ -60,8 +60,8 @@ class Blocks:
         if sum(share for _, share in times) > 1.0005 and max(x for _, x in times) <= 1:
             part = next(p for w, (p, _) in clauses.items() if w in WHENS)
             total = sum(share for _, share in times)
-            message = f"the shares of paths with a time add up to {total:.2f}, more than the whole"
-            part.source.say("S207", message, part.tree, "during 1/2, after 1/4: the rest has none")
+            message = f"the shares of time ranges add up to {total:.2f}, more than 1"
+            part.source.say("S207", message, part.tree, "such as: during 1/2, after 1/4")
         worded = {e.kind: e for e in edges}
         ways = {k: EDGES[k].directions for k in KINDS}
         if "start" not in fields:
@@ -84,7 +84,7 @@ class Blocks:
         made: dict[str, tuple[Part, dict[str, Part]]],
         within: tuple[str, ...],
     ) -> None:
-        """The clauses of a block, those of what it is made from first."""
+        """Collect the clauses of a block into `made`, after those of the blocks it is made from."""
         source = part.source
         for base in trees(part.tree, "from"):
             token = tokens(base)[0]
@@ -92,7 +92,7 @@ class Blocks:
             if name not in self.made.blocks:
                 known = list(self.made.blocks)
                 help = did_you_mean(name, known)
-                source.say("S404", f"there is no block `{name}`", token, help)
+                source.say("S404", f"unknown block `{name}`", token, help)
                 continue
             if name in within:
                 source.say("S407", f"`{name}` is made from itself", token, "name another block")
@@ -103,7 +103,7 @@ class Blocks:
             atoms = [a for tree in trees(base, "args") for a in trees(tree, "atom")]
             if len(atoms) != len(params):
                 given = len(atoms) or "no"
-                message = f"`{name}` is given {given} value{'' if given == 1 else 's'}"
+                message = f"`{name}` gets {given} value{'' if given == 1 else 's'}"
                 wanted = f"it takes {', '.join(params) or 'none'}"
                 source.say("S406", message, token, wanted)
                 continue
@@ -119,22 +119,22 @@ class Blocks:
                     word = (f"{word} " if word != "when" else "") + str(tokens(clause)[0])
                 slot = "unique" if word == "ambiguous" else word
                 if slot in WHENS and not seen & set(WHENS):
-                    for when in WHENS:  # times are shared out anew
+                    for when in WHENS:  # own time clauses replace all inherited ones
                         made.pop(when, None)
                 if slot in seen:
-                    source.say("S305", f"`{slot}` is there twice", clause, "keep one of them")
+                    source.say("S305", f"duplicate `{slot}`", clause, "keep one of them")
                 seen.add(slot)
                 made.pop(slot, None)
                 made[slot] = (Part(source, clause), env)
 
     def bound(self, atom: Node, env: Env, source: SpecSource) -> Part:
-        """An argument: another parameter's value where it names one."""
+        """The value of an argument. A parameter of the enclosing block is replaced by its value."""
         token = atom.children[0]
         if isinstance(token, Token) and token.type == "NAME" and str(token) in env:
             return env[str(token)]
         return Part(source, Tree("let", [atom], atom.meta))
 
-    def clause(
+    def clause(  # long: one case per clause of the language
         self,
         word: str,
         part: Part,
@@ -143,15 +143,15 @@ class Blocks:
         filters: list[Filter],
         times: list[tuple[str, float]],
     ) -> None:
-        """What one clause says, put into `fields`."""
+        """Evaluate one clause into `fields`, `filters` or `times`."""
         source, tree = part.source, part.tree
         match word.split()[0]:
             case "count" | "tries" | "seed":
                 number = self.values.num(trees(tree, "num")[0], env, source)
                 if number is not None and not 1 <= number <= LARGEST and word != "seed":
-                    help = "a spec that samples nothing is not a spec"
-                    help = help if number < 1 else "draw from more videos"
-                    source.say("S203", f"`{word}` must be from 1 to {LARGEST}", tree, help)
+                    help = "use at least 1"
+                    help = help if number < 1 else "use a smaller number"
+                    source.say("S203", f"`{word}` must be between 1 and {LARGEST:,}", tree, help)
                 elif number is not None:
                     fields[word] = number
             case "steps":
@@ -163,15 +163,15 @@ class Blocks:
             case "options":
                 number = self.values.num(trees(tree, "num")[0], env, source)
                 if number is not None and not 2 <= number <= 26:
-                    message = f"a choice from {number} is none"
-                    source.say("S208", message, tree, "from 2 to 26")
+                    message = "a multiple choice needs 2 to 26 options"
+                    source.say("S208", message, tree, "such as: options 4")
                 elif number is not None:
                     fields["options"] = number
                 sources = tokens(tree)
                 for token in sources:
                     if str(token) not in SOURCES:
                         help = did_you_mean(str(token), SOURCES)
-                        message = f"options do not come from `{token}`"
+                        message = f"unknown source of options `{token}`"
                         source.say("S112", message, token, help)
                 if sources:
                     fields["sources"] = tuple(dict.fromkeys(map(str, sources)))
@@ -180,7 +180,7 @@ class Blocks:
             case "require":
                 token = tokens(tree)[0]
                 if str(token) != "confidence":
-                    message = f"`{token}` cannot be required"
+                    message = f"`require` does not take `{token}`"
                     source.say("S105", message, token, "write: require confidence >= 2/3")
                 fields["confidence"] = self.values.ratio(trees(tree, "ratio")[0], env, source)
             case "only" | "forbid":
@@ -190,7 +190,7 @@ class Blocks:
                 for token in tokens(tree):
                     if str(token) not in REVISITS:
                         help = did_you_mean(str(token), REVISITS)
-                        source.say("S112", f"`no-revisit` knows no `{token}`", token, help)
+                        source.say("S112", f"`no-revisit` does not take `{token}`", token, help)
                     else:
                         made.append(str(token))
                 fields["no_revisit"] = tuple(made)
@@ -200,7 +200,7 @@ class Blocks:
                 fields["unique"] = tree.data == "unique"
 
     def kinds(self, word: str, tree: Node, env: Env, source: SpecSource) -> tuple[EdgeChoice, ...]:
-        """Kinds of edges and the ways they may be taken."""
+        """The edge kinds of `start` or `expand`, with the directions in which each may be taken."""
         made: dict[str, tuple[str, ...]] = {}
         for each in trees(tree, "kind"):
             first, *more = tokens(each)
@@ -209,10 +209,10 @@ class Blocks:
                 kind = str(token)
                 if kind not in KINDS:
                     help = did_you_mean(kind, [*KINDS, *env, *self.made.lets])
-                    source.say("S101", f"there is no edge kind `{kind}`", at, help)
+                    source.say("S101", f"unknown edge kind `{kind}`", at, help)
                 elif word == "expand" and kind not in EXPANDABLE:
-                    message = "an event does not describe an object: many are seen while it happens"
-                    help = f"leave `{kind}` out of `expand`"
+                    message = "an event cannot describe an object: many are visible during it"
+                    help = f"remove `{kind}` from `expand`"
                     source.say("S104", message, at, help)
                 elif way is not None and way not in EDGES[kind].directions:
                     bad_way(source, token, more[0] if more else token)
@@ -222,16 +222,16 @@ class Blocks:
         return tuple(EdgeChoice.model_validate({"kind": k, "ways": w}) for k, w in made.items())
 
     def filter(self, word: str, tree: Node, env: Env, source: SpecSource) -> list[Filter]:
-        """What one `only` or `forbid` says."""
+        """The filter of one `only` or `forbid` clause, as a list of none or one."""
         what = tokens(tree)[0]
         atoms = trees(tree, "atom")
         if str(what) not in FILTERS:
             help = did_you_mean(str(what), FILTERS)
-            source.say("S105", f"there is no filter `{what}`", what, help)
+            source.say("S105", f"unknown filter `{what}`", what, help)
             return []
         bare = str(what) in BARE_FILTERS
         if bool(atoms) == bare:
-            message = f"`{what}` takes no words" if atoms else f"`{what}` needs words"
+            message = f"`{what}` takes no arguments" if atoms else f"`{what}` needs arguments"
             help = f"write: {word} {what}" + ("" if atoms else f" {_example(str(what))}")
             source.say("S106", message, what, help)
             return []
@@ -246,19 +246,21 @@ class Blocks:
                 start, end = (round(float(t[:-1]) * 1000) for t in given)
                 ranges.append((start, end))
                 if start >= end:
-                    source.say("S106", "a time that ends before it begins", atom, "2s..8.5s")
+                    source.say(
+                        "S106", "a time range must start before its end", atom, "write: 2s..8.5s"
+                    )
             elif str(what) not in ("clip", "time") and types == ["STRING"]:
                 words.append(source.string(given[0]))
             else:
                 help = f"write: {word} {what} {_example(str(what))}"
-                source.say("S106", f"`{what}` does not take this", atom, help)
+                source.say("S106", f"invalid argument of `{what}`", atom, help)
         data = {"keep": word == "only", "what": str(what), "words": tuple(words)}
         return [Filter.model_validate({**data, "ranges": tuple(ranges)})]
 
 
 def bad_way(source: SpecSource, kind: Token, way: Token) -> None:
     ways = ", ".join(EDGES[str(kind)].directions)
-    source.say("S110", f"`{kind}` is not taken as `{way}`", way, f"it can be taken as {ways}")
+    source.say("S110", f"`{kind}` does not allow the direction `{way}`", way, f"allowed: {ways}")
 
 
 def has_name(rule: EdgeRule, ways: Iterable[Any]) -> bool:
@@ -266,5 +268,5 @@ def has_name(rule: EdgeRule, ways: Iterable[Any]) -> bool:
 
 
 def _example(what: str) -> str:
-    """What a filter may be given."""
+    """Example arguments of a filter."""
     return {"clip": "0..2", "time": "2s..8.5s"}.get(what, '"…"')

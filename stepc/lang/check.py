@@ -1,4 +1,4 @@
-"""What can be said only of a spec as a whole: whether its paths can be drawn and worded."""
+"""Checks of a spec as a whole: whether its paths can be drawn and worded, and what is unused."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from stepc.lang.values import Values
 def check_whole(
     spec: Spec, blocks: list[ResolvedBlock], name: Token, source: SpecSource, values: Values
 ) -> None:
-    """Note what is wrong with `spec`, read from `source` where it is called `name`.
+    """Report errors that concern several declarations (S206, S209, S210, S307-S310, S315-S317).
 
-    A block in which a mistake was found already is not judged as a whole.
+    `name` is the token of the spec's name in `source`. Blocks that already have errors are not checked.
     """
     if not blocks:
         help = "add: paths { count 18 per video  steps 1..3 }"
-        message = "there is no `paths` block"
+        message = "the spec has no `paths` block"
         if values.made.blocks:
-            message = "no `paths` block is drawn from: all have parameters"
-            help = "make one from another: paths NAME from OTHER(…)"
+            message = "all `paths` blocks have parameters, so none is sampled"
+            help = "add a block that sets them: paths NAME from OTHER(…)"
         source.say("S307", message, name, help)
         return
     for made in blocks:
@@ -39,11 +39,11 @@ def check_whole(
 
 
 Say = Callable[[str, str, str, str], None]
-"""Reports a code and a message at the clause that begins with a word, with a way out."""
+"""Reports an error: code, message, first word of the clause to mark, help."""
 
 
 def _reachable(spec: Spec, block: Block, where: dict[str, Part]) -> None:
-    """Whether a block's paths can be drawn and worded."""
+    """Report why the paths of a block cannot be drawn or worded."""
 
     def say(code: str, message: str, word: str, help: str) -> None:
         part = where.get(word)
@@ -61,7 +61,7 @@ def _reachable(spec: Spec, block: Block, where: dict[str, Part]) -> None:
     for when, share in block.time:
         if share > 0 and not spec.time.line(when):
             help = f'add: time {{ {when} "…" }}'
-            message = f"paths get a time by `{when}`, and no line of `time` words it"
+            message = f"the `time` block has no line for `{when}`"
             say("S310", message, when, help)
     _forms_worded(spec, block, say)
 
@@ -81,7 +81,7 @@ def _edges_worded(spec: Spec, block: Block, say: Say) -> None:
     for k in block.expand if _longest(block) > 1 else ():
         rule = rules.get(k.kind)
         if rule is None or not has_name(rule, k.ways):
-            help = "give one of its `find` blocks a `name`, or leave it out of `expand`"
+            help = "add a `name` to one of its `find` blocks, or remove it from `expand`"
             message = f"`expand` names `{k.kind}`, which has no `name`"
             say("S309", message, "expand", help)
 
@@ -94,13 +94,13 @@ def _lengths_possible(block: Block, where: dict[str, Part], say: Say) -> None:
     message = f"no path can have {longest} steps: "
     if longest > 2 and not any(EDGES[k.kind].leads for k in block.expand):
         names = " and ".join(f"`{name}`" for name in leading)
-        help = f"add `{leading[0]}` to `expand`, or ask for at most 2 steps"
+        help = f"add `{leading[0]}` to `expand`, or use at most 2 steps"
         word = "expand" if "expand" in where else "steps"
-        say("S210", f"{message}only {names} lead from object to object", word, help)
+        say("S210", f"{message}only {names} lead from one object to another", word, help)
     elif not block.expand:
-        say("S210", f"{message}nothing expands", "steps", "add: expand rel")
+        say("S210", f"{message}`expand` is empty", "steps", "add: expand rel")
     elif all({"near", "far"} <= EDGES[k.kind].values for k in block.start):
-        say("S210", f"{message}an event is not described by others", "steps", "write: steps 1")
+        say("S210", f"{message}an event is not described by other edges", "steps", "write: steps 1")
 
 
 def _count_shared(block: Block, where: dict[str, Part], say: Say) -> None:
@@ -108,11 +108,11 @@ def _count_shared(block: Block, where: dict[str, Part], say: Say) -> None:
         return
     lengths = [n for n, w in block.steps if w > 0]
     if block.count < len(lengths) and "steps" in where:
-        message = f"`count {block.count}` cannot be shared among {len(lengths)} numbers of steps"
-        say("S206", message, "count", "draw more, or name fewer numbers")
+        message = f"`count {block.count}` is too small for {len(lengths)} numbers of steps"
+        say("S206", message, "count", "raise `count`, or name fewer numbers of steps")
     if block.count < len([f for f, w in block.form if w > 0]):
-        message = f"`count {block.count}` cannot be shared among {len(block.form)} forms"
-        say("S206", message, "count", "draw more, or name fewer forms")
+        message = f"`count {block.count}` is too small for {len(block.form)} forms"
+        say("S206", message, "count", "raise `count`, or name fewer forms")
 
 
 def _forms_worded(spec: Spec, block: Block, say: Say) -> None:
@@ -123,36 +123,36 @@ def _forms_worded(spec: Spec, block: Block, say: Say) -> None:
         elif share > 0 and not any(
             spec.words(name, k.kind, way) for k in block.start for way in k.ways
         ):
-            help = f'give one of the kinds of `start` a line `{form.spec_line()} "…"`'
-            say("S317", f"no kind of `start` can be asked as `{name}`", "form", help)
+            help = f'add a line `{form.spec_line()} "…"` to one of the kinds in `start`'
+            say("S317", f"no kind in `start` has a wording for form `{name}`", "form", help)
         elif not form.ambiguous and not block.unique:
-            say("S209", f"`ambiguous` does not go with `form {name}`", "form", "use `unique`")
+            say("S209", f"`form {name}` needs `unique`", "form", "replace `ambiguous` by `unique`")
 
 
 def _unused(spec: Spec, source: SpecSource, values: Values) -> None:
-    """What this file declares and nothing uses."""
+    """Report declarations of this file that nothing uses."""
     places = {k: p for k, p in values.made.places.items() if p.file == source.file}
     kinds = {k.kind for b in spec.blocks for k in (*b.start, *b.expand)}
     for (data, key), place in places.items():
         message = ""
         if data == "edge" and key in KINDS and key not in kinds:
-            message = f"`edge {key}` is never used by `start` or `expand`"
+            message = f"`edge {key}` is not used by `start` or `expand`"
         elif data in ("let", "phrase") and (data, key) not in values.used:
             message = f"`{data} {key}` is never used"
         elif data == "paths" and (data, key) not in values.used:
             if any(trees(p.tree, "params") for p in values.made.blocks.get(key, [])):
-                message = f"no block is made from `{key}`, which has parameters"
+                message = f"`{key}` has parameters, but no block is made from it"
         elif data == "path" and key:
             hops = tuple(zip(key.split()[::2], key.split()[1::2], strict=True))
             if hops and not any(_draws(b, hops) for b in spec.blocks):
-                message = "no block draws a path like this"
+                message = "no block draws this path"
         if message:
             code = "S315" if data == "edge" else "S316"
             source.say(code, message, place, "use it or remove it")
 
 
 def _draws(block: Block, hops: tuple[tuple[str, str], ...]) -> bool:
-    """Whether a block can draw a path of such hops."""
+    """Whether a block can draw a path of these (kind, direction) hops. The last hop is the one asked."""
     if len(hops) not in {n for n, _ in block.steps}:
         return False
     starts = {(k.kind, w) for k in block.start for w in k.ways}

@@ -1,4 +1,4 @@
-"""`stepc fmt`: a spec in its one canonical layout; every token and every comment survives."""
+"""`stepc fmt`: prints a spec in the canonical layout. All tokens and comments are kept."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stepc.diagnostics import StepcError
 from stepc.lang.parse import syntax_error
 
 WIDTH = 100
-"""Columns; a line with more alternatives than fit has one on each line."""
+"""Columns. A line whose alternative wordings do not fit puts each on its own row."""
 DECLARATIONS = [
     "SPEC",
     "IMPORT",
@@ -33,33 +33,33 @@ CLAUSES = ["COUNT", "STEPS", "START", "EXPAND", "FORM", "OPTIONS", "WHEN", "REQU
            "FORBID", "NO_REVISIT", "UNIQUE", "AMBIGUOUS", "ENUMERATE", "SEED", "TRIES",
            "ANSWERS", "MOST", "SETS", "FORMATS"]  # fmt: skip
 BEGINS = frozenset([*DECLARATIONS, *CLAUSES, "FIND", "LINE", "OVERRIDE"])
-"""Tokens that begin a line, without the underscore of their names."""
+"""Types of tokens that begin a line, without the leading underscore."""
 BLOCKS = frozenset([*DECLARATIONS, "FIND", "OVERRIDE"])
-"""Those behind which words are not aligned."""
+"""Types of first tokens after which the next word is not aligned."""
 TIGHT_BEFORE = frozenset([",", ":", ")", "(", ".."])
 TIGHT_AFTER = frozenset(["(", ".."])
 
 
 @dataclass
 class _Line:
-    """One clause, or the head or end of a block: its depth, its tokens, its comments."""
+    """A clause, or the head or end of a block, with its comments."""
 
     depth: int
     tokens: list[Token]
     above: list[Token] = field(default_factory=list)
     behind: str = ""
     width: int = 7
-    """Columns of its first word."""
+    """Column width reserved for the first word."""
 
     @property
     def aligned(self) -> bool:
-        """Whether what follows its first word stands under that of its neighbours."""
+        """Whether the second word is aligned with that of neighbouring lines."""
         return (
             len(self.tokens) > 1 and _type(self.tokens[0]) not in BLOCKS and self.tokens[-1] != "{"
         )
 
     def rows(self) -> list[str]:
-        """What is written, without comments: one row, or one an alternative."""
+        """The line without comments: one row, or one row per alternative wording."""
         pad, first = "  " * self.depth, str(self.tokens[0])
         head = pad + (f"{first:{self.width}}" if self.aligned else first)
         row = _spaced(head, self.tokens)
@@ -76,12 +76,12 @@ class _Line:
 
     @property
     def first(self) -> Token:
-        """What comes first in the source."""
+        """The first token or comment in source order."""
         return (self.above or self.tokens)[0]
 
 
 def _spaced(head: str, tokens: list[Token]) -> str:
-    """`head`, which stands for the first of `tokens`, and the others behind it."""
+    """Join `head` (the laid-out first token) and the remaining tokens, with spaces."""
     row = head
     for before, word in pairwise(map(str, tokens)):
         row += word if word in TIGHT_BEFORE or before in TIGHT_AFTER else " " + word
@@ -101,7 +101,7 @@ def _lark() -> tuple[Lark, list[Token]]:
 
 
 def _tokens(text: str, file: str) -> tuple[list[Token], list[Token]]:
-    """Tokens, and comments. Raises StepcError (S001) where the text does not parse."""
+    """The tokens and the comments. Raises StepcError (S001) if the text does not parse."""
     parser, comments = _lark()
     comments.clear()
     try:
@@ -118,7 +118,7 @@ def _type(token: Token) -> str:
 
 
 def _begins(token: Token, lines: list[_Line]) -> bool:
-    """Whether a token begins a line: a declaration behind `override` and `from` behind none do not."""
+    """Whether a token begins a line. A declaration after `override` does not."""
     if token == "}":
         return True
     after = [_type(t) for t in lines[-1].tokens] if lines else []
@@ -128,8 +128,9 @@ def _begins(token: Token, lines: list[_Line]) -> bool:
 def format_spec(text: str, file: str = "<spec>") -> str:
     """`text` in canonical layout. Raises StepcError (S001) if it does not parse.
 
-    Two spaces a level, one between words, clauses aligned, at most one empty line and one between
-    blocks. A comment stays above or behind its clause; one in the middle of a clause moves above.
+    Levels are indented by two spaces, words are separated by one, and clauses are aligned. There is
+    one empty line between blocks and at most one elsewhere. A comment stays above or after its
+    clause; a comment inside a clause moves above it.
     """
     tokens, comments = _tokens(text, file)
     lines: list[_Line] = []
@@ -161,7 +162,7 @@ def format_spec(text: str, file: str = "<spec>") -> str:
 
 
 def _widths(lines: list[_Line]) -> None:
-    """Align the lines of each block: behind the longest of their first words."""
+    """Set the width of first words, per block, to that of the longest."""
     blocks: list[list[_Line]] = [[]]
     for line in lines:
         if line.tokens[0] == "}" and len(blocks) > 1:
@@ -176,7 +177,7 @@ def _widths(lines: list[_Line]) -> None:
 
 
 def _placed(lines: list[_Line], comments: list[Token]) -> list[Token]:
-    """Give each comment to a line; those behind all lines are returned."""
+    """Attach each comment to a line. Returns the comments after the last line."""
     rest = []
     ends = [line.tokens[-1].start_pos or 0 for line in lines]
     for comment in comments:
@@ -196,7 +197,7 @@ def _placed(lines: list[_Line], comments: list[Token]) -> list[Token]:
 
 
 def _apart(last: Token, token: Token, line: _Line, first: bool) -> bool:
-    """Whether an empty row stands between what was written last and `token`."""
+    """Whether an empty row separates `last` and `token`."""
     if last == "{" or token == "}":
         return False
     between_blocks = first and line.depth == 0 and line.tokens[-1] == "{"
@@ -204,7 +205,7 @@ def _apart(last: Token, token: Token, line: _Line, first: bool) -> bool:
 
 
 def _aligned(rows: list[tuple[str, str]]) -> Iterator[str]:
-    """Rows with their comments, those of neighbouring rows under each other."""
+    """Rows with their comments; the comments of adjacent rows are aligned."""
     for told, group in groupby(rows, key=lambda row: bool(row[1])):
         part = list(group)
         width = max(len(row) for row, _ in part)

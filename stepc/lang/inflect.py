@@ -1,4 +1,4 @@
-"""The filters of wordings: articles, plurals, agreement and capitals, by the library inflect."""
+"""Word filters of wordings: articles, plurals, verb agreement and capitals (uses `inflect`)."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ def _engine() -> Any:
 
 
 def _split(text: str) -> tuple[str, str]:
-    """The article of a text in lower case, and the rest."""
+    """The article of a text in lower case ("" if it has none), and the rest."""
     first, _, rest = text.strip().partition(" ")
     return (first.lower(), rest) if first.lower() in _ARTICLES and rest else ("", text.strip())
 
 
 @functools.lru_cache(4096)
 def bare(text: str) -> str:
-    """`cup` of `the cup`."""
+    """Without the article: `the cup` → `cup`."""
     return _split(text)[1]
 
 
 @functools.lru_cache(4096)
 def the(text: str) -> str:
-    """`the cup` of `cup` and of `a cup`."""
+    """With `the`: `cup` and `a cup` → `the cup`."""
     return f"the {bare(text)}"
 
 
 @functools.lru_cache(4096)
 def a(text: str) -> str:
-    """`a cup`, `an apple`, `an hour`; a plural has no article."""
+    """With the indefinite article: `a cup`, `an apple`, `an hour`. A plural gets none."""
     text = bare(text)
     if not words_of(text):
         return text
@@ -47,7 +47,7 @@ def a(text: str) -> str:
 
 @functools.lru_cache(4096)
 def is_plural(text: str) -> bool:
-    """Whether a label is in the plural: `cups`, `men`; not `bus`."""
+    """Whether a label is a plural: true for `cups` and `men`, false for `bus`."""
     words = _head(bare(text)).split()
     if not words or not (words[-1].isascii() and words[-1].isalpha()):
         return False
@@ -58,7 +58,7 @@ def is_plural(text: str) -> bool:
 
 
 def _head(text: str) -> str:
-    """A label up to its first preposition: `cups` of `cups of tea`."""
+    """The label up to its first preposition: `cups of tea` → `cups`."""
     for word in (" of ", " in ", " on ", " with ", " that ", " seen ", " who "):
         text = text.split(word, 1)[0]
     return text
@@ -66,7 +66,7 @@ def _head(text: str) -> str:
 
 @functools.lru_cache(4096)
 def plural(text: str) -> str:
-    """`cups` of `the cup`, `cups of tea` of `cup of tea`."""
+    """The plural without article: `the cup` → `cups`, `cup of tea` → `cups of tea`."""
     text = bare(text)
     head = _head(text)
     if not head.strip() or is_plural(head):
@@ -79,27 +79,27 @@ def plural(text: str) -> str:
 
 
 def is_(text: str) -> str:
-    """`is`, or `are` for a plural: the verb alone."""
+    """`is`, or `are` for a plural (only the verb)."""
     return "are" if is_plural(text) else "is"
 
 
 def has(text: str) -> str:
-    """`has`, or `have` for a plural: the verb alone."""
+    """`has`, or `have` for a plural (only the verb)."""
     return "have" if is_plural(text) else "has"
 
 
 def does(text: str) -> str:
-    """`does`, or `do` for a plural: the verb alone."""
+    """`does`, or `do` for a plural (only the verb)."""
     return "do" if is_plural(text) else "does"
 
 
 def cap(text: str) -> str:
-    """The first letter large."""
+    """With an upper-case first letter."""
     return text[:1].upper() + text[1:]
 
 
 def low(text: str) -> str:
-    """The first letter small, unless the word is an abbreviation."""
+    """With a lower-case first letter, unless the first word is an abbreviation."""
     first = text.split(" ", 1)[0]
     return text if len(first) > 1 and first.isupper() else text[:1].lower() + text[1:]
 
@@ -115,10 +115,10 @@ FILTERS: dict[str, Callable[[str], str]] = {
     "cap": cap,
     "low": low,
 }
-"""What may stand behind a bar in a placeholder: `{o|a}`."""
+"""Filters that may follow a bar in a placeholder: `{o|a}`."""
 
 
 def listed(texts: list[str]) -> str:
-    """`a, b and c`."""
+    """The texts as an English list: `a, b and c`."""
     *most, last = texts
     return f"{', '.join(most)} and {last}" if most else last

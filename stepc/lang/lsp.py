@@ -1,7 +1,7 @@
 """`stepc lsp`: a language server for `.step` files, over standard input and output.
 
-Diagnostics as one types, completion, hover, definition, rename, formatting and symbols; after
-the Language Server Protocol 3.17, by pygls.
+Supports diagnostics while typing, completion, hover, go to definition, rename, formatting and
+document symbols (Language Server Protocol 3.17, implemented with pygls).
 """
 
 from __future__ import annotations
@@ -41,51 +41,51 @@ LINES_OF_TIME = frozenset(TIME_LINES)
 HELP = {
     **{name: kind.help for name, kind in EDGES.items()},
     **{name: form.help for name, form in FORMS.items()},
-    "spec": "`spec NAME \"what it is for\"` begins a spec.",
-    "import": "`import \"other.step\"`, a file beside this one, or `import step`, a shipped spec.",
-    "override": "Changes what an imported spec declares, line by line.",
-    "let": "`let few = 4`, `let nested = attr, rel`: a constant.",
-    "phrase": "`phrase NAME \"…\" | \"…\"`: words for use in wordings, as {NAME}.",
-    "paths": "What is sampled; everything in it has a default.",
-    "edge": "`edge KIND(near -> far) { … }`: how one kind of edge is worded.",
-    "path": "`path s rel => o attr => v { ask … }`: how a whole path is worded.",
-    "time": "How a question is given its time; in an edge, how its own time is asked.",
-    "pair": "How two edges are compared.",
-    "dataset": "What the corpus shall be like: drives the link passes.",
-    "find": "How an edge reads when this end, or the edge itself, is what is looked for.",
-    "count": "`count 18 per video`: how many paths a video. As a line: how many there are.",
-    "total": "The sentence that ends a count: {n} and {all}.",
-    "steps": "`steps 1: 1/3, 2: 2/3` or `steps 1..3`: how many steps, with shares.",
-    "start": "Kinds of the edge that the question asks about, with a direction if you like.",
-    "expand": "Kinds that describe an object inside a longer question.",
-    "form": "`form ask: 1/2, choice: 1/2`: how paths are asked, with shares.",
-    "options": "`options 4 from clip, graph, corpus`: of a multiple choice.",
-    "during": "The share of paths asked in an event's time. In `time`: its wording.",
-    "before": "The share of paths asked about what is before an event. In `time`: its wording.",
-    "after": "The share of paths asked about what is after an event. In `time`: its wording.",
-    "span": "The share of paths asked about a range of seconds. In `time`: its wording.",
-    "require": "`require confidence >= 2/3`: how sure an edge and its objects must be.",
-    "only": "Only edges that fit are used: `only label \"cup\"`, `only dynamic`.",
-    "forbid": "No edge that fits is used: `forbid label \"thing\"`, `forbid static`.",
-    "no-revisit": "`no-revisit labels, kinds`: what a path may not come to twice, besides a node.",
-    "unique": "Every step has exactly one answer on the graph (the default).",
-    "ambiguous": "The last step may have more than one; all are recorded.",
-    "enumerate": "Draw from all different paths there are, each as likely, none twice.",
+    "spec": "`spec NAME \"title\"`: the head of a spec.",
+    "import": "`import \"other.step\"` reads a file of this folder; `import step` reads a shipped spec.",
+    "override": "Changes an imported declaration, line by line.",
+    "let": "A constant: `let few = 4`, `let nested = attr, rel`.",
+    "phrase": "`phrase NAME \"…\" | \"…\"`: a text that wordings use as {NAME}.",
+    "paths": "Which paths are sampled. Every clause has a default.",
+    "edge": "`edge KIND(near -> far) { … }`: the wordings of one edge kind.",
+    "path": "`path s rel => o attr => v { ask … }`: the wordings of a whole path.",
+    "time": "Wordings that add a time range to a question. In an edge: wordings of its time.",
+    "pair": "Wordings that compare two edges.",
+    "dataset": "Requirements on the dataset; sets options of the link passes.",
+    "find": "Wordings for a question that asks for this end, or for the edge itself.",
+    "count": "`count 18 per video`: paths per video. As a line: asks how many there are.",
+    "total": "The final sentence of a count, with {n} and {all}.",
+    "steps": "`steps 1: 1/3, 2: 2/3` or `steps 1..3`: numbers of steps, with optional shares.",
+    "start": "Kinds of the edge that the question asks about, each with an optional direction.",
+    "expand": "Edge kinds that describe an object in a longer question.",
+    "form": "`form ask: 1/2, choice: 1/2`: question forms, with optional shares.",
+    "options": "`options 4 from clip, graph, corpus`: number and sources of the options.",
+    "during": "Share of paths limited to the time of an event. In `time`: the wording.",
+    "before": "Share of paths limited to the time before an event. In `time`: the wording.",
+    "after": "Share of paths limited to the time after an event. In `time`: the wording.",
+    "span": "Share of paths limited to a range of seconds. In `time`: the wording.",
+    "require": "`require confidence >= 2/3`: minimum confidence of each edge and its objects.",
+    "only": "Uses only matching edges: `only label \"cup\"`, `only dynamic`.",
+    "forbid": "Uses no matching edge: `forbid label \"thing\"`, `forbid static`.",
+    "no-revisit": "`no-revisit labels, kinds`: what a path must not visit twice, besides a node.",
+    "unique": "Every step has exactly one answer in the graph (the default).",
+    "ambiguous": "The last step may have several answers; all are recorded.",
+    "enumerate": "Draws uniformly from all possible paths, without repetition.",
     "seed": "Added to the seed of the run.",
-    "tries": "How often a path that cannot be kept is drawn anew.",
-    "name": "What stands for the found object in a longer question; never its label.",
-    "because": "The step's sentence in the rationale.",
-    "fact": "An edge as a clause, for comparisons.",
-    "answers": "`answers <= 1/2`: the largest share of one answer.",
-    "most": "`most 40 per video`: samples a video at most.",
-    "sets": "`sets train: 80%, val: 10%, test: 10%`: shares of the videos.",
-    "formats": "`formats jsonl, chat, parquet`: what is written.",
+    "tries": "Maximum number of draws for one path.",
+    "name": "Describes the found object in a longer question; must not contain its label.",
+    "because": "The sentence of this step in the rationale.",
+    "fact": "The edge as a clause, used in comparisons.",
+    "answers": "`answers <= 1/2`: maximum share of one answer among questions of the same kind.",
+    "most": "`most 40 per video`: maximum number of samples per video.",
+    "sets": "`sets train: 80%, val: 10%, test: 10%`: share of the videos in each set.",
+    "formats": "`formats jsonl, chat, parquet`: output formats.",
 }  # fmt: skip
 server = LanguageServer("stepc", __version__)
 
 
 def _range(document: TextDocument, start: int, end: int) -> lsp.Range:
-    """Characters of the text as a client's range."""
+    """Convert character offsets to a range in the client's units."""
     text = document.source
     lines = (text.count("\n", 0, at) for at in (start, end))
     columns = (at - (text.rfind("\n", 0, at) + 1) for at in (start, end))
@@ -94,7 +94,7 @@ def _range(document: TextDocument, start: int, end: int) -> lsp.Range:
 
 
 def _at(document: TextDocument, position: lsp.Position) -> int:
-    """A client's position as a character of the text."""
+    """Convert a client's position to a character offset."""
     return document.offset_at_position(position)
 
 
@@ -114,7 +114,7 @@ def _shown(document: TextDocument, d: Diagnostic) -> lsp.Diagnostic:
 
 
 def _at_home(d: Diagnostic, text: str) -> Diagnostic:
-    """A mistake in an imported file, shown where this one imports it (or imports at all)."""
+    """Move an error of an imported file to the `import` line in `text`."""
     if d.place is None or not d.place.file:
         return d
     rows = text.split("\n")
@@ -134,7 +134,7 @@ def _at_home(d: Diagnostic, text: str) -> Diagnostic:
 def diagnose(
     ls: LanguageServer, params: lsp.DidOpenTextDocumentParams | lsp.DidChangeTextDocumentParams
 ) -> None:
-    """Say all that is wrong with the text."""
+    """Publish all errors of the text."""
     document = ls.workspace.get_text_document(params.text_document.uri)
     found: tuple[Diagnostic, ...] = ()
     path = Path(document.path) if document.path else None
@@ -153,7 +153,7 @@ def diagnose(
 
 @server.feature(lsp.TEXT_DOCUMENT_FORMATTING)
 def layout(ls: LanguageServer, params: lsp.DocumentFormattingParams) -> list[lsp.TextEdit]:
-    """The canonical layout; nothing where the text does not parse."""
+    """Format the text. No edits if it does not parse."""
     document = ls.workspace.get_text_document(params.text_document.uri)
     try:
         made = format_spec(document.source)
@@ -168,7 +168,7 @@ def layout(ls: LanguageServer, params: lsp.DocumentFormattingParams) -> list[lsp
     lsp.TEXT_DOCUMENT_COMPLETION, lsp.CompletionOptions(trigger_characters=["{", ".", " "])
 )
 def complete(ls: LanguageServer, params: lsp.CompletionParams) -> list[lsp.CompletionItem]:
-    """What can stand at a place: clauses, kinds, filters, ends, placeholders."""
+    """Complete clauses, edge kinds, filters, ends and placeholders."""
     document = ls.workspace.get_text_document(params.text_document.uri)
     at = _at(document, params.position)
     place = here(document.source, at)
@@ -184,7 +184,7 @@ def complete(ls: LanguageServer, params: lsp.CompletionParams) -> list[lsp.Compl
 
 
 def placeholders_at(place: Here, text: str) -> list[str]:
-    """What `{…}` may say at a place: of the block, then the spec's own phrases and constants."""
+    """The placeholders allowed in a string: those of the block, then phrases and constants."""
     block, edge = place.blocks[-1], place.edge
     word = place.clause[0].text if place.clause else ""
     made: list[str] = []
@@ -201,7 +201,7 @@ def placeholders_at(place: Here, text: str) -> list[str]:
 
 
 def _of_edge(edge: OutlineBlock, block: OutlineBlock, word: str) -> list[str]:
-    """The placeholders of a line in an edge's block."""
+    """The placeholders of a line in an `edge` block."""
     kind = edge.words[1].text
     if kind not in EDGES:
         return []
@@ -228,12 +228,12 @@ LISTS: dict[str, tuple[str, ...]] = {
     "sets": SETS,
     "formats": FORMATS,
 }
-"""What the clauses that list names may list."""
+"""Clause → the names that it may list."""
 
 
 def _words(place: Here, text: str, at: int) -> list[str]:
-    """Words that can stand at a place outside strings."""
-    done = [w for w in place.clause if not w.start < at <= w.end]  # not what is being typed
+    """The words that may follow at a position outside strings."""
+    done = [w for w in place.clause if not w.start < at <= w.end]  # without the word being typed
     typed = min([at, *(w.start for w in place.clause if w.start < at <= w.end)])
     if done and "\n" in text[done[-1].end : typed]:
         done = []
@@ -283,7 +283,7 @@ def _words(place: Here, text: str, at: int) -> list[str]:
 
 
 def _word(place: Here, text: str, at: int) -> Span | None:
-    """The word or placeholder name at a place."""
+    """The word or placeholder name at a position, or None."""
     if place.string is not None:
         return next((h for h in holes(place.string) if h.start <= at <= h.end), None)
     start = at
@@ -297,7 +297,7 @@ def _word(place: Here, text: str, at: int) -> Span | None:
 
 @dataclass(frozen=True)
 class _Symbol:
-    """What a word at a place names."""
+    """The declaration and uses of a name, and its hover text."""
 
     declared: Span
     uses: list[Span]
@@ -305,11 +305,11 @@ class _Symbol:
 
 
 def _symbol(place: Here, text: str, at: int) -> _Symbol | None:
-    """The end, block, phrase or constant that is named at a place, or None."""
+    """The end, block, phrase or constant named at a position, or None."""
     word, edge = _word(place, text, at), place.edge
     if word is None:
         return None
-    if edge is None:  # the head stands before the block
+    if edge is None:  # the head is outside the braces of the block
         heads = (b for b in outline(text).blocks if b.kind in ("edge", "path"))
         edge = next((b for b in heads if b.head[0].start <= at < b.start), None)
     if edge is not None:
@@ -332,14 +332,14 @@ def _symbol(place: Here, text: str, at: int) -> _Symbol | None:
 def _here(
     ls: LanguageServer, params: lsp.HoverParams | lsp.DefinitionParams | lsp.RenameParams
 ) -> tuple[TextDocument, int]:
-    """The document and the character that a request points at."""
+    """The document and character offset of a request."""
     document = ls.workspace.get_text_document(params.text_document.uri)
     return document, _at(document, params.position)
 
 
 @server.feature(lsp.TEXT_DOCUMENT_HOVER)
 def hover(ls: LanguageServer, params: lsp.HoverParams) -> lsp.Hover | None:
-    """What a word means."""
+    """Explain the word under the cursor."""
     document, at = _here(ls, params)
     place = here(document.source, at)
     word = _word(place, document.source, at)
@@ -356,7 +356,7 @@ def hover(ls: LanguageServer, params: lsp.HoverParams) -> lsp.Hover | None:
 
 @server.feature(lsp.TEXT_DOCUMENT_DEFINITION)
 def definition(ls: LanguageServer, params: lsp.DefinitionParams) -> lsp.Location | None:
-    """Where a name is declared."""
+    """Find the declaration of a name."""
     document, at = _here(ls, params)
     found = _symbol(here(document.source, at), document.source, at)
     if found is None:
@@ -367,7 +367,7 @@ def definition(ls: LanguageServer, params: lsp.DefinitionParams) -> lsp.Location
 
 @server.feature(lsp.TEXT_DOCUMENT_RENAME)
 def rename(ls: LanguageServer, params: lsp.RenameParams) -> lsp.WorkspaceEdit | None:
-    """Another name, everywhere the old one means the same."""
+    """Rename a declaration and all its uses."""
     document, at = _here(ls, params)
     found = _symbol(here(document.source, at), document.source, at)
     if found is None:
@@ -380,7 +380,7 @@ def rename(ls: LanguageServer, params: lsp.RenameParams) -> lsp.WorkspaceEdit | 
 
 @server.feature(lsp.TEXT_DOCUMENT_DOCUMENT_SYMBOL)
 def symbols(ls: LanguageServer, params: lsp.DocumentSymbolParams) -> list[lsp.DocumentSymbol]:
-    """The blocks."""
+    """List the blocks of the document."""
     document = ls.workspace.get_text_document(params.text_document.uri)
 
     def symbol(block: OutlineBlock) -> lsp.DocumentSymbol:
@@ -397,5 +397,5 @@ def symbols(ls: LanguageServer, params: lsp.DocumentSymbolParams) -> list[lsp.Do
 
 
 def serve() -> None:
-    """Serve one client until it leaves."""
+    """Serve one client until it disconnects."""
     server.start_io()

@@ -1,4 +1,4 @@
-"""What stands where in a `.step` text, however broken: what an editor needs while one types."""
+"""An error-tolerant outline of a `.step` text, for editor features while the user types."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ STARTERS = {
     "pair": PAIR_LINES,
     "dataset": ("steps", "answers", "most", "sets", "formats"),
 }
-"""Words that begin a clause or block, by the block they stand in."""
+"""Kind of block → the words that begin a clause or block in it ("" is the top level)."""
 
 
 @dataclass(frozen=True)
 class Span:
-    """A piece of the text: [start, end) in characters."""
+    """A piece of the text, `[start, end)` in characters."""
 
     start: int
     end: int
@@ -56,7 +56,7 @@ class Span:
 
 @dataclass
 class OutlineBlock:
-    """A block: its head's words, its inside, and the blocks in it."""
+    """A block: the words of its head, the range between its braces, its strings and inner blocks."""
 
     head: list[Span]
     start: int
@@ -66,17 +66,17 @@ class OutlineBlock:
 
     @property
     def words(self) -> list[Span]:
-        """The head without `override`."""
+        """The words of the head without `override`."""
         return self.head[1:] if self.head and self.head[0].text == "override" else self.head
 
     @property
     def kind(self) -> str:
-        """`paths`, `edge`, `find`, `time` …; empty for the whole text."""
+        """`paths`, `edge`, `find`, `time` …; "" for the whole text."""
         return self.words[0].text if self.words else ""
 
     @property
     def ends(self) -> list[Span]:
-        """The names of an edge's two ends, or of a path's nodes, where they are declared."""
+        """The names of the two ends of an edge, or of the nodes of a path, as written in the head."""
         if self.kind == "edge":
             return self.words[2:4]
         return self.words[1::2] if self.kind == "path" else []
@@ -84,28 +84,28 @@ class OutlineBlock:
 
 @dataclass
 class Here:
-    """What stands around a place."""
+    """The context of a position in the text."""
 
     blocks: list[OutlineBlock]
-    """From the whole text to the innermost block."""
+    """The enclosing blocks, from the whole text to the innermost."""
     clause: list[Span]
-    """The words of the clause so far."""
+    """The words of the clause before the position."""
     string: Span | None
-    """The string it is in."""
+    """The enclosing string, or None."""
 
     @property
     def edge(self) -> OutlineBlock | None:
-        """The edge or path block it is in."""
+        """The enclosing `edge` or `path` block, or None."""
         return next((b for b in self.blocks if b.kind in ("edge", "path")), None)
 
 
 def outline(text: str) -> OutlineBlock:
-    """The blocks of `text`."""
+    """The whole text as a block, with all blocks in it."""
     return _scan(text, len(text))[0]
 
 
 def here(text: str, at: int) -> Here:
-    """What stands around the character `at`."""
+    """The context of the character offset `at`."""
     _, clause, string = _scan(text, at)
     blocks = [outline(text)]
     while True:
@@ -116,7 +116,7 @@ def here(text: str, at: int) -> Here:
 
 
 def _scan(text: str, at: int) -> tuple[OutlineBlock, list[Span], Span | None]:
-    """The blocks up to `at`, the words of the clause there, and the string it is in."""
+    """The blocks up to `at`, the words of the clause there, and the enclosing string or None."""
     whole = OutlineBlock([], 0, len(text))
     stack, clause = [whole], list[Span]()
     for m in _TOKEN.finditer(text):
@@ -152,7 +152,7 @@ def _scan(text: str, at: int) -> tuple[OutlineBlock, list[Span], Span | None]:
 
 
 def _open_head(clause: list[Span], text: str, span: Span) -> bool:
-    """Whether `span` stands between the parentheses of an edge's head."""
+    """Whether `span` is in an unfinished head: of a path, or the parentheses of an edge."""
     heads = [w.text for w in clause[:2]]
     if "path" in heads:
         return True
@@ -171,7 +171,7 @@ def holes(string: Span) -> list[Span]:
 
 
 def uses(edge: OutlineBlock, name: str) -> list[Span]:
-    """Everywhere an edge or path names one of its ends: head, `find`s and placeholders."""
+    """All uses of an end's name in its block: in the head, in `find` and in placeholders."""
     found = [end for end in edge.ends if end.text == name]
     found += [b.words[1] for b in edge.blocks if len(b.words) > 1 and b.words[1].text == name]
     found += [hole for s in edge.strings for hole in holes(s) if hole.text == name]
@@ -180,7 +180,7 @@ def uses(edge: OutlineBlock, name: str) -> list[Span]:
 
 @dataclass
 class Name:
-    """What a spec names for itself: a `let`, a `phrase`, a `paths` block; and where it is used."""
+    """A name declared by `let`, `phrase` or `paths`, and its uses."""
 
     kind: str
     declared: Span
@@ -188,7 +188,7 @@ class Name:
 
 
 def names(text: str) -> dict[str, Name]:
-    """The names that a text declares for all of it, with all their uses, the declaration first."""
+    """The names declared at the top level, with all uses. The declaration counts as a use."""
     made: dict[str, Name] = {}
     words: list[tuple[str, Span]] = []
     strings: list[Span] = []

@@ -1,4 +1,4 @@
-"""The text of a `.step` file as a tree: parsed by Lark, and past a mistake on to the next block."""
+"""Parses `.step` text into a Lark tree. After a syntax error, parsing resumes at the next block."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import functools
 import json
 import re
 from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -15,39 +16,40 @@ from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
 from stepc.diagnostics import Diagnostic, Place, StepcError, brief, did_you_mean
+from stepc.plugins import Registry
 from stepc.runtime.grammars import lalr_parser
 
 BLOCKS = ("import", "let", "phrase", "paths", "edge", "path", "time", "pair", "dataset")
 """Words that begin a declaration."""
 _BLOCK = re.compile(rf"^(?:override\s+)?(?:{'|'.join(BLOCKS)})\b", re.MULTILINE)
 MOST = 20
-"""Blocks that do not parse before the reader gives up."""
+"""Maximum number of blocks with syntax errors before parsing stops."""
 
 
 @functools.cache
 def parser() -> Lark:
-    """The grammar `grammar/step.lark`."""
+    """The LALR parser of `grammar/step.lark`."""
     grammar = (files("stepc.grammar") / "step.lark").read_text("utf-8")
     return lalr_parser(grammar, propagate_positions=True, maybe_placeholders=True)
 
 
 @dataclass
 class SpecSource:
-    """One file of a spec, and the mistakes found so far in all of them."""
+    """One file of a spec. `found` is shared by all its files and collects the errors."""
 
     file: str
     text: str
     folder: Path | None = None
-    """Where it lies; None for a text that lies nowhere, which imports by name only."""
+    """The folder for imports. None for text without a file, which may import only shipped specs."""
     found: list[Diagnostic] = field(default_factory=list)
 
     @functools.cached_property
     def rows(self) -> list[str]:
-        """The lines of the text."""
+        """The lines of the text, without newlines."""
         return self.text.split("\n")
 
     def place(self, at: Any, offset: int = 0, length: int | None = None) -> Place:
-        """The place of a token or tree; with an offset into a one-line token."""
+        """The place of a token or tree, or of `length` characters from `offset` in a one-line token."""
         meta = at.meta if isinstance(at, Tree) else at
         line, column = getattr(meta, "line", None) or 1, (getattr(meta, "column", None) or 1)
         column += offset
@@ -57,24 +59,24 @@ class SpecSource:
         return Place(self.file, line, column, max(1, length), self.rows[line - 1])
 
     def say(self, code: str, message: str, at: Any, help: str = "") -> None:
-        """Note one mistake, at a token, a tree or a place, and go on."""
+        """Record an error at a token, tree or place, and continue."""
         place = at if isinstance(at, Place) else self.place(at)
         self.found.append(Diagnostic(code, message, place, help))
 
     def string(self, token: Token) -> str:
-        """What a string literal says."""
+        """The value of a string literal, or "?" with an error (S002) if it has an unknown escape."""
         try:
             text = str(json.loads(token, strict=False))
-            text.encode()  # half of a character written as \\u… is no text
+            text.encode()  # an unpaired surrogate written as \\u… is invalid
             return text
         except (json.JSONDecodeError, UnicodeEncodeError):
-            self.say("S002", "this string has an unknown escape", token, r"use \" or \\")
+            self.say("S002", "unknown escape in a string", token, r"use \" \\ \n \t or \uXXXX")
             return "?"
 
     def tree(self) -> Tree[Token]:
-        """The tree of the text without the blocks that do not parse, each with a mistake noted.
+        """The tree of the text. Blocks with syntax errors are left out, and each error is recorded.
 
-        Raises StepcError (S001) where nothing is left to go on with.
+        Raises StepcError (S001) if an error is before the first block, or after `MOST` errors.
         """
         text = self.text
         starts = [m.start() for m in _BLOCK.finditer(text)]
@@ -98,7 +100,7 @@ class SpecSource:
 
 
 def syntax_error(error: UnexpectedInput, file: str, rows: list[str]) -> Diagnostic:
-    """What is wrong where a text does not parse (S001), and what may stand there."""
+    """The diagnostic of a syntax error (S001), with what is expected at that place."""
     line, column = error.line or -1, error.column or -1
     if line < 1 or line > len(rows):
         line = len(rows)
@@ -146,12 +148,26 @@ _TERMINALS = {
 }
 
 
+def _shipped() -> dict[str, Callable[[], Path]]:
+    paths = (Path(str(p)) for p in files("stepc.specs").iterdir() if p.name.endswith(".step"))
+    return {p.stem: functools.partial(Path, p) for p in sorted(paths)}
+
+
+def _accept(value: Any) -> str:
+    return "" if Path(str(value)).is_file() else f"`{value!r}` is not a file"
+
+
+SPECS: Registry[Any] = Registry("stepc.specs", _shipped, _accept)
+"""The specs by name that come with stepc and with plug-ins."""
+
+
 def builtin(name: str) -> str:
-    """The text of a spec that comes with stepc. Raises FileNotFoundError."""
-    return (files("stepc.specs") / f"{name}.step").read_text("utf-8")
+    """The text of a spec that comes with stepc or a plug-in. Raises FileNotFoundError."""
+    if name not in SPECS:
+        raise FileNotFoundError(name)
+    return Path(str(SPECS.get(name))).read_text("utf-8")
 
 
 def shipped() -> list[str]:
-    """The names of the specs that come with stepc."""
-    names = (path.name for path in files("stepc.specs").iterdir())
-    return sorted(name.removesuffix(".step") for name in names if name.endswith(".step"))
+    """The names of the specs that come with stepc and with plug-ins."""
+    return list(SPECS.names())

@@ -1,4 +1,4 @@
-"""Reading a spec: imports joined, names resolved, and all of it checked against the IR's schema."""
+"""Reads a spec: joins imports, resolves names, and checks everything against the IR schema."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from stepc.lang.values import Values
 
 
 def read_spec(text: str, file: str = "<spec>", folder: Path | None = None) -> Spec:
-    """The spec in `text`. Raises StepcError with all mistakes found (S001-S507).
+    """Parse, resolve and check a spec. Raises StepcError with all errors found (codes S…).
 
-    `import "other.step"` is read in `folder`; without one it is a mistake.
+    Files named by `import` are read from `folder`. Without a folder they are an error (S401).
     """
     source = SpecSource(file, text, folder)
     made = Declared()
@@ -46,7 +46,7 @@ def _order(place: Place | None, file: str) -> tuple[bool, str, int, int]:
 
 
 class _Reader:
-    """Makes a spec of declarations."""
+    """Builds a spec from declarations."""
 
     def __init__(self, source: SpecSource, made: Declared) -> None:
         self.source, self.made = source, made
@@ -55,7 +55,7 @@ class _Reader:
         self.blocks = Blocks(self.values)
 
     def spec(self, tree: Node, whole: bool) -> Spec:
-        """The spec; `whole` if nothing was lost in parsing."""
+        """Build the spec. Checks of the spec as a whole run only if `whole` (no errors so far)."""
         made = self.made
         name, title = tree.children[0], tree.children[1]
         assert isinstance(name, Token)
@@ -87,7 +87,7 @@ class _Reader:
         return spec
 
     def edge(self, kind: str, edge: EdgeParts) -> EdgeRule:
-        """The rule of one kind of edge."""
+        """The rule of one edge kind; reports missing lines."""
         finds: list[Find] = []
         time = Lines()
         for end, table in edge.lines.items():
@@ -108,7 +108,9 @@ class _Reader:
                 for word in form.answer_lines & table.keys():
                     if not self.words.says(kind, dict(made.lines)[word], end):
                         part = table[word]
-                        message = f"`{word}` does not say `{tokens(head.tree)[0]}`, which it claims"
+                        message = (
+                            f"`{word}` does not mention `{tokens(head.tree)[0]}`, which it claims"
+                        )
                         help = "such as: Is {o} {v}?"
                         part.source.say("S319", message, tokens(part.tree)[0], help)
         return EdgeRule.model_validate({"kind": kind, "finds": tuple(finds), "time": time})
@@ -121,7 +123,7 @@ class _Reader:
             head.source.say("S314", message, at, f'add a line: {word} "…"')
 
     def path(self, hops: tuple[tuple[str, str], ...], part: Part) -> PathRule | None:
-        """How a whole path is worded."""
+        """The rule of a whole path, or None if it has errors."""
         source = part.source
         head = [t for t in tokens(part.tree) if t.type == "NAME"]
         rows = [tuple(tokens(h)) for h in trees(part.tree, "hop")]
@@ -131,20 +133,20 @@ class _Reader:
         for kind, way, _ in rows:
             if str(kind) not in KINDS:
                 help = did_you_mean(str(kind), KINDS)
-                source.say("S101", f"there is no edge kind `{kind}`", kind, help)
+                source.say("S101", f"unknown edge kind `{kind}`", kind, help)
                 return None
             if str(way) not in EDGES[str(kind)].directions:
                 bad_way(source, kind, way)
                 return None
         if len(set(names)) < len(names):
             again = next(t for t in (r[2] for r in rows) if names.count(str(t)) > 1)
-            source.say("S102", f"two nodes of the path are called `{again}`", again, "name each")
+            source.say("S102", f"two nodes of the path are named `{again}`", again, "rename one")
             return None
         ends = [self.found_end(str(k), str(w)) for k, w, _ in rows]
         for (kind, _way, token), end in zip(rows[:-1], ends[:-1], strict=True):
             if end in EDGES[str(kind)].values or end == "edge":
-                message = f"`{token}` is a value, and the path goes on from it"
-                source.say("S320", message, token, "only objects lead on")
+                message = f"the path continues from `{token}`, which is a value"
+                source.say("S320", message, token, "only objects lead to further edges")
                 return None
         allowed: Allowed = {(names[0], ""): "0"}
         first = rows[0]
@@ -153,7 +155,7 @@ class _Reader:
             for p in EDGES[str(first[0])].parts.get(known, ()):
                 allowed[names[0], p] = "0"
         for i, ((kind, way, token), end) in enumerate(zip(rows, ends, strict=True), 1):
-            allowed[str(token), ""] = f"!S311 `ask` says `{token}`, which is an answer of the path"
+            allowed[str(token), ""] = f"!S311 `ask` reveals `{token}`, an answer of the path"
             edge = EDGES[str(kind)]
             for p in edge.parts.get(end, ()):
                 allowed[str(token), p] = str(i)
@@ -167,11 +169,10 @@ class _Reader:
 
     @staticmethod
     def found_end(kind: str, way: str) -> str:
-        """What of an edge a way finds."""
+        """The part of an edge that a direction finds: `far`, `near` or `edge`."""
         return {"=>": "far", "<=": "near", "--": "edge"}[way]
 
     def dataset(self) -> DatasetBlock:
-        """What the corpus shall be like."""
         fields: dict[str, Any] = {}
         for word, part in self.made.dataset.items():
             source, tree = part.source, part.tree
@@ -187,6 +188,6 @@ class _Reader:
                 for token in tokens(tree):
                     if str(token) not in FORMATS:
                         help = did_you_mean(str(token), FORMATS)
-                        source.say("S502", f"there is no format `{token}`", token, help)
+                        source.say("S502", f"unknown output format `{token}`", token, help)
                 fields["formats"] = tuple(str(t) for t in tokens(tree))
         return DatasetBlock.model_construct(**{**DatasetBlock().__dict__, **fields})

@@ -1,4 +1,4 @@
-"""What the language knows of the IR, asked of the edge kinds and question forms themselves."""
+"""The vocabulary of the language, derived from the edge kinds and question forms."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from stepc.edges import EDGES
 from stepc.forms import FORMS as _FORMS
 from stepc.ir.types import Way, When
 from stepc.lang.types import Filter, Revisit
+from stepc.plugins import installed
 
 KINDS: tuple[str, ...] = tuple(EDGES)
 WAYS: tuple[Way, ...] = get_args(Way)
@@ -16,11 +17,11 @@ WHENS: tuple[When, ...] = get_args(When)
 FORMS: tuple[str, ...] = tuple(_FORMS)
 FILTERS: tuple[str, ...] = get_args(Filter.model_fields["what"].annotation)
 BARE_FILTERS = ("static", "dynamic", "same-clip", "across-clips")
-"""Filters without words."""
+"""Filters without arguments."""
 REVISITS: tuple[str, ...] = get_args(Revisit)
 SOURCES = ("graph", "clip", "corpus")
 SETS = ("train", "val", "test")
-FORMATS = ("jsonl", "chat", "parquet")
+FORMATS = ("jsonl", "chat", "parquet", *(p.name for p in installed("stepc.formats")))
 
 
 def _lines(kind: str, end: str) -> Iterator[str]:
@@ -33,28 +34,28 @@ def _lines(kind: str, end: str) -> Iterator[str]:
 LINES: dict[tuple[str, str], tuple[str, ...]] = {
     (name, end): tuple(_lines(name, end)) for name, kind in EDGES.items() for end in kind.lines
 }
-"""The lines of each `find`, by the kind of edge and what is found."""
+"""(edge kind, found end) → the lines that its `find` block takes."""
 TIMED = tuple(name for name, kind in EDGES.items() if kind.timed)
-"""Kinds of edges that have a time of their own."""
+"""Edge kinds that have a time."""
 TIME_LINES = (*(name for name, form in _FORMS.items() if form.time_line), "fact", "because")
 PAIR_LINES = tuple(name for name, form in _FORMS.items() if form.pair_placeholders)
 FIND_LINES = tuple(dict.fromkeys(x for v in LINES.values() for x in v))
 ALL_LINES = tuple(dict.fromkeys([*FIND_LINES, *TIME_LINES]))
 ANSWER_LINES = frozenset(["because"]).union(*(form.answer_lines for form in _FORMS.values()))
-"""Lines that may name the end that is found."""
+"""Lines that may mention the found end."""
 TOTAL_LINES = frozenset[str]().union(*(form.total_lines for form in _FORMS.values()))
-"""Lines about everything that is found, with the placeholders `n` and `all`."""
+"""Lines about all found answers; they have the placeholders `n` and `all`."""
 EXPANDABLE = tuple(name for name, kind in EDGES.items() if kind.describes)
-"""Kinds that can describe an object."""
+"""Edge kinds that can describe an object, allowed in `expand`."""
 
 
 def placeholders(
     kind: str, end: str, line: str, names: dict[str, str]
 ) -> dict[tuple[str, str], str]:
-    """The placeholders that a line of a `find` may use: (name, part) → the end that it stands for.
+    """The placeholders that a line of a `find` block may use: (name, part) → what it stands for.
 
-    `names` are the names that the spec gives to the ends: name → `near`, `far` or `edge`. The end that is
-    found is among them only for lines that may name it.
+    `names` maps the names that the spec gives to the ends to `near`, `far` or `edge`. The found end
+    is included only for lines that may mention it.
     """
     edge = EDGES[kind]
     made: dict[tuple[str, str], str] = {}

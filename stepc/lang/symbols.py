@@ -1,4 +1,4 @@
-"""The declarations of a spec and of all it imports, an override put over what it overrides."""
+"""Collects the declarations of a spec and its imports, and applies overrides."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ def tokens(tree: Node, kind: str | None = None) -> list[Token]:
 
 @dataclass
 class Part:
-    """A piece of a declaration, and the file it stands in."""
+    """A piece of a declaration and its file."""
 
     source: SpecSource
     tree: Node
     names: dict[str, str] = field(default_factory=dict)
-    """The names of an edge's ends in this piece: name → `near`, `far`."""
+    """Names of the ends of the edge in this piece: name → `near`, `far` or `edge`."""
 
 
 @dataclass
 class EdgeParts:
-    """An edge's lines, by what is found (`time` for its times) and the word they begin with."""
+    """The lines of an edge, by found end (or `time`) and by first word ("" is the block itself)."""
 
     head: Part
     lines: dict[str, dict[str, Part]] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class EdgeParts:
 
 @dataclass
 class Declared:
-    """All declarations of a spec and of what it imports."""
+    """All declarations of a spec and its imports."""
 
     lets: dict[str, Part] = field(default_factory=dict)
     phrases: dict[str, Part] = field(default_factory=dict)
@@ -64,17 +64,17 @@ class Declared:
     pair: dict[str, Part] = field(default_factory=dict)
     dataset: dict[str, Part] = field(default_factory=dict)
     places: dict[tuple[str, str], Place] = field(default_factory=dict)
-    """Where each (block, name) was declared first."""
+    """(kind of declaration, name) → the place of its first declaration."""
     texts: dict[str, str] = field(default_factory=dict)
-    """All files, by name."""
+    """File name → its text."""
 
 
 def collect(source: SpecSource, made: Declared, within: tuple[str, ...]) -> Node:
-    """Take the declarations of a file and of what it imports, in their order."""
+    """Add the declarations of a file to `made`, after those of its imports. Returns the file's tree."""
     made.texts[source.file] = source.text
     tree = source.tree()
     items = trees(tree, *BLOCKS)
-    for item in items:  # wherever they stand, so that a file's own declarations come after
+    for item in items:  # imports first, wherever they are, so that the file can override
         if item.data == "import":
             _import(source, item, made, (*within, source.file))
     for item in items:
@@ -90,37 +90,39 @@ def _import(source: SpecSource, item: Node, made: Declared, within: tuple[str, .
         try:
             text = builtin(str(token))
         except FileNotFoundError:
-            message = f"no spec `{token}` comes with stepc"
+            message = f"unknown shipped spec `{token}`"
             source.say("S401", message, token, did_you_mean(str(token), shipped()))
             return
     else:
         name, folder = source.string(token), source.folder
         if not _FILE.fullmatch(name) or ".." in name.split("/"):
-            message = "only a .step file beside this one or in a folder below can be imported"
+            message = "an imported .step file must be in the folder of the spec or below it"
             source.say("S401", message, token, 'such as: import "common.step"')
             return
         if folder is None:
-            message = "a spec that lies in no folder imports no file"
-            source.say("S401", message, token, "import a shipped spec: import step")
+            message = "a spec without a folder cannot import files"
+            source.say("S401", message, token, "import a shipped spec instead: import step")
             return
         path = folder / name
         try:
             if not path.resolve().is_relative_to(folder.resolve()):
-                raise OSError(0, "it lies in another folder")
+                raise OSError(0, "it is in another folder")
             text = path.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
             source.say("S401", f"`{name}` cannot be read ({reason})", token)
             return
     if name in within:
-        message = f"`{name}` imports itself" + (f", by {within[-1]}" if within[-1] != name else "")
+        message = f"`{name}` imports itself" + (
+            f" through {within[-1]}" if within[-1] != name else ""
+        )
         source.say("S402", message, token, "remove one of the imports")
     elif name not in made.texts:
         collect(SpecSource(name, text, folder, source.found), made, within)
 
 
 def _declare(part: Part, made: Declared) -> None:
-    """Take one declaration; what is there already is changed only by `override`."""
+    """Add one declaration. An existing one is changed only by `override`."""
     source, item = part.source, part.tree
     override = any(t.type == "OVERRIDE" for t in tokens(item))
     words = [t for t in tokens(item) if t.type != "OVERRIDE"]
@@ -140,10 +142,10 @@ def _declare(part: Part, made: Declared) -> None:
         source.say("S403", f"there is no `{shown}` to override", at, help)
     elif there and not override:
         first = made.places[data, key]
-        help = f"it is declared in line {first.line}; make them one"
+        help = f"first declared in line {first.line}; merge them"
         if first.file != source.file:
             help = f"it comes from {first.file}; write: override {data}"
-        source.say("S305", f"`{shown}` is there twice", at, help)
+        source.say("S305", f"duplicate `{shown}`", at, help)
     made.places.setdefault((data, key), at)
     match data:
         case "let":
@@ -167,10 +169,10 @@ def _declare(part: Part, made: Declared) -> None:
 
 
 def _once(source: SpecSource, table: dict[str, Part], word: str, part: Part, at: Place) -> None:
-    """Put a clause or line into a table; twice in one file is a mistake."""
+    """Put a clause or line into a table. A second one in the same file is an error."""
     old = table.get(word)
     if old is not None and old.source is source:
-        source.say("S305", f"`{word}` is there twice", at, "put | between two wordings")
+        source.say("S305", f"duplicate `{word}`", at, "separate alternative wordings by |")
     table[word] = part
 
 
@@ -182,7 +184,7 @@ def take_lines(
     where: str,
     elsewhere: Iterable[str] = (),
 ) -> None:
-    """Take the lines of a block that may stand there."""
+    """Put the lines of a block that are in `known` into a table, and report the others."""
     for line in trees(lines, "line"):
         token = tokens(line)[0]
         word = str(token)
@@ -191,10 +193,10 @@ def take_lines(
             part.source.say("S313", message, token, "remove it")
         elif word not in known and word in elsewhere:
             message = f"`{word}` does not fit `{where}`"
-            part.source.say("S108", message, token, "it knows " + ", ".join(known))
+            part.source.say("S108", message, token, "allowed: " + ", ".join(known))
         elif word not in known:
             help = did_you_mean(word, known)
-            part.source.say("S107", f"there is no line `{word}` in `{where}`", token, help)
+            part.source.say("S107", f"unknown line `{word}` in `{where}`", token, help)
         else:
             at = part.source.place(token)
             _once(part.source, table, word, Part(part.source, line, part.names), at)
@@ -205,7 +207,7 @@ def _edge(part: Part, made: Declared) -> None:
     kind, near, far = (t for t in tokens(item) if t.type != "OVERRIDE")
     if str(kind) not in KINDS:
         help = did_you_mean(str(kind), KINDS)
-        source.say("S101", f"there is no edge kind `{kind}`", kind, help)
+        source.say("S101", f"unknown edge kind `{kind}`", kind, help)
         return
     if len({str(near), str(far), str(kind)}) < 3:
         message = "the two ends and the edge need three different names"
@@ -222,7 +224,7 @@ def _edge(part: Part, made: Declared) -> None:
             end, shown, token = "time", "time", None
             known: tuple[str, ...] = TIME_LINES if str(kind) in TIMED else ()
             if not known:
-                message = f"only {' and '.join(TIMED)} edges have a time of their own"
+                message = f"only {' and '.join(TIMED)} edges have a `time` block"
                 source.say("S108", message, source.place(block, length=4), "remove it")
                 continue
         else:
@@ -230,18 +232,18 @@ def _edge(part: Part, made: Declared) -> None:
             shown = f"find {token}"
             if str(token) not in part.names:
                 help = did_you_mean(str(token), part.names)
-                source.say("S103", f"`{token}` is no end of this edge", token, help)
+                source.say("S103", f"`{token}` is not an end of this edge", token, help)
                 continue
             end = part.names[str(token)]
             known = LINES.get((str(kind), end), ())
             if not known:
-                message = EDGES[str(kind)].refused.get(end, "it cannot be found")
-                source.say("S104", message, token, f"find `{far}`")
+                message = EDGES[str(kind)].refused.get(end, "it cannot be asked for")
+                source.say("S104", message, token, f"write: find {far}")
                 continue
         if end in seen:
             at = source.place(token) if token is not None else source.place(block, length=4)
-            help = "wordings of one end stand in one block, with | between them"
-            source.say("S305", f"`{shown}` is there twice", at, help)
+            help = "put all lines of an end in one block, with | between alternative wordings"
+            source.say("S305", f"duplicate `{shown}`", at, help)
         seen.add(end)
         head = Part(source, block, part.names)
         table = edge.lines.setdefault(end, {})

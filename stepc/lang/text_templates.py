@@ -1,4 +1,4 @@
-"""Wordings of a spec: texts with placeholders, phrases put in, each placeholder checked."""
+"""Builds the wordings of a spec: inserts phrases and constants, and checks each placeholder."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from stepc.lang.types import Lines, Phrase, Placeholder, Wording
 from stepc.lang.values import Values
 
 LONGEST = 10_000
-"""Characters of a wording with all its phrases."""
+"""Maximum number of characters of a wording with its phrases expanded."""
 _HOLE = re.compile(r"\{([^{}]*)\}")
 Allowed = dict[tuple[str, str], str]
-"""(name, part) of a placeholder → the name its hole gets, or `!CODE message` of why it may not."""
+"""(name, part) of a placeholder → its internal name, or `!CODE message` if it is not allowed."""
 
 
 class Wordings:
-    """Makes wordings of strings."""
+    """Builds wordings from string literals."""
 
     def __init__(self, values: Values) -> None:
         self.values, self.made = values, values.made
         self.wide: dict[int, int] = {}
-        """The most characters of each phrase, by its identity."""
+        """`id` of a phrase → its maximum number of characters."""
         self.phrases: dict[tuple[str, int], tuple[Phrase, Allowed]] = {}
-        """Phrases by name and by the placeholders of where they are used."""
+        """Cached phrases, by name and by `id` of the placeholders allowed where they are used."""
 
     def lines(self, table: dict[str, Part], allowed: Any) -> Lines:
         """The lines of a table; `allowed(word, part)` gives their placeholders."""
@@ -45,7 +45,7 @@ class Wordings:
         return Lines(lines=tuple(made))
 
     def wordings(self, part: Part, tree: Node, allowed: Allowed) -> tuple[Wording, ...]:
-        """The alternatives of a line, each with its weight."""
+        """The alternative wordings of a line with their weights."""
         made, weighed = [], set()
         for each in trees(tree, "wording"):
             token = next(c for c in each.children if isinstance(c, Token))
@@ -55,16 +55,16 @@ class Wordings:
             parts = self.text(part.source, token, allowed, ())
             made.append(Wording(parts=parts, weight=weight))
         if len(weighed) == 2:
-            message = "either every wording has a weight or none"
+            message = "some wordings have a weight and some have none"
             part.source.say("S204", message, tree, '"…": 2/3 | "…": 1/3')
         elif weighed == {True} and not sum(w.weight for w in made):
-            part.source.say("S204", "no wording is ever drawn", tree, "give one a weight")
+            part.source.say("S204", "all weights are 0", tree, "give one wording a weight")
         return tuple(made)
 
     def text(
         self, source: SpecSource, token: Token, allowed: Allowed, within: tuple[str, ...]
     ) -> tuple[str | Placeholder | Phrase, ...]:
-        """The parts of one string."""
+        """The parts of one string. Errors: S303, S304, S408, and those of its placeholders."""
         text = source.string(token)
         parts: list[str | Placeholder | Phrase] = []
         end = 0
@@ -78,20 +78,18 @@ class Wordings:
         parts.append(text[end:])
         rest = _HOLE.sub("", text)
         if "{" in rest or "}" in rest:
-            source.say(
-                "S303", "a brace without its partner", token, "placeholders are written {name}"
-            )
+            source.say("S303", "unmatched brace", token, "placeholders are written {name}")
         if not text.strip():
-            source.say("S304", "an empty wording", token, "say something, or remove it")
+            source.say("S304", "empty wording", token, "write some text, or remove it")
         made_parts = tuple(p for p in parts if p != "")
         if self.length(made_parts) > LONGEST:
-            message = f"with its phrases a text of more than {LONGEST} characters"
-            source.say("S408", message, token, "use fewer phrases in phrases")
+            message = f"the wording has more than {LONGEST:,} characters with its phrases expanded"
+            source.say("S408", message, token, "use fewer phrases inside phrases")
             return ()
         return made_parts
 
     def length(self, parts: tuple[str | Placeholder | Phrase, ...]) -> int:
-        """The most characters that parts make, a hole counted as ten."""
+        """The maximum number of characters of `parts`. A placeholder counts as ten."""
         total = 0
         for part in parts:
             if isinstance(part, Phrase):
@@ -103,13 +101,13 @@ class Wordings:
     def hole(
         self, source: SpecSource, inside: str, at: Place, allowed: Allowed, within: tuple[str, ...]
     ) -> str | Placeholder | Phrase | None:
-        """What a placeholder stands for."""
+        """Resolve a placeholder. Returns None after an error (S111, S301, S302)."""
         head, *filters = [w.strip() for w in inside.split("|")]
         name, _, part = head.partition(".")
         for each in filters:
             if each not in WORD_FILTERS:
                 help = did_you_mean(each, WORD_FILTERS)
-                source.say("S111", f"there is no filter `{each}` for words", at, help)
+                source.say("S111", f"unknown word filter `{each}`", at, help)
                 return None
         if (name, part) not in allowed and not part:
             if name in self.made.phrases:
@@ -130,17 +128,17 @@ class Wordings:
         names = sorted({n for n, _ in allowed})
         if name not in names:
             known = [*names, *self.made.phrases, *self.made.lets]
-            source.say("S301", f"`{name}` means nothing here", at, did_you_mean(name, known))
+            source.say("S301", f"unknown placeholder `{name}`", at, did_you_mean(name, known))
             return None
         if (name, part) not in allowed:
             known = [f for n, f in allowed if n == name and f]
-            help = did_you_mean(part, known) if known else f"write {{{name}}} alone"
-            source.say("S302", f"`{name}` has no `{part}`", at, help)
+            help = did_you_mean(part, known) if known else f"write {{{name}}} without a part"
+            source.say("S302", f"`{name}` has no part `{part}`", at, help)
             return None
         target = allowed[name, part]
         if target.startswith("!"):
             code, _, message = target[1:].partition(" ")
-            source.say(code, message, at, "say it by the other end and the edge")
+            source.say(code, message, at, "use only the other end and the edge")
         return Placeholder(name=target, field=part, filters=tuple(filters))
 
     def phrase(
@@ -152,14 +150,14 @@ class Wordings:
         allowed: Allowed,
         within: tuple[str, ...],
     ) -> Phrase | None:
-        """A phrase where it is used; its own placeholders mean what they mean there."""
+        """Expand a phrase. Its placeholders are those allowed where the phrase is used."""
         self.values.used.add(("phrase", name))
         if name in within or len(within) > 20:
-            message = f"`{name}` is used in itself"
-            source.say("S407", message, at, "a phrase is made of other phrases")
+            message = f"the phrase `{name}` contains itself"
+            source.say("S407", message, at, "use only other phrases in it")
             return None
         if filters:
-            source.say("S111", "a phrase has no filters", at, "put them into the phrase")
+            source.say("S111", "a phrase takes no filters", at, "put them inside the phrase")
         key = (name, id(allowed))
         if key not in self.phrases:
             part = self.made.phrases[name]
@@ -177,7 +175,7 @@ class Wordings:
         return self.phrases[key][0]
 
     def says(self, kind: str, wordings: Iterable[Wording], end: str) -> bool:
-        """Whether every wording has a hole for what is found."""
+        """Whether every wording mentions what is found."""
         hole = EDGES[kind].edge_placeholder if end == "edge" else end
 
         def has(parts: Iterable[Any]) -> bool:
@@ -190,22 +188,22 @@ class Wordings:
         return all(has(w.parts) for w in wordings)
 
     def find_words(self, kind: str, end: str, word: str, part: Part) -> Allowed:
-        """The placeholders of one line of a `find`."""
+        """The placeholders of one line of a `find` block."""
         allowed: Allowed = placeholders(kind, end, word, part.names)
         for name, side in part.names.items():
             if side != end or word in ANSWER_LINES:
                 continue
-            allowed[name, ""] = f"!S311 `{word}` says `{name}`, which is its answer"
+            allowed[name, ""] = f"!S311 `{word}` reveals its answer `{name}`"
             if word == "name":
-                allowed[name, ""] = f"!S312 `name` says `{name}`, the node it describes"
+                allowed[name, ""] = f"!S312 `name` mentions `{name}`, the node it describes"
             elif word in TOTAL_LINES:
                 allowed[name, ""] = (
-                    f"!S311 `{word}` says `{name}`, and there are several: use {{all}}"
+                    f"!S311 `{word}` mentions `{name}`, but there are several: use {{all}}"
                 )
         return allowed
 
     def time_words(self, kind: str, word: str, part: Part) -> Allowed:
-        """The placeholders of the lines of an edge's `time`."""
+        """The placeholders of the lines of an edge's `time` block."""
         allowed: Allowed = {(x, ""): x for x in ("start", "end", "length")}
         for name, side in part.names.items():
             if side in EDGES[kind].time_ends:
@@ -213,7 +211,7 @@ class Wordings:
         return allowed
 
     def time_holes(self, word: str, part: Part) -> Allowed:
-        """The placeholders of the lines of `time`; each must say both of its."""
+        """The placeholders of the lines of the top-level `time` block. All are required (S306)."""
         needed = ("event", "question") if word != "span" else ("start", "end", "question")
         allowed: Allowed = {(x, ""): x for x in needed}
         for each in trees(trees(part.tree, "wordings")[0], "wording"):
@@ -224,10 +222,10 @@ class Wordings:
                 help = {"span": "From {start} to {end}, {question}"}.get(
                     word, {"during": "While"}.get(word, word.capitalize()) + " {event}, {question}"
                 )
-                message = f"`{word}` does not say {{{missing}}}"
+                message = f"`{word}` lacks the placeholder {{{missing}}}"
                 part.source.say("S306", message, token, f"such as: {help}")
         return allowed
 
     def pair_holes(self, word: str, part: Part) -> Allowed:
-        """The placeholders of the lines of `pair`."""
+        """The placeholders of the lines of the `pair` block."""
         return {(x, ""): x for x in FORMS[word].pair_placeholders}

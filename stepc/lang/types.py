@@ -1,4 +1,4 @@
-"""A resolved and checked spec: what `sample` and `compose` are driven by."""
+"""The resolved and checked spec, the input of `sample` and `compose`."""
 
 from __future__ import annotations
 
@@ -11,36 +11,39 @@ from stepc.ir.types import EdgeKind, FormName, Value, Way, When
 from stepc.lang.inflect import FILTERS
 
 End = Literal["near", "far", "edge"]
-"""What of an edge is found: an end, or the edge itself."""
+"""The part of an edge that a step finds: one of its ends, or the edge itself."""
 Source = Literal["graph", "clip", "corpus"]
 Revisit = Literal["nodes", "labels", "kinds"]
 
 
 class Placeholder(Value):
-    """A placeholder of a wording: `{o}`, `{v.kind}` or `{o|a}`, by what it stands for."""
+    """A placeholder of a wording, such as `{o}`, `{v.kind}` or `{o|a}`."""
 
     name: str
-    """`near`, `far`, `rel`, `event`, `question`, `a`, `n` …: what is put there."""
+    """What it stands for: `near`, `far`, `rel`, `event`, `question`, `a`, `n` …"""
     field: str = ""
     filters: tuple[str, ...] = ()
-    """Names of `english.FILTERS`, applied from left to right."""
+    """Names in `inflect.FILTERS`, applied from left to right."""
 
 
 class Phrase(Value):
-    """A user's phrase where it is used: one of several wordings."""
+    """A phrase of the spec at one place of use. One of its wordings is drawn each time."""
 
     options: tuple[Wording, ...]
 
 
 class Wording(Value):
-    """A text with holes."""
+    """A text with placeholders."""
 
     parts: tuple[str | Placeholder | Phrase, ...]
     weight: float = 1.0
-    """How often it is drawn, against its alternatives."""
+    """Relative frequency among the alternatives."""
 
     def fill(self, said: Mapping[tuple[str, str], str], rng: random.Random) -> str:
-        """The text with each hole filled by (name, field); phrases are drawn by `rng`."""
+        """The text with each placeholder replaced by its value in `said`, keyed by (name, field).
+
+        The wordings of phrases are drawn with `rng`.
+        """
         made = ""
         for part in self.parts:
             if isinstance(part, str):
@@ -56,7 +59,7 @@ class Wording(Value):
 
 
 def draw_wording(wordings: Sequence[Wording], rng: random.Random) -> Wording:
-    """One of `wordings`, by their weights."""
+    """Draw one of `wordings` by weight."""
     if len(wordings) == 1:
         return wordings[0]
     at = rng.random() * sum(w.weight for w in wordings)
@@ -68,52 +71,52 @@ def draw_wording(wordings: Sequence[Wording], rng: random.Random) -> Wording:
 
 
 class Lines(Value):
-    """The wordings of a block, by the word their line begins with."""
+    """The wordings of a block, by the first word of their line."""
 
     lines: tuple[tuple[str, tuple[Wording, ...]], ...] = ()
 
     def line(self, name: str) -> tuple[Wording, ...]:
-        """The wordings of a line; none if it is not there."""
+        """The wordings of a line, empty if there is no such line."""
         return next((w for n, w in self.lines if n == name), ())
 
 
 class Find(Lines):
-    """The wordings of an edge one end of which, or which itself, is found."""
+    """The wordings of one `find` block: of an edge whose `end` is found."""
 
     end: End
 
 
 class EdgeRule(Value):
-    """How one kind of edge is worded."""
+    """The wordings of one edge kind."""
 
     kind: EdgeKind
     finds: tuple[Find, ...] = ()
     time: Lines = Lines()
-    """How its time is asked and said."""
+    """Wordings of its time."""
 
     def find(self, way: Way) -> Find | None:
-        """The wordings for what a step of `way` finds, or None."""
+        """The wordings for what a step in direction `way` finds, or None if there are none."""
         end = {"=>": "far", "<=": "near", "--": "edge"}[way]
         return next((f for f in self.finds if f.end == end), None)
 
     def words(self, form: FormName, way: Way) -> tuple[Wording, ...]:
-        """The questions of a form about an edge taken in a way; none if it is not worded."""
+        """The question wordings of `form` for an edge taken in direction `way`, empty if none."""
         return FORMS[form].wordings(self, way)
 
 
 class PathRule(Value):
-    """How a whole path is asked: its hops from what is known to the answer."""
+    """The wordings of a whole path. `hops` go from the known node to the answer."""
 
     hops: tuple[tuple[EdgeKind, Way], ...]
     ask: tuple[Wording, ...]
-    """Holes are `0` for what is known first and `1`, `2` … for what each hop finds."""
+    """Placeholder `0` is the known node, and `1`, `2` … are what each hop finds."""
 
 
 class Filter(Value):
-    """Which edges or paths may be used: only those that fit, or only those that do not."""
+    """One `only` or `forbid` clause: a filter of edges or paths."""
 
     keep: bool
-    """`only` keeps what fits, `forbid` drops it."""
+    """True for `only` (matches are kept), False for `forbid` (matches are dropped)."""
     what: Literal[
         "label",
         "predicate",
@@ -129,71 +132,71 @@ class Filter(Value):
         "across-clips",
     ]
     words: tuple[str, ...] = ()
-    """Compared as the solver compares."""
+    """Words to match, compared as the solver compares words."""
     ranges: tuple[tuple[int, int], ...] = ()
-    """clip: numbers, both ends in; time: milliseconds, the second end out."""
+    """For `clip`: clip numbers, both inclusive. For `time`: milliseconds, end exclusive."""
 
 
 class EdgeChoice(Value):
-    """A kind of edge, and the ways it may be taken."""
+    """An edge kind and the directions in which it may be taken."""
 
     kind: EdgeKind
     ways: tuple[Way, ...]
 
 
 class Block(Value):
-    """What paths are sampled (section 3.2)."""
+    """Which paths are sampled (section 3.2 of the paper)."""
 
     name: str = "paths"
     count: int = 18
-    """Paths a video."""
+    """Paths per video."""
     steps: tuple[tuple[int, float], ...] = ((1, 1.0), (2, 1.0), (3, 1.0))
-    """Numbers of steps and their weights."""
+    """(number of steps, weight)."""
     start: tuple[EdgeChoice, ...] = ()
-    """Kinds of the initial connected pair."""
+    """Edge kinds of the initial connected pair."""
     expand: tuple[EdgeChoice, ...] = ()
-    """Kinds along which a node is expanded."""
+    """Edge kinds by which a node is expanded."""
     form: tuple[tuple[FormName, float], ...] = (("ask", 1.0),)
-    """How paths are asked, and their weights."""
+    """(question form, weight)."""
     options: int = 4
-    """Options of a multiple choice, the answer among them."""
+    """Number of options of a multiple choice, including the answer."""
     sources: tuple[Source, ...] = ("clip", "graph")
-    """Where wrong options come from, in this order."""
+    """Where distractors come from, in order of preference."""
     time: tuple[tuple[When, float], ...] = ()
-    """Shares of the paths that are given a time range, by how; the rest has none."""
+    """(kind of time range, share of the paths). The rest of the paths have none."""
     unique: bool = True
     """Whether every step must have exactly one answer."""
     enumerate: bool = False
-    """Whether paths are drawn without repetition from all there are, each as likely."""
+    """Whether paths are drawn uniformly and without repetition from all possible paths."""
     confidence: float = 0.0
-    """The lowest confidence of an edge that a path uses, and of the objects it joins."""
+    """Minimum confidence, 0 to 1, of each edge on a path and of the objects it joins."""
     filters: tuple[Filter, ...] = ()
-    """What paths may use; whether an answer is unique is judged on the whole graph all the same."""
+    """What paths may use. Uniqueness of answers is still checked on the whole graph."""
     no_revisit: tuple[Revisit, ...] = ()
-    """What a path may not visit twice, besides a node."""
+    """What a path must not visit twice, besides a node."""
     seed: int = 0
     """Added to the seed of the run."""
     tries: int = 60
-    """How often a path is drawn anew before it is given up."""
+    """Maximum number of draws for one path."""
 
 
 class DatasetBlock(Value):
-    """What the corpus shall be like: options of the link passes. None leaves a pass as it is."""
+    """Requirements on the dataset, passed as options to the link passes. None changes nothing."""
 
     steps: tuple[tuple[int, float], ...] = ()
-    """The target mix of numbers of steps."""
+    """Target distribution: (number of steps, share)."""
     answers: float | None = None
-    """The largest share of one answer among questions of one kind."""
+    """Maximum share of one answer among questions of the same kind."""
     most: int | None = None
-    """Samples a video at most."""
+    """Maximum number of samples per video."""
     sets: tuple[tuple[str, float], ...] = ()
-    """Shares of the videos in `train`, `val` and `test`."""
+    """(`train`, `val` or `test`, share of the videos)."""
     formats: tuple[str, ...] = ()
-    """What is written."""
+    """Output formats."""
 
 
 class Spec(Value):
-    """A whole spec."""
+    """A complete spec."""
 
     name: str
     title: str = ""
@@ -201,21 +204,21 @@ class Spec(Value):
     edges: tuple[EdgeRule, ...]
     paths: tuple[PathRule, ...] = ()
     time: Lines = Lines()
-    """How a question is given its time range."""
+    """Wordings that add a time range to a question."""
     pair: Lines = Lines()
-    """How two edges are compared."""
+    """Wordings that compare two edges."""
     dataset: DatasetBlock = DatasetBlock()
     digest: str = ""
-    """SHA-256 of all files it was read from."""
+    """SHA-256 (hex) of all files of the spec."""
     phrased: bool = False
-    """Whether a wording draws phrases, so that it reads otherwise each time."""
+    """Whether the spec has phrases, so that a wording varies from use to use."""
 
     def wording(self) -> Any:
-        """JSON of all that words depend on."""
+        """JSON of everything that the words of samples depend on."""
         return self.model_dump(mode="json", exclude={"name", "title", "dataset", "digest"})
 
     def drawing(self) -> Any:
-        """JSON of all that the paths drawn depend on: not on words, but on what is worded."""
+        """JSON of everything that sampled paths depend on: not the words, but which lines exist."""
 
         def lines(of: Lines) -> list[str]:
             return sorted(name for name, told in of.lines if told)
@@ -224,15 +227,15 @@ class Spec(Value):
         return [[b.model_dump(mode="json") for b in self.blocks], edges]
 
     def rule(self, kind: str) -> EdgeRule | None:
-        """The rule of a kind of edge, or None."""
+        """The rule of an edge kind, or None if it has none."""
         return next((e for e in self.edges if e.kind == kind), None)
 
     def block(self, name: str) -> Block:
-        """The sampling block of a name; a plain one if it is not there (an older path's)."""
+        """The sampling block called `name`, or a default block if there is none (paths of older files)."""
         return next((b for b in self.blocks if b.name == name), Block())
 
     def words(self, form: FormName, kind: str, way: Way) -> tuple[Wording, ...]:
-        """The questions of a form about a kind of edge; none if it is not worded."""
+        """The question wordings of `form` for an edge kind and direction, empty if there are none."""
         rule = self.rule(kind)
         return rule.words(form, way) if rule else ()
 

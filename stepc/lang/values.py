@@ -1,4 +1,4 @@
-"""Values of a spec: numbers, shares and names, themselves or by constants and parameters."""
+"""Evaluates numbers, shares and names in a spec, given as literals, constants or parameters."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from stepc.diagnostics import did_you_mean
 from stepc.lang.parse import SpecSource
 from stepc.lang.symbols import Declared, Node, Part, tokens, trees
 
-SHARES = "shares are 1/3, 50% or 1"
+SHARES = "such as: 1/3, 50% or 1"
 MOST_STEPS = 64
-"""The most numbers of steps in one range."""
+"""Maximum number of step counts in one range; longer ranges are cut."""
 Env = dict[str, Part]
-"""What the parameters of a block stand for."""
+"""Parameter of a block → its value."""
 
 
 class Values:
-    """Looks values up."""
+    """Looks up values and records which names are used."""
 
     def __init__(self, made: Declared) -> None:
         self.made = made
         self.used: set[tuple[str, str]] = set()
-        """(`let`, `phrase` or `paths`, name) of what was looked up."""
+        """(`let`, `phrase` or `paths`, name) of each name that was looked up."""
 
     def let(self, token: Token, env: Env, source: SpecSource) -> list[Node] | None:
-        """The atoms that a name stands for: a parameter's or a constant's; None if it is none."""
+        """The values of a parameter or constant, or None if the name is neither."""
         name = str(token)
         part = env.get(name)
         if part is None and name in self.made.lets:
@@ -38,12 +38,12 @@ class Values:
     def unknown(self, token: Token, env: Env, source: SpecSource) -> None:
         known = [*env, *self.made.lets]
         help = did_you_mean(str(token), known) if known else f"declare it: let {token} = …"
-        source.say("S404", f"nothing is called `{token}` here", token, help)
+        source.say("S404", f"unknown name `{token}`", token, help)
 
     def one(
         self, token: Token, env: Env, source: SpecSource, kinds: tuple[str, ...]
     ) -> Token | None:
-        """A literal token of one of `kinds`, itself or by a name."""
+        """Evaluate to one literal token of a type in `kinds`. Returns None after an error."""
         seen = 0
         at = token
         while token.type == "NAME" and "NAME" not in kinds:
@@ -53,22 +53,23 @@ class Values:
                 self.unknown(token, env, source)
                 return None
             if len(atoms) != 1 or len(atoms[0].children) != 1 or seen > len(self.made.lets) + 1:
-                source.say("S405", f"`{at}` is not one value", at, "a constant for one value")
+                source.say(
+                    "S405", f"`{at}` is not a single value", at, "use a constant with one value"
+                )
                 return None
             token = atoms[0].children[0]  # type: ignore[assignment]
         if token.type not in kinds:
             wanted = {"INT": "a number", "RATIO": "a share such as 1/3"}.get(kinds[0], kinds[0])
-            source.say("S405", f"`{at}` is not {wanted}", at, f"it stands for {token}")
+            source.say("S405", f"`{at}` is not {wanted}", at, f"its value is {token}")
             return None
         return token
 
     def num(self, tree: Node, env: Env, source: SpecSource) -> int | None:
-        """A number."""
         token = self.one(tokens(tree)[0], env, source, ("INT",))
         return int(token) if token is not None else None
 
     def ratio(self, tree: Node, env: Env, source: SpecSource) -> float:
-        """A share, 0 to 1."""
+        """Evaluate a share, 0 to 1. Errors: S202, S404, S405."""
         at = tokens(tree)[0]
         token = self.one(at, env, source, ("RATIO", "PERCENT", "INT"))
         if token is None:
@@ -79,17 +80,20 @@ class Values:
         else:
             above, _, below = text.partition("/")
             if below and int(below) == 0:
-                source.say("S202", "a share divided by nothing", at, SHARES)
+                source.say("S202", "the denominator of a share must not be 0", at, SHARES)
                 return 1.0
             share = int(above) / int(below or 1)
         if share > 1:
-            source.say("S202", f"a share of {text} is more than the whole", at, SHARES)
+            source.say("S202", f"a share of {text} is more than 1", at, SHARES)
         return share
 
     def names(
         self, tokens: Iterable[Token], env: Env, source: SpecSource, known: Iterable[str]
     ) -> Iterator[tuple[Token, str | None, Token]]:
-        """Names among `known`, themselves or by constants: (what, way, where it was written)."""
+        """Replace names that are not in `known` by the values of constants.
+
+        Yields (name, direction or None, token as written).
+        """
         for token in tokens:
             atoms = None if str(token) in known else self.let(token, env, source)
             if atoms is None:
@@ -103,7 +107,7 @@ class Values:
     def literals(
         self, atoms: list[Node], env: Env, source: SpecSource, depth: int = 0
     ) -> Iterator[Node]:
-        """Atoms, names replaced by what they stand for."""
+        """The atoms, with names replaced by their values."""
         for atom in atoms:
             token = atom.children[0]
             if isinstance(token, Token) and token.type == "NAME":
@@ -116,7 +120,7 @@ class Values:
                 yield atom
 
     def steps(self, tree: Node, env: Env, source: SpecSource) -> tuple[tuple[int, float], ...]:
-        """Numbers of steps and their weights."""
+        """Evaluate `steps` to (number of steps, weight). Errors: S201, S204, S205."""
         before = len(source.found)
         weights: dict[int, float] = {}
         weighed: set[bool] = set()
@@ -126,8 +130,8 @@ class Values:
                 continue
             low, high = int(numbers[0] or 0), int(numbers[-1] or 0)
             if low < 1 or high < low:
-                help = "the least number first, from 1 on: 1..3"
-                source.say("S201", f"no path has {low}..{high} steps", share, help)
+                help = "ranges start at 1 or more, smaller number first: 1..3"
+                source.say("S201", f"invalid number of steps {low}..{high}", share, help)
                 continue
             ratios = trees(share, "ratio")
             weighed.add(bool(ratios))
@@ -135,7 +139,9 @@ class Values:
             high = min(high, low + MOST_STEPS - 1)
             for n in range(low, high + 1):
                 if n in weights:
-                    source.say("S205", f"{n} steps are there twice", share, "each number once")
+                    source.say(
+                        "S205", f"duplicate number of steps {n}", share, "name each number once"
+                    )
                 weights[n] = weight / (high - low + 1)
         if len(source.found) == before:
             self.add_up(
@@ -152,7 +158,7 @@ class Values:
         code: str,
         what: str,
     ) -> tuple[Any, ...]:
-        """Names among `known` with their shares."""
+        """Evaluate a list of names in `known` to (name, share)."""
         before = len(source.found)
         made: dict[str, float] = {}
         weighed: set[bool] = set()
@@ -162,10 +168,10 @@ class Values:
             weighed.add(bool(ratios))
             if str(token) not in known:
                 help = did_you_mean(str(token), known)
-                source.say(code, f"there is no {what} `{token}`", token, help)
+                source.say(code, f"unknown {what} `{token}`", token, help)
                 continue
             if str(token) in made:
-                source.say("S305", f"`{token}` is there twice", token, "keep one of them")
+                source.say("S305", f"duplicate `{token}`", token, "keep one of them")
             made[str(token)] = self.ratio(ratios[0], env, source) if ratios else 1.0
         if len(source.found) == before:
             self.add_up(sum(made.values()), weighed, tree, source, f"{what} a: 1/2, b: 1/2")
@@ -175,6 +181,6 @@ class Values:
         self, total: float, weighed: set[bool], tree: Node, source: SpecSource, help: str
     ) -> None:
         if weighed == {True} and abs(total - 1) > 0.005:
-            source.say("S204", f"the shares add up to {total:.2f}, not to 1", tree, help)
+            source.say("S204", f"the shares add up to {total:.2f} instead of 1", tree, help)
         elif len(weighed) == 2:
-            source.say("S204", "either every one has a share or none", tree, help)
+            source.say("S204", "some items have a share and some have none", tree, help)

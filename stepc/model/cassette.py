@@ -96,14 +96,14 @@ class CachedBackend:
         """Answer cached calls from the store; send the others to the backend and cache the replies."""
         missing: list[Call] = []
         for prompt in prompts:
-            content = self.store.call(self._name(prompt))
+            content = self.store.get_call(self._name(prompt))
             if content is None:
                 missing.append(prompt)
             else:
                 done(Completion(prompt, tuple(orjson.loads(content)), asked=False))
 
         def keep(call: Completion) -> None:
-            self.store.keep_call(self._name(call.prompt), orjson.dumps(call.texts))
+            self.store.put_call(self._name(call.prompt), orjson.dumps(call.texts))
             done(call)
 
         if missing:

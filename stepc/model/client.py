@@ -55,6 +55,8 @@ class Call:
     """Whether the keyframes are sent as a video with time stamps instead of as images."""
     whole: str = ""
     """The full hash; `key` is its first 12 digits. Avoids collisions among millions of stored calls."""
+    max_tokens: int = 64
+    """Maximum tokens of the answer to each request that it holds."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,7 @@ class ModelClient:
     """Maximum requests of one kind about the same keyframes per call."""
     video: bool = False
     """Whether the keyframes of one clip are sent as a video."""
-    tally: Usage = field(default_factory=Usage)
+    usage: Usage = field(default_factory=Usage)
     told: Callable[[Usage], None] | None = None
     """Called with the usage after each completed call."""
     _known: dict[str, Reply] = field(default_factory=dict)
@@ -234,27 +236,27 @@ class ModelClient:
         """Send calls; return by key the parsed answer of each sample."""
         given: dict[str, tuple[Any, ...]] = {}
         began = time.perf_counter()
-        waited = self.tally.seconds
-        self.tally.left += len(calls)
+        waited = self.usage.seconds
+        self.usage.left += len(calls)
 
         def done(call: Completion) -> None:
             request, prompt = calls[call.prompt.key]
             given[prompt.key] = tuple(self.templates.read(request, text) for text in call.texts)
             unread = sum(a is None for a in given[prompt.key])
-            self.tally.add(Usage(int(call.asked), -1, len(call.texts), unread, call.retries,
+            self.usage.add(Usage(int(call.asked), -1, len(call.texts), unread, call.retries,
                                  call.tokens_in, call.tokens_out, kept=not call.asked))  # fmt: skip
-            self.tally.seconds = waited + time.perf_counter() - began
+            self.usage.seconds = waited + time.perf_counter() - began
             if self.trace is not None and call.asked:
                 self._trace(call, unread)
             if self.told is not None:
-                self.told(self.tally)
+                self.told(self.usage)
 
         if calls:  # calls with equal keyframes are adjacent, so that servers can cache the prefix
             order = sorted((p for _, p in calls.values()), key=lambda p: _shown(p.frames))
             try:
                 self.backend.generate(order, self.pictures, done)
             finally:
-                self.tally.left = 0
+                self.usage.left = 0
         self.counts.add("model calls", len(calls))
         self.counts.add("model replies", sum(len(p.seeds) for _, p in calls.values()))
         return given
@@ -296,7 +298,7 @@ class ModelClient:
         )
         schema = self.templates.schema(request)
         return Call(whole[:12], items[0].name, text, request.frames, temperature, seeds, schema,
-                      len(items), video, whole)  # fmt: skip
+                      len(items), video, whole, items[0].max_tokens)  # fmt: skip
 
 
 def _shown(frames: tuple[Frame, ...]) -> tuple[tuple[str, int], ...]:

@@ -8,21 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from stepc.diagnostics import Place, fail, printable
+from stepc.model.backends import EMBEDDED, backend_type
 from stepc.model.batching import Shared
 from stepc.model.cassette import CachedBackend, Recording, ReplayBackend
 from stepc.model.client import Backend, ModelClient, Together
-from stepc.model.openai_compatible import ServerModel, ServerOptions, address
-from stepc.model.transformers import (
-    EMBEDDED,
-    TOGETHER,
-    LocalOptions,
-    ModelSettings,
-    TransformersModel,
-    identity,
-    settings,
-)
+from stepc.model.openai_compatible import ServerOptions
+from stepc.model.templates import Templates, spoken_to
+from stepc.model.transformers import LocalOptions
 from stepc.store.base import Store
-from stepc.video.decode import Pictures, digest
+from stepc.video.decode import Pictures
 
 
 @dataclass(frozen=True)
@@ -60,7 +54,6 @@ def load(
     With a store, cached calls are answered from it, and the model is loaded on the first cache miss.
     With `shared`, all clients that pass the same object load the model once.
     """
-    from stepc.model.templates import Templates, spoken_to
 
     if isinstance(choice, str):
         choice = ModelConfig(choice)
@@ -68,12 +61,9 @@ def load(
         if place is not None:
             _writable(place, option)
     patterns = [_pattern(text) for text in choice.redact]
-    if choice.name.startswith("openai:"):
-        address(choice.server)
-        if choice.name == "openai:":
-            help = "for example openai:gpt-4o, or a name that the server lists at /v1/models"
-            raise fail("U001", "the model's name is missing", Place("--model"), help)
-    recorded = choice.record is not None and not choice.name.startswith("replay:")
+    kind, name = backend_type(choice.name)
+    kind.check(name, choice)
+    recorded = choice.record is not None and kind.recordable
     if patterns and not recorded:
         help = "name a cassette: --record FILE"
         raise fail("U001", "--redact requires a recording", Place("--redact"), help)
@@ -82,32 +72,20 @@ def load(
         return alone() if shared is None else shared.over(alone)
 
     def alone() -> Backend:
-        backend: Backend
-        if choice.name.startswith("replay:"):
-            return ReplayBackend(Path(choice.name.removeprefix("replay:")))
-        if choice.name.startswith("openai:"):
-            backend = ServerModel(choice.name.removeprefix("openai:"), choice.server)
-        else:
-            backend = TransformersModel(choice.name, choice.local)
-        if choice.record is not None:
+        backend = kind.open(name, choice)
+        if choice.record is not None and recorded:
             most = backend.together if choice.together is None else choice.together
             spoken = choice.templates or backend.templates or "default"
             return ReplayBackend(choice.record, Recording(backend, spoken, most, patterns))
         return backend
 
-    known = None if store is None or recorded else identity_of(choice)
+    key = None if store is None or recorded else kind.key(name, choice)
     backend: Backend
-    if store is None or known is None:
+    if store is None or key is None:
         backend = make()
     else:
-        own = settings(choice.name) if ":" not in choice.name else ModelSettings()
-        shown, templates, most = known, own.templates, together(choice)
-        if choice.name.startswith("openai:"):
-            shown = choice.name
-        if choice.name.startswith("replay:"):
-            tape = make()
-            shown, templates, most = tape.identity, tape.templates, tape.together
-        backend = CachedBackend(store, make, known, shown, templates, most)
+        about = kind.facts(name, choice)
+        backend = CachedBackend(store, make, key, about.identity, about.templates, about.together)
     most = backend.together if choice.together is None else choice.together
     chosen = Templates(choice.templates or spoken_to(choice.name, backend.templates))
     return ModelClient(backend, chosen, pictures, seed, trace=choice.trace, together=most,
@@ -116,22 +94,16 @@ def load(
 
 def identity_of(choice: ModelConfig) -> str | None:
     """Return a model's identity without loading it; None if it cannot be determined."""
-    if choice.name.startswith("replay:"):
-        path = Path(choice.name.removeprefix("replay:"))
-        return f"replay:{digest(path)}" if path.is_file() else None
-    if choice.name.startswith("openai:"):
-        where = choice.server.url or os.environ.get("OPENAI_BASE_URL") or ""
-        return f"{choice.name}@{where}"
-    return identity(choice.name, choice.local)
+    kind, name = backend_type(choice.name)
+    return kind.key(name, choice)
 
 
 def together(choice: ModelConfig) -> Together:
     """Return the maximum requests about the same keyframes per call, without loading the model."""
     if choice.together is not None:
         return choice.together
-    if choice.name.startswith("replay:"):
-        return ReplayBackend(Path(choice.name.removeprefix("replay:"))).together
-    return TOGETHER if choice.name.startswith("openai:") else settings(choice.name).together
+    kind, name = backend_type(choice.name)
+    return kind.facts(name, choice).together
 
 
 def _writable(place: Path, option: str) -> None:

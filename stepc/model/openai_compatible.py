@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import HttpUrl, TypeAdapter, ValidationError
 
 from stepc.diagnostics import Place, StepcError, brief, fail
+from stepc.model.backends import TOGETHER
 from stepc.model.client import Call, Completion, Together, Usage
-from stepc.model.transformers import TOGETHER, most_tokens
+from stepc.model.transformers import most_tokens
 from stepc.runtime.lazy import LazyModule
 from stepc.video.decode import Pictures, encode
 
@@ -229,7 +230,7 @@ class ServerModel:
             parts = [_picture(p, self.server.pictures) for p in shown]
         return [*parts, {"type": "text", "text": prompt.text}]
 
-    async def _asked(
+    async def _asked(  # long: one call with its retries, read from top to bottom
         self,
         client: Any,
         prompt: Call,

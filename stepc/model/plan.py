@@ -22,18 +22,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from stepc.ir import types as t
 from stepc.model.client import Together, in_one
-from stepc.model.requests import REQUESTS
-from stepc.model.transformers import LENGTHS
-from stepc.passmanager.base import Options
+from stepc.model.requests import Request
 
 PICTURE_TOKENS = 256
 """Tokens per image, if the model's number is unknown."""
-TEXT_TOKENS = {"narrate": 60, "list_objects": 160, "relate": 110, "draw_graph": 220,
-               "reword": 160, "smooth": 260}  # fmt: skip
-"""Tokens of a rendered instruction of the default templates; 90 for requests that are not listed."""
 WIDTHS = (12, 12, 12, 16, 15)
 CALL_BYTES, TOKEN_BYTES = 150.0, 2.0
 """Compressed size in the store: bytes per call, and bytes per reply token."""
@@ -53,16 +49,32 @@ class Assumptions:
     """Fraction of the objects that move."""
     back: float = 0.5
     """Fraction of a clip's objects whose label also occurs in another given clip."""
+    doubtful: float = 0.5
+    """Pairs of objects with one label, per two keyframes in a row, of which it is unclear who is who."""
     narratives: float | None = None
     """Distinct narratives per keyframe; None assumes that all samples differ."""
     together: Together = 8
     """Maximum requests about the same keyframes per call."""
 
 
+@dataclass(frozen=True)
+class VideoStats:
+    """What is known of a video before a model parses it, and what is assumed."""
+
+    keyframes: int
+    clips: int
+    pairs: int
+    """Pairs of consecutive keyframes of a clip."""
+    paths: int
+    """Reasoning paths that the spec asks for."""
+    assume: Assumptions
+
+
 @dataclass
 class RequestCost:
     """The cost of one kind of request."""
 
+    request: type[Request]
     requests: float = 0.0
     calls: float = 0.0
     pictures: float = 0.0
@@ -76,6 +88,10 @@ class Plan:
 
     assume: Assumptions
     asked: dict[str, RequestCost] = field(default_factory=dict)
+    unknown: list[str] = field(default_factory=list)
+    """Passes that ask a model and do not state their cost."""
+    done: list[str] = field(default_factory=list)
+    """The names of the passes estimated so far."""
     naive: float = 0.0
     """Calls of the naive scheme: one per request and sample, without pruning."""
 
@@ -84,11 +100,11 @@ class Plan:
         return sum(a.calls for a in self.asked.values())
 
     def add(
-        self, request: str, places: float, each: float, pictures: int, samples: int = 1
+        self, request: type[Request], places: float, each: float, pictures: int, samples: int = 1
     ) -> None:
         """Add `each` requests with `pictures` images each, at each of `places` places."""
-        mine = self.asked.setdefault(request, RequestCost())
-        most = min(in_one(self.assume.together, request), REQUESTS[request].listed)
+        mine = self.asked.setdefault(request.name, RequestCost(request))
+        most = min(in_one(self.assume.together, request.name), request.listed)
         calls = places * _calls(each, most)
         mine.requests += places * each
         mine.calls += calls
@@ -96,11 +112,19 @@ class Plan:
         mine.replies += places * each * samples
         self.naive += places * each * samples
 
+    def add_pairs(
+        self, request: type[Request], places: float, objects: float, pictures: int, samples: int = 1
+    ) -> None:
+        """Add a request about each pair of objects; a fractional number of objects is interpolated."""
+        low = math.floor(objects)
+        for whole, share in ((low, low + 1 - objects), (low + 1, objects - low)):
+            self.add(request, places * share, whole * (whole - 1) / 2, pictures, samples)
+
     def tokens(self, request: str, picture: int = PICTURE_TOKENS) -> tuple[float, float]:
         """Return the input tokens and the maximum output tokens, with `picture` tokens per image."""
         mine = self.asked[request]
-        sent = mine.requests * TEXT_TOKENS.get(request, 90) + mine.pictures * picture
-        return sent, mine.replies * LENGTHS.get(request, 64)
+        sent = mine.requests * mine.request.typical_tokens + mine.pictures * picture
+        return sent, mine.replies * mine.request.max_tokens
 
 
 def _calls(each: float, most: int) -> float:
@@ -113,102 +137,123 @@ def _calls(each: float, most: int) -> float:
     return math.ceil(low / most) + (each - low) * (math.ceil(high / most) - math.ceil(low / most))
 
 
-def plan(
-    clips: Sequence[t.Clip], passes: Sequence[Options], paths: int, assume: Assumptions
-) -> Plan:
-    """Estimate what `passes` ask about a video with these clips, when `paths` paths are sampled."""
-    made = Plan(assume)
+@runtime_checkable
+class Priced(Protocol):
+    """A pass that states what it asks a model."""
+
+    name: ClassVar[str]
+
+    def plan(self, about: VideoStats, costs: Plan) -> None:
+        """Add what the pass will ask to an estimate."""
+
+
+def plan(clips: Sequence[t.Clip], passes: Sequence[Any], paths: int, assume: Assumptions) -> Plan:
+    """Estimate what `passes` ask about a video with these clips, when `paths` paths are sampled.
+
+    Each pass states its own cost (`Pass.plan`).
+    """
     keyframes = [len(c.keyframes) for c in clips]
-    k, c, n = sum(keyframes), len(clips), assume.objects
-    pairs = n * (n - 1) / 2
-    steps = sum(max(0, x - 1) for x in keyframes)
-    confirmed = False
+    pairs = sum(max(0, n - 1) for n in keyframes)
+    about = VideoStats(sum(keyframes), len(clips), pairs, paths, assume)
+    made = Plan(assume)
     for each in passes:
-        s = getattr(each, "samples", 1)
-        match each.name:
-            case "parse":
-                told = min(s, assume.narratives or s)
-                made.add("narrate", k, 1, 1, s)
-                made.add("list_objects", k * told, 1, 1)
-                made.naive += k * (s - told)
-                made.add("classify", k, n, 1, s)
-                made.add("describe", k, n, 1, s)
-                _at_whole(made, "relate", k, n, 1, s)
-            case "parse-oneshot":
-                made.add("draw_graph", k, 1, 1)
-            case "confirm" if not confirmed:
-                made.add("confirm", k, n, 1)
-                made.add("confirm", k, n * assume.attributes, 1)
-                made.add("confirm", k, pairs * assume.relations, 1)
-                confirmed = True
-            case "confirm":
-                made.add("confirm", steps, n * assume.moving, 2)
-                made.add("confirm", c, 1, 2)
-            case "merge":
-                made.add("motion", steps, n * assume.moving, 2, s)
-            case "bridge":
-                couples = c * (c - 1) / 2
-                made.add("same_object", couples, n * assume.back, 2, s)
-                made.naive += couples * n * (n - assume.back) * s
-                made.add("event", c, 1, 2, s)
-            case "refine":
-                made.add("reword", 1, paths * getattr(each, "questions", 1.0), 0)
-                made.add("smooth", 1, paths * getattr(each, "rationales", 1.0), 0)
-            case _:
-                pass
+        if isinstance(each, Priced):
+            each.plan(about, made)
+        made.done.append(each.name)
     return made
 
 
-def _at_whole(made: Plan, request: str, places: float, n: float, pictures: int, s: int) -> None:
-    """Add requests about all pairs of n objects; a fractional n interpolates between its neighbours."""
-    low = math.floor(n)
-    for whole, share in ((low, low + 1 - n), (low + 1, n - low)):
-        made.add(request, places * share, whole * (whole - 1) / 2, pictures, s)
+COLUMNS = ("requests", "calls", "pictures", "tokens in", "tokens out")
 
 
-def shown(
+@dataclass(frozen=True)
+class Estimate:
+    """The estimated cost of compiling a corpus."""
+
+    rows: dict[str, tuple[float, ...]]
+    """Per kind of request, the numbers that `COLUMNS` names."""
+    total: tuple[float, ...]
+    naive: float
+    """Calls of the naive scheme: one per request and sample, without pruning."""
+    prices: tuple[float, float]
+    """Prices per million input and output tokens; zero if unknown."""
+    rate: float
+    """Calls per second; 0 if unknown."""
+    unknown: tuple[str, ...] = ()
+    """Passes that ask a model and do not state their cost."""
+
+    @property
+    def store_bytes(self) -> float:
+        """Approximate size of the replies in the store."""
+        return self.total[1] * CALL_BYTES + self.total[4] * TOKEN_BYTES
+
+    @property
+    def cost(self) -> float | None:
+        """Cost of all tokens, or None if the prices are unknown."""
+        sent, received = self.prices
+        if not any(self.prices):
+            return None
+        return (self.total[3] * sent + self.total[4] * received) / 1e6
+
+    @property
+    def hours(self) -> float | None:
+        """Duration of all calls, or None if the rate is unknown."""
+        return self.total[1] / self.rate / 3600 if self.rate else None
+
+    def data(self) -> dict[str, object]:
+        """The estimate as a JSON-serialisable dictionary."""
+        keys = [c.replace(" ", "_") for c in COLUMNS]
+        rows = {"all": self.total} | self.rows
+        numbers = {n: dict(zip(keys, map(round, row), strict=True)) for n, row in rows.items()}
+        total = numbers.pop("all")
+        return {
+            "requests": [{"request": name, **row} for name, row in numbers.items()],
+            "total": total,
+            "naive_calls": round(self.naive),
+            "store_bytes": round(self.store_bytes),
+            "cost": self.cost,
+            "hours": self.hours,
+            "not_estimated": list(self.unknown),
+        }
+
+    def text(self) -> list[str]:
+        """The lines of a table of calls, images and tokens per kind of request."""
+        heads = (f" {name:>{w}}" for name, w in zip(COLUMNS, WIDTHS, strict=True))
+        lines = [f"{'request':14}{''.join(heads)}"]
+        lines += [_row(name, row) for name, row in self.rows.items()]
+        lines.append(_row("all", self.total))
+        lines.append(
+            f"naive scheme, one request and one sample per call: {self.naive:,.0f} calls"
+            + (f"; this plan needs {self.total[1] / self.naive:.1%} of them" if self.naive else "")
+        )
+        for name in self.unknown:
+            lines.append(f"not estimated: `{name}` asks a model and does not state its cost")
+        lines.append(f"size of the replies in the store: about {self.store_bytes / 1e6:,.0f} MB")
+        if self.cost is not None:
+            sent, received = self.prices
+            lines.append(f"at {sent:g}/{received:g} per million tokens: {self.cost:,.2f}")
+        if self.hours is not None:
+            lines.append(f"at {self.rate:g} calls per second: {self.hours:,.2f} hours")
+        return lines
+
+
+def estimate(
     plans: Sequence[Plan], prices: tuple[float, float], rate: float, times: float = 1.0
-) -> list[str]:
-    """Format a table of calls, images and tokens per kind of request, with cost and duration.
+) -> Estimate:
+    """Add up plans of single videos.
 
     `prices` are per million input and output tokens, `rate` is in calls per second. All numbers are
     multiplied by `times`, to extrapolate from a sample of videos to a corpus.
     """
-    rows = [
-        f"{'request':14}"
-        + "".join(
-            f" {name:>{w}}"
-            for name, w in zip(
-                ("requests", "calls", "pictures", "tokens in", "tokens out"), WIDTHS, strict=True
-            )
-        )
-    ]
-    total = [0.0] * 5
+    rows, total = {}, [0.0] * len(COLUMNS)
     for name in dict.fromkeys(name for p in plans for name in p.asked):
         mine = [(p.asked[name], p.tokens(name)) for p in plans if name in p.asked]
-        row = [
-            times * sum(x)
-            for x in zip(
-                *((a.requests, a.calls, a.pictures, sent, got) for a, (sent, got) in mine),
-                strict=True,
-            )
-        ]
-        rows.append(_row(name, row))
-        total = [x + y for x, y in zip(total, row, strict=True)]
-    rows.append(_row("all", total))
+        numbers = ((a.requests, a.calls, a.pictures, sent, got) for a, (sent, got) in mine)
+        rows[name] = tuple(times * sum(x) for x in zip(*numbers, strict=True))
+        total = [x + y for x, y in zip(total, rows[name], strict=True)]
+    unknown = tuple(dict.fromkeys(name for p in plans for name in p.unknown))
     naive = times * sum(p.naive for p in plans)
-    rows.append(
-        f"naive scheme, one request and one sample per call: {naive:,.0f} calls"
-        + (f"; this plan needs {total[1] / naive:.1%} of them" if naive else "")
-    )
-    kept = total[1] * CALL_BYTES + total[4] * TOKEN_BYTES
-    rows.append(f"size of the replies in the store: about {kept / 1e6:,.0f} MB")
-    if any(prices):
-        cost = (total[3] * prices[0] + total[4] * prices[1]) / 1e6
-        rows.append(f"at {prices[0]:g}/{prices[1]:g} per million tokens: {cost:,.2f}")
-    if rate:
-        rows.append(f"at {rate:g} calls per second: {total[1] / rate / 3600:,.2f} hours")
-    return rows
+    return Estimate(rows, tuple(total), naive, prices, rate, unknown)
 
 
 def _row(name: str, numbers: Sequence[float]) -> str:

@@ -5,6 +5,7 @@ same name (`templates/SET/NAME.jinja`), and `answer` is the type into which the 
 add a request, add one class here and one template to the `default` set.
 """
 
+# Long: one short class per request and per answer, which belong beside each other.
 from __future__ import annotations
 
 import re
@@ -40,6 +41,13 @@ class Request(Value):
 
     name: ClassVar[str]
     answer: ClassVar[type[Answer]]
+    template: ClassVar[str] = ""
+    """The instruction, for a request of a plug-in whose template is in no set; like a template file, it
+    begins with a comment that names the form of the reply."""
+    max_tokens: ClassVar[int] = 64
+    """Maximum tokens of one answer; a longer reply is cut off."""
+    typical_tokens: ClassVar[int] = 90
+    """Tokens of the default template's instruction with what it names, for estimates."""
     listed: ClassVar[int] = 1
     """Maximum requests of this kind about the same keyframes per call (`Several`)."""
     frames: tuple[Frame, ...]
@@ -90,6 +98,8 @@ class Narrate(Request):
 
     name = "narrate"
     answer = Narrative
+    max_tokens = 256
+    typical_tokens = 60
 
     def words(self, text: str) -> Any:
         return {"narrative": text}
@@ -106,6 +116,8 @@ class ListObjects(Request):
 
     name = "list_objects"
     answer = Labels
+    max_tokens = 128
+    typical_tokens = 160
     narrative: str
 
     def words(self, text: str) -> Any:
@@ -124,6 +136,7 @@ class Classify(Request):
 
     name = "classify"
     answer = ObjectKind
+    max_tokens = 8
     listed = 16
     target: Mention
 
@@ -153,6 +166,7 @@ class Describe(Request):
 
     name = "describe"
     answer = Description
+    max_tokens = 160
     listed = 16
     target: Mention
 
@@ -172,6 +186,7 @@ class Relate(Request):
 
     name = "relate"
     answer = Predicates
+    typical_tokens = 110
     listed = 16
     subject: Mention
     object: Mention
@@ -282,6 +297,7 @@ class SameObject(Request):
 
     name = "same_object"
     answer = Verdict
+    max_tokens = 8
     listed = 16
     first: Mention
     second: Mention
@@ -302,6 +318,7 @@ class DescribeEvent(Request):
 
     name = "event"
     answer = EventWords
+    max_tokens = 96
 
     @property
     def clip(self) -> bool:
@@ -339,6 +356,8 @@ class DrawGraph(Request):
 
     name = "draw_graph"
     answer = Sketch
+    max_tokens = 768
+    typical_tokens = 220
 
     def words(self, text: str) -> Any:
         """Parse `circle dynamic, color red, size large; … | circle left of square; …`."""
@@ -373,6 +392,8 @@ class Reword(Request):
 
     name = "reword"
     answer = Reworded
+    max_tokens = 128
+    typical_tokens = 160
     listed = 4
     form: Literal["open", "yes-no"]
     question: str
@@ -387,6 +408,8 @@ class Smooth(Request):
 
     name = "smooth"
     answer = Reworded
+    max_tokens = 256
+    typical_tokens = 260
     listed = 2
     question: str
     steps: tuple[str, ...]
@@ -458,6 +481,7 @@ class Explain(Question):
 
     name = "rationale"
     answer = Explained
+    max_tokens = 256
 
     def words(self, text: str) -> Any:
         """Parse the steps and the answer, which follows the last `Answer:`."""

@@ -15,7 +15,7 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -27,7 +27,7 @@ from jinja2.runtime import LoopContext, Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import ValidationError
 
-from stepc.diagnostics import Diagnostic, Place, StepcError, printable
+from stepc.diagnostics import Diagnostic, Place, StepcError, did_you_mean, nearest, printable
 from stepc.model.requests import (
     JUDGING,
     REQUESTS,
@@ -38,6 +38,7 @@ from stepc.model.requests import (
     Reworded,
     Several,
 )
+from stepc.plugins import Registry
 
 _FORM = re.compile(r"\A\{#-? *answer: *(json|words|thought) *-?#\}")
 _FENCE = re.compile(r"```[a-zA-Z]*\n?(.*?)```", re.DOTALL)
@@ -131,6 +132,29 @@ def spoken_to(model: str, named: str) -> str:
     return named or "default"
 
 
+def _builtin_sets() -> dict[str, Callable[[], Path]]:
+    folders = (Path(str(p)) for p in files("stepc.templates").iterdir() if p.is_dir())
+    sets = sorted(p for p in folders if not p.name.startswith(("_", ".")))
+    return {p.name: functools.partial(Path, p) for p in sets}
+
+
+def _accept_set(value: Any) -> str:
+    return "" if Path(str(value)).is_dir() else f"`{value!r}` is not a folder"
+
+
+TEMPLATE_SETS: Registry[Any] = Registry("stepc.templates", _builtin_sets, _accept_set)
+"""The template sets by name: built in, and of plug-ins."""
+
+
+def _set_folder(name: str) -> Path:
+    if name not in TEMPLATE_SETS:
+        problem = (
+            f"there is no template set of this name; {did_you_mean(name, TEMPLATE_SETS.names())}"
+        )
+        raise TemplateError(name, problem)
+    return Path(str(TEMPLATE_SETS.get(name)))
+
+
 class Templates:
     """A template set with one template per request: a built-in name (`default`, `compact`) or a folder.
 
@@ -141,13 +165,13 @@ class Templates:
     def __init__(self, name: str) -> None:
         builtin = files("stepc.templates") / "default"
         own = is_folder(name)
-        folder = Path(name) if own else files("stepc.templates") / name
+        folder = Path(name) if own else _set_folder(name)
         if own and not Path(name).is_dir():
             raise TemplateError(name, "it is not a folder")
         if not any((folder / f"{request}.jinja").is_file() for request in VARIABLES):
             raise TemplateError(name, "the folder contains no template of any request")
         places = [str(folder), str(builtin)]
-        environment = _Sandbox(
+        self._environment = _Sandbox(
             loader=_Loader(places),
             undefined=jinja2.StrictUndefined,
             trim_blocks=True,
@@ -157,26 +181,9 @@ class Templates:
         whole = hashlib.sha256()
         self._templates: dict[str, Template] = {}
         for request, known in VARIABLES.items():
-            try:
-                source = environment.loader.get_source(environment, f"{request}.jinja")[0]  # type: ignore[union-attr]
-            except (OSError, UnicodeDecodeError, jinja2.TemplateNotFound) as error:
-                problem = f"the file cannot be read in the template set `{name}`"
-                raise TemplateError(f"{request}.jinja", problem) from error
-            form = _FORM.match(source)
-            if form is None:
-                problem = "the file does not begin with `{#- answer: json -#}` (or words, thought)"
-                raise TemplateError(f"{request}.jinja", problem)
-            try:
-                body = environment.from_string(source)
-            except jinja2.TemplateSyntaxError as error:
-                raise TemplateError(f"{request}.jinja", f"line {error.lineno}: {error}") from error
-            named = jinja2.meta.find_undeclared_variables(environment.parse(source))
-            for unknown in sorted(named - known):
-                problem = (
-                    f"unknown variable `{unknown}`; this request has: {', '.join(sorted(known))}"
-                )
-                raise TemplateError(f"{request}.jinja", problem)
-            self._templates[request] = Template(form[1], body)
+            self._templates[request] = self._compiled(request, self._source(request), known)
+        if own:
+            self._misnamed(folder)
         for place in (folder, builtin) if own else (folder,):
             for part in sorted(place.iterdir(), key=lambda p: p.name):
                 if part.name.endswith(".jinja"):
@@ -184,9 +191,65 @@ class Templates:
         self.digest = whole.hexdigest()
         """SHA-256 of the texts of all templates."""
 
+    def _template(self, request: Request) -> Template:
+        """The template of a request: of the set, or its own. Raises TemplateError if there is none."""
+        name = request.name
+        if name not in self._templates:
+            known = frozenset(type(request).model_fields)
+            source = self._source(name, request.template)
+            self._templates[name] = self._compiled(name, source, known)
+        return self._templates[name]
+
+    def _source(self, name: str, otherwise: str = "") -> str:
+        """The text of a template: of the set, else of `default`. Raises TemplateError."""
+        try:
+            assert self._environment.loader is not None
+            return self._environment.loader.get_source(self._environment, f"{name}.jinja")[0]
+        except (OSError, UnicodeDecodeError) as error:
+            problem = f"the file cannot be read in the template set `{self.name}`"
+            raise TemplateError(f"{name}.jinja", problem) from error
+        except jinja2.TemplateNotFound as error:
+            if otherwise:
+                return otherwise
+            problem = f"the template set `{self.name}` has no template for this request"
+            raise TemplateError(f"{name}.jinja", problem) from error
+
+    def _misnamed(self, folder: Path) -> None:
+        """Raises TemplateError for a file that no request and no template uses, but nearly."""
+        files_ = {p.stem: p.read_text("utf-8", "replace") for p in sorted(folder.glob("*.jinja"))}
+        used = set(VARIABLES)
+        for source in files_.values():
+            with contextlib.suppress(jinja2.TemplateSyntaxError):
+                tree = self._environment.parse(source)
+                used |= {
+                    str(n).removesuffix(".jinja")
+                    for n in jinja2.meta.find_referenced_templates(tree)
+                }
+        for name in files_.keys() - used:
+            if meant := nearest(name, VARIABLES.keys() - files_.keys()):
+                problem = f"no request has this name; did you mean `{meant}.jinja`?"
+                raise TemplateError(f"{name}.jinja", problem)
+
+    def _compiled(self, name: str, source: str, known: frozenset[str]) -> Template:
+        """A template from its source, checked. Raises TemplateError."""
+        form = _FORM.match(source)
+        if form is None:
+            problem = "the file does not begin with `{#- answer: json -#}` (or words, thought)"
+            raise TemplateError(f"{name}.jinja", problem)
+        try:
+            body = self._environment.from_string(source)
+            named = jinja2.meta.find_undeclared_variables(self._environment.parse(source))
+        except jinja2.TemplateSyntaxError as error:
+            raise TemplateError(f"{name}.jinja", f"line {error.lineno}: {error}") from error
+        for unknown in sorted(named - known):
+            has = ", ".join(sorted(known))
+            problem = f"unknown variable `{unknown}`; this request has: {has}"
+            raise TemplateError(f"{name}.jinja", problem)
+        return Template(form[1], body)
+
     def form(self, request: Request) -> str:
         """Return the form of reply: `json`, `words` or `thought`."""
-        return self._templates[request.name].form
+        return self._template(request).form
 
     def most(self, request: Request) -> int:
         """Return the maximum requests of this kind per call.
@@ -213,7 +276,7 @@ class Templates:
         else:
             fields = request.model_dump()
         try:
-            return self._templates[request.name].body.render(fields).strip()
+            return self._template(request).body.render(fields).strip()
         except Exception as error:  # a template is user code and may raise anything
             said = f"{type(error).__name__}: {error}"
             raise TemplateError(f"{request.name}.jinja", said) from error

@@ -22,6 +22,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from stepc.diagnostics import Place, StepcError, fail
 from stepc.ir.types import Frame
+from stepc.model.backends import EMBEDDED, TOGETHER
 from stepc.model.client import Call, Completion, Together
 from stepc.model.constrained import grammars
 from stepc.runtime.extras import extra_of, install
@@ -33,12 +34,7 @@ if TYPE_CHECKING:
 else:
     np = LazyModule("numpy")
 
-EMBEDDED = "embedded"
-"""The name of the small model in the package. It knows only the rendered world."""
 
-
-TOGETHER = 1
-"""Default number of requests about the same keyframes per call."""
 LOADING = (OSError, ValueError, ImportError, KeyError, RuntimeError, AssertionError)
 """What the libraries raise if a model cannot be loaded; AssertionError comes from torch without CUDA."""
 DTYPES = ("auto", "float32", "bfloat16", "float16")
@@ -395,24 +391,7 @@ class _Gumbel:
         return scores + (noise * self.temperatures).to(scores)
 
 
-LENGTHS = {
-    "narrate": 256,
-    "list_objects": 128,
-    "describe": 160,
-    "relate": 64,
-    "event": 96,
-    "draw_graph": 768,
-    "reword": 128,
-    "smooth": 256,
-    "confirm": 64,
-    "classify": 8,
-    "same_object": 8,
-    "rationale": 256,
-}
-"""Maximum tokens of a reply, by request; 64 for requests that are not listed."""
-
-
 def most_tokens(prompt: Call) -> int:
     """Return the maximum tokens of a reply; higher for JSON."""
-    most = LENGTHS.get(prompt.request, 64)
+    most = prompt.max_tokens
     return prompt.items * (most if prompt.schema is None else max(32, 2 * most))

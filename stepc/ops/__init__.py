@@ -1,7 +1,7 @@
-"""Query operations, one class per file. A query is a tuple of them; the solver runs them in order.
+"""Query operations, one class per file. A query is a tuple of operations, which the solver runs in order.
 
-A class owns its fields, its keywords, its text form, the words that it says and its meaning. To add an
-operation, add a file; nothing else lists them.
+A class defines its fields, keywords, text form, words and meaning. To add an operation, add a file. The
+operations are discovered; there is no other list of them.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from stepc.ops.base import Op
 from stepc.runtime.discovery import classes_in
 
 OPS: tuple[type[Op], ...] = classes_in("stepc.ops", Op)
-"""All operations, in the order of their file names."""
+"""All operation classes, in the order of their file names."""
 KEYWORDS: dict[str, type[Op]] = {word: cls for cls in OPS for word in cls.keywords()}
-"""Every operation by the keywords of its text form."""
+"""Keyword of the text form → operation class."""
 
 if TYPE_CHECKING:
     AnyOp = Op
 else:
     AnyOp = Annotated[functools.reduce(operator.or_, OPS), Field(discriminator="op")]
 Query = tuple[AnyOp, ...]
-"""A question's meaning: a scope, then one or two chains, then what is answered."""
+"""The meaning of a question: a scope, one or two chains, and a result operation."""
 
 __all__ = ["KEYWORDS", "OPS", "AnyOp", "Op", "Query"]

@@ -1,4 +1,4 @@
-"""What a query operation is, and the arguments that its text form takes."""
+"""The base class of query operations, and a parser for their arguments."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ if TYPE_CHECKING:
 
 
 class Op(Value):
-    """One operation of a query: its fields, its text form, its words, and its meaning.
+    """One operation of a query. Each subclass is in its own file of this package.
 
-    A subclass is one file of this package. Its field `op` is the keyword of the text form.
+    The value of the field `op` is the keyword of the text form.
     """
 
     op: str
     ROLE: ClassVar[str] = "step"
-    """`scope` (limits the clips in sight), `start` (begins a chain), `step`, or `end` (gives an answer)."""
+    """`scope` (limits the clips), `start` (begins a chain), `step`, or `end` (gives the answer)."""
     HELP: ClassVar[str]
-    """One sentence on what it does."""
+    """What it does, in one sentence."""
     SYNTAX: ClassVar[str]
-    """An example of its text form."""
+    """An example of the text form."""
     KEYWORDS: ClassVar[tuple[str, ...]] = ()
-    """The keywords of its text form, where they are not just the one of the field `op`."""
+    """The keywords of the text form, if they differ from the default of the field `op`."""
 
     @classmethod
     def keywords(cls) -> tuple[str, ...]:
-        """The keywords that its text form may begin with."""
+        """The keywords with which the text form may begin."""
         return cls.KEYWORDS or (cls.model_fields["op"].default,)
 
     def arguments(self) -> tuple[str, ...]:
-        """The text form behind the keyword, as tokens."""
+        """The tokens of the text form after the keyword."""
         return ()
 
     @classmethod
     def parse(cls, keyword: str, arguments: Sequence[str]) -> Self:
-        """The operation that `text` printed. Raises ValueError for arguments it does not take."""
+        """Parse the text form, the inverse of `text`. Raises ValueError for invalid arguments."""
         take(arguments)
         return cls.model_validate({"op": keyword})
 
     @property
     def keyword(self) -> str:
-        """The first word of the text form."""
+        """The keyword with which the text form begins."""
         return self.op
 
     def text(self) -> str:
@@ -55,21 +55,21 @@ class Op(Value):
 
     @property
     def words(self) -> str:
-        """The words of the graph that the operation names, which a question therefore says."""
+        """The words of the graph that the operation names. A question contains all of them."""
         return ""
 
     @abstractmethod
     def solve(self, state: State) -> None:
-        """Advance the solver's state. Raises NoAnswer where no single answer is left."""
+        """Advance the state of the solver. Raises NoAnswer if the required single answer is missing."""
 
 
 def take(arguments: Sequence[str], *kinds: str) -> list[str]:
-    """The arguments, checked against what is expected: `string`, `span`, or words joined by `|`.
+    """Check arguments against the expected kinds: `string`, `span`, or keywords joined by `|`.
 
-    Strings come back unquoted. Raises ValueError for a missing, superfluous or wrong argument.
+    Returns the arguments, strings unquoted. Raises ValueError if their number or kind is wrong.
     """
     if len(arguments) != len(kinds):
-        raise ValueError(f"takes {len(kinds)} arguments, not {len(arguments)}")
+        raise ValueError(f"expected {len(kinds)} arguments, found {len(arguments)}")
     taken = []
     for kind, token in zip(kinds, arguments, strict=True):
         if kind == "string":

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 class Between(Op):
-    """From here on, only clips that meet the range [start, end), in milliseconds."""
+    """Limits the scope to clips that overlap `[start, end)`, in milliseconds."""
 
     op: Literal["between"] = "between"
     start: Millis
     end: Millis
     ROLE = "scope"
-    HELP = "Limits the query to the clips that meet a time range."
+    HELP = "Limits the query to the clips that overlap a time range."
     SYNTAX = "between 0.960..4.120"
 
     def arguments(self) -> tuple[str, ...]:

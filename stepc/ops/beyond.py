@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Beyond(Op):
-    """From here on, only clips that end before, or begin after, an event."""
+    """Limits the scope to clips that end before, or begin after, an event."""
 
     op: Literal["before", "after"]
     event: str

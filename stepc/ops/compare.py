@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
 
 class Compare(Op):
-    """Which of the two answers got so far is first, last, longer or shorter in time.
+    """Compares the two results of `get` in time (first, last, longer, shorter) or for equality (same).
 
-    The answer is `one` or `other`; for `same`, it is `one` if they are alike and else `other`.
+    The answer is `one` if the first result wins, otherwise `other`. For `same`, it is `one` if the
+    results are equal.
     """
 
     op: Literal["compare"] = "compare"
@@ -23,7 +24,7 @@ class Compare(Op):
     one: str
     other: str
     ROLE = "end"
-    HELP = "Compares the two answers got so far, in time or for equality."
+    HELP = "Compares the two results so far, in time or for equality."
     SYNTAX = 'compare same "yes" "no"'
 
     def arguments(self) -> tuple[str, ...]:

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 class Count(Op):
-    """The answer is the number of different things."""
+    """Answers with the number of different objects or values."""
 
     op: Literal["count"] = "count"
     ROLE = "end"
-    HELP = "Answers with the number of different things."
+    HELP = "Answers with the number of different objects or values."
     SYNTAX = "count"
 
     def solve(self, state: State) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class During(Op):
-    """From here on, only clips whose event reads so; `event=None` is the whole video (`anytime`)."""
+    """Limits the scope to clips with this event. `event=None` (`anytime`) is the whole video."""
 
     op: Literal["during"] = "during"
     event: str | None

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 class Follow(Op):
-    """Go along all edges of a kind (and word, and attribute kind), in one direction."""
+    """Follows all edges of a kind with a given word, in one direction."""
 
     op: Literal["follow"] = "follow"
     edge: EdgeKind
     way: Way
     word: str
-    """The predicate (rel), the attribute's kind (attr) or the event (ref); empty where any will do."""
-    HELP = "Goes along edges of a kind, from near to far (`=>`) or from far to near (`<=`)."
+    """The predicate (rel), attribute kind (attr) or event (ref). Empty matches any."""
+    HELP = "Follows edges of a kind, from near to far (`=>`) or from far to near (`<=`)."
     SYNTAX = 'follow attr => "color"'
 
     def arguments(self) -> tuple[str, ...]:

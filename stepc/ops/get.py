@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
 
 class Get(Op):
-    """The answer as text: a label, the value reached, when it was, or how long it took.
+    """Answers with a text: a label, a value, a time range, or a duration.
 
-    A start operation after it begins a second answer, for `compare`.
+    A start operation after it begins a second chain, for `compare`.
     """
 
     op: Literal["get"] = "get"
     what: Literal["label", "value", "span", "duration"]
     ROLE = "end"
-    HELP = "Answers with a label, a value, a time range or a length of time."
+    HELP = "Answers with a label, a value, a time range or a duration."
     SYNTAX = "get label"
 
     def arguments(self) -> tuple[str, ...]:

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 class Given(Op):
-    """Start from a value: an attribute's or a motion's."""
+    """Starts from the value of an attribute, or from a motion."""
 
     op: Literal["given"] = "given"
     edge: Literal["attr", "motion"]
     kind: str
-    """The attribute's kind; empty for a motion."""
+    """The attribute kind. Empty for a motion."""
     value: str
     ROLE = "start"
     HELP = "Starts from the value of an attribute, or from a motion."

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 class Happens(Op):
-    """Start from the one event in scope that reads so."""
+    """Starts from the only event in scope with this text."""
 
     op: Literal["happens"] = "happens"
     event: str
     ROLE = "start"
-    HELP = "Starts from an event; there must be exactly one that reads so."
+    HELP = "Starts from an event; exactly one must have this text."
     SYNTAX = 'happens "a man is cooking"'
 
     def arguments(self) -> tuple[str, ...]:

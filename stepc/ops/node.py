@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Node(Op):
-    """Start from all objects in scope that have this label."""
+    """Starts from all objects in scope with this label."""
 
     op: Literal["node"] = "node"
     label: str

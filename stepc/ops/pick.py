@@ -9,15 +9,15 @@ from stepc.ir.elements import Superlative
 from stepc.ops.base import Op, take
 
 if TYPE_CHECKING:
-    from stepc.proof.solver import Here, State
+    from stepc.proof.solver import Reached, State
 
 
 class Pick(Op):
-    """Keep the one that is first, last, longest or shortest in time."""
+    """Keeps the object or value that is first, last, longest or shortest in time."""
 
     op: Literal["pick"] = "pick"
     which: Superlative
-    HELP = "Keeps what comes first or last, or takes the longest or shortest time."
+    HELP = "Keeps what is first, last, longest or shortest in time."
     SYNTAX = "pick first"
 
     def arguments(self) -> tuple[str, ...]:
@@ -31,7 +31,7 @@ class Pick(Op):
     def solve(self, state: State) -> None:
         at = state.known.at
 
-        def rank(h: Here) -> float:
+        def rank(h: Reached) -> float:
             spans = h.spans or tuple((at[f], at[f]) for f in h.when)
             if not spans:
                 return float("-inf")

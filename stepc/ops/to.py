@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 class To(Op):
-    """The predicates of all relations from here to the one object with a label."""
+    """Finds the predicates of all relations from the current objects to the only object with a label."""
 
     op: Literal["to"] = "to"
     label: str
-    HELP = "Finds how the objects here are related to the one object with a label."
+    HELP = "Finds the relations of the current objects to the only object with a label."
     SYNTAX = 'to "table"'
 
     def arguments(self) -> tuple[str, ...]:

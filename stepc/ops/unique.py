@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 class Unique(Op):
-    """There must be exactly one; the query has no answer otherwise."""
+    """Requires exactly one object or value; otherwise the query has no answer."""
 
     op: Literal["unique"] = "unique"
-    HELP = "Demands that exactly one object or value is left."
+    HELP = "Requires that exactly one object or value is left."
     SYNTAX = "unique"
 
     def solve(self, state: State) -> None:

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 class Where(Op):
-    """Keep only what reads like this value."""
+    """Keeps only what equals this value."""
 
     op: Literal["where"] = "where"
     value: str
-    HELP = "Keeps only what reads like a value."
+    HELP = "Keeps only what equals a value."
     SYNTAX = 'where "walking"'
 
     def arguments(self) -> tuple[str, ...]:

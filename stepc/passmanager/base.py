@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
@@ -17,6 +18,7 @@ from stepc.passmanager.corpus import Corpus
 if TYPE_CHECKING:
     from stepc.lang.types import Spec
     from stepc.model.client import ModelClient
+    from stepc.model.plan import Plan, VideoStats
     from stepc.video.decode import Pictures
 
 In = TypeVar("In", bound=Unit)
@@ -73,19 +75,33 @@ class Options(BaseModel):
     """Frozen options of a pass; its fields are its options, their docstrings the help."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
-    name: ClassVar[str]
+    name: ClassVar[str] = ""
+    """What pipelines call it: the name of its file in `passes/`, elsewhere that of its class."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        if "name" not in cls.__dict__:
+            package, _, module = cls.__module__.rpartition(".")
+            name = module if package == "stepc.passes" else _kebab(cls.__name__)
+            cls.name = name.replace("_", "-")
 
     def text(self) -> str:
         """The pass as written in a pipeline, options that differ from the default named."""
         given = [
-            f"{key}={_shown(value)}"
+            f"{key}={shown(value)}"
             for key, value in self.model_dump().items()
             if value != type(self).model_fields[key].default
         ]
         return self.name + (f"({','.join(given)})" if given else "")
 
 
-def _shown(value: object) -> str:
+def _kebab(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower()
+
+
+def shown(value: object) -> str:
+    """A value as a pipeline writes it."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -112,6 +128,14 @@ class Pass(Options, Generic[In, Out]):
     def run(self, unit: In, tools: Tools) -> Out:
         """The unit at the next level."""
         raise NotImplementedError
+
+    def plan(self, about: VideoStats, costs: Plan) -> None:
+        """Add what the pass will ask a model to the estimate of `stepc plan`.
+
+        A pass that asks a model and does not override this is named there as having an unknown cost.
+        """
+        if "model" in self.uses:
+            costs.unknown.append(self.name)
 
     def joins(self, following: Pass[Any, Any]) -> bool:
         """Whether the pass after this one may run along with it."""

@@ -6,16 +6,13 @@ import functools
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stepc.diagnostics import Place, Statistics, fail
 from stepc.ir.types import Unit, from_json
-from stepc.store.base import Entry, Store, name_of
-
-if TYPE_CHECKING:
-    pass
 from stepc.passmanager.base import Pass
+from stepc.passmanager.code_keys import CodeKey, pass_key
+from stepc.store.base import Entry, Store, name_of
 
 
 @dataclass
@@ -38,37 +35,14 @@ class PassResult:
         return self.load()
 
 
+MOST_NAMED = 4
+"""At most so many changed modules are named where a pass has to run again."""
 INPUT_NAMES = {
     "model": "the model or how it is asked",
     "seed": "the seed",
     "drawing": "what the spec draws",
     "wording": "the spec's words",
 }
-
-
-@functools.cache
-def code_hash() -> str:
-    """A hash of the code that makes results: what other code has made is not believed.
-
-    Model calls do not depend on it, so that a newer stepc asks no model again.
-    """
-    whole = hashlib.sha256()
-    for folder in (
-        "ir",
-        "lang",
-        "model",
-        "passes",
-        "passmanager",
-        "proof",
-        "sampling",
-        "video",
-        "grammar",
-    ):
-        place = files(f"stepc.{folder}")
-        for part in sorted(place.iterdir(), key=lambda p: p.name):
-            if part.name.endswith((".py", ".lark")):
-                whole.update(part.read_bytes())
-    return whole.hexdigest()
 
 
 @dataclass
@@ -81,14 +55,15 @@ class Memo:
 
     def name(self, p: Pass[Any, Any], content: bytes) -> bytes:
         """The name of what a pass makes of a unit whose JSON has this hash."""
-        return name_of("pass", p.name, code_hash(), p.model_dump(mode="json"), content.hex(),
+        code = pass_key(type(p), p.uses).digest
+        return name_of("pass", p.name, code, p.model_dump(mode="json"), content.hex(),
                        {thing: self.depends(thing) for thing in sorted(p.uses)})  # fmt: skip
 
     def chain(self, passes: list[Pass[Any, Any]], content: bytes) -> list[Entry]:
         """What is stored of the first passes, without a gap."""
         found: list[Entry] = []
         for p in passes:
-            entry = self.store.find(self.name(p, content))
+            entry = self.store.get(self.name(p, content))
             if entry is None:
                 break
             found.append(entry)
@@ -114,30 +89,53 @@ class Memo:
             raise fail("B016", "what was stored is gone", Place(self.store.place), "run again")
         return from_json(content)
 
-    def keep(self, p: Pass[Any, Any], before: bytes, unit: Unit, done: PassResult) -> Entry:
+    def put(self, p: Pass[Any, Any], before: bytes, unit: Unit, done: PassResult) -> Entry:
         """Store what a pass made."""
         facts = {"counts": dict(done.counts), "seconds": round(done.seconds, 6)}
-        return self.store.keep(self.name(p, before), p.name, unit.to_json(), facts)
+        return self.store.put(self.name(p, before), p.name, unit.to_json(), facts)
 
     def why(self, p: Pass[Any, Any], place: int, unit: Unit, before: bytes) -> str:
         """Why a pass at its place in the pipeline has to run on a video; and note this run."""
+        code = pass_key(type(p), p.uses)
         now: dict[str, Any] = {
             "its input": before.hex(),
-            "the code": code_hash(),
+            "code": code.digest,
             **{f"its option {k}": v for k, v in p.model_dump(mode="json").items()},
             **{INPUT_NAMES[x]: name_of(self.depends(x)).hex() for x in sorted(p.uses)},
         }
         name = name_of("last", unit.video.sha256, unit.name, place, p.name)
-        last = self.store.find(name)
-        self.store.keep(name, "last", b"", now)
+        last = self.store.get(name)
+        self.store.put(name, "last", b"", now)
+        self._note_code(code)
         if last is None:
             return "never made"
-        changed = [k for k, v in now.items() if last.facts.get(k) != v]
-        shown = [
-            f"{k}, {last.facts.get(k)} → {now[k]}" if k.startswith("its option") else k
-            for k in changed
-        ]
+        shown: list[str] = []
+        for k, v in now.items():
+            was = last.facts.get(k)
+            if was == v:
+                continue
+            if k == "code":
+                shown += self._changed(str(was), code)
+            else:
+                shown.append(f"{k}, {was} → {v}" if k.startswith("its option") else k)
         return f"changed: {'; '.join(shown)}" if shown else "no longer in the store"
+
+    def _note_code(self, code: CodeKey) -> None:
+        """Store what a code key is made of, once, so that a later run can name what changed."""
+        name = name_of("code", code.digest)
+        if self.store.get(name) is None:
+            self.store.put(name, "code", b"", code.parts)
+
+    def _changed(self, was: str, now: CodeKey) -> list[str]:
+        """The modules, data files and packages in which two code keys differ."""
+        entry = self.store.get(name_of("code", was))
+        if entry is None:
+            return ["the code"]
+        names = sorted(
+            n for n in {*entry.facts, *now.parts} if entry.facts.get(n) != now.parts.get(n)
+        )
+        few = names[:MOST_NAMED]
+        return [*few, f"and {len(names) - len(few)} more"] if len(names) > len(few) else few
 
 
 def hash_of(unit: Unit) -> bytes:

@@ -54,7 +54,7 @@ def parse_pipeline(text: str) -> list[Pass[Any, Any] | LinkPass]:
             kind = pass_type(str(name))
         except KeyError:
             helps = did_you_mean(str(name), pass_names())
-            raise fail("P002", f"there is no pass `{name}`", _mark(text, name), helps) from None
+            raise fail("P002", f"unknown pass `{name}`", _mark(text, name), helps) from None
         options: dict[str, str] = {}
         for option in node.children[1:]:
             assert isinstance(option, Tree)

@@ -1,4 +1,4 @@
-"""Finds passes by name."""
+"""Finds passes by name: the files in `passes/`, and those of plug-ins."""
 
 from __future__ import annotations
 
@@ -8,37 +8,66 @@ import importlib
 import inspect
 import pkgutil
 import textwrap
+from collections.abc import Callable
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
-if TYPE_CHECKING:
-    pass
-from stepc.passmanager.base import LinkPass, Options, Pass, _shown
+from stepc.passmanager.base import LinkPass, Options, Pass, shown
+from stepc.plugins import Plugin, Registry
+
+PassType = type[Pass[Any, Any]] | type[LinkPass]
 
 
-@functools.cache
-def pass_names() -> tuple[str, ...]:
-    """The names of all passes, from the files in `passes/`."""
+def _builtin() -> dict[str, Callable[[], PassType]]:
     package = importlib.import_module("stepc.passes")
-    return tuple(sorted(m.name.replace("_", "-") for m in pkgutil.iter_modules(package.__path__)))
+    modules = [m.name for m in pkgutil.iter_modules(package.__path__)]
+    return {name.replace("_", "-"): functools.partial(_load, name) for name in modules}
 
 
-@functools.cache
-def pass_type(name: str) -> type[Pass[Any, Any]] | type[LinkPass]:
-    """The pass called `name`. Raises KeyError if there is none."""
-    if name not in pass_names():
-        raise KeyError(name)
-    module = importlib.import_module("stepc.passes." + name.replace("-", "_"))
+def _load(module_name: str) -> PassType:
+    module = importlib.import_module(f"stepc.passes.{module_name}")
     for kind in vars(module).values():
-        if (
-            inspect.isclass(kind)
-            and issubclass(kind, (Pass, LinkPass))
-            and kind.__module__ == module.__name__
-            and "[" not in kind.__name__  # pydantic puts Pass[In, Out] into the module too
-        ):
-            kind.name = name
-            return kind
-    raise TypeError(f"{module.__name__} holds no pass")
+        if _is_pass(kind) and kind.__module__ == module.__name__:
+            return kind  # type: ignore[no-any-return]
+    raise TypeError(f"{module.__name__} defines no pass")
+
+
+def _is_pass(kind: object) -> bool:
+    """Whether it is a pass of its own; pydantic puts `Pass[In, Out]` into modules, too."""
+    return inspect.isclass(kind) and issubclass(kind, (Pass, LinkPass)) and "[" not in kind.__name__
+
+
+def _accept(value: object) -> str:
+    if not _is_pass(value):
+        return f"`{value!r}` is not a pass"
+    return ""
+
+
+class _Passes(Registry[PassType]):
+    def get(self, name: str) -> PassType:
+        kind = super().get(name)
+        if kind.name != name:
+            kind.name = name  # the entry point names it
+        return kind
+
+
+PASSES = _Passes("stepc.passes", _builtin, _accept)
+"""All passes."""
+
+
+def pass_names() -> tuple[str, ...]:
+    """The names of all passes, sorted. Raises StepcError (X001) if two packages claim one name."""
+    return PASSES.names()
+
+
+def pass_type(name: str) -> PassType:
+    """The pass called `name`. Raises KeyError if there is none."""
+    return PASSES.get(name)
+
+
+def pass_plugin(name: str) -> Plugin | None:
+    """The plug-in that a pass comes from; None for a built-in one."""
+    return PASSES.plugin(name)
 
 
 def _docstrings(kind: type[Options]) -> dict[str, str]:
@@ -63,11 +92,11 @@ def option_lines(kind: type[Options]) -> list[tuple[str, str, str, str]]:
     for name, info in kind.model_fields.items():
         wanted = info.annotation
         choices = get_args(wanted)
-        shown = (
+        type_text = (
             " | ".join(str(c) for c in choices)
             if choices and not hasattr(choices[0], "__name__")
             else getattr(wanted, "__name__", str(wanted))
         )
         help = " ".join(helps.get(name, "").split())
-        rows.append((name, shown, _shown(info.default), help))
+        rows.append((name, type_text, shown(info.default), help))
     return rows

@@ -6,16 +6,14 @@ import functools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from stepc.diagnostics import Place, Statistics, StepcError, fail
+from stepc.diagnostics import Place, Statistics, StepcError, crash, fail
+from stepc.ir.text import read, write
 from stepc.ir.types import Qras, Unit
 from stepc.ir.verify import verify
-from stepc.passmanager.corpus import Corpus, UnitsInMemory
-
-if TYPE_CHECKING:
-    pass
 from stepc.passmanager.base import LinkPass, Pass, Tools
+from stepc.passmanager.corpus import Corpus, UnitsInMemory
 from stepc.passmanager.memo import Memo, PassResult, hash_of
 from stepc.passmanager.pipeline_text import check_levels
 
@@ -30,16 +28,17 @@ def run(
     first: int = 0,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Iterator[PassResult]:
-    """Run `passes` on `unit` one after another, telling of each; the first is the pipeline's `first`.
+    """Run `passes` on `unit` one after another and yield each result; the first is the pipeline's `first`.
 
-    With `verify_each` the unit is verified before the first and after every pass that runs. With
-    a `memo` what is stored is not made again, and what is made is stored. Raises StepcError: the
-    diagnostics of the verifier or of the pass.
+    With `verify_each` the unit is verified before the first pass and after every pass that runs, and what is
+    new in it is printed as text and read back. With a `memo`, stored results are not computed again, and new
+    results are stored. Raises StepcError: the diagnostics of the verifier or of the pass, P010 for any other
+    exception in a pass.
     """
     check_levels(passes, type(unit))
     before: list[str] = []
     if verify_each:
-        _verified(unit, "the input")
+        _verified(unit, None, "the input")
     content = hash_of(unit) if memo else b""
     place = 0
     while place < len(passes):
@@ -60,32 +59,41 @@ def run(
             joined.append(passes[place + len(joined)])
         for p, made, seconds, counts in _made(joined, unit, tools, clock):
             why = memo.why(p, first + place, unit, content) if memo else ""
-            unit = made
             if verify_each:
                 after = f"after {', '.join(before)}" if before else "first"
-                _verified(unit, f"the output of `{p.name}` ({after})")
+                _verified(made, unit, f"the output of `{p.name}` ({after})")
+            unit = made
             before.append(p.name)
             done = PassResult(p.name, functools.partial(_same, unit), seconds, counts, why)
             if memo:
-                content = memo.keep(p, content, unit, done).hash
+                content = memo.put(p, content, unit, done).hash
             place += 1
             yield done
 
 
 def _made(
     joined: list[Pass[Any, Any]], unit: Unit, tools: Tools, clock: Callable[[], float]
-) -> Iterator[tuple[Pass[Any, Any], Unit, float, Statistics]]:
-    """What passes that run at one time make, each with its seconds and counts."""
-    if len(joined) > 1:
-        own = [replace(tools, counts=Statistics(), uses=p.uses) for p in joined]
-        many = joined[0].run_joined(joined[1:], unit, own)
-        for p, with_, (made, seconds) in zip(joined, own, many, strict=True):
-            yield p, made, seconds, with_.counts
-        return
-    (p,), began = joined, clock()
-    tools.counts, tools.uses = Statistics(), p.uses
-    made = p.run(unit, tools)
-    yield p, made, clock() - began, tools.counts
+) -> list[tuple[Pass[Any, Any], Unit, float, Statistics]]:
+    """What passes that run together make, each with its seconds and counts. Raises StepcError."""
+    names = " and ".join(f"`{p.name}`" for p in joined)
+    try:
+        if len(joined) > 1:
+            own = [replace(tools, counts=Statistics(), uses=p.uses) for p in joined]
+            many = joined[0].run_joined(joined[1:], unit, own)
+            return [
+                (p, made, seconds, with_.counts)
+                for p, with_, (made, seconds) in zip(joined, own, many, strict=True)
+            ]
+        (p,), began = joined, clock()
+        tools.counts, tools.uses = Statistics(), p.uses
+        made = p.run(unit, tools)
+        return [(p, made, clock() - began, tools.counts)]
+    except (StepcError, MemoryError):
+        raise
+    except Exception as error:  # a pass, a plug-in or a library may raise anything
+        if type(error).__module__ == "cv2":
+            raise  # OpenCV reports that memory ran out by an error of its own
+        raise crash("P010", f"pass {names}", error, Place(unit.name)) from error
 
 
 def _same(unit: Unit) -> Unit:
@@ -117,8 +125,27 @@ def run_alone(
         yield PassResult(link.name, functools.partial(_same, unit), clock() - began, counts)
 
 
-def _verified(unit: Unit, what: str) -> None:
+def _verified(unit: Unit, before: Unit | None, what: str) -> None:
+    """Raises StepcError (P008) if a unit breaks the IR's rules, or its text form cannot be read back."""
+    if not isinstance(unit, Unit):
+        message = f"{what} is not a unit but a {type(unit).__name__}"
+        raise fail("P008", message, None, "`run` must return a unit of the pass's output level")
     found = verify(unit)
     if found:
         head = fail("P008", f"{what} breaks the IR's rules", Place(unit.name)).diagnostics
         raise StepcError(*head, *found)
+    new = {
+        name: tuple(x for x in getattr(unit, name) if x not in known)
+        for name in type(unit).model_fields
+        if isinstance(getattr(unit, name), tuple) and name != "clips"
+        for known in [frozenset(getattr(before, name, ()))]
+    }
+    fields: dict[str, Any] = {"name": unit.name, "video": unit.video, "clips": unit.clips, **new}
+    part = type(unit).model_construct(**fields)
+    message = f"the text form of {what} cannot be read back"
+    try:
+        again = read(write(part), unit.name).unit
+    except StepcError as error:
+        raise StepcError(*fail("P008", message).diagnostics, *error.diagnostics) from error
+    if any(getattr(again, name) != values for name, values in new.items()):
+        raise fail("P008", message, Place(unit.name), "its statements read as something else")

@@ -1,1 +1,1 @@
-"""The solver: a second opinion on every query."""
+"""The solver: answers every query independently of the sampler."""

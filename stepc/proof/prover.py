@@ -1,4 +1,4 @@
-"""Proves samples: derives every answer and every sub-answer again, and looks for leaks."""
+"""Proves samples: derives every answer and sub-answer with the solver, and searches for leaks."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from stepc.proof.solver import NoAnswer, answers, facts
 
 
 class Prover:
-    """The solver's opinion on the samples of one unit."""
+    """Proves the samples of one unit."""
 
     def __init__(self, unit: t.Qras) -> None:
         self.known = facts(unit)
         self.unique = {p.id: p.unique for p in unit.paths}
         self._proved: dict[int, tuple[t.Because, str, tuple[str, ...]]] = {}
-        """Rationale steps by identity: a step that samples share is proved once."""
+        """`id` of a rationale step → (step, error or "", answers). Shared steps are proved once."""
 
     def objection(self, sample: t.Sample) -> str:
-        """Why a sample is not proved; empty if it is."""
+        """Why a sample cannot be proved, or "" if it is proved."""
         unique = self.unique.get(sample.path, True)
         try:
             found = answers(sample.query, self.known)
@@ -40,7 +40,7 @@ class Prover:
         return "the question says an answer" if leaks else ""
 
     def _step(self, because: t.Because) -> tuple[str, tuple[str, ...]]:
-        """What is wrong with a rationale step, or nothing, and its query's answers."""
+        """Prove a rationale step. Returns (error or "", answers of its query)."""
         proved = self._proved.get(id(because))
         if proved is None:
             wrong = ""
@@ -61,7 +61,7 @@ class Prover:
 
 
 def _wrong_answer(sample: t.Sample, found: tuple[str, ...]) -> str:
-    """Whether the recorded answer is another than the one that was found."""
+    """Compare the recorded answer and options with the answers `found`. Returns the error or ""."""
     right = {words.phrase(x) for x in found}
     if sample.form in ("yes-no", "choice"):
         right |= {words.label(x) for x in found}

@@ -1,12 +1,13 @@
-"""Runs a query on an STSG as a viewer would who sees what the graph says.
+"""Answers queries on an STSG, as a second opinion on the sampler.
 
-The solver shares only the IR's types with the sampler: it builds its own facts, follows its own
-edges and compares words in its own way (`stepc.proof.words`), so that `check` is a second opinion.
-A place of the walk is what has been reached (an object of a clip, or a value), the keyframes at
-which the whole description so far holds, and the time ranges of the last fact: edges are chained
-only where their times meet. Objects are told apart as a viewer tells them apart: one dynamic object
-at two times is one (motion edges), and an object that comes back is one (reference edges); two
-things of one label are two. Facts are looked up by what they are about.
+The solver builds its own facts, follows edges with its own code, and compares words with its own code
+(`stepc.proof.words`), so that `check` does not repeat errors of the sampler. Both share the IR types and
+helpers such as `join_spans` and `UnionFind`.
+
+A position is an object of a clip or a value, with the keyframes in which the whole description so far
+holds and the time ranges of the last fact. Edges are chained only if their times overlap. Motion edges
+connect one dynamic object at several times, and reference edges connect one object in several clips.
+Two objects with the same label and no such edge are different objects.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ Frames = frozenset[str]
 
 
 class NoAnswer(ValueError):
-    """A query that has no answer, or more than one; `.found` are the answers."""
+    """A query has no answer or several. `found` are the answers."""
 
     def __init__(self, found: tuple[str, ...]) -> None:
         shown = ", ".join(found) if found else "nothing"
@@ -35,27 +36,27 @@ class NoAnswer(ValueError):
         self.found = found
 
 
-class Here(NamedTuple):
-    """A place in the walk: a thing (by number) or a value (by text), and when it holds."""
+class Reached(NamedTuple):
+    """A position: a thing (by number) or a value (by text), and when it holds."""
 
     thing: int | None
     value: str
     kind: str
-    """The attribute's kind of a value; the clip of an event."""
+    """The attribute kind of a value, or the clip of an event."""
     when: Frames
     spans: tuple[Span, ...] = ()
 
 
 @dataclass
 class Facts:
-    """An STSG as facts about numbered things, by what they are about."""
+    """An STSG as indexed facts about numbered things (objects joined by motion edges)."""
 
     thing: dict[str, int]
-    """Number of the thing that each object id is; joined along motion edges."""
+    """object id → thing"""
     same: dict[int, int] = field(default_factory=dict)
-    """For each thing, the number shared by all things that references make one."""
+    """thing → identity, a number shared by all things that references connect"""
     group: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
-    """The things of each such number."""
+    """identity → things"""
     clip: dict[int, str] = field(default_factory=dict)
     label: dict[int, str] = field(default_factory=dict)
     seen: dict[int, Frames] = field(default_factory=dict)
@@ -83,45 +84,45 @@ class Facts:
     )
     """motion → (thing, when, time range)"""
     events: dict[str, str] = field(default_factory=dict)
-    """The event of each clip that has one."""
+    """clip → event"""
     times: dict[str, Span] = field(default_factory=dict)
-    """The time range of each event, by its clip."""
+    """clip → time range of its event"""
     happening: dict[str, frozenset[str]] = field(default_factory=dict)
     """event → its clips"""
     following: dict[str, str] = field(default_factory=dict)
-    """clip with an event → the next one"""
+    """clip with an event → next clip with an event"""
     preceding: dict[str, str] = field(default_factory=dict)
     everywhere: frozenset[str] = frozenset()
     """All clips."""
     ranges: dict[str, Span] = field(default_factory=dict)
-    """The time range of each clip."""
+    """clip → time range"""
     at: dict[str, int] = field(default_factory=dict)
-    """The time of each keyframe."""
+    """keyframe → time"""
     scopes: dict[t.Op, frozenset[str]] = field(default_factory=dict)
-    """Clips in scope, of the scopes asked for so far."""
+    """Cache: scope operation → clips in scope"""
 
     @staticmethod
     def phrase(text: str) -> str:
-        """A predicate, motion, event or value as facts are looked up by it."""
+        """The normalised form of a predicate, motion, event or value, used as a key."""
         return words.phrase(text)
 
     @staticmethod
     def same_phrase(one: str, other: str) -> bool:
-        """Whether two predicates, motions, events or values read the same."""
+        """Whether two predicates, motions, events or values are the same."""
         return words.phrase(one) == words.phrase(other)
 
     @staticmethod
     def inverse(predicate: str) -> str | None:
-        """The predicate that holds the other way round, or None if none is known."""
+        """The inverse of a predicate, or None if unknown."""
         return words.inverse(predicate)
 
     def clips_of(self, event: str) -> frozenset[str]:
-        """The clips whose event reads so."""
+        """The clips with an event of this text."""
         return self.happening.get(words.phrase(event), frozenset())
 
 
 def facts(unit: t.Stsg) -> Facts:
-    """The facts of an STSG."""
+    """Build the facts of an STSG."""
     number = {o.id: i for i, o in enumerate(unit.objects)}
     moves, joins = UnionFind(number.values()), UnionFind(number.values())
     for m in unit.motions:
@@ -150,7 +151,7 @@ def facts(unit: t.Stsg) -> Facts:
 
 
 def answers(query: t.Query, known: Facts) -> tuple[str, ...]:
-    """All answers of `query`. Raises NoAnswer where one of its `unique`s does not hold."""
+    """All answers to `query`. Raises NoAnswer if one of its `unique` operations fails."""
     state = State(known)
     for op in query:
         if op.ROLE == "scope" and op in known.scopes:
@@ -163,53 +164,53 @@ def answers(query: t.Query, known: Facts) -> tuple[str, ...]:
 
 
 class State:
-    """Where a query has come to; operations and edge kinds advance it."""
+    """The state of a running query, changed by operations and edge kinds."""
 
     def __init__(self, known: Facts) -> None:
         self.known = known
         self.scope = known.everywhere
-        """Clips in sight."""
-        self.here: list[Here] = []
-        """The places reached."""
+        """The clips in scope."""
+        self.here: list[Reached] = []
+        """The current positions."""
         self.got: list[tuple[str, Span]] = []
-        """The answers got so far, each with its time range, for a comparison."""
+        """The results of `get` so far, each with its time range, for `compare`."""
         self.found: tuple[str, ...] = ()
         """The answers."""
 
     @staticmethod
-    def thing(number: int, when: Frames = frozenset(), spans: tuple[Span, ...] = ()) -> Here:
-        """A place at a thing."""
-        return Here(number, "", "", when, spans)
+    def thing(number: int, when: Frames = frozenset(), spans: tuple[Span, ...] = ()) -> Reached:
+        """A position at a thing."""
+        return Reached(number, "", "", when, spans)
 
     @staticmethod
     def value(
         text: str, kind: str = "", when: Frames = frozenset(), spans: tuple[Span, ...] = ()
-    ) -> Here:
-        """A place at a value."""
-        return Here(None, text, kind, when, spans)
+    ) -> Reached:
+        """A position at a value."""
+        return Reached(None, text, kind, when, spans)
 
     @staticmethod
-    def thing_of(here: Here) -> int:
-        """The number of the thing that a place is at; -1 for a value."""
+    def thing_of(here: Reached) -> int:
+        """The thing of a position, or -1 for a value."""
         return -1 if here.thing is None else here.thing
 
     @staticmethod
     def refuse(found: Iterable[str]) -> NoReturn:
-        """End without a single answer. Raises NoAnswer."""
+        """Raise NoAnswer."""
         raise NoAnswer(tuple(found))
 
-    def labelled(self, label: str) -> list[Here]:
-        """The things in scope with a label."""
+    def labelled(self, label: str) -> list[Reached]:
+        """Positions at the things in scope with a label."""
         known = self.known
         things = known.labelled.get(words.label(label), ())
         return [self.thing(n, known.seen[n]) for n in things if known.clip[n] in self.scope]
 
-    def name(self, here: Here) -> str:
-        """What a place is called."""
+    def name(self, here: Reached) -> str:
+        """The label or value of a position."""
         return here.value if here.thing is None else self.known.label[here.thing]
 
     def names(self) -> tuple[str, ...]:
-        """The different things or values reached, as a viewer tells them apart."""
+        """The names of the different things or values in the current positions."""
         if len(self.here) == 1:
             return (self.name(self.here[0]),)
         names: dict[object, str] = {}
@@ -219,12 +220,12 @@ class State:
         return tuple(names.values())
 
     def spans(self) -> tuple[Span, ...]:
-        """The time ranges of the places reached; those that touch are one."""
+        """The time ranges of the current positions; overlapping or touching ranges are joined."""
         return join_spans(s for h in self.here for s in h.spans)
 
     @staticmethod
-    def joined(here: Iterable[Here]) -> list[Here]:
-        """Places reached in more than one way hold at the times of all of them."""
+    def joined(here: Iterable[Reached]) -> list[Reached]:
+        """Merge positions at the same thing or value; the result holds at the times of all of them."""
         here = list(here)
         if len(here) < 2:
             return here
@@ -233,4 +234,4 @@ class State:
             key = (h.thing, words.phrase(h.value), h.kind)
             frames, spans = when.get(key, (frozenset(), []))
             when[key] = (frames | h.when, [*spans, *h.spans])
-        return [Here(*key, frames, join_spans(spans)) for key, (frames, spans) in when.items()]
+        return [Reached(*key, frames, join_spans(spans)) for key, (frames, spans) in when.items()]

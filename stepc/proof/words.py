@@ -1,7 +1,7 @@
-"""The solver's own comparison of words, written apart from `stepc.ir.words`.
+"""The word comparison of the solver, implemented independently of `stepc.ir.words`.
 
 Both read the same data (`grammar/predicates.txt`, `grammar/nouns.txt`) and must agree; a differential test
-holds them against each other. A mistake in one of them therefore shows as an unproved sample.
+compares them. An error in one of them therefore leads to an unproved sample.
 """
 
 from __future__ import annotations
@@ -24,14 +24,13 @@ ENDINGS: tuple[tuple[str, int, str], ...] = (
     ("zes", 0, "z"),
     ("s", 0, ""),
 )
-"""Plural endings, the letters that must stand before them, and what replaces them. The first three are
-no plurals."""
+"""(ending, minimum number of letters before it, replacement). The first three are not plurals."""
 _TOKEN = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
 
 
 @functools.lru_cache(1 << 14)
 def singular(word: str) -> str:
-    """A noun in the singular; any other word unchanged."""
+    """The singular of a noun. Any other word is unchanged."""
     known = _nouns().get(word)
     if known is not None:
         return known
@@ -44,7 +43,7 @@ def singular(word: str) -> str:
 
 
 def _pieces(text: str) -> list[str]:
-    """The words of a text in lower case, without a full stop or spaces at either end."""
+    """The words of a text in lower case, without full stops at either end."""
     pieces = text.lower().replace("_", " ").split()
     while pieces and not pieces[0].strip("."):
         pieces.pop(0)
@@ -58,7 +57,7 @@ def _pieces(text: str) -> list[str]:
 
 @functools.cache
 def label(text: str) -> str:
-    """A label as the solver compares it: no leading article, the last word in the singular."""
+    """The normalised form of a label: no leading article, last word in the singular."""
     pieces = _pieces(text)
     if len(pieces) > 1 and pieces[0] in ARTICLES:
         pieces = pieces[1:]
@@ -67,7 +66,7 @@ def label(text: str) -> str:
 
 @functools.cache
 def phrase(text: str) -> str:
-    """A predicate, motion, event or value as the solver compares it: no leading form of "be"."""
+    """The normalised form of a predicate, motion, event or value: no leading form of "be"."""
     pieces = _pieces(text)
     if len(pieces) > 1 and pieces[0] in FORMS_OF_BE:
         pieces = pieces[1:]
@@ -76,7 +75,7 @@ def phrase(text: str) -> str:
 
 @functools.cache
 def inverse(predicate: str) -> str | None:
-    """The predicate that holds the other way round, itself if it is symmetric, None if unknown."""
+    """The inverse of a predicate, or None if unknown. A symmetric predicate is its own inverse."""
     return _predicates().get(phrase(predicate))
 
 
@@ -88,7 +87,7 @@ def _tokens(text: str) -> tuple[str, ...]:
 
 @functools.lru_cache(1 << 15)
 def mentions(text: str, said: str) -> bool:
-    """Whether `said` occurs in `text` as whole words; plural, case and a leading article do not matter."""
+    """Whether `text` contains `said` as whole words, ignoring plural, case and a leading article."""
     first, space, rest = said.lower().partition(" ")
     wanted = _tokens(rest if space and first in ARTICLES else said)
     there = _tokens(text)
@@ -100,7 +99,7 @@ def mentions(text: str, said: str) -> bool:
 @functools.cache
 def _predicates() -> dict[str, str]:
     table: dict[str, str] = {}
-    for line in _data("predicates.txt"):
+    for line in _lines((files("stepc.grammar") / "predicates.txt").read_text("utf-8")):
         if line.endswith("="):
             symmetric = line.removesuffix("=").strip()
             table[symmetric] = symmetric
@@ -113,7 +112,7 @@ def _predicates() -> dict[str, str]:
 @functools.cache
 def _nouns() -> dict[str, str]:
     table: dict[str, str] = {}
-    for line in _data("nouns.txt"):
+    for line in _lines((files("stepc.grammar") / "nouns.txt").read_text("utf-8")):
         if line.endswith("="):
             table[line.removesuffix("=").strip()] = line.removesuffix("=").strip()
         elif "|" in line:
@@ -122,6 +121,5 @@ def _nouns() -> dict[str, str]:
     return table
 
 
-def _data(name: str) -> list[str]:
-    text = (files("stepc.grammar") / name).read_text("utf-8")
+def _lines(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip() and line[0] != "#"]

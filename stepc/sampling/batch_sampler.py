@@ -1,4 +1,4 @@
-"""Draws many paths at once: every step of all of them is one indexing of the table of steps."""
+"""Draws many paths at once. Each step of all paths is one NumPy indexing of the edge table."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import numpy as np
 from stepc.sampling.edge_table import LEADS, NONE, Bools, EdgeTable, Ints
 
 Judge = Callable[[list[int]], bool]
-"""Says of the rows of a path, or of a pair, whether they may be drawn."""
+"""Decides whether the rows of a path, or of a pair, may be drawn."""
 
 
 class BatchSampler:
-    """Random paths of so many steps, from the rows `pool` that they may end with, by kind of edge.
+    """Draws random paths of `length` steps.
 
-    As in the paper each kind of edge is as likely as any other that is there, and within it each
-    edge. `expanding` are the rows that a node may be described by, by number of kind.
+    `pool` has the possible last rows, one array per edge kind. `expanding` has (kind number, rows that may
+    describe a node). As in the paper, all available edge kinds are equally likely, and so are all
+    edges of a kind. `judge`, if given, rejects draws.
     """
 
     def __init__(
@@ -31,9 +32,9 @@ class BatchSampler:
         self.steps, self.length, self.pool, self.judge = steps, length, pool, judge
         self.rng = np.random.Generator(np.random.PCG64(seed))
         self.last: list[tuple[Ints, Ints]] = []
-        """For each kind that expands: rows by the object they find, and where each object's begin."""
+        """Per expanding kind: rows sorted by found object, and the offset of each object."""
         self.inner: list[tuple[Ints, Ints]] = []
-        """The same of those that lead on to another object."""
+        """The same for kinds and rows that lead to another object."""
         entities = np.arange(len(steps.entity_label) + 1)
         for number, rows in expanding if length > 1 else ():
             rows = rows[np.argsort(steps.found[rows], kind="stable")]
@@ -43,7 +44,7 @@ class BatchSampler:
                 self.inner.append((on, np.searchsorted(steps.found[on], entities)))
 
     def chains(self, n: int) -> Ints:
-        """`n` draws; those that came to their length (found, steps), in reasoning order."""
+        """Draw `n` times. Returns the complete paths in reasoning order, shape (paths, steps)."""
         at = self._ends(n)
         for step in range(1, self.length):
             at = self._expanded(at, self.last if step + 1 == self.length else self.inner)
@@ -58,7 +59,7 @@ class BatchSampler:
         return made
 
     def _ends(self, n: int) -> Ints:
-        """`n` last steps, as a column."""
+        """Draw `n` last steps, shape (n, 1)."""
         which = self.rng.integers(len(self.pool), size=n)
         made = np.empty((n, 1), np.int64)
         for i, rows in enumerate(self.pool):
@@ -67,7 +68,7 @@ class BatchSampler:
         return made
 
     def _expanded(self, at: Ints, tables: list[tuple[Ints, Ints]]) -> Ints:
-        """Paths with one more step; those whose open node has one."""
+        """Extend paths by one step. Paths whose open node cannot be expanded are dropped."""
         known = self.steps.known[at[:, -1]]
         if not tables:
             return np.empty((0, at.shape[1] + 1), np.int64)
@@ -84,7 +85,7 @@ class BatchSampler:
         return np.column_stack([at, made])
 
     def _new(self, at: Ints) -> Bools:
-        """Whether the node that each path now knows is none of those it has."""
+        """Whether the known node of the newest step is new in its path."""
         s = self.steps
         first, row = at[:, 0], at[:, -1]
         known = s.known[row]
@@ -99,6 +100,6 @@ class BatchSampler:
         return fresh
 
     def pairs(self, n: int) -> Ints:
-        """`n` draws of two rows; those that may be compared."""
+        """Draw `n` pairs of rows. Returns those that may be compared, shape (pairs, 2)."""
         rows = np.concatenate(self.pool)
         return self._judged(rows[self.rng.integers(len(rows), size=(n, 2))])

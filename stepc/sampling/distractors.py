@@ -1,4 +1,4 @@
-"""What a wrong option or a false claim may say: words of the same kind that the graph holds."""
+"""Distractors: words of the same category in the graph, for wrong options and false claims."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Category = tuple[str, ...]
 
 
 def words(unit: t.Stsg) -> Iterator[tuple[Category, str, str]]:
-    """All words of a graph that can be answers: category, clip, word."""
+    """All words of a graph that can be answers, as (category, clip, word)."""
     for o in unit.objects:
         if not unfinished(o.label):
             yield ("label",), t.clip_of(o.id), o.label
@@ -27,7 +27,7 @@ def words(unit: t.Stsg) -> Iterator[tuple[Category, str, str]]:
 
 
 def apart(word: str, others: Iterable[str]) -> bool:
-    """Whether a word is none of `others`, holds none and is held by none."""
+    """Whether a word neither equals, contains nor is contained in one of `others`."""
     return not any(
         plain(word) == plain(x)
         or normal(word) == normal(x)
@@ -38,7 +38,7 @@ def apart(word: str, others: Iterable[str]) -> bool:
 
 
 class Distractors:
-    """The words of one graph, by category and clip."""
+    """Draws distractors from one graph."""
 
     def __init__(self, unit: t.Stsg, graph: QueryBuilder) -> None:
         self.unit, self.graph = unit, graph
@@ -64,9 +64,9 @@ class Distractors:
         sources: Sequence[str],
         rng: random.Random,
     ) -> list[str]:
-        """Up to `count` wrong options from the clip or the graph; no two alike.
+        """Draw up to `count` different wrong options from the clip or the graph.
 
-        None holds what is right or is held by it, and none stands in the question.
+        None of them contains or is contained in a correct answer, and none occurs in the question.
         """
         kind, made = EDGES[step.edge].category(step, self.graph), list[str]()
         clip = t.clip_of(step.near)
@@ -82,10 +82,11 @@ class Distractors:
         return made
 
     def false(self, step: t.Step, others: Sequence[str], rng: random.Random) -> str | None:
-        """Something that the graph says is not what a step finds, or None.
+        """Draw an answer that is false according to the graph, or return None if there is none.
 
-        Of a value: another value of its kind, since the step has but one. Of an object: one
-        that the graph describes in the same respect, and otherwise. `others` are right too.
+        For a value: another value of its kind, since the step has only one. For an object: an
+        object that the graph describes in the same respect but differently. `others` are correct
+        answers too.
         """
         right = [self.graph.answer(step), *others]
         if self.graph.finds_value(step):
@@ -114,14 +115,14 @@ class Distractors:
         return rng.choice(labels) if labels else None
 
     def _contradicts(self, step: t.Step, word: str) -> bool:
-        """Whether the graph relates a step's two ends otherwise, and never so."""
+        """Whether the graph has relations between the two ends of a step, but not `word`."""
         one, two = self.graph.entity[step.near], self.graph.entity[step.far]
         said = {w for n, w, way in self._related.get(one, ()) if n == two and way == "=>"}
         return bool(said) and plain(word) not in said
 
     @cached_property
     def _held(self) -> dict[tuple[str, str, str], list[tuple[int, str]]]:
-        """Who in a clip has a value of a kind, or a motion: (entity, value)."""
+        """(edge kind, attribute kind or "", clip) → (entity, value or motion)."""
         held: dict[tuple[str, str, str], list[tuple[int, str]]] = defaultdict(list)
         entity = self.graph.entity
         for a in self.unit.attributes:
@@ -136,7 +137,7 @@ class Distractors:
 
     @cached_property
     def _related(self) -> dict[int, list[tuple[int, str, str]]]:
-        """entity → (the other one, predicate, way to it), an inverse said both ways."""
+        """entity → (other entity, predicate, direction), including inverse readings."""
         made: dict[int, list[tuple[int, str, str]]] = defaultdict(list)
         entity = self.graph.entity
         for r in self.unit.relations:
@@ -151,6 +152,6 @@ class Distractors:
 
 
 def _some(pool: list[str], rng: random.Random) -> Iterator[str]:
-    """Words of a large pool, drawn until enough were."""
+    """Up to 200 words drawn from a large pool, with repetition."""
     for _ in range(200):
         yield pool[rng.randrange(len(pool))]

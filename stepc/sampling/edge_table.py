@@ -1,8 +1,8 @@
-"""The steps that a graph offers to reasoning paths, as a table of numbers.
+"""All possible steps of reasoning paths in a graph, as a table of numbers.
 
-Each edge is a row for each way it can be taken; a row knows what it starts from, what it finds
-and which rows read like it. Whether a step has one answer in a range of clips is a look-up, so
-that drawing a path takes the same time in a graph of a hundred edges and of a million.
+There is one row per edge and direction. A row has the known end, the found end, and a group shared by
+all rows with the same question. Whether a step has one answer in a range of clips is a binary search,
+so the time to draw a path hardly depends on the size of the graph.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ KINDS = tuple(EDGES)
 WAYS: tuple[t.Way, ...] = get_args(t.Way)
 KIND = {k: i for i, k in enumerate(KINDS)}
 LEADS = np.array([kind.leads for kind in EDGES.values()])
-"""Of each kind, by number, whether it leads from one object to another."""
+"""Number of kind → whether it leads from one object to another."""
 WAY = {w: i for i, w in enumerate(WAYS)}
 NONE = -1
 _COLUMNS = (
@@ -37,7 +37,7 @@ _COLUMNS = (
 
 
 class Numbering:
-    """Numbers for hashable things, in the order they come."""
+    """Numbers hashable things from 0, in the order of their first use."""
 
     def __init__(self) -> None:
         self.number: dict[Any, int] = {}
@@ -46,27 +46,27 @@ class Numbering:
         return self.number.setdefault(thing, len(self.number))
 
     def those(self, things: Iterable[Any]) -> list[int]:
-        """The numbers of things that have one."""
+        """The numbers of those `things` that have one."""
         return [self.number[x] for x in things if x in self.number]
 
 
 @dataclass
 class SameNameIndex:
-    """Whether all that is so grouped has one name, in any range of clips.
+    """Answers whether all entries of a group have the same name in a range of clips.
 
-    Entries are sorted by group and clip; for each, `until` is where another name comes next, so
-    that a range is of one name if its first entry's is not left before its last.
+    Entries are sorted by group and clip. `until` of an entry is the next position with another name,
+    so a range has one name if `until` of its first entry is not before the end of the range.
     """
 
     key: Ints
     until: Ints
     order: Ints
-    """The entries' numbers, sorted."""
+    """The original numbers of the sorted entries."""
     clips: int
 
     @classmethod
     def of(cls, group: Ints, clip: Ints, name: Ints, clips: int) -> SameNameIndex:
-        """Sort (group, clip, name) triples."""
+        """Build the index of (group, clip, name) triples."""
         key = group * (clips + 1) + clip
         order = np.lexsort((name, key))
         key, name, group = key[order], name[order], group[order]
@@ -81,12 +81,12 @@ class SameNameIndex:
         return cls(key, until, order, clips)
 
     def range(self, group: Any, low: Any, high: Any) -> tuple[Any, Any]:
-        """Where the entries of each group in clips [low, high) begin and end in the order."""
+        """The positions [first, last) of the entries of each group in clips [low, high)."""
         at = group * (self.clips + 1)
         return np.searchsorted(self.key, at + low), np.searchsorted(self.key, at + high)
 
     def __call__(self, group: Ints, low: Ints, high: Ints) -> Bools:
-        """For each group, whether it has one name (and any) in clips [low, high)."""
+        """For each group, whether its entries in clips [low, high) have exactly one name."""
         first, last = self.range(group, low, high)
         there = first < last
         made = np.zeros(len(first), bool)
@@ -95,7 +95,7 @@ class SameNameIndex:
 
 
 class EdgeTable:
-    """All steps of an STSG. Edge kinds add their rows (`Edge.rows`)."""
+    """All steps of an STSG. The rows are added by the edge kinds (`Edge.rows`)."""
 
     def __init__(self, unit: t.Stsg) -> None:
         self.unit = unit
@@ -113,7 +113,7 @@ class EdgeTable:
         self.told = [e for c in self.clips if (e := self.events.get(c))]
         """The events in the order of their clips."""
         self.event_edge: dict[str, int] = {}
-        """The number of each event, by its clip."""
+        """Clip → number of its event edge."""
         size = len(set(self.entity.values()))
         self.entity_mask = [0] * size
         self.entity_clip = np.zeros(size, np.int64)
@@ -143,7 +143,7 @@ class EdgeTable:
         self._made: dict[int, t.Step] = {}
 
     def mask(self, frames: Iterable[str]) -> int:
-        """Keyframes of one clip as bits."""
+        """Keyframes of one clip as a bit mask."""
         made = 0
         for f in frames:
             made |= self.bit[f]
@@ -152,11 +152,11 @@ class EdgeTable:
     # --- for edge kinds, while the table is built -----------------------------------------
 
     phrase = staticmethod(plain)
-    """A predicate, motion, event or value as it is compared."""
+    """The normalised form of a predicate, motion, event or value."""
     inverse = staticmethod(inverse)
 
     def add(self, edge: Any) -> int:
-        """The number of an edge whose rows follow."""
+        """Add an edge, before its rows. Returns its number."""
         self.edges.append(edge)
         self.kinds.append(self._building)
         return len(self.edges) - 1
@@ -182,9 +182,9 @@ class EdgeTable:
     ) -> None:
         """Add a row: one edge taken in one direction.
 
-        `known` and `found` are entities, `group` is what reads alike, `name` is what tells the found ends
-        of a group apart, `mask` are the keyframes in which it holds. A row that is not `drawn` only counts
-        as an alternative of others.
+        `known` and `found` are entities. Rows with the same `group` have the same question, and `name`
+        identifies their answer. `mask` has the keyframes in which the step holds. A row with `drawn=False` is
+        never drawn; it is only an alternative answer of other rows.
         """
         label = int(self.entity_label[known]) if known != NONE else NONE
         said = self.words(word)
@@ -200,12 +200,12 @@ class EdgeTable:
         )  # fmt: skip
 
     def value(self, word: str) -> int:
-        """The name of a value, different from all identities."""
+        """The name of a value. It differs from the names of all identities."""
         return len(self.identity) + self.words(word)
 
     @cached_property
     def motion_spans(self) -> dict[tuple[int, str], tuple[tuple[int, int], ...]]:
-        """The time ranges of each entity's motions; those that touch are joined."""
+        """(entity, motion) → time ranges in ms; overlapping or touching ranges are joined."""
         ranges: dict[tuple[int, str], list[tuple[int, int]]] = {}
         for m in self.unit.motions:
             key = (self.entity[m.source], plain(m.motion))
@@ -215,35 +215,35 @@ class EdgeTable:
     # --- for edge kinds, afterwards --------------------------------------------------------
 
     def near_object(self, row: int) -> str:
-        """The id of a row's near object; empty if it has none."""
+        """The id of the near object of a row, or ""."""
         return self.objects[self.near[row]].id if self.near[row] != NONE else ""
 
     def seen(self, frames: Sequence[str]) -> tuple[int, int]:
-        """The times of the first and the last of some keyframes of a clip, in milliseconds."""
+        """The times of the first and the last of the given keyframes of one clip, in milliseconds."""
         keyframes = self.unit.clips[self.place[t.clip_of(frames[0])]].keyframes
         at = [k.at for k in keyframes if k.id in frames]
         return min(at), max(at)
 
     def from_to(self, one: str, other: str) -> tuple[int, int]:
-        """From the start of a clip to the end of another, in milliseconds."""
+        """The start of one clip and the end of another, in milliseconds."""
         clips = [self.unit.clips[self.place[c]] for c in (one, other)]
         return clips[0].start, clips[1].end
 
     def times(self) -> list[tuple[int, int]]:
-        """The time range in which each edge is seen, in milliseconds."""
+        """The time range in which each edge is visible, in milliseconds."""
         pairs = zip(self.kinds, self.edges, strict=True)
         return [kind.times(edge, self) for kind, edge in pairs]
 
-    # --- asking --------------------------------------------------------------------------
+    # --- lookups -------------------------------------------------------------------------
 
     def alone(self, rows: Ints, low: Ints, high: Ints) -> Bools:
-        """Whether each row is a question with one answer in clips [low, high)."""
+        """Whether the question of each row has exactly one answer in clips [low, high)."""
         return self.begins(rows, low, high) & self.one_group(self.group[rows], low, high)
 
     def begins(self, rows: Ints, low: Ints, high: Ints) -> Bools:
-        """Whether the labels that each row's question says are those of one object each.
+        """Whether each label in the question of a row names exactly one object in clips [low, high).
 
-        An event that it says is one clip's alone.
+        An event in the question must occur in exactly one clip.
         """
         made = np.ones(len(rows), bool)
         events = (self.kind[rows] == KIND["next"]) | (
@@ -256,9 +256,9 @@ class EdgeTable:
         return made
 
     def meet(self, paths: Ints) -> Bools:
-        """Whether the steps of each path (rows in reasoning order) are true at one time.
+        """Whether the steps of each path hold at a common time. `paths`: rows in reasoning order.
 
-        A step over clips begins anew at the times of the object it comes to.
+        A step to another clip restarts with the times of the object that it finds.
         """
         held = self._masks[paths[:, 0]] & self._begin_masks[paths[:, 0]]
         alive: Bools = held != 0
@@ -270,7 +270,7 @@ class EdgeTable:
 
     @cached_property
     def _masks(self) -> Ints:
-        """The keyframes that each row's reading holds in, as bits; all where it has none."""
+        """The keyframes in which the reading of each row holds, as bit masks; all bits if it has none."""
         masks = [mask or -1 for mask in self.reading_mask] or [-1]
         wide = max(masks).bit_length() > 62
         made: Ints = np.array(masks, object if wide else np.int64)[self.reading]
@@ -278,14 +278,14 @@ class EdgeTable:
 
     @cached_property
     def _begin_masks(self) -> Ints:
-        """The keyframes in which each row's known object is seen, as bits."""
+        """The keyframes in which the known object of each row is visible, as bit masks."""
         masks = [*self.entity_mask, -1]  # NONE is the last
         wide = max(masks).bit_length() > 62
         made: Ints = np.array(masks, object if wide else np.int64)[self.known]
         return made
 
     def step(self, row: int) -> t.Step:
-        """A row as a step of a path."""
+        """The step of a row."""
         if row not in self._made:
             self._made[row] = self._step(row)
         return self._made[row]
@@ -294,19 +294,19 @@ class EdgeTable:
         number = self.edge[row]
         kind, edge = self.kinds[number], self.edges[number]
         way: t.Way = WAYS[self.way[row]]
-        if not self.drawn[row]:  # the inverse reading is the same edge the other way round
+        if not self.drawn[row]:  # an inverse reading: the same edge in the other direction
             way = {"=>": "<=", "<=": "=>", "--": "--"}[way]  # type: ignore[assignment]
         near, far, word = kind.ends(edge, self, row)
         return t.Step.model_construct(edge=kind.name, near=near, far=far, word=word, way=way)
 
     def alike(self, row: int, low: int, high: int, most: int) -> list[int] | None:
-        """The rows that read like this one in clips [low, high); None if they are too many."""
+        """The rows in the group of `row` in clips [low, high), or None if there are more than `most`."""
         first, last = self.one_group.range(self.group[row], low, high)
         if last - first > most:
             return None
         return sorted(int(r) for r in self.one_group.order[first:last])
 
     def labelled(self, label: int, low: int, high: int) -> list[int]:
-        """The things of a label in clips [low, high)."""
+        """The entities with a label in clips [low, high)."""
         first, last = self.one_label.range(label, low, high)
         return [int(e) for e in self.one_label.order[first:last]]

@@ -1,4 +1,4 @@
-"""From the rows of a walk to a finished path: its time, its query, and why it is not kept."""
+"""Turns the rows of a walk into a path: its time range, its query, and why it is rejected, if so."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from stepc.sampling.plan import PathKind
 from stepc.sampling.query_builder import WHOLE, QueryBuilder
 
 MANY = 20
-"""The most things that a question counts or picks from."""
+"""Maximum number of answers that a question counts or picks from."""
 Time = tuple[t.When | None, str | None, tuple[int, int]]
-"""How a path is given its time: how, by which clip, and the range of clips left in scope."""
+"""(kind of time range, clip that gives it, range of clips in scope)."""
 Found = dict[int, list[tuple[int, int]]]
-"""What a step finds: for each name a row, and all its rows with the keyframes they hold in."""
+"""What a step finds. Row that represents a name → all (row, keyframe mask) of this name."""
 
 
 class Finisher:
@@ -35,9 +35,9 @@ class Finisher:
     def finished(
         self, kind: PathKind, rows: list[int], rng: random.Random | None = None
     ) -> Iterator[tuple[t.Path, object, str]]:
-        """The paths of rows in reasoning order: path, key, and why it is not kept, or nothing.
+        """Make paths from rows in reasoning order. Yields (path, key, reason for rejection or "").
 
-        There is one for each clip that may give its time; with `rng`, one of them is drawn.
+        There is one path per clip that may give the time range. With `rng`, one of them is drawn.
         """
         everywhere: Time = (None, None, (0, len(self.table.clips)))
         times = list(self._times(kind, rows))
@@ -53,20 +53,20 @@ class Finisher:
             yield path, key, why
 
     def _times(self, kind: PathKind, rows: list[int]) -> Iterator[Time]:
-        """How a path may be given its time."""
+        """The possible time ranges of a path."""
         s, timing = self.table, self.rules.timing
         here, last = int(s.clip[rows[-1]]), s.kind[rows[-1]]
         whole: Time = (None, None, (0, len(s.clips)))
         if kind.asked.compares:
             yield whole
-        elif self._crosses(rows):  # a question over clips has the time of the last
+        elif self._crosses(rows):  # a path across clips has the time of its last clip
             end = int(s.entity_clip[s.found[rows[-1]]]) if s.found[rows[-1]] != NONE else here
             first = int(s.clip[rows[0]])
             yield "during", s.clips[end], (first, first + 1)
         elif kind.time is None or last == KIND["next"]:
             yield whole
         elif last == KIND["event"] and kind.time in ("during", "span"):
-            yield whole  # its own time would say it
+            yield whole  # the time of the event would reveal it
         elif kind.time == "span" or (kind.time == "during" and s.clips[here] in timing):
             yield kind.time, s.clips[here], (here, here + 1)
         elif kind.time == "during":
@@ -87,7 +87,7 @@ class Finisher:
         return bool((self.rules.allowed & (self.table.kind == KIND["ref"])).any())
 
     def _path(self, kind: PathKind, rows: list[int], time: Time) -> tuple[t.Path, object, str]:
-        """A path, what tells it from others, and why it is not kept, or nothing."""
+        """The path with a time range, its key, and the reason for rejection or ""."""
         s, block = self.table, self.rules.block
         how, clip, scope = time
         why = self._judge(kind, rows, time)
@@ -128,25 +128,25 @@ class Finisher:
         return self.graph.build(steps, op, form, self.rules.block.unique)
 
     def _key(self, kind: PathKind, rows: list[int], path: t.Path) -> object:
-        """What tells a path from others: its form and query, or what says as much and is faster."""
+        """A key that identifies the question: its form and query, or an equivalent that is faster."""
         if not path.unique:
             return kind.form, path.query
         groups = [int(self.table.group[r]) for r in rows]
-        if kind.asked.compares:  # one and the other, whichever comes first
+        if kind.asked.compares:  # the order of the two does not matter
             groups.sort()
         return (kind.form, path.time, path.clip, *groups)
 
     def _judge(self, kind: PathKind, rows: list[int], time: Time) -> str:
-        """Why steps do not make a path, apart from what they say, or nothing."""
+        """Why the steps do not make a path, apart from their words, or ""."""
         s = self.table
         how, _, (low, high) = time
         if kind.asked.compares:
             return ""
         crosses = self._crosses(rows)
         if (how in ("during", "span") or crosses) and kind.time is not None:
-            return ""  # drawn from what has one answer in its clip
+            return ""  # the pool has only rows with one answer in their clip
         if how is None and kind.time is None:
-            return ""  # and here in the whole video
+            return ""  # and here with one answer in the whole video
         array = np.array(rows)
         if crosses:
             lows, highs = s.clip[array], s.clip[array] + 1
@@ -162,7 +162,10 @@ class Finisher:
     def _several(
         self, kind: PathKind, rows: list[int], scope: tuple[int, int]
     ) -> tuple[list[int], tuple[t.Step, ...], str]:
-        """The rows with the last one that is asked for, what else is found, and what is wrong."""
+        """For a last step with several answers: (rows, other answers, reason for rejection or "").
+
+        The last of the returned rows is the answer, for example the one that the form picks.
+        """
         s, why = self.table, ""
         within = None if self._crosses(rows) else scope
         found = self._reached(rows, within)
@@ -179,10 +182,10 @@ class Finisher:
         return rows, also, why
 
     def _reached(self, rows: list[int], scope: tuple[int, int] | None) -> Found | None:
-        """What a path's last step finds; None if that is too much.
+        """What the last step of a path finds, or None if that is more than `MANY`.
 
-        Without a scope each step looks in its own clip. Each step is taken from all that the one before
-        comes to.
+        Each step starts from everything that the previous step finds. Without a scope, each step is
+        limited to its own clip.
         """
         s = self.table
         first = int(s.known[rows[0]])
@@ -213,19 +216,19 @@ class Finisher:
                 to[int(s.found[r])] = to.get(int(s.found[r]), 0) | mask
             at = to
         mine = next((r for r in found if s.name[r] == s.name[rows[-1]]), None)
-        if mine is not None and mine != rows[-1]:  # the path's own row stands for its name
+        if mine is not None and mine != rows[-1]:  # the row of the path represents its name
             found[int(rows[-1])] = found.pop(mine)
         return found if len(found) <= MANY else None
 
     def _best(self, kind: PathKind, found: Found) -> int | None:
-        """The row that a form picks; None if there is but one, or two are as much so."""
+        """The row that the form picks, or None if there is only one or a tie."""
         if len(found) < 2:
             return None
         ranked = sorted(((self._rank(kind, rows), r) for r, rows in found.items()), reverse=True)
         return ranked[0][1] if ranked[0][0] > ranked[1][0] else None
 
     def _rank(self, kind: PathKind, rows: list[tuple[int, int]]) -> float:
-        """How much so something is, by all its rows."""
+        """The score of an answer, from all its rows."""
         s = self.table
         spans: list[tuple[int, int]] = []
         for row, mask in rows:
@@ -241,7 +244,7 @@ class Finisher:
     # --- words ---------------------------------------------------------------------------
 
     def _worded(self, kind: PathKind, last: t.Step, also: tuple[t.Step, ...]) -> bool:
-        """Whether the spec has words for all that a last step finds, some by the inverse."""
+        """Whether the spec has wordings for everything that the last step finds, including inverses."""
         rule = self.rules.spec.rule(last.edge)
         return (
             rule is not None
@@ -250,7 +253,7 @@ class Finisher:
         )
 
     def _leaks(self, path: t.Path, kind: PathKind) -> bool:
-        """Whether what the question will say contains an answer or a sub-answer."""
+        """Whether the words of the question will contain an answer or sub-answer."""
         hidden = kind.asked.hides(path, self.graph)
         if hidden is None:
             return False

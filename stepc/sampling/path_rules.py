@@ -1,4 +1,4 @@
-"""Which rows of the edge table a block of a spec lets paths use, and which walks are paths."""
+"""The rules of one `paths` block: which rows of the edge table paths may use, and which walks are valid."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from stepc.sampling.plan import PathKind
 from stepc.sampling.query_builder import QueryBuilder
 
 FILTERED = {kind.filter: name for name, kind in EDGES.items() if kind.filter}
-"""The kind of edge that each filter of words is about."""
+"""Word filter → the edge kind that it applies to."""
 
 
 class PathRules:
-    """One block of a spec on one graph: which steps its paths may take."""
+    """One `paths` block on one graph: which steps its paths may take."""
 
     def __init__(self, table: EdgeTable, spec: Spec, block: Block, graph: QueryBuilder) -> None:
         self.table, self.spec, self.block, self.graph = table, spec, block, graph
@@ -32,13 +32,13 @@ class PathRules:
             if e.trust.confidence >= block.confidence
             and all(f.keep == _says(e, f) for f in block.filters if f.what == "event")
         }
-        """Clips whose event may be asked about."""
+        """Clips whose event may be used."""
         self.timing = {c for c in self.telling if told[plain(table.events[c].event)] == 1}
-        """Clips whose event may give a time: no other event reads the same."""
+        """Clips whose event may give a time range: no other event has the same text."""
         self.allowed = self._allowed()
-        """Rows that the block's filters let paths use."""
+        """Mask of the rows that the filters allow."""
         self.expanding = self._expanding()
-        """For each kind that expands: its number and the rows that a node may be described by."""
+        """Per expanding kind: (number of the kind, mask of the rows that may describe a node)."""
 
     # --- which rows ----------------------------------------------------------------------
 
@@ -68,7 +68,7 @@ class PathRules:
         return made
 
     def _filter(self, f: Filter) -> tuple[Bools, Bools]:
-        """The rows that fit a filter, and those it is about."""
+        """(mask of the rows that match a filter, mask of the rows that it applies to)."""
         s = self.table
         rows = np.ones(len(s.kind), bool)
         words = np.array(s.words.those(plain(w) for w in f.words), np.int64)
@@ -80,7 +80,9 @@ class PathRules:
                     else o.op == f.what
                     for o in s.objects
                 ]
-                ends = np.array([*fit, f.keep], bool)  # NONE is the last: no object, no matter
+                ends = np.array(
+                    [*fit, f.keep], bool
+                )  # NONE is the last: rows without the object pass
                 both = (ends[s.near], ends[s.far])
                 return (both[0] & both[1] if f.keep else both[0] | both[1]), rows
             case "predicate" | "value" | "motion":
@@ -102,7 +104,7 @@ class PathRules:
 
     @cached_property
     def whole(self) -> Bools:
-        """Rows that have one answer in the whole video; of a reference, in the clips it names."""
+        """Mask of the rows with one answer in the whole video; for references, in their clip."""
         s = self.table
         ref = s.kind == KIND["ref"]
         rows = np.arange(len(s.kind))
@@ -110,18 +112,18 @@ class PathRules:
 
     @cached_property
     def clip(self) -> Bools:
-        """Rows that have one answer in their clip; between events, in the whole video."""
+        """Mask of the rows with one answer in their clip; for event and next, in the whole video."""
         s = self.table
         told = np.isin(s.kind, [KIND["event"], KIND["next"]])
         rows = np.arange(len(s.kind))
         return s.alone(rows, np.where(told, 0, s.clip), np.where(told, len(s.clips), s.clip + 1))
 
     def one(self, time: t.When | None) -> Bools:
-        """Rows with one answer, as far as that is known before a clip is drawn."""
+        """Mask of the rows with one answer, as far as known before the time range is drawn."""
         return self.whole if time is None else self.clip
 
     def _begins(self, time: t.When | None) -> Bools:
-        """Rows whose known end is one object in scope."""
+        """Mask of the rows whose known end is exactly one object in scope."""
         s, rows = self.table, np.arange(len(self.table.kind))
         if time is None:
             return s.begins(rows, 0 * s.clip, 0 * s.clip + len(s.clips))
@@ -137,18 +139,18 @@ class PathRules:
         return made
 
     def several(self, kind: PathKind) -> bool:
-        """Whether the last step of a path of a kind may find several things."""
+        """Whether the last step of such a path may find several answers."""
         return not kind.asked.compares and (kind.asked.several or not self.block.unique)
 
     def pool(self, kind: PathKind) -> list[Ints]:
-        """The rows that a path of a kind may end with, by kind of edge."""
+        """The possible last rows of such a path, one array per edge kind."""
         s, made = self.table, []
         one = self._begins(kind.time) if self.several(kind) else self.one(kind.time)
         for k in self.block.start:
             ways = [w for w in k.ways if self.spec.words(kind.form, k.kind, w)]
             fits = self.allowed & one & (s.kind == KIND[k.kind])
             fits &= np.isin(s.way, [WAY[w] for w in ways])
-            if k.kind == "event":  # known itself, unless an object of its clip is known
+            if k.kind == "event":  # `--` for forms that know the event, otherwise `=>`
                 fits &= (s.way == WAY["--"]) == kind.asked.knows_event
             if kind.steps > 1 and not kind.asked.compares:
                 fits &= s.known != NONE
@@ -161,12 +163,12 @@ class PathRules:
 
     @cached_property
     def picky(self) -> bool:
-        """Whether the block says more of paths than that no node is visited twice."""
+        """Whether the block has more rules for whole paths than that no node is visited twice."""
         whats = {f.what for f in self.block.filters}
         return bool(self.block.no_revisit) or bool(whats & {"same-clip", "across-clips"})
 
     def visits_once(self, rows: Sequence[int]) -> bool:
-        """Whether a path (answer first) comes to no node twice, nor to what the block says."""
+        """Whether a path (answer first) visits no node twice and obeys `no-revisit` and clip filters."""
         s = self.table
         ends = [("found", int(s.found[rows[0]]), int(s.name[rows[0]]))]
         ends += [("known", int(s.known[r]), int(s.word[r])) for r in rows]
@@ -189,7 +191,7 @@ class PathRules:
         return True
 
     def comparable(self, kind: PathKind, one: int, other: int) -> bool:
-        """Whether two rows can be compared, and the answer is clear."""
+        """Whether two rows can be compared with a clear answer."""
         s = self.table
         if one == other:
             return False
@@ -204,7 +206,7 @@ class PathRules:
         return kind.asked.comparable(*spans)
 
     def _overlap(self, one: t.Step, other: t.Step) -> bool:
-        """Whether one of two facts says the other: an event, what somebody in it does."""
+        """Whether one of two facts contains the other, such as an event and the motion of an object in it."""
         if one.edge == other.edge:
             return mentions(one.word, other.word) and one.edge == "event"
         event, motion = (one, other) if one.edge == "event" else (other, one)
@@ -220,5 +222,5 @@ def _in_any(values: Ints, ranges: Iterable[tuple[int, int]]) -> Bools:
 
 
 def _says(e: t.Event, f: Filter) -> bool:
-    """Whether an event's words are among those of a filter."""
+    """Whether a filter names the event."""
     return plain(e.event) in {plain(w) for w in f.words}

@@ -1,4 +1,4 @@
-"""Reasoning paths of a block of a spec on a graph: drawing them, and listing all there are."""
+"""Draws or enumerates the reasoning paths of a `paths` block on a graph."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from stepc.sampling.plan import PathKind, kinds, plan
 from stepc.sampling.query_builder import QueryBuilder
 
 BATCH = 1 << 14
-"""Paths proposed at once, at most."""
+"""Maximum number of paths per batch."""
 MOST = 2_000_000
-"""Walks, whole or not, that are looked at where all paths are listed."""
+"""Maximum number of (partial) walks when paths are enumerated."""
 ENOUGH = 1 << 11
-"""A batch of more draws without a new path is the last."""
+"""Drawing stops after a batch of more than this many draws without a new path."""
 KeysSeen = set[object]
-"""Keys of the questions that were asked already."""
+"""Keys of the questions that are already in use."""
 
 
 class TooMany(Exception):
-    """A block has more paths than can be listed."""
+    """A block has too many paths to enumerate."""
 
 
 class PathSampler:
-    """Draws the paths of one block of a spec on one graph (section 3.2)."""
+    """Draws the paths of one `paths` block on one graph (section 3.2 of the paper)."""
 
     def __init__(self, table: EdgeTable, spec: Spec, block: Block) -> None:
         self.table, self.block = table, block
@@ -42,9 +42,9 @@ class PathSampler:
         self.counts: Counter[str] = Counter()
 
     def drawn(self, rng: random.Random, known: KeysSeen) -> Iterator[t.Path]:
-        """The block's paths, drawn at random; those not known yet.
+        """Draw paths at random, without questions in `known`. New keys are added to `known`.
 
-        Where a whole large batch holds no new one, few are left, and the rest is given up.
+        After a large batch without a new path, the remaining paths of this kind are given up.
         """
         for kind, wanted in plan(self.block, rng).items():
             made = 0
@@ -69,7 +69,10 @@ class PathSampler:
     def proposed(
         self, kind: PathKind, tries: int, rng: random.Random
     ) -> Iterator[tuple[int, list[list[int]]]]:
-        """Batches of at most `tries` draws: how many, and the paths' rows in reasoning order."""
+        """Draw batches, at most `tries` draws in total. Yields (number of draws, rows of the paths).
+
+        Rows are in reasoning order.
+        """
         draw, size = self.batches(kind, rng.getrandbits(64)), 64
         if not draw.pool:
             return
@@ -81,7 +84,7 @@ class PathSampler:
             yield n, made.tolist()
 
     def batches(self, kind: PathKind, seed: int) -> BatchSampler:
-        """What draws many paths of a kind at once."""
+        """The batch sampler for a kind of path."""
         rules = self.rules
         if kind.asked.compares:
             return BatchSampler(
@@ -94,7 +97,10 @@ class PathSampler:
         return BatchSampler(self.table, kind.steps, rules.pool(kind), expanding, seed, judge)
 
     def listed(self, rng: random.Random, known: KeysSeen) -> Iterator[t.Path]:
-        """The block's paths, drawn without repetition from all there are (a reservoir)."""
+        """Draw paths uniformly without repetition from all possible paths (reservoir sampling).
+
+        Raises TooMany after `MOST` walks of a kind.
+        """
         for kind, wanted in plan(self.block, rng).items():
             held: list[tuple[t.Path, object]] = []
             new: KeysSeen = set()
@@ -115,7 +121,7 @@ class PathSampler:
             self._told(kind, len(held), wanted)
 
     def census(self) -> Iterator[tuple[t.Path, object, str]]:
-        """All paths that the block may draw: path, key, and why it is not kept, or nothing.
+        """All paths that the block may draw, as (path, key, reason for rejection or "").
 
         Raises TooMany after `MOST` walks of a kind.
         """
@@ -128,7 +134,7 @@ class PathSampler:
         self.counts[f"given up: {kind.steps} steps"] += wanted - made
 
     def every(self, kind: PathKind) -> Iterator[list[int]]:
-        """The rows of all paths of a kind, in reasoning order, whatever they say.
+        """The rows of all paths of a kind in reasoning order, before checks of words and answers.
 
         Raises TooMany after `MOST` walks.
         """

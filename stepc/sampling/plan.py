@@ -1,4 +1,4 @@
-"""What is drawn together: how many paths of each number of steps, form and kind of time."""
+"""Plans how many paths to draw per number of steps, form and kind of time range."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class PathKind:
-    """Paths of so many steps, asked in a form, with a time given in a way."""
+    """What paths of one kind share: number of steps, form, and kind of time range."""
 
     steps: int
     form: str
@@ -25,17 +25,16 @@ class PathKind:
 
     @classmethod
     def of(cls, steps: int, form: str, time: t.When | None) -> PathKind:
-        """What a draw is; a comparison is of two edges in the whole video."""
+        """The kind of a draw. A comparison always has two steps and no time range."""
         return cls(2, form, None) if FORMS[form].compares else cls(steps, form, time)
 
     @property
     def asked(self) -> Form:
-        """The form."""
         return FORMS[self.form]
 
 
 def plan(block: Block, rng: random.Random) -> Counter[PathKind]:
-    """How many paths of each kind a block draws, its shares met as whole numbers allow."""
+    """The number of paths to draw per kind. Shares are rounded to whole numbers."""
     times = [*block.time, (None, max(0.0, 1 - sum(share for _, share in block.time)))]
     columns = (
         _shares([(n, w) for n, w in block.steps], block.count, rng),
@@ -64,7 +63,7 @@ def kinds(block: Block) -> list[PathKind]:
 
 
 def _shares(weights: Sequence[tuple[_T, float]], count: int, rng: random.Random) -> list[_T]:
-    """`count` things in the proportions of their weights, as nearly as whole numbers allow."""
+    """`count` items in proportion to their weights (rounded), shuffled."""
     total = sum(w for _, w in weights)
     exact = [w / total * count for _, w in weights]
     whole = [int(e) for e in exact]

@@ -1,4 +1,4 @@
-"""A reasoning path as a typed query: what a viewer would do to answer it."""
+"""Builds the typed query of a reasoning path."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ WHOLE = t.During(event=None)
 
 @lru_cache(1 << 15)
 def _op(operation: type[t.Op], /, **fields: Any) -> t.Op:
-    """An operation; equal ones are made once."""
+    """Build an operation. Equal operations are cached."""
     return operation(**fields)
 
 
 class QueryBuilder:
-    """Queries for steps of a graph, and what the graph says of their ends: labels, kinds, events, times."""
+    """Builds queries for steps of a graph, and looks up labels, attribute kinds, events and times."""
 
     unique = t.Unique()
     count = t.Count()
@@ -42,7 +42,7 @@ class QueryBuilder:
 
     @cached_property
     def entity(self) -> dict[str, int]:
-        """A number for each object id; one for a dynamic object at several times."""
+        """Object id → entity. A dynamic object at several times is one entity."""
         return entities(self.unit)
 
     @cached_property
@@ -53,38 +53,38 @@ class QueryBuilder:
             spans.setdefault(key, []).append((m.start, m.end))
         return spans
 
-    # --- what the graph says of a step ----------------------------------------------------
+    # --- facts about a step ---------------------------------------------------------------
 
     def motion_spans(self, object_: str, motion: str) -> tuple[tuple[int, int], ...]:
-        """When an object moves so, in milliseconds; ranges that touch are one."""
+        """The time ranges of a motion of an object, in ms; overlapping or touching ranges are joined."""
         return join_spans(self._motions[self.entity[object_], plain(motion)])
 
     def spans(self, step: t.Step) -> tuple[tuple[int, int], ...]:
-        """When a motion or an event is, in milliseconds; ranges that touch are one."""
+        """The time ranges of a motion or event, in ms; overlapping or touching ranges are joined."""
         return EDGES[step.edge].spans(step, self)
 
     def the(self, object_: str) -> str:
-        """An object's label with its article."""
+        """The label of an object with article."""
         return the(self.labels[object_].strip())
 
     def knows_value(self, step: t.Step) -> bool:
-        """Whether a step starts from a value (an attribute's, a motion's, an event) and no object."""
+        """Whether the known end of a step is a value (attribute, motion, event), not an object."""
         return EDGES[step.edge].knows_value(step)
 
     def finds_value(self, step: t.Step) -> bool:
-        """Whether a step finds a value (attribute, motion, event, predicate) and no object."""
+        """Whether a step finds a value (attribute, motion, event, predicate), not an object."""
         return EDGES[step.edge].finds_value(step)
 
     def fact(self, step: t.Step) -> str:
-        """A step as a plain statement, by which one alternative is told from another."""
+        """A step as a short statement that identifies it among the alternatives of a comparison."""
         return EDGES[step.edge].fact(step, self)
 
     def answer(self, step: t.Step, form: str = "ask") -> str:
-        """What a step finds, in words: a label, the value, or for some forms the time."""
+        """What a step finds, in words: a label or value, or in some forms a time."""
         return FORMS[form].answer(step, self)
 
     def alike(self, one: t.Step, other: t.Step) -> bool:
-        """Whether two steps find values that read the same."""
+        """Whether two steps find the same value."""
         return plain(one.word) == plain(other.word)
 
     # --- operations -----------------------------------------------------------------------
@@ -114,7 +114,7 @@ class QueryBuilder:
         return _op(t.Get, what=what)
 
     def scope(self, path_time: t.When | None, clip: str | None) -> t.Op:
-        """The operation that gives a query its time range."""
+        """The scope operation of a time range."""
         if path_time is None or clip is None:
             return WHOLE
         if path_time == "span":
@@ -134,7 +134,7 @@ class QueryBuilder:
         form: Form = FORMS["ask"],
         unique: bool = True,
     ) -> t.Query:
-        """The query of a chain of `steps` in reasoning order."""
+        """The query of a chain of steps in reasoning order."""
         *before, last = steps
         begins = EDGES[steps[0].edge].start(steps[0], self)
         ops = [scope, begins]
@@ -148,19 +148,19 @@ class QueryBuilder:
     def compare(
         self, form: Comparison, one: t.Step, other: t.Step, scope: t.Op, options: tuple[str, str]
     ) -> t.Query:
-        """The query that compares two steps; `options` are its two possible answers."""
+        """The query that compares two steps. `options` are the two possible answers."""
         first, second = self.build([one], scope, form), self.build([other], scope, form)
         compare = t.Compare(how=form.how, one=options[0], other=options[1])
         return (*first, *second[1:], compare)
 
 
 def says_answer(sample: t.Sample) -> bool:
-    """Whether the question of `sample` contains its answer or a sub-answer."""
+    """Whether the question of a sample contains its answer or a sub-answer."""
     return any_mentions((sample.question,), hidden(sample))
 
 
 def query_leaks(sample: t.Sample) -> str:
-    """Which leak a sample has, if a question contains its answer or a sub-answer; else nothing."""
+    """The leak of a sample, if one of its questions contains an answer, otherwise ""."""
     if says_answer(sample):
         return "the question says an answer"
     if any(mentions(b.question, b.answer) for b in sample.rationale):

@@ -16,13 +16,14 @@ import hashlib
 import time
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import orjson
 
 from stepc.diagnostics import Diagnostic, Place, printable
+from stepc.reporter import Reporter
 
 LAYOUT = 1
 """Version of the storage layout. A store of another version is ignored, and a new one is created."""
@@ -67,18 +68,18 @@ class Store(ABC):
     """Base of all stores: maps names to entries.
 
     Failures (a full disk, a folder that cannot be written, a damaged file) are reported once per code
-    through `say` (B015, B016) and never raised; the affected results are recomputed.
+    to the reporter (B015, B016) and never raised; the affected results are recomputed.
     """
 
     place: str
     """Path or URL, as shown to the user."""
 
-    def __init__(self, say: Callable[[Diagnostic], None]) -> None:
-        self.say = say
+    def __init__(self, reporter: Reporter) -> None:
+        self.reporter = reporter
         self.hits = self.misses = 0
         self._said: set[str] = set()
 
-    def find(self, name: bytes) -> Entry | None:
+    def get(self, name: bytes, *, use: bool = True) -> Entry | None:
         """Get an entry's metadata; None on a cache miss. Updates the time of last use."""
         row = self._head(name)
         if row is None:
@@ -87,7 +88,7 @@ class Store(ABC):
         if _mark(name, row.hash, row.facts) != row.mark:
             self._damaged(name)
             return None
-        if time.time() - row.used > FRESH:
+        if use and time.time() - row.used > FRESH:
             self._use(name)
         self.hits += 1
         return Entry(name, row.hash, orjson.loads(row.facts))
@@ -106,7 +107,7 @@ class Store(ABC):
             return None
         return content
 
-    def keep(self, name: bytes, kind: str, content: bytes, facts: dict[str, Any]) -> Entry:
+    def put(self, name: bytes, kind: str, content: bytes, facts: dict[str, Any]) -> Entry:
         """Put a content under a name. `kind` is `call` or the name of a pass; `facts` is JSON-compatible."""
         digest, told = hashlib.sha256(content).digest(), orjson.dumps(facts)
         head = Head(digest, told, _mark(name, digest, told), int(time.time()))
@@ -117,20 +118,20 @@ class Store(ABC):
         """Set the video (SHA-256) that the following calls belong to; an empty string for none."""
         _ = video
 
-    def call(self, name: bytes) -> bytes | None:
+    def get_call(self, name: bytes) -> bytes | None:
         """Get a cached model reply; None if it is missing or damaged."""
-        entry = self.find(name)
+        entry = self.get(name)
         return self.read(entry) if entry is not None else None
 
-    def keep_call(self, name: bytes, content: bytes) -> None:
+    def put_call(self, name: bytes, content: bytes) -> None:
         """Put a model reply."""
-        self.keep(name, "call", content, {})
+        self.put(name, "call", content, {})
 
     def verify(self) -> int:
         """Read every entry and drop damaged ones. Returns the number of damaged entries."""
         bad = 0
         for name, _ in self.by_use():
-            entry = self.find(name)
+            entry = self.get(name, use=False)
             bad += entry is None or self.read(entry) is None
         return bad
 
@@ -194,4 +195,6 @@ class Store(ABC):
         if code not in self._said:
             self._said.add(code)
             help = "use another store with --store PLACE, or none with --no-store"
-            self.say(Diagnostic(code, message, Place(printable(self.place)), help, "warning"))
+            self.reporter.diagnostic(
+                Diagnostic(code, message, Place(printable(self.place)), help, "warning")
+            )

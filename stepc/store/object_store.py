@@ -23,7 +23,7 @@ from typing import Any
 
 import orjson
 
-from stepc.diagnostics import Diagnostic
+from stepc.reporter import SILENT, Reporter
 from stepc.store.base import FRESH, LAYOUT, Entry, Head, Store
 
 PACKED = 10.0
@@ -33,10 +33,8 @@ PACKED = 10.0
 class Objects(Store):
     """A store at a URL. Times of last use are not recorded, so `by_use` sorts by time of writing."""
 
-    def __init__(
-        self, url: str, say: Callable[[Diagnostic], None] = lambda diagnostic: None
-    ) -> None:
-        super().__init__(say)
+    def __init__(self, url: str, reporter: Reporter = SILENT) -> None:
+        super().__init__(reporter)
         self.place, self.root = url, ""
         self.files: Any = None
         self._last: tuple[bytes, bytes] = (b"", b"")
@@ -82,19 +80,19 @@ class Objects(Store):
         self._pack()
         self._video, self._packs = video, None
 
-    def call(self, name: bytes) -> bytes | None:
+    def get_call(self, name: bytes) -> bytes | None:
         """Get a cached reply about the current video; None if it is missing."""
         if not self._video:
-            return super().call(name)
+            return super().get_call(name)
         if self._packs is None:
             self._packs = self._unpacked()
         found = self._packs.get(name.hex())
         return None if found is None else found.encode()
 
-    def keep_call(self, name: bytes, content: bytes) -> None:
+    def put_call(self, name: bytes, content: bytes) -> None:
         """Put a reply; it is packed later with others about the current video."""
         if not self._video:
-            return super().keep_call(name, content)
+            return super().put_call(name, content)
         if self._packs is None:
             self._packs = self._unpacked()
         now = time.monotonic()
@@ -108,7 +106,7 @@ class Objects(Store):
         if self._new:
             content, self._new = orjson.dumps(self._new, option=orjson.OPT_SORT_KEYS), {}
             name = f"calls/{self._video[:2]}/{self._video}/{hashlib.sha256(content).hexdigest()}"
-            super().keep(name.encode(), "calls", content, {})
+            super().put(name.encode(), "calls", content, {})
 
     def _unpacked(self) -> dict[str, str]:
         """Read all packed replies about the current video."""
@@ -117,7 +115,7 @@ class Objects(Store):
         with contextlib.suppress(FileNotFoundError):
             for path in self._done(lambda files: files.find(folder), FileNotFoundError) or ():
                 name = self._name(path)
-                content = super().call(name) if name is not None else None
+                content = super().get_call(name) if name is not None else None
                 made |= orjson.loads(content) if content is not None else {}
         return made
 
@@ -180,10 +178,10 @@ class Objects(Store):
         head, _, packed = data.partition(b"\n")
         return packed if head else None
 
-    def keep(self, name: bytes, kind: str, content: bytes, facts: dict[str, Any]) -> Entry:
+    def put(self, name: bytes, kind: str, content: bytes, facts: dict[str, Any]) -> Entry:
         """Put a content under a name, after the pending replies it depends on."""
         self._pack()
-        return super().keep(name, kind, content, facts)
+        return super().put(name, kind, content, facts)
 
     def _put(self, name: bytes, kind: str, head: Head, packed: bytes) -> None:
         told = {

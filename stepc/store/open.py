@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 from stepc.diagnostics import Diagnostic, Place, printable
+from stepc.reporter import SILENT, Reporter
 from stepc.runtime.cache_folder import cache_folder
 from stepc.store.base import Store
 from stepc.store.sqlite import Database
@@ -41,17 +41,17 @@ def shared(place: str) -> bool:
     return "://" in place
 
 
-def open_store(place: str, say: Callable[[Diagnostic], None] = lambda diagnostic: None) -> Store:
+def open_store(place: str, reporter: Reporter = SILENT) -> Store:
     """Open the store in a folder or at an fsspec URL; creates it if it does not exist.
 
-    `say` receives the warnings about the store (B015, B016).
+    `reporter` receives the warnings about the store (B015, B016).
     """
     if shared(place):
         from stepc.store.object_store import Objects
 
-        return Objects(place, say)
+        return Objects(place, reporter)
     if Path(place).name.startswith("stepc-") and cache_folder() is None:
         message = "the user has no cache folder: results are cached among the temporary files"
         help = "name a folder with --store or $STEPC_STORE, or turn caching off with --no-store"
-        say(Diagnostic("B015", message, Place(printable(place)), help, "warning"))
-    return Database(Path(place), say)
+        reporter.diagnostic(Diagnostic("B015", message, Place(printable(place)), help, "warning"))
+    return Database(Path(place), reporter)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from stepc.diagnostics import Diagnostic
+from stepc.reporter import SILENT, Reporter
 from stepc.store.base import LAYOUT, Head, Store
 
 SCHEMA = """
@@ -29,10 +28,8 @@ CREATE INDEX IF NOT EXISTS by_use ON entries (used);
 class Database(Store):
     """A store in a SQLite file (`store-LAYOUT.sqlite` in a folder)."""
 
-    def __init__(
-        self, folder: Path, say: Callable[[Diagnostic], None] = lambda diagnostic: None
-    ) -> None:
-        super().__init__(say)
+    def __init__(self, folder: Path, reporter: Reporter = SILENT) -> None:
+        super().__init__(reporter)
         self.folder, self.path = folder, folder / f"store-{LAYOUT}.sqlite"
         self.place = str(self.path)
         self._db = self._opened()

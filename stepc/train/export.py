@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 import io
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +22,7 @@ from stepc.dataset.read import TrainingData, TrainingSample
 from stepc.diagnostics import Place, fail, printable
 from stepc.grading import reward
 from stepc.model.templates import Templates
+from stepc.plugins import Plugin, Registry
 from stepc.runtime.atomic_files import write_whole
 
 Thought = Literal["apart", "block"]
@@ -306,27 +308,44 @@ def _card(sets: list[tuple[str, int]]) -> str:
     )
 
 
-FORMATS: dict[str, Callable[[TrainingData, Path, Templates, Thought], None]] = {
-    "trl": trl,
-    "llamafactory": llamafactory,
-    "ms-swift": ms_swift,
-    "llava": llava,
-    "hf": hf,
-    "grpo": grpo,
-    "lmms-eval": lmms_eval,
-}
+@dataclass(frozen=True)
+class Export:
+    """A way to write a dataset for another trainer or evaluator."""
+
+    write: Callable[[TrainingData, Path, Templates, Thought], None]
+    """Writes the dataset to a folder that exists. Raises StepcError (T005) if a package is missing."""
+
+
+class _Exports(Registry[Export]):
+    def _concerns(self, plugin: Plugin) -> bool:
+        return isinstance(plugin.load(), Export)
+
+
+EXPORTS = _Exports(
+    "stepc.formats",
+    lambda: {
+        "trl": lambda: Export(trl),
+        "llamafactory": lambda: Export(llamafactory),
+        "ms-swift": lambda: Export(ms_swift),
+        "llava": lambda: Export(llava),
+        "hf": lambda: Export(hf),
+        "grpo": lambda: Export(grpo),
+        "lmms-eval": lambda: Export(lmms_eval),
+    },
+)
+"""All exports."""
 
 
 def export(
     dataset: TrainingData, to: str, out: Path, templates: Templates, thought: Thought
 ) -> None:
-    """Write a dataset to the folder `out` in the format `to`, a key of `FORMATS`.
+    """Write a dataset to the folder `out` in the format `to`, a name in `EXPORTS`.
 
     Raises StepcError: B014 if `out` cannot be written, T005 if a package is missing.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
-        FORMATS[to](dataset, out, templates, thought)
+        EXPORTS.get(to).write(dataset, out, templates, thought)
     except OSError as error:
         place = Place(printable(str(out)))
         raise fail("B014", f"cannot be written ({error.strerror})", place) from error

@@ -23,11 +23,12 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from stepc import __version__
 from stepc.dataset.read import TrainingData, TrainingRow, left_out
-from stepc.diagnostics import Diagnostic, Place, fail, printable
+from stepc.diagnostics import Place, fail, printable
 from stepc.model.cassette import Cassette
 from stepc.model.client import Call
 from stepc.model.templates import Templates, spoken_to
 from stepc.model.transformers import NEEDED, LocalOptions, TransformersModel
+from stepc.reporter import SILENT, Reporter
 from stepc.runtime.atomic_files import claim, write_whole
 from stepc.train.collate import TASKS, Collator
 
@@ -204,14 +205,14 @@ class _Mark(TrainerCallback):  # type: ignore[misc]
 class _Say(TrainerCallback):  # type: ignore[misc]
     """Prints each line of the log."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self.say = say
+    def __init__(self, reporter: Reporter) -> None:
+        self.reporter = reporter
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         shown = {k: v for k, v in (logs or {}).items() if "loss" in k and "train_" not in k}
         if shown and state.is_world_process_zero:
             told = "  ".join(f"{k} {float(v):.4f}" for k, v in shown.items())
-            self.say(f"step {state.global_step:6d} of {state.max_steps}  {told}")
+            self.reporter.note(f"step {state.global_step:6d} of {state.max_steps}  {told}")
 
 
 @dataclass
@@ -235,7 +236,7 @@ class _Rows(torch.utils.data.Dataset[list[TrainingRow]]):  # type: ignore[misc]
         return self.items[index]
 
 
-def train(
+def train(  # long: a training run, read from top to bottom
     dataset: TrainingData,
     model: str,
     out: Path,
@@ -245,13 +246,12 @@ def train(
     templates: str | None = None,
     tape: Cassette | None = None,
     lineage: dict[str, Any] | None = None,
-    say: Callable[[str], None] = print,
-    told: Callable[[Diagnostic], None] = lambda diagnostic: None,
+    reporter: Reporter = SILENT,
 ) -> TrainingResult:
     """Train `model` on the samples of the set `train` and write it to `out`.
 
     An interrupted training resumes from its last checkpoint. Samples that are too long for the model are
-    skipped and reported through `told`. Raises StepcError: M004 or M005 if the model or its templates cannot
+    skipped and reported. Raises StepcError: M004 or M005 if the model or its templates cannot
     be loaded, T003 if no sample is in the set `train`, T004 if `out` holds a different training, T005 if a
     package is missing, T006 if the training arguments are invalid.
     """
@@ -264,7 +264,7 @@ def train(
     if claim(file, facts, "T004", "training") is None and first_process():
         write_whole(file, orjson.dumps(facts, option=orjson.OPT_INDENT_2))
     if not first_process():
-        told = lambda diagnostic: None  # noqa: E731
+        reporter = Reporter()
     chosen = Templates(templates or spoken_to(model, own.templates))
 
     fits = _Fits(own, dataset)
@@ -276,7 +276,7 @@ def train(
                 rows = dataset.rows(sample, chosen, recipe.weight > 0)
                 why = fits.why_not(rows)
                 if why:
-                    told(left_out(printable(sample.video), sample.line, why))
+                    reporter.diagnostic(left_out(printable(sample.video), sample.line, why))
                 else:
                     made.append(rows)
         return made
@@ -304,7 +304,7 @@ def train(
             train_dataset=_Rows(learnt),
             eval_dataset=_Rows(held) if held else None,
             data_collator=Collator(own.processor, model_inputs),
-            callbacks=[_Mark(), _Say(say)],
+            callbacks=[_Mark(), _Say(reporter)],
         )
     except (ImportError, RuntimeError) as error:  # a `report_to` integration is not installed
         if "install" not in str(error):
@@ -317,7 +317,7 @@ def train(
     _gathers(trainer)
     last = _last(out / "steps")
     if last is not None:
-        say(f"resuming from {last.name}")
+        reporter.note(f"resuming from {last.name}")
     trainer.train(resume_from_checkpoint=str(last) if last else None)
     counts = {task: sum(row.task == task for row in rows) for task in TASKS}
     made = TrainingResult(trainer.state.global_step, len(learnt), counts, trainer.state.log_history)

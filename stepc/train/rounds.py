@@ -14,7 +14,7 @@ from pathlib import Path
 import orjson
 
 from stepc.dataset.read import load_dataset, told
-from stepc.diagnostics import Diagnostic, Place, fail, printable
+from stepc.diagnostics import Place, fail, printable
 from stepc.driver.compile_corpus import compile_corpus
 from stepc.driver.compile_video import CompileConfig
 from stepc.driver.local_engine import LocalEngine
@@ -22,11 +22,14 @@ from stepc.eval.run import HOWS, EvalSettings, evaluate
 from stepc.eval.tables import of_groups, sound
 from stepc.model.cassette import Cassette
 from stepc.model.load import ModelConfig, load
+from stepc.reporter import SILENT, Reporter
 from stepc.runtime.atomic_files import claim, write_whole
 from stepc.train.loop import Recipe, train
+from stepc.train.parsing import agreement
 from stepc.video.discover import find_videos
-from stepc.world.examination import Examination
 
+ParsingCheck = Callable[[ModelConfig, int], dict[str, float]]
+"""From a model and a seed, how well the model parses (0 to 1), per parsing request."""
 CHECKED = 8
 """Number of test questions per kind of request for checking whether a model can still parse."""
 
@@ -51,7 +54,7 @@ class Round:
     right: dict[str, float] = field(default_factory=dict)
     """Accuracy on the quiz (0 to 1) for `direct` and `reasoned`, in total and per number of steps."""
     parsing: dict[str, float] = field(default_factory=dict)
-    """Accuracy (0 to 1) per parsing request, on pictures of the rendered world."""
+    """How well the model parses (0 to 1), per parsing request."""
 
 
 @dataclass
@@ -83,14 +86,17 @@ def selftrain(
     *,
     fresh: bool = False,
     quiz: Quiz | None = None,
+    parsing: ParsingCheck | None = None,
     jobs: int = 1,
-    tell: Callable[[Diagnostic], None],
-    say: Callable[[str], None] = print,
+    reporter: Reporter = SILENT,
 ) -> Run:
     """Run `rounds` rounds of self-training, or stop early when held-out accuracy drops.
 
     Only the model changes between rounds; the rest of the compile config stays the same. With `fresh`, each
-    round compiles its own part of the videos. Raises StepcError if a round cannot be done: B010 without
+    round compiles its own part of the videos. `parsing` says how well a model parses; without it, a
+    trained model's replies are compared with the recorded ones, if the recipe records them.
+
+    Raises StepcError if a round cannot be done: B010 without
     videos, T004 if `out` holds a different run, or any error of compilation or training.
     """
     places = list(find_videos(videos)[0])
@@ -103,7 +109,7 @@ def selftrain(
     }  # fmt: skip
     claim(out / "run.json", facts, "T004", "run")
     write_whole(out / "run.json", orjson.dumps(facts, option=orjson.OPT_INDENT_2))
-    done = [_first(out, order.choice, quiz, order.seed, tell)]
+    done = [_first(out, order.choice, quiz, parsing, order.seed, reporter)]
     best = 0
     for number in range(1, rounds + 1):
         folder = out / f"round-{number}"
@@ -113,14 +119,14 @@ def selftrain(
         else:
             part = places[number - 1 :: rounds] if fresh else places
             given = replace(order, choice=replace(order.choice, name=done[-1].model))
-            say(f"round {number}: {len(part)} videos with {printable(done[-1].model)}")
-            one = _round(number, folder, part, given, recipe, quiz, jobs, tell, say)
+            reporter.note(f"round {number}: {len(part)} videos with {printable(done[-1].model)}")
+            one = _round(number, folder, part, given, recipe, quiz, parsing, jobs, reporter)
             write_whole(file, orjson.dumps(asdict(one), option=orjson.OPT_INDENT_2))
         done.append(one)
         if quiz is None or _score(one) > _score(done[best]):
             best = number
         elif _score(one) < _score(done[-2]):
-            say(f"round {number}: held-out accuracy dropped; stopping")
+            reporter.note(f"round {number}: held-out accuracy dropped; stopping")
             break
     return Run(done, best)
 
@@ -134,15 +140,16 @@ def _first(
     out: Path,
     choice: ModelConfig,
     quiz: Quiz | None,
+    parsing: ParsingCheck | None,
     seed: int,
-    tell: Callable[[Diagnostic], None],
+    reporter: Reporter,
 ) -> Round:
     """Evaluate the initial model, or load its scores from an earlier run."""
     file = out / "round-0.json"
     if file.exists():
         return Round(**orjson.loads(file.read_bytes()))
     one = Round(0, choice.name)
-    _see(one, choice, quiz, seed, out / "round-0", tell)
+    _see(one, choice, quiz, parsing, seed, out / "round-0", reporter)
     write_whole(file, orjson.dumps(asdict(one), option=orjson.OPT_INDENT_2))
     return one
 
@@ -151,9 +158,10 @@ def _see(
     one: Round,
     choice: ModelConfig,
     quiz: Quiz | None,
+    parsing: ParsingCheck | None,
     seed: int,
     out: Path,
-    tell: Callable[[Diagnostic], None],
+    reporter: Reporter,
 ) -> None:
     """Evaluate a model on the quiz and on parsing; writes the scores to `one`."""
     for how in HOWS if quiz is not None else ():
@@ -161,14 +169,13 @@ def _see(
         made = evaluate(
             EvalSettings("world", how, quiz.frames, seed=seed), [quiz.data, *quiz.videos],
             out / f"quiz-{how}", lambda pictures: load(choice, pictures, seed=seed),
-            say=lambda line: None, tell=tell,
+            reporter=reporter,
         )  # fmt: skip
         one.right[how] = sound(made.records).value
         for n, of in of_groups(made.records).get("steps", {}).items():
             one.right[f"{how}, steps {n}"] = sound(of).value
-    exam = Examination(CHECKED, seed)
-    asker = load(replace(choice, together=1), exam.pictures, seed=seed)
-    one.parsing = {name: mark.right / mark.asked for name, mark in exam.ask(asker)}
+    if parsing is not None:
+        one.parsing = parsing(choice, seed)
 
 
 def _round(
@@ -178,9 +185,9 @@ def _round(
     order: CompileConfig,
     recipe: Recipe,
     quiz: Quiz | None,
+    parsing: ParsingCheck | None,
     jobs: int,
-    tell: Callable[[Diagnostic], None],
-    say: Callable[[str], None],
+    reporter: Reporter,
 ) -> Round:
     folder.mkdir(parents=True, exist_ok=True)
     tape = folder / "calls.jsonl" if recipe.parse else None
@@ -190,15 +197,14 @@ def _round(
         folder / "data",
         recorded,
         engine=LocalEngine(jobs),
-        say=tell,
-        progress=lambda a, b, name: None,
+        reporter=reporter,
     )
     if summary.interrupted:
         raise KeyboardInterrupt
-    say(f"round {number}: {summary.samples} samples")
+    reporter.note(f"round {number}: {summary.samples} samples")
     dataset = load_dataset(folder / "data", videos, recipe.frames)
     for diagnostic in told(dataset.left_out):
-        tell(diagnostic)
+        reporter.diagnostic(diagnostic)
     choice = order.choice
     train(
         dataset,
@@ -209,11 +215,12 @@ def _round(
         templates=choice.templates,
         tape=Cassette(tape) if tape else None,
         lineage={"round": number},
-        say=say,
-        told=tell,
+        reporter=reporter,
     )
     one = Round(number, str(folder / "model"), summary.samples)
     one.by_steps = {str(n): c for n, c in sorted(summary.by_steps.items())}
     seen = replace(choice, name=one.model, record=None)
-    _see(one, seen, quiz, order.seed, folder, tell)
+    _see(one, seen, quiz, parsing, order.seed, folder, reporter)
+    if parsing is None and tape is not None:
+        one.parsing = agreement(seen, dataset, Cassette(tape), CHECKED, order.seed)
     return one

@@ -101,7 +101,7 @@ def _trouble(path: Path, error: Exception) -> StepcError:
     )
 
 
-def probe(path: Path) -> VideoSource:
+def probe(path: Path) -> VideoSource:  # long: one check after another
     """Open `path` and read its metadata. Raises StepcError (B001-B007) if it is not a usable video.
 
     The whole file is demuxed, but only the first frame is decoded. The duration is that of the

@@ -6,7 +6,7 @@ import random
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import BaseModel
@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from stepc.ir.types import Frame
 from stepc.ir.words import normal, words_of
 from stepc.model.client import ModelClient, in_one
+from stepc.model.load import ModelConfig, load
 from stepc.model.requests import REQUESTS, Request, Several
 from stepc.model.templates import Templates
 from stepc.video.decode import Picture, Pictures
@@ -146,3 +147,10 @@ def _f1(true: Counter[str], got: Counter[str]) -> float:
         return 1.0
     both = sum((true & got).values())
     return 2 * both / (sum(true.values()) + sum(got.values()))
+
+
+def parsing_accuracy(choice: ModelConfig, seed: int) -> dict[str, float]:
+    """How right a model's answers to parsing requests about rendered pictures are (0 to 1), by request."""
+    exam = Examination(8, seed)
+    client = load(replace(choice, together=1), exam.pictures, seed=seed)
+    return {name: mark.right / mark.asked for name, mark in exam.ask(client) if mark.asked}

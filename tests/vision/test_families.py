@@ -74,7 +74,7 @@ def test_requests_are_asked_with_pictures_and_with_videos(family: tuple[str, Any
     for video in (False, True):
         asker = ModelClient(model, Templates("default"), Greys(), video=video)
         replies = asker.ask(requests, samples=2, temperature=1.0)
-        assert asker.tally.replies == 8 and asker.tally.tokens_in > 100
+        assert asker.usage.replies == 8 and asker.usage.tokens_in > 100
         if model.grammars is not None:
             assert all(len(r.read) == 2 for r in replies[2:])
         again = ModelClient(model, Templates("default"), Greys(), video=video)

@@ -1,0 +1,206 @@
+"""The functions of the public API: compiling videos, running passes, reading specs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from stepc.dataset.dataset import Dataset
+from stepc.diagnostics import Place, StepcError, fail, printable
+from stepc.driver.compile_corpus import compile_corpus
+from stepc.driver.compile_video import CompileConfig, Compiler
+from stepc.driver.local_engine import LocalEngine, default_jobs
+from stepc.driver.process_pool import Limits
+from stepc.ir.types import Unit
+from stepc.lang.parse import builtin
+from stepc.lang.resolve import read_spec
+from stepc.lang.types import Spec
+from stepc.model.load import ModelConfig
+from stepc.passmanager.base import LinkPass, Pass
+from stepc.passmanager.pipeline_text import DEFAULT, parse_pipeline, pipeline_text
+from stepc.passmanager.registry import PASSES
+from stepc.passmanager.run import run as run_passes
+from stepc.passmanager.run import run_alone
+from stepc.reporter import Collector, LoggingReporter, Reporter, Tee
+from stepc.store.open import default_place
+
+PathLike = str | os.PathLike[str]
+Pipeline = str | Sequence["str | Pass[Any, Any] | LinkPass"]
+
+
+def compile(
+    videos: PathLike | Iterable[PathLike],
+    out: PathLike,
+    *,
+    spec: PathLike | None = None,
+    model: str | ModelConfig = "embedded",
+    pipeline: Pipeline | None = None,
+    store: PathLike | bool = True,
+    jobs: int = 0,
+    seed: int = 0,
+    verify_each: bool = True,
+    reporter: Reporter | None = None,
+) -> Dataset:
+    """Compile videos into a dataset and return it.
+
+    Args:
+        videos: a video file, a folder of them, or several of both.
+        out: the folder of the dataset; it is made if it does not exist.
+        spec: a `.step` file, or the name of a built-in spec; None is `step`, the paper's.
+        model: as `--model`: `embedded`, a hub id, a folder, `openai:MODEL`, `replay:FILE`; or a config.
+        pipeline: passes as text (`split,keyframes,…`) or as a sequence of names and pass objects.
+        store: where results are cached: True is the user's cache folder, False nowhere, else a path
+            or URL.
+        jobs: videos compiled in parallel; 0 chooses by the model.
+        seed: seed of everything that is drawn.
+        verify_each: verify the unit after each pass.
+        reporter: hears diagnostics, progress and usage; None logs to the logger `stepc`.
+
+    A video that fails is reported and skipped: `Dataset.diagnostics` has what was wrong. Works in a
+    script without a main guard, in a notebook, and in a daemon process. Raises StepcError for what
+    makes the whole compile impossible, such as a mistake in the spec or a model that cannot be loaded.
+    """
+    config = _config(spec, model, pipeline, seed, verify_each, store)
+    heard = Collector()
+    engine = LocalEngine(jobs or default_jobs(config.choice))
+    compile_corpus(
+        _paths(videos),
+        Path(out),
+        config,
+        engine=engine,
+        limits=Limits(),
+        reporter=Tee(reporter or LoggingReporter(), heard),
+    )
+    return Dataset(out, heard.diagnostics)
+
+
+def compile_video(
+    video: PathLike,
+    *,
+    spec: PathLike | None = None,
+    model: str | ModelConfig = "embedded",
+    pipeline: Pipeline | None = None,
+    store: PathLike | bool = True,
+    seed: int = 0,
+    verify_each: bool = True,
+    reporter: Reporter | None = None,
+) -> Unit:
+    """Compile one video in this process and return its unit after the last pass.
+
+    The arguments are those of `compile`. Raises StepcError if the video or a pass fails.
+    """
+    config = _config(spec, model, pipeline, seed, verify_each, store)
+    compiler = Compiler(config, reporter or LoggingReporter())
+    try:
+        unit: Unit = compiler.start(Path(video))
+        steps = run_passes(
+            compiler.passes, unit, compiler.tools(), verify_each=verify_each, memo=compiler.memo
+        )
+        for done in steps:
+            unit = done.unit
+    except StepcError as error:
+        raise error.in_file(printable(str(video))) from None
+    finally:
+        compiler.close()
+    return unit
+
+
+def run(
+    pipeline: Pipeline,
+    unit: Unit,
+    *,
+    videos: PathLike | Iterable[PathLike] = (),
+    spec: PathLike | None = None,
+    model: str | ModelConfig = "embedded",
+    seed: int = 0,
+    verify_each: bool = True,
+) -> Unit:
+    """Run passes on a unit and return the unit after the last one.
+
+    `videos` are the files that passes take pictures from. Link passes see a corpus of this one unit.
+    The other arguments are those of `compile`. Raises StepcError: P codes for the pipeline, the
+    verifier's and the passes' own diagnostics.
+    """
+    from stepc.video.decode import probe
+
+    config = _config(spec, model, pipeline, seed, verify_each, False)
+    compiler = Compiler(config)
+    for path in _paths(videos):
+        compiler.pictures.add(probe(path))
+    steps = run_passes(compiler.passes, unit, compiler.tools(), verify_each=verify_each)
+    links = [p for p in parse_pipeline(config.pipeline) if isinstance(p, LinkPass)]
+    for done in run_alone(steps, unit, links, seed):
+        unit = done.unit
+    compiler.close()
+    return unit
+
+
+def load_spec(path: PathLike) -> Spec:
+    """Read and check a `.step` file, or a built-in spec by its name.
+
+    Raises StepcError: B006 if the file cannot be read, S codes with everything that is wrong in it.
+    """
+    text, name, folder = spec_text(path)
+    return read_spec(text, name, folder)
+
+
+def spec_text(path: PathLike | None) -> tuple[str, str, Path | None]:
+    """Text, name and folder of a spec file, or of a shipped spec by its name. Raises StepcError (B006)."""
+    name = "step" if path is None else os.fspath(path)
+    if not name.endswith(".step"):
+        try:
+            return builtin(name), f"{name}.step", None
+        except FileNotFoundError:
+            pass
+    try:
+        return Path(name).read_text("utf-8"), Path(name).name, Path(name).parent
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise fail("B006", f"cannot be read ({reason})", Place(printable(name))) from None
+
+
+def _config(
+    spec: PathLike | None,
+    model: str | ModelConfig,
+    pipeline: Pipeline | None,
+    seed: int,
+    verify_each: bool,
+    store: PathLike | bool,
+) -> CompileConfig:
+    text, name, folder = spec_text(spec)
+    place = (default_place() if store else None) if isinstance(store, bool) else os.fspath(store)
+    return CompileConfig(
+        pipeline=_pipeline(pipeline),
+        link="",
+        spec_text=text,
+        spec_name=name,
+        choice=ModelConfig(model) if isinstance(model, str) else model,
+        spec_folder=folder,
+        seed=seed,
+        verify_each=verify_each,
+        store=place,
+    )
+
+
+def _pipeline(pipeline: Pipeline | None) -> str:
+    """A pipeline as text. A pass object whose class is not installed is known by its name from now on."""
+    if pipeline is None:
+        return DEFAULT
+    if isinstance(pipeline, str):
+        return pipeline
+    passes: list[Pass[Any, Any] | LinkPass] = []
+    for each in pipeline:
+        if isinstance(each, str):
+            passes += parse_pipeline(each)
+        else:
+            PASSES.add(type(each).name, type(each))
+            passes.append(each)
+    return pipeline_text(passes)
+
+
+def _paths(videos: PathLike | Iterable[PathLike]) -> list[Path]:
+    if isinstance(videos, str | os.PathLike):
+        return [Path(videos)]
+    return [Path(v) for v in videos]

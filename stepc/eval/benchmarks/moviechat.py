@@ -1,0 +1,63 @@
+"""The benchmark MovieChat-1K."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from stepc.eval.benchmarks._reading import Benchmark, text_of
+from stepc.grading.items import Item, Reading, load_json, read_rows
+
+
+def moviechat(folder: Path) -> Reading:
+    """MovieChat-1K: one JSON file per film with `info` (`video_path`, `fps`), `global` (a list of records
+    with `question`, `answer`) and `breakpoint` (the same plus `time`, a frame number; only the part of the
+    film before that frame is shown).
+    Source: rese1f/MovieChat, eval_code/result_prepare/run_inference_qa_moviechat.py.
+    """
+    reading = Reading()
+    paths = sorted(p for p in folder.rglob("*.json"))
+    films = [p for p in paths if _is_film(p)]
+    if not films:
+        load_json(folder, ["FILM.json"])
+    for path in films:
+        data = orjson.loads(path.read_bytes())
+
+        def make(
+            row: tuple[str, int, Any], number: int, data: Any = data, path: Path = path
+        ) -> Item:
+            mode, place, told = row
+            span = None
+            if mode == "breakpoint":
+                end = float(told["time"]) / float(data["info"]["fps"])
+                if end <= 0:
+                    raise ValueError("`time` must be greater than 0")
+                span = (0.0, end)
+            return Item(f"{path.stem}/{mode}/{place}", text_of(data["info"]["video_path"], "video_path"),
+                        text_of(told["question"], "question"), (text_of(told["answer"], "answer"),), "judge",
+                        groups=(("mode", mode),), span=span)  # fmt: skip
+
+        rows = [
+            (mode, place, told)
+            for mode in ("global", "breakpoint")
+            for place, told in enumerate(data.get(mode) or [])
+        ]
+        read_rows(rows, path.name, make, reading)
+    return reading
+
+
+def _is_film(path: Path) -> bool:
+    try:
+        data = orjson.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return (
+        isinstance(data, dict)
+        and isinstance(data.get("info"), dict)
+        and "video_path" in data["info"]
+    )
+
+
+BENCHMARK = Benchmark("MovieChat-1K", moviechat, frames=32)

@@ -1,0 +1,41 @@
+"""Reads a unit from a file, in its text or its JSON form, and verifies it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from stepc.diagnostics import Place, StepcError, fail, printable
+from stepc.ir.text import read
+from stepc.ir.types import Unit, from_json
+from stepc.ir.verify import verify
+
+
+def load(path: str | os.PathLike[str]) -> Unit:
+    """Read an IR file of any level, text or JSON, and verify it; `-` reads standard input.
+
+    Raises StepcError with everything that is wrong: B006 if the file cannot be read, I001-I004 if it is not
+    IR, V codes for broken rules.
+    """
+    shown = printable(str(path))
+    try:
+        data = sys.stdin.buffer.read() if str(path) == "-" else Path(path).read_bytes()
+        text = data.decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise fail("B006", f"cannot be read ({reason})", Place(shown)) from None
+    got = None
+    if text.lstrip().startswith("{"):
+        try:
+            unit = from_json(data)
+        except (ValueError, TypeError, RecursionError) as error:
+            said = " ".join(str(error).splitlines()[:3])
+            raise fail("I003", f"not the JSON form of a unit: {said}", Place(shown)) from None
+    else:
+        got = read(text, shown)
+        unit = got.unit
+    found = verify(unit, got, shown)
+    if found:
+        raise StepcError(*found)
+    return unit

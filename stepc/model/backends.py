@@ -1,0 +1,154 @@
+"""The kinds of model that `--model` can name: `SCHEME:REST` for those with a scheme, else a local model.
+
+A backend type says how a model of its kind is checked, loaded and identified. To add one, subclass
+`BackendType` and name the class in the entry-point group `stepc.backends`; the entry point's name
+is the scheme.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stepc.diagnostics import Place, fail
+from stepc.model.client import Backend, Together
+from stepc.plugins import Registry
+
+if TYPE_CHECKING:
+    from stepc.model.load import ModelConfig
+
+EMBEDDED = "embedded"
+TOGETHER = 1
+"""Requests about the same keyframes per call, where a model does not say how many suit it."""
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What is known of a model before it is loaded."""
+
+    identity: str
+    """What the manifest calls it."""
+    templates: str = "default"
+    """The template set that suits it."""
+    together: Together = TOGETHER
+    """How many requests about the same keyframes it answers well in one call."""
+
+
+class BackendType:
+    """How models of one kind are named, loaded and identified. Stateless."""
+
+    remote = False
+    """Whether calls go over a network, so that several videos are compiled in parallel by default."""
+    recordable = True
+    """Whether `--record` can record its calls."""
+
+    def check(self, name: str, config: ModelConfig) -> None:
+        """Check a name before anything is loaded. Raises StepcError."""
+
+    def open(self, name: str, config: ModelConfig) -> Backend:
+        """Load the model called `name` (what follows the scheme). Raises StepcError (M002-M005, M007)."""
+        raise NotImplementedError
+
+    def key(self, name: str, config: ModelConfig) -> str | None:
+        """What its replies are stored by: all that they depend on. None if they cannot be stored."""
+        return None
+
+    def facts(self, name: str, config: ModelConfig) -> ModelFacts:
+        """What is known of the model without loading it."""
+        return ModelFacts(config.name)
+
+
+class ReplayType(BackendType):
+    """`replay:FILE`: plays a cassette."""
+
+    recordable = False
+
+    def open(self, name: str, config: ModelConfig) -> Backend:
+        from stepc.model.cassette import ReplayBackend
+
+        return ReplayBackend(Path(name))
+
+    def key(self, name: str, config: ModelConfig) -> str | None:
+        from stepc.video.decode import digest
+
+        path = Path(name)
+        return f"replay:{digest(path)}" if path.is_file() else None
+
+    def facts(self, name: str, config: ModelConfig) -> ModelFacts:
+        tape = self.open(name, config)
+        return ModelFacts(tape.identity, tape.templates, tape.together)
+
+
+class ServerType(BackendType):
+    """`openai:MODEL`: a model behind an OpenAI-compatible server."""
+
+    remote = True
+
+    def check(self, name: str, config: ModelConfig) -> None:
+        from stepc.model.openai_compatible import address
+
+        address(config.server)
+        if not name:
+            help = "for example openai:gpt-4o, or a name that the server lists at /v1/models"
+            raise fail("U001", "the model's name is missing", Place("--model"), help)
+
+    def open(self, name: str, config: ModelConfig) -> Backend:
+        from stepc.model.openai_compatible import ServerModel
+
+        return ServerModel(name, config.server)
+
+    def key(self, name: str, config: ModelConfig) -> str | None:
+        where = config.server.url or os.environ.get("OPENAI_BASE_URL") or ""
+        return f"{config.name}@{where}"
+
+
+class LocalType(BackendType):
+    """A hub id, a folder, or `embedded`: a model that `transformers` loads on this machine."""
+
+    def open(self, name: str, config: ModelConfig) -> Backend:
+        from stepc.model.transformers import TransformersModel
+
+        return TransformersModel(name, config.local)
+
+    def key(self, name: str, config: ModelConfig) -> str | None:
+        from stepc.model.transformers import identity
+
+        return identity(name, config.local)
+
+    def facts(self, name: str, config: ModelConfig) -> ModelFacts:
+        from stepc.model.transformers import settings
+
+        own = settings(name)
+        return ModelFacts(self.key(name, config) or name, own.templates, own.together)
+
+
+def _builtin() -> dict[str, Callable[[], type[BackendType]]]:
+    return {"replay": lambda: ReplayType, "openai": lambda: ServerType}
+
+
+def _accept(value: Any) -> str:
+    if inspect.isclass(value) and issubclass(value, BackendType):
+        return ""
+    return f"`{value!r}` is not a subclass of stepc.model.backends.BackendType"
+
+
+BACKENDS: Registry[type[BackendType]] = Registry("stepc.backends", _builtin, _accept)
+"""The backend types with a scheme."""
+
+
+def scheme_of(name: str) -> str:
+    """The scheme of a model's name; empty for a local model."""
+    scheme, colon, _ = name.partition(":")
+    return scheme if colon and scheme in BACKENDS else ""
+
+
+def backend_type(name: str) -> tuple[BackendType, str]:
+    """The backend type of a model's name, and the name without its scheme."""
+    scheme = scheme_of(name)
+    if not scheme:
+        return LocalType(), name
+    return BACKENDS.get(scheme)(), name.removeprefix(f"{scheme}:")

@@ -1,0 +1,190 @@
+"""Plug-ins: what other installed packages add, found by entry point and loaded when it is first used.
+
+A registry joins the built-in things of a kind with those of plug-ins. A name that two packages claim, or that
+is built in, is an error that names both.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.metadata
+import importlib.util
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from stepc.diagnostics import StepcError, fail
+
+T = TypeVar("T")
+GROUPS: dict[str, str] = {
+    "stepc.passes": "a pass: a subclass of stepc.Pass or stepc.LinkPass",
+    "stepc.backends": "a model backend: an instance of stepc.model.backends.BackendType",
+    "stepc.benchmarks": "a benchmark: an instance of stepc.eval.benchmarks.Benchmark",
+    "stepc.formats": "a dataset format (stepc.dataset.formats.Format) or an export"
+    " (stepc.train.export.Export)",
+    "stepc.forms": "a question form: a subclass of stepc.forms.Form",
+    "stepc.specs": "a spec: the path of a .step file",
+    "stepc.templates": "a template set: the path of a folder with .jinja files",
+}
+"""The entry-point groups, and what each names."""
+BUILT_IN = "stepc"
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """One entry point of an installed package."""
+
+    group: str
+    name: str
+    package: str
+    version: str
+    value: str
+    """`module:attribute`."""
+    entry: importlib.metadata.EntryPoint
+
+    def load(self) -> Any:
+        """What the entry point names. Raises StepcError (X002) if it cannot be imported."""
+        try:
+            return self.entry.load()
+        except Exception as error:  # a plug-in's import may raise anything
+            message = f"plug-in `{self.name}` of {self.package} cannot be loaded: {error!r}"
+            help = f"reinstall or remove the package: pip uninstall {self.package}"
+            raise fail("X002", message, None, help) from error
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """SHA-256 of the source files of its package's modules."""
+        return package_digest(self.value.partition(":")[0].partition(".")[0])
+
+    def facts(self) -> dict[str, str]:
+        """What keys and manifests say of it."""
+        return {
+            "group": self.group,
+            "name": self.name,
+            "package": self.package,
+            "version": self.version,
+            "sha256": self.digest,
+        }
+
+
+def package_digest(package: str) -> str:
+    """SHA-256 of all Python and data files of a package or module that is installed."""
+    spec = importlib.util.find_spec(package)
+    whole = hashlib.sha256()
+    for place in sorted(spec.submodule_search_locations or ()) if spec else ():
+        for path in sorted(Path(place).rglob("*")):
+            if path.is_file() and path.suffix != ".pyc":
+                whole.update(f"{path.relative_to(place)}\0".encode() + path.read_bytes())
+    if spec and not spec.submodule_search_locations and spec.origin:
+        whole.update(Path(spec.origin).read_bytes())
+    return whole.hexdigest()
+
+
+@functools.cache
+def installed(group: str) -> tuple[Plugin, ...]:
+    """The plug-ins of a group, by name."""
+    found = []
+    for entry in importlib.metadata.entry_points(group=group):
+        package = entry.dist.name if entry.dist else "an unknown package"
+        version = entry.dist.version if entry.dist else ""
+        found.append(Plugin(group, entry.name, package, version, entry.value, entry))
+    return tuple(sorted(found, key=lambda p: (p.name, p.package)))
+
+
+class Registry(Generic[T]):
+    """The things of one kind by name: built in, and from plug-ins. Each is loaded when it is first used."""
+
+    def __init__(
+        self,
+        group: str,
+        builtin: Callable[[], Mapping[str, Callable[[], T]]],
+        accept: Callable[[Any], str] = lambda value: "",
+    ) -> None:
+        """`builtin` gives loaders by name; `accept` says what is wrong with a plug-in's value, or nothing."""
+        self.group, self._builtin, self._accept = group, builtin, accept
+        self._loaded: dict[str, T] = {}
+
+    def _plugins(self) -> dict[str, Plugin]:
+        """The plug-ins by name. Raises StepcError (X001) for a name that is taken."""
+        owners = dict.fromkeys(self._builtin(), BUILT_IN)
+        found: dict[str, Plugin] = {}
+        for plugin in installed(self.group):
+            if not self._concerns(plugin):
+                continue
+            if plugin.name in owners:
+                raise clash(plugin, owners[plugin.name])
+            owners[plugin.name] = plugin.package
+            found[plugin.name] = plugin
+        return found
+
+    def _concerns(self, plugin: Plugin) -> bool:
+        """Whether a plug-in of the group belongs to this registry."""
+        return True
+
+    def names(self) -> tuple[str, ...]:
+        """All names, sorted. Raises StepcError (X001)."""
+        return tuple(sorted({*self._builtin(), *self._plugins(), *self._loaded}))
+
+    def add(self, name: str, value: T) -> None:
+        """Make something known in this process. Raises StepcError (X001) if the name is taken."""
+        if self._loaded.get(name) is value:
+            return
+        if name in self._builtin() or name in self._plugins():
+            if self.get(name) is not value:
+                message = f"`{name}` ({self.group}) is taken"
+                raise fail("X001", message, None, "give it another name")
+            return
+        self._loaded[name] = value
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._loaded or name in self._builtin() or name in self._plugins()
+
+    def plugin(self, name: str) -> Plugin | None:
+        """The plug-in that a name comes from; None for what is built in."""
+        return self._plugins().get(name)
+
+    def get(self, name: str) -> T:
+        """The thing called `name`. Raises KeyError if there is none, StepcError (X001-X003)."""
+        if name not in self._loaded:
+            builtin = self._builtin()
+            if name in builtin:
+                self._loaded[name] = builtin[name]()
+            else:
+                plugin = self._plugins()[name]
+                value = plugin.load()
+                wrong = self._accept(value)
+                if wrong:
+                    message = f"plug-in `{name}` of {plugin.package} is not usable: {wrong}"
+                    raise fail("X003", message, None, f"it must be {GROUPS[self.group]}")
+                self._loaded[name] = value
+        return self._loaded[name]
+
+
+def facts_of(plugins: Iterable[Plugin | None]) -> list[dict[str, str]]:
+    """What a manifest says of the plug-ins that a run used."""
+    unique = {(p.group, p.name): p for p in plugins if p is not None}
+    return [unique[key].facts() for key in sorted(unique)]
+
+
+def problems() -> list[StepcError]:
+    """What is wrong with the installed plug-ins: clashes, and what cannot be loaded."""
+    found = []
+    for group in GROUPS:
+        owners: dict[str, Plugin] = {}
+        for plugin in installed(group):
+            if plugin.name in owners:
+                found.append(clash(plugin, owners[plugin.name].package))
+            owners[plugin.name] = plugin
+            try:
+                plugin.load()
+            except StepcError as error:
+                found.append(error)
+    return found
+
+
+def clash(plugin: Plugin, owner: str) -> StepcError:
+    """The error that a plug-in uses a name of another package."""
+    message = f"`{plugin.name}` ({plugin.group}) is claimed by {owner} and by {plugin.package}"
+    return fail("X001", message, None, f"uninstall one: pip uninstall {plugin.package}")

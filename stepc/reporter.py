@@ -1,0 +1,132 @@
+"""What a run tells: diagnostics, progress, usage and notes, through one object.
+
+Every function that takes long takes a `reporter`. `Reporter` itself ignores everything: subclass it and
+override what you want to hear. Methods may be called from several threads.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import asdict
+from typing import IO, TYPE_CHECKING
+
+import orjson
+
+if TYPE_CHECKING:
+    from stepc.diagnostics import Diagnostic
+    from stepc.model.client import Usage
+
+
+class Reporter:
+    """Hears what happens during a run, and ignores it."""
+
+    def diagnostic(self, diagnostic: Diagnostic) -> None:
+        """Something is wrong, or doubtful; the run goes on unless it raises."""
+
+    def progress(self, done: int, total: int, name: str = "") -> None:
+        """So many of `total` are done; `name` is the latest."""
+
+    def usage(self, usage: Usage) -> None:
+        """What the model was asked so far."""
+
+    def note(self, text: str) -> None:
+        """A line for people: what is being done, or why."""
+
+
+SILENT = Reporter()
+"""Ignores everything."""
+
+
+class LoggingReporter(Reporter):
+    """Passes everything to Python's `logging`, by default to the logger `stepc`."""
+
+    def __init__(self, logger: logging.Logger | None = None) -> None:
+        self.logger = logger or logging.getLogger("stepc")
+
+    def diagnostic(self, diagnostic: Diagnostic) -> None:
+        level = logging.ERROR if diagnostic.severity == "error" else logging.WARNING
+        self.logger.log(level, "%s", diagnostic.text(), extra={"code": diagnostic.code})
+
+    def progress(self, done: int, total: int, name: str = "") -> None:
+        self.logger.info("%d of %d %s", done, total, name)
+
+    def usage(self, usage: Usage) -> None:
+        self.logger.debug("%s", usage.text())
+
+    def note(self, text: str) -> None:
+        self.logger.info("%s", text)
+
+
+class JsonReporter(Reporter):
+    """Writes one JSON object per line, by default to standard error.
+
+    The key `event` is `diagnostic`, `progress`, `usage` or `note`; the other keys are the fields.
+    """
+
+    def __init__(self, file: IO[str] | None = None) -> None:
+        self.file = file
+
+    def _write(self, event: str, fields: dict[str, object]) -> None:
+        file = self.file or sys.stderr
+        file.write(orjson.dumps({"event": event, **fields}).decode() + "\n")
+        file.flush()
+
+    def diagnostic(self, diagnostic: Diagnostic) -> None:
+        self._write("diagnostic", diagnostic.data())
+
+    def progress(self, done: int, total: int, name: str = "") -> None:
+        self._write("progress", {"done": done, "total": total, "name": name})
+
+    def usage(self, usage: Usage) -> None:
+        self._write("usage", asdict(usage))
+
+    def note(self, text: str) -> None:
+        self._write("note", {"text": text})
+
+
+class PrintReporter(Reporter):
+    """Prints diagnostics and notes to standard error, without progress."""
+
+    def diagnostic(self, diagnostic: Diagnostic) -> None:
+        print(diagnostic.text(), file=sys.stderr)
+
+    def note(self, text: str) -> None:
+        print(text, file=sys.stderr)
+
+
+class Tee(Reporter):
+    """Passes everything to several reporters."""
+
+    def __init__(self, *reporters: Reporter) -> None:
+        self.reporters = reporters
+
+    def diagnostic(self, diagnostic: Diagnostic) -> None:
+        for reporter in self.reporters:
+            reporter.diagnostic(diagnostic)
+
+    def progress(self, done: int, total: int, name: str = "") -> None:
+        for reporter in self.reporters:
+            reporter.progress(done, total, name)
+
+    def usage(self, usage: Usage) -> None:
+        for reporter in self.reporters:
+            reporter.usage(usage)
+
+    def note(self, text: str) -> None:
+        for reporter in self.reporters:
+            reporter.note(text)
+
+
+class Collector(Reporter):
+    """Keeps diagnostics and notes in lists."""
+
+    def __init__(self) -> None:
+        self.diagnostics: list[Diagnostic] = []
+        self.notes: list[str] = []
+
+    def diagnostic(self, diagnostic: Diagnostic) -> None:
+        self.diagnostics.append(diagnostic)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)

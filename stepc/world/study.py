@@ -1,0 +1,486 @@
+"""Studies that reproduce the paper's trainings: controls, ablations, figure 6 and rounds.
+
+An arm of a study is a model. All arms of a seed start from the same model and answer the same held-out
+questions. Questions whose text occurs in the training data of any arm are excluded.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from stepc.dataset.read import read_samples
+from stepc.diagnostics import fail
+from stepc.eval.run import HOWS
+from stepc.eval.tables import sentences
+from stepc.grading.reward import words
+from stepc.model.backends import EMBEDDED
+from stepc.passmanager.pipeline_text import DEFAULT
+from stepc.reporter import SILENT, Reporter
+from stepc.runtime.atomic_files import write_whole
+from stepc.train.loop import Recipe
+from stepc.world.artifacts import (
+    Compiled,
+    Data,
+    Examined,
+    Films,
+    GivenArtifact,
+    Lab,
+    Model,
+    Questions,
+    RenderedVideos,
+    Start,
+    TrainedArtifact,
+    all_of,
+    make_all,
+)
+from stepc.world.score import KINDS
+
+RATIONALE = "rationale"
+"""Key for the fraction of ground-truth steps that the replies contain in order."""
+STEPS = (1, 2, 3, None)
+"""Columns of a table: questions by number of steps (3 means three or more), and all (None)."""
+FIRST, TRAIN, QUIZ = 20_000, 10_000, 30_000
+"""First film seeds of the initial tuning, the training and the quiz."""
+ABLATED = {
+    "splitting": {"split": "split-uniform", "keyframes": "keyframes-uniform"},
+    "parsing": {"parse": "parse-oneshot"},
+    "merging": {"merge": "lift"},
+    "bridging": {"bridge": "bridge-none"},
+}
+"""Replacement passes for each ablation of table 4."""
+LAMBDAS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
+MIXES = {
+    "only 1 step": "1",
+    "mostly 1 step": "1: 2/3, 2: 1/6, 3: 1/6",
+    "balanced": "1: 1/3, 2: 1/3, 3: 1/3",
+    "mostly 3 steps": "1: 1/6, 2: 1/6, 3: 2/3",
+    "only 3 steps": "3",
+}
+"""Mixtures of the number of steps in the sweep of figure 6b."""
+
+
+def spec(count: int = 18, steps: str = "1: 1/3, 2: 1/3, 3: 1/3") -> str:
+    """The paper's spec with `count` questions per video and the given mixture of steps."""
+    return (
+        'spec study "a study\'s questions"\nimport step\n'
+        f"override paths {{\n  count {count} per video\n  steps {steps}\n}}\n"
+    )
+
+
+def ablated(operation: str) -> str:
+    """The default pipeline without one operation of STSG induction, a key of `ABLATED`."""
+    return ",".join(ABLATED[operation].get(p, p) for p in DEFAULT.split(","))
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Inputs of a study. Without videos, it uses films of the rendered world, which have ground truth."""
+
+    model: str = EMBEDDED
+    recipe: Recipe = field(default_factory=Recipe)
+    films: int = 30
+    """Number of rendered films to train on; different films for each seed."""
+    quiz_films: int = 20
+    """Number of rendered films in the quiz; the same for all arms and seeds."""
+    teacher: str | None = None
+    """The model that makes the data of *Distillation*; None uses the ground-truth graphs."""
+    videos: tuple[str, ...] = ()
+    annotated: str | None = None
+    """A dataset of questions and answers about `videos`, for *Instruct*."""
+    initial: str | None = None
+    """A dataset for the initial instruction tuning."""
+    quiz: str | None = None
+    """A dataset of held-out questions; None asks about rendered films."""
+    quiz_videos: tuple[str, ...] = ()
+
+    def trained_on(self, seed: int) -> Films | RenderedVideos:
+        """The training videos of a seed."""
+        return RenderedVideos(self.videos) if self.videos else Films(self.films, TRAIN + seed)
+
+    def asked(self) -> Data:
+        if self.quiz is not None:
+            return GivenArtifact(self.quiz, RenderedVideos(self.quiz_videos))
+        return Questions(Films(self.quiz_films, QUIZ), spec(), 0)
+
+    def base(self, seed: int) -> Model:
+        """The model that all arms start from, tuned on answers to simple questions (VideoChat2*).
+
+        The embedded model has never seen questions, so it first has to learn to answer them.
+        """
+        recipe = replace(self.recipe, weight=0.0, seed=seed)
+        given = Start(self.model)
+        if self.initial is not None:
+            return TrainedArtifact(
+                given, GivenArtifact(self.initial, RenderedVideos(self.videos)), recipe
+            )
+        if self.model != EMBEDDED:
+            return given
+        films = Films(max(1, self.films // 2), FIRST + seed)
+        asked = Questions(films, spec(36, "1"), seed)
+        own = Compiled(films, given, DEFAULT, spec(), seed)
+        # also replay the requests of one-shot parsing
+        replay = Compiled(films, given, ablated("parsing"), spec(), seed, own)
+        return TrainedArtifact(given, asked, replace(recipe, parse=1.0), replay)
+
+    def step(
+        self, seed: int, on: Model, recipe: Recipe, data: Data | None = None
+    ) -> TrainedArtifact:
+        """One round of self-training; `data` replaces the model's own dataset if given."""
+        own = Compiled(self.trained_on(seed), on, DEFAULT, spec(), seed)
+        return TrainedArtifact(on, data or own, replace(recipe, seed=seed, parse=1.0), own)
+
+
+def controls(setup: Setup, seed: int) -> dict[str, Model]:
+    """Tables 1 and 2: base, *Instruct* (answers only, twice as many questions), *Distillation*, STEP."""
+    base, videos = setup.base(seed), setup.trained_on(seed)
+    recipe = replace(setup.recipe, seed=seed)
+    annotated: Data
+    taught: Data
+    if isinstance(videos, Films):
+        annotated = Questions(videos, spec(36), seed)
+        taught = Questions(videos, spec(), seed)
+    elif setup.annotated is not None:
+        annotated = GivenArtifact(setup.annotated, videos)
+    if setup.teacher is not None:
+        taught = Compiled(videos, Start(setup.teacher), DEFAULT, spec(), seed)
+    once = setup.step(seed, base, recipe)
+    alone = replace(recipe, weight=0.0)
+    arms: dict[str, Model] = {"as given": Start(setup.model), "base": base}
+    if isinstance(videos, Films):
+        arms["Instruct, 1 step"] = TrainedArtifact(
+            base, Questions(videos, spec(36, "1"), seed), alone
+        )
+    return arms | {
+        "Instruct": TrainedArtifact(base, annotated, alone),
+        "Distillation": TrainedArtifact(base, taught, recipe),
+        "STEP, 1 round": once,
+        "STEP": setup.step(seed, once, recipe),
+    }
+
+
+def ablations(setup: Setup, seed: int) -> dict[str, Model]:
+    """Table 4: STEP without one operation of STSG induction. One round each."""
+    base, videos = setup.base(seed), setup.trained_on(seed)
+    own = Compiled(videos, base, DEFAULT, spec(), seed)
+    arms: dict[str, Model] = {"STEP": setup.step(seed, base, setup.recipe)}
+    for name in ABLATED:
+        data = Compiled(videos, base, ablated(name), spec(), seed, own)
+        arms[f"w/o {name}"] = setup.step(seed, base, setup.recipe, data)
+    return arms
+
+
+def lambdas(setup: Setup, seed: int) -> dict[str, Model]:
+    """Figure 6a: the weight λ of the rationale loss. One round each."""
+    base = setup.base(seed)
+    return {
+        f"λ = {weight:g}": setup.step(seed, base, replace(setup.recipe, weight=weight))
+        for weight in LAMBDAS
+    }
+
+
+def mixes(setup: Setup, seed: int) -> dict[str, Model]:
+    """Figure 6b: the number of steps of the training questions. One round each."""
+    base, videos = setup.base(seed), setup.trained_on(seed)
+    own = Compiled(videos, base, DEFAULT, spec(), seed)
+    return {
+        name: setup.step(
+            seed,
+            base,
+            setup.recipe,
+            own
+            if name == "balanced"
+            else Compiled(videos, base, DEFAULT, spec(18, mix), seed, own),
+        )
+        for name, mix in MIXES.items()
+    }
+
+
+def rounds(setup: Setup, seed: int) -> dict[str, Model]:
+    """Ablates a round of STEP: the quality of graphs, replayed parsing, training length, a second round."""
+    base, videos = setup.base(seed), setup.trained_on(seed)
+    recipe = replace(setup.recipe, seed=seed)
+    once = setup.step(seed, base, recipe)
+    again = replace(once, on=once)
+    arms: dict[str, Model] = {"1 round": once, "no parsing": replace(once, replay=None)}
+    if isinstance(videos, Films):
+        true = Questions(videos, spec(), seed)
+        arms["true graphs"] = setup.step(seed, base, recipe, true)
+        arms["true graphs, no parsing"] = TrainedArtifact(base, true, recipe)
+    arms["twice as long"] = setup.step(seed, base, replace(recipe, epochs=2 * recipe.epochs))
+    return arms | {"trained again": again, "2 rounds": setup.step(seed, once, recipe)}
+
+
+STUDIES: dict[str, tuple[Callable[[Setup, int], dict[str, Model]], str]] = {
+    "controls": (controls, "Instruct"),
+    "ablations": (ablations, "STEP"),
+    "lambda": (lambdas, "λ = 1"),
+    "steps": (mixes, "balanced"),
+    "rounds": (rounds, "1 round"),
+}
+"""Studies by name: the function that returns the arms of a seed, and the arm to compare with."""
+
+
+@dataclass
+class Cell:
+    """One value per seed."""
+
+    values: list[float]
+
+    @property
+    def mean(self) -> float:
+        """Mean over seeds, without NaN; NaN if there are no values."""
+        known = [v for v in self.values if not math.isnan(v)]
+        return statistics.fmean(known) if known else math.nan
+
+    @property
+    def half(self) -> float:
+        """Half the 95 % confidence interval of the mean (Student's t); NaN for fewer than two seeds."""
+        from scipy.stats import t
+
+        known = [v for v in self.values if not math.isnan(v)]
+        if len(known) < 2:
+            return math.nan
+        error = statistics.stdev(known) / math.sqrt(len(known))
+        return float(t.ppf(0.975, len(known) - 1)) * error
+
+    def text(self, sign: str = "") -> str:
+        """Mean ± half the 95 % CI, in percent."""
+        if math.isnan(self.mean):
+            return "-"
+        off = "" if math.isnan(self.half) else f" ± {100 * self.half:.1f}"
+        return f"{100 * self.mean:{sign}.1f}{off}"
+
+    def minus(self, other: Cell) -> Cell:
+        """Difference to another cell, seed by seed."""
+        return Cell([a - b for a, b in zip(self.values, other.values, strict=True)])
+
+
+@dataclass
+class Outcome:
+    """The result of a study."""
+
+    name: str
+    seeds: int
+    cells: dict[tuple[str, str, int | None], Cell]
+    """Accuracy (0 to 1) by arm, prompting mode and number of steps (None for all)."""
+    samples: dict[str, Cell]
+    """Number of training samples by arm."""
+    graphs: dict[str, dict[str, Cell]]
+    """F1 of the graphs behind the training samples, by arm and kind of fact."""
+    asked: dict[int | None, Cell]
+    """Number of questions that count, by number of steps."""
+
+    @property
+    def arms(self) -> list[str]:
+        """Names of the arms, in order."""
+        return list(self.samples)
+
+    def markdown(self) -> str:
+        """All tables in Markdown, next to the paper's figures."""
+        against = STUDIES[self.name][1]
+        paper = {row["arm"]: row for row in _paper(self.name)}
+        parts = []
+        for how, told in zip(HOWS, ("answered directly", "answered after reasoning"), strict=True):
+            head = [
+                "",
+                "samples",
+                "1 step",
+                "2 steps",
+                "3 steps",
+                "all",
+                f"3 steps, from {against}",
+            ]
+            head += ["steps right"] if how == "reasoned" else []
+            head += ["the paper's AGQA", "STAR"] if paper else []
+            rows = []
+            for arm in self.arms:
+                cells = [self.cells[arm, how, n] for n in STEPS]
+                off = self.cells[arm, how, 3].minus(self.cells[against, how, 3])
+                row = [arm, f"{self.samples[arm].mean:.0f}", *(c.text() for c in cells)]
+                row.append("" if arm == against else off.text("+"))
+                row += [self.cells[arm, RATIONALE, None].text()] if how == "reasoned" else []
+                if paper:
+                    row += [
+                        _figures(paper[arm], x) if arm in paper else "" for x in ("AGQA", "STAR")
+                    ]
+                rows.append(row)
+            counts = [f"{self.asked[n].mean:.0f}" for n in STEPS]
+            rows.append(["questions", "", *counts, *[""] * (len(head) - 6)])
+            parts.append(f"Accuracy (%), {told}:\n\n{_table(head, rows)}")
+        if any(self.graphs.values()):
+            rows = [
+                [arm, *(kinds[k].text() for k in KINDS)]
+                for arm, kinds in self.graphs.items()
+                if kinds
+            ]
+            parts.append(
+                "F1 (%) of the graphs behind the samples, against the ground truth:\n\n"
+                + _table(["", *KINDS], rows)
+            )
+        many = f"{self.seeds} seeds" if self.seeds > 1 else "1 seed"
+        parts.append(f"Mean ± half the 95 % CI over {many}.")
+        return "\n\n".join(parts) + "\n"
+
+    def plot(self, path: Path) -> None:
+        """Write a bar chart of accuracy by number of steps, with 95 % CIs, as SVG.
+
+        Raises StepcError (T005) if matplotlib is not installed.
+        """
+        try:
+            import matplotlib
+        except ImportError:
+            help = "pip install 'stepc[plots]'"
+            raise fail("T005", "plotting needs matplotlib", None, help) from None
+        matplotlib.use("svg")
+        matplotlib.rcParams["svg.hashsalt"] = "stepc"
+        from matplotlib import pyplot
+
+        figure, axes = pyplot.subplots(1, 2, figsize=(10, 4), sharey=True, layout="constrained")
+        width = 0.8 / len(self.arms)
+        for axis, how in zip(axes, HOWS, strict=True):
+            for i, arm in enumerate(self.arms):
+                cells = [self.cells[arm, how, n] for n in STEPS]
+                places = [x + (i + 0.5) * width - 0.4 for x in range(len(STEPS))]
+                halves = [0.0 if math.isnan(c.half) else c.half for c in cells]
+                axis.bar(places, [c.mean for c in cells], width, yerr=halves, label=arm, capsize=2)
+            axis.set_xticks(range(len(STEPS)), ["1 step", "2 steps", "3 steps", "all"])
+            axis.set_title({"direct": "answered directly"}.get(how, "answered after reasoning"))
+        axes[0].set_ylabel("accuracy")
+        axes[1].legend(fontsize="small")
+        figure.savefig(path, metadata={"Date": None})
+        pyplot.close(figure)
+
+
+def study(
+    name: str,
+    setup: Setup,
+    seeds: int,
+    lab: Lab,
+    *,
+    jobs: int = 1,
+    reporter: Reporter = SILENT,
+) -> Outcome:
+    """Run a study: make all missing artifacts and summarise the results.
+
+    Writes `NAME.md` and `NAME.json` to the lab's folder. Raises StepcError (U001) if real videos are given
+    without the other inputs that the study needs.
+    """
+    _enough(name, setup)
+    make, _ = STUDIES[name]
+    arms = [make(setup, seed) for seed in range(seeds)]
+    exams = [
+        {arm: Examined(model, setup.asked(), setup.recipe.frames) for arm, model in of.items()}
+        for of in arms
+    ]
+    make_all([e for of in exams for e in of.values()], lab, jobs, reporter)
+    made = _outcome(name, setup, lab, arms, exams)
+    write_whole(lab.root / f"{name}.md", made.markdown().encode())
+    raw = {f"{a} | {h} | {n or 'all'}": c.values for (a, h, n), c in made.cells.items()}
+    write_whole(lab.root / f"{name}.json", orjson.dumps(raw, option=orjson.OPT_INDENT_2))
+    return made
+
+
+def _enough(name: str, setup: Setup) -> None:
+    """Raise StepcError (U001) if inputs for real videos are missing."""
+    if not setup.videos:
+        return
+    wanted = {"--quiz": setup.quiz, "--quiz-videos": setup.quiz_videos}
+    if name == "controls":
+        wanted |= {"--annotated": setup.annotated, "--teacher": setup.teacher}
+    missing = [option for option, value in wanted.items() if not value]
+    if missing:
+        help = "omit --videos to run the study on the rendered world"
+        raise fail("U001", f"with real videos this study needs {' and '.join(missing)}", None, help)
+
+
+def _outcome(
+    name: str,
+    setup: Setup,
+    lab: Lab,
+    arms: Sequence[dict[str, Model]],
+    exams: Sequence[dict[str, Examined]],
+) -> Outcome:
+    cells: dict[tuple[str, str, int | None], list[float]] = {}
+    samples: dict[str, list[float]] = {}
+    graphs: dict[str, dict[str, list[float]]] = {}
+    asked: dict[int | None, list[float]] = {}
+    quiz = setup.asked()
+    there = lab.known(quiz) is not None
+    questions = {s.id: words(s.question) for s in read_samples(quiz.place(lab))[0]} if there else {}
+    for of, examined in zip(arms, exams, strict=True):
+        seen = _learnt(lab, of.values())
+        new = {id for id, question in questions.items() if question not in seen}
+        for arm, model in of.items():
+            exam = examined[arm]
+            records = exam.records(lab) if lab.known(exam) is not None else {}
+            for how in HOWS:
+                counted = [r for r in records.get(how, ()) if r.id in new]
+                for n in STEPS:
+                    right = [bool(r.right) for r in counted if n in (None, min(r.steps, 3))]
+                    share = statistics.fmean(right) if right else math.nan
+                    cells.setdefault((arm, how, n), []).append(share)
+                    if how == HOWS[0] and right and arm == next(iter(of)):
+                        asked.setdefault(n, []).append(len(right))
+                if how == "reasoned":
+                    cells.setdefault((arm, RATIONALE, None), []).append(sentences(counted))
+            data = model.data if isinstance(model, TrainedArtifact) else None
+            known = (lab.known(data) or {}) if data is not None else {}
+            samples.setdefault(arm, []).append(known.get("samples", 0))
+            for kind, value in known.get("graph", {}).items():
+                graphs.setdefault(arm, {}).setdefault(kind, []).append(value)
+    return Outcome(
+        name,
+        len(arms),
+        {key: Cell(values) for key, values in cells.items()},
+        {arm: Cell(values) for arm, values in samples.items()},
+        {arm: {k: Cell(v) for k, v in kinds.items()} for arm, kinds in graphs.items()},
+        {n: Cell(asked.get(n, [0])) for n in STEPS},
+    )
+
+
+def _learnt(lab: Lab, models: Any) -> set[tuple[str, ...]]:
+    """The questions that any of these models was trained on, as words."""
+    return {
+        words(sample.question)
+        for thing in all_of(models)
+        if isinstance(thing, TrainedArtifact) and lab.known(thing.data) is not None
+        for sample in read_samples(thing.data.place(lab))[0]
+    }
+
+
+def _paper(study: str) -> list[dict[str, Any]]:
+    """The paper's rows of a study."""
+    data = orjson.loads((files("stepc.eval") / "paper.json").read_bytes())
+    return [row for row in data["rows"] if row.get("study") == study]
+
+
+def _figures(row: dict[str, Any], benchmark: str) -> str:
+    """Accuracies of a row on a benchmark, per number of steps if the paper reports them."""
+    told = [v for k, v in row["figures"].items() if k.startswith(benchmark) and "score" not in k]
+    return " / ".join(f"{x}" for x in told)
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    wide = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+
+    def line(row: list[str]) -> str:
+        cells = [
+            c.ljust(w) if i == 0 else c.rjust(w)
+            for i, (c, w) in enumerate(zip(row, wide, strict=True))
+        ]
+        return "| " + " | ".join(cells) + " |"
+
+    rule = (
+        "| "
+        + " | ".join(("-" * w if i == 0 else "-" * (w - 1) + ":") for i, w in enumerate(wide))
+        + " |"
+    )
+    return "\n".join([line(head), rule, *map(line, rows)])

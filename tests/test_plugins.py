@@ -1,0 +1,182 @@
+"""Plug-ins: the example package, installed into an environment of its own, and every way to get it wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_golden import HERE
+
+from stepc import plugins
+from stepc.diagnostics import StepcError
+from stepc.passmanager.registry import PASSES
+from stepc.world.render import write
+from stepc.world.scene import make_film
+
+EXAMPLE = HERE / "examples" / "plugin"
+
+
+class Environment:
+    """A virtual environment that sees this one's packages and the plug-ins that are installed into it."""
+
+    def __init__(self, folder: Path) -> None:
+        venv.create(folder / "env", with_pip=False)
+        self.python = folder / "env" / "bin" / "python"
+        self.folder = folder
+        site = Path(
+            self._run("-c", "import sysconfig; print(sysconfig.get_path('purelib'))").stdout.strip()
+        )
+        (site / "dev.pth").write_text(f"{sysconfig.get_path('purelib')}\n{HERE}\n")
+
+    def _run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        given = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
+        return subprocess.run(
+            [str(self.python), *words], cwd=self.folder, env=given, capture_output=True, text=True,
+            timeout=300,
+        )  # fmt: skip
+
+    def install(self, package: Path) -> None:
+        build = ["install", "--quiet", "--no-deps", "--no-build-isolation", str(package)]
+        subprocess.run(
+            [sys.executable, "-m", "pip", "--python", str(self.python), *build],
+            check=True, capture_output=True, timeout=300,
+        )  # fmt: skip
+
+    def stepc(self, *words: str, rc: int = 0) -> str:
+        done = self._run("-m", "stepc", *words)
+        assert done.returncode == rc, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def env(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    made = Environment(tmp_path_factory.mktemp("plugin"))
+    copy = made.folder / "source"
+    copy.mkdir()
+    subprocess.run(["cp", "-r", f"{EXAMPLE}/.", str(copy)], check=True)
+    made.install(copy)
+    (made.folder / "films").mkdir()
+    write(make_film(random.Random("plug-in"), 2), made.folder / "films" / "one.mp4")
+    made.stepc("compile", "films", "-o", "out", "--jobs", "1", "--no-store")
+    return made
+
+
+def test_plugins_are_listed_with_their_package(env: Environment) -> None:
+    shown = env.stepc("plugins")
+    assert "9 plug-ins" in shown and "stepc-example 0.1.0" in shown
+    rows = json.loads(env._run("-m", "stepc", "plugins", "--json").stdout)["plugins"]
+    assert {r["group"] for r in rows} == set(plugins.GROUPS)
+    assert all(len(r["sha256"]) == 64 for r in rows)
+
+
+def test_a_pass_of_a_plugin_runs_and_is_in_the_manifest(env: Environment) -> None:
+    assert "least" in env.stepc("passes", "drop-small")
+    assert "drop-small" in env.stepc("passes")
+    text = "split,keyframes,parse,merge,bridge,drop-small(least=3),sample,compose,check"
+    env.stepc(
+        "compile", "films", "-o", "dropped", "--pipeline", text, "--jobs", "1", "--store", "st"
+    )
+    manifest = json.loads((env.folder / "dropped" / "manifest.json").read_bytes())
+    (plugin,) = manifest["plugins"]
+    assert plugin["name"] == "drop-small" and plugin["version"] == "0.1.0"
+    assert any("objects dropped" in counts for counts in manifest["counts"].values())
+
+
+def test_a_change_of_a_plugin_runs_its_pass_again(env: Environment) -> None:
+    text = "split,keyframes,parse,merge,bridge,drop-small(least=3),sample,compose,check"
+    words = ["compile", "films", "-o", "again", "--pipeline", text, "--store", "changing"]
+    env.stepc(*words)
+    assert "drop-small" not in env.stepc(*words, "--explain-rebuild")
+    (file,) = (env.folder / "env").rglob("stepc_example/passes.py")
+    file.write_text(file.read_text() + "\n# changed\n")
+    why = env.stepc(*words, "--explain-rebuild")
+    assert "6:drop-small changed: stepc_example.passes" in why and "parse" not in why
+
+
+def test_a_plan_asks_a_plugin_what_it_costs(env: Environment) -> None:
+    shown = env.stepc("plan", "films", "--pipeline", "split,keyframes,parse,merge,bridge,recount")
+    assert "count_objects" in shown
+
+
+def test_a_backend_of_a_plugin_answers(env: Environment) -> None:
+    words = ["dump", "films/one.mp4", "--after", "parse", "--model", "parrot:hello"]
+    shown = env.stepc(
+        *words, "--pipeline", "split,keyframes,parse(keep=0.1)", "--templates", "terse"
+    )
+    assert shown.startswith("fsg 1")
+
+
+def test_a_form_and_a_spec_of_a_plugin_ask_questions(env: Environment) -> None:
+    env.stepc(
+        "opt", "out/units/one.stsg", "--pipeline", "sample,compose,check", "--spec", "starting"
+    )
+    shown = env.stepc("ask", "starting", "out/units/one.stsg", "-n", "2")
+    assert "from when to when is" in shown.lower()
+
+
+def test_a_format_and_an_export_of_a_plugin_are_written(env: Environment) -> None:
+    spec = env.folder / "two.step"
+    spec.write_text('spec two "two formats"\nimport step\ndataset { formats jsonl, questions }\n')
+    env.stepc("compile", "films", "-o", "both", "--spec", "two.step", "--jobs", "1", "--no-store")
+    rows = (env.folder / "both" / "questions.jsonl").read_text().splitlines()
+    assert rows and set(json.loads(rows[0])) == {"id", "question", "set"}
+    env.stepc("export", "both", "--videos", "films", "--to", "csv", "-o", "csv")
+    assert (env.folder / "csv" / "samples.csv").read_text().startswith("video,question,answer")
+
+
+def test_a_benchmark_of_a_plugin_is_evaluated(env: Environment) -> None:
+    data = env.folder / "choices"
+    data.mkdir()
+    row = {"video": "one", "question": "what is there ?", "right": "a circle", "wrong": "a whale"}
+    (data / "two-choices.json").write_text(json.dumps([row]))
+    shown = env.stepc("eval", "two-choices", "--data", "choices", "--videos", "films", "-o", "seen")
+    assert "Two choices" in shown
+
+
+class _Entry:
+    """An entry point that is not installed."""
+
+    def __init__(self, name: str, value: Any, package: str) -> None:
+        self.name, self.value, self.group = name, f"{package}:x", "stepc.passes"
+        self.dist = type("Dist", (), {"name": package, "version": "1"})
+        self._value = value
+
+    def load(self) -> Any:
+        if isinstance(self._value, Exception):
+            raise self._value
+        return self._value
+
+
+@pytest.mark.parametrize(
+    ("entries", "code", "words"),
+    [
+        ([_Entry("split", int, "mine")], "X001", ["`split`", "stepc", "mine"]),
+        ([_Entry("x", int, "one"), _Entry("x", int, "two")], "X001", ["`x`", "one", "two"]),
+        ([_Entry("x", ImportError("no numpy"), "mine")], "X002", ["mine", "no numpy"]),
+        ([_Entry("x", int, "mine")], "X003", ["not a pass"]),
+    ],
+)
+def test_what_is_wrong_with_a_plugin_names_its_package(
+    entries: list[_Entry], code: str, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugins.installed.cache_clear()
+    monkeypatch.setattr(
+        plugins.importlib.metadata, "entry_points",
+        lambda group: entries if group == "stepc.passes" else [],
+    )  # fmt: skip
+    try:
+        with pytest.raises(StepcError) as error:
+            PASSES.names()
+            PASSES.get(entries[0].name)
+        (wrong,) = error.value.diagnostics
+        assert wrong.code == code and all(w in wrong.message for w in words)
+    finally:
+        plugins.installed.cache_clear()

@@ -1,0 +1,111 @@
+"""Words: named policies, and the solver's own comparison beside them."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_golden import HERE
+
+from stepc.grading.reward import answered, right
+from stepc.ir import words as ours
+from stepc.ir.words import Policy
+from stepc.proof import words as theirs
+
+DATA = [
+    word
+    for name in ("nouns.txt", "predicates.txt")
+    for line in (HERE / "grammar" / name).read_text("utf-8").splitlines()
+    if not line.startswith("#")
+    for word in re.split(r"[|=]", line)
+    if word.strip()
+]
+ENDINGS = [
+    "",
+    "s",
+    "es",
+    "ies",
+    "ches",
+    "shes",
+    "xes",
+    "sses",
+    "zes",
+    "ss",
+    "us",
+    "is",
+    "ous",
+    "men",
+]
+STEMS = [
+    "cup",
+    "bus",
+    "box",
+    "church",
+    "dish",
+    "glass",
+    "quiz",
+    "lady",
+    "tie",
+    "as",
+    "i",
+    "gl",
+    "octop",
+]
+FIRST = ["", "a ", "The ", "an ", "is ", "are being ", "some_", " one  ", "the.", ". "]
+
+
+def _texts() -> st.SearchStrategy[str]:
+    word = st.one_of(
+        st.sampled_from(DATA),
+        st.builds(str.__add__, st.sampled_from(STEMS), st.sampled_from(ENDINGS)),
+        st.text(st.sampled_from("abs'-._ \u2019\u00e9XY1"), max_size=8),
+    )
+    return st.builds(
+        lambda first, parts, last: first + " ".join(parts) + last,
+        st.sampled_from(FIRST), st.lists(word, max_size=4), st.sampled_from(["", ".", " . ", " .."]),
+    )  # fmt: skip
+
+
+@given(_texts())
+def test_the_solver_compares_words_like_the_rest(text: str) -> None:
+    assert theirs.label(text) == ours.normal(text)
+    assert theirs.phrase(text) == ours.plain(text)
+    assert theirs.inverse(text) == ours.inverse(text)
+
+
+@given(_texts(), _texts())
+def test_the_solver_finds_words_in_texts_like_the_rest(text: str, phrase: str) -> None:
+    assert theirs.mentions(text, phrase) == ours.mentions(text, phrase)
+    assert theirs.mentions(f"{text} {phrase} {text}", phrase) == ours.mentions(
+        f"{text} {phrase} {text}", phrase
+    )
+
+
+@pytest.mark.parametrize(
+    ("policy", "one", "other", "same"),
+    [
+        (Policy.LABEL, "The cups", "cup", True),
+        (Policy.LABEL, "men", "man", True),
+        (Policy.LABEL, "children", "child", True),
+        (Policy.LABEL, "glasses", "glass", False),
+        (Policy.LABEL, "news", "new", False),
+        (Policy.LABEL, "lens", "len", False),
+        (Policy.LABEL, "bus", "buses", True),
+        (Policy.LABEL, "red cup", "cup", False),
+        (Policy.PHRASE, "is Left_of", "left of", True),
+        (Policy.PHRASE, "holding", "held by", False),
+        (Policy.ANSWER, "Two cups.", "two cup", True),
+        (Policy.ANSWER, "the man\u2019s hat", "man's hat", True),
+        (Policy.ANSWER, "a red cup", "red cups", True),
+        (Policy.ANSWER, "red", "is red", False),
+    ],
+)
+def test_policies(policy: Policy, one: str, other: str, same: bool) -> None:
+    assert policy.same(one, other) is same
+
+
+def test_a_reward_agrees_with_the_proof_about_plurals() -> None:
+    assert Policy.LABEL.same("cups", "cup") and right("cups", ["cup"])
+    assert answered(["Answer: the cups"], [["cup"]]) == [1.0]
