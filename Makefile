@@ -56,7 +56,7 @@ $(VENV)/transformers-newest/.ready: $(READY)
 
 test-transformers: $(VENV)/transformers-oldest/.ready $(VENV)/transformers-newest/.ready
 	for version in oldest newest; do \
-	  PYTHONPATH=$(VENV)/transformers-$$version $(BIN)/python -m pytest $(ASKED) -k "$(TRIED)" || exit 1; \
+	  PYTHONPATH=$(CURDIR)/$(VENV)/transformers-$$version $(BIN)/python -m pytest $(ASKED) -k "$(TRIED)" || exit 1; \
 	done
 
 # Runs killed at random points, 200 of them, and clusters that lose workers and machines five times

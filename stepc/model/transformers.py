@@ -300,7 +300,7 @@ def _unloadable(name: str, local: LocalOptions, error: Exception) -> StepcError:
     if "trust_remote_code" in said:
         line = "it needs code from its own repository, which is not run by default"
         help = "review that code, then allow it with --remote-code"
-    if "image processor" in said and find_spec("torchvision") is None:
+    if said.startswith("Unrecognized image processor") and find_spec("torchvision") is None:
         said = "torchvision"  # transformers 5.4 to 5.13 do not name it
     for package, how in NEEDED.items():
         if package in said.lower():
