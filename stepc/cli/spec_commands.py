@@ -21,7 +21,6 @@ from stepc.cli.common import (
 )
 from stepc.cli.completion import complete_code, complete_spec
 from stepc.diagnostics import Diagnostic, Place, StepcError, did_you_mean, fail, printable
-from stepc.ir.load import load
 
 
 @app.command(epilog="Example: stepc check specs/step.step")
@@ -43,6 +42,8 @@ def check(
                 text, _, folder = spec_of(file)
                 read_spec(text, printable(str(file)), folder)
             else:
+                from stepc.ir.load import load
+
                 load(file)
         except StepcError as error:
             found += error.diagnostics
@@ -109,6 +110,7 @@ def ask(
 ) -> None:
     """Try a spec on one graph: print questions, reasoning steps and answers."""
     from stepc.driver.compile_video import Compiler
+    from stepc.ir.load import load
     from stepc.ir.types import Qras
     from stepc.model.load import ModelConfig
 
@@ -160,6 +162,7 @@ def paths(
     ] = 100_000,
 ) -> None:
     """Count the different paths of a spec on a graph, and the reasons for which others are dropped."""
+    from stepc.ir.load import load
     from stepc.ir.types import Stsg
     from stepc.lang.resolve import read_spec
     from stepc.passes.sample import census
