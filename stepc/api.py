@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from stepc.dataset.dataset import Dataset
-from stepc.diagnostics import Place, StepcError, fail, printable
+from stepc.diagnostics import StepcError, printable
 from stepc.driver.compile_corpus import compile_corpus
 from stepc.driver.compile_video import CompileConfig, Compiler
 from stepc.driver.local_engine import LocalEngine, default_jobs
 from stepc.driver.process_pool import Limits
 from stepc.ir.types import Unit
-from stepc.lang.parse import builtin
 from stepc.lang.resolve import read_spec
+from stepc.lang.source import spec_text
 from stepc.lang.types import Spec
 from stepc.model.load import ModelConfig
 from stepc.passmanager.base import LinkPass, Pass
@@ -144,21 +144,6 @@ def load_spec(path: PathLike) -> Spec:
     """
     text, name, folder = spec_text(path)
     return read_spec(text, name, folder)
-
-
-def spec_text(path: PathLike | None) -> tuple[str, str, Path | None]:
-    """Text, name and folder of a spec file, or of a shipped spec by its name. Raises StepcError (B006)."""
-    name = "step" if path is None else os.fspath(path)
-    if not name.endswith(".step"):
-        try:
-            return builtin(name), f"{name}.step", None
-        except FileNotFoundError:
-            pass
-    try:
-        return Path(name).read_text("utf-8"), Path(name).name, Path(name).parent
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise fail("B006", f"cannot be read ({reason})", Place(printable(name))) from None
 
 
 def _config(
