@@ -14,8 +14,8 @@ from stepc.driver.compile_video import CompileConfig, Compiler
 from stepc.driver.local_engine import LocalEngine, default_jobs
 from stepc.driver.process_pool import Limits
 from stepc.ir.types import Unit
-from stepc.lang.parse import spec_text
 from stepc.lang.resolve import read_spec
+from stepc.lang.source import spec_text
 from stepc.lang.types import Spec
 from stepc.model.load import ModelConfig
 from stepc.passmanager.base import LinkPass, Pass

@@ -27,7 +27,7 @@ PHRASES: dict[str, str] = {
     r"\bis no (result|spec|pass|pipeline|folder|number|video|query|size|such thing)\b": "is not a",
     r"\bthe (road|house)\b": "the pipeline, the architecture",
     r"\btwo (prices|numbers) with a\b": "INPUT/OUTPUT",
-    r"\b(rivals?|usage|tallies)\b": "distractors, usage",
+    r"\b(rivals?|spendings?|tallies)\b": "distractors, usage",
     r"\bkeep nothing, find nothing\b": "do not read from or write to the store",
 }
 """What not to write, and what to write."""

@@ -22,7 +22,7 @@ from test_golden import HERE
 from test_layout import _build
 
 from stepc.cli.lazy import MODULES
-from stepc.diagnostics import Diagnostic
+from stepc.reporter import Collector
 from stepc.runtime.cache_folder import cache_folder
 from stepc.store.open import default_place, open_store
 
@@ -94,7 +94,8 @@ def test_a_checkout_without_links_works_from_source(no_links: Path) -> None:
     assert "keyframes-uniform" in shown and "split-sets" in shown
     _done(sys.executable, "-m", "stepc", "check", "specs/step.step", cwd=no_links)
     place = (
-        "import stepc.passes as p, stepc.passmanager.memo as m; print(p.__file__, m.code_hash())"
+        "import stepc.passes as p, stepc.passmanager.code_keys as k;"
+        "print(p.__file__, k.code_key('stepc.passes.sample').digest)"
     )
     file, code = _done(sys.executable, "-c", place, cwd=no_links).split()
     assert Path(file) == no_links / "passes" / "__init__.py"
@@ -273,10 +274,10 @@ def test_a_user_without_a_home_has_a_temporary_store(
     place = Path(default_place())
     assert cache_folder() is None
     assert place.parent == tmp_path and place.stat().st_mode & 0o77 == 0
-    said: list[Diagnostic] = []
-    store = open_store(str(place), said.append)
+    said = Collector()
+    store = open_store(str(place), said)
     store.close()
-    assert [d.code for d in said] == ["B015"] and said[0].severity == "warning"
+    assert [(d.code, d.severity) for d in said.diagnostics] == [("B015", "warning")]
     monkeypatch.setattr("os.getuid", lambda: 54321)  # the folder is somebody else's
     (tmp_path / "stepc-54321").mkdir()
     assert Path(default_place()).name != "stepc-54321"

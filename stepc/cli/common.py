@@ -135,7 +135,7 @@ def terminal() -> Reporter:
 
 def spec_of(path: Path | None) -> tuple[str, str, Path | None]:
     """Text, name and folder of a spec file, or of a shipped spec by its name."""
-    from stepc.lang.parse import spec_text
+    from stepc.lang.source import spec_text
 
     return spec_text(path)
 

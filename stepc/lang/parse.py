@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import re
 from bisect import bisect_right
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from typing import Any
 from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
-from stepc.diagnostics import Diagnostic, Place, StepcError, brief, did_you_mean, fail, printable
+from stepc.diagnostics import Diagnostic, Place, StepcError, brief, did_you_mean
 from stepc.plugins import Registry
 from stepc.runtime.grammars import lalr_parser
 
@@ -172,18 +171,3 @@ def builtin(name: str) -> str:
 def shipped() -> list[str]:
     """The names of the specs that come with stepc and with plug-ins."""
     return list(SPECS.names())
-
-
-def spec_text(path: str | os.PathLike[str] | None) -> tuple[str, str, Path | None]:
-    """Text, name and folder of a spec file, or of a shipped spec by its name. Raises StepcError (B006)."""
-    name = "step" if path is None else os.fspath(path)
-    if not name.endswith(".step"):
-        try:
-            return builtin(name), f"{name}.step", None
-        except FileNotFoundError:
-            pass
-    try:
-        return Path(name).read_text("utf-8"), Path(name).name, Path(name).parent
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise fail("B006", f"cannot be read ({reason})", Place(printable(name))) from None

@@ -13,7 +13,6 @@ from stepc.model.batching import Shared
 from stepc.model.cassette import CachedBackend, Recording, ReplayBackend
 from stepc.model.client import Backend, ModelClient, Together
 from stepc.model.openai_compatible import ServerOptions
-from stepc.model.templates import Templates, spoken_to
 from stepc.model.transformers import LocalOptions
 from stepc.store.base import Store
 from stepc.video.decode import Pictures
@@ -54,6 +53,7 @@ def load(
     With a store, cached calls are answered from it, and the model is loaded on the first cache miss.
     With `shared`, all clients that pass the same object load the model once.
     """
+    from stepc.model.templates import Templates, spoken_to
 
     if isinstance(choice, str):
         choice = ModelConfig(choice)
