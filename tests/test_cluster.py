@@ -34,7 +34,7 @@ from stepc.model.client import Usage
 from stepc.model.load import ModelConfig
 from stepc.model.openai_compatible import ServerOptions
 from stepc.passmanager.pipeline_text import DEFAULT, LINK
-from stepc.reporter import Reporter
+from stepc.reporter import Collector, Reporter
 from stepc.video.decode import probe
 from stepc.world.render import write
 from stepc.world.scene import make_film
@@ -214,14 +214,15 @@ class _Leaving(RayEngine):
 def test_what_a_cluster_made_before_it_went_away_is_written(film: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.mp4"
     other.write_bytes(film.read_bytes() + b"\0")
-    said: list[Diagnostic] = []
     for after in (1, 0):
+        heard = Collector()
         out = tmp_path / f"out-{after}"
-        whole = partial(compile_corpus, [film, other], out, ORDER, say=said.append,
-                        engine=_Leaving(after=after), progress=lambda *_: None)  # fmt: skip
+        whole = partial(compile_corpus, [film, other], out, ORDER, reporter=heard,
+                        engine=_Leaving(after=after))  # fmt: skip
         if after:
             made = whole()
-            assert made.compiled == 1 and made.stopped and [d.code for d in said] == ["B019"]
+            assert made.compiled == 1 and made.stopped
+            assert [d.code for d in heard.diagnostics] == ["B019"]
             assert made.samples and (out / "qra.jsonl").exists()
             continue
         with pytest.raises(StepcError):
@@ -292,7 +293,7 @@ def test_what_goes_wrong_in_a_replica_is_told_of_the_video(film: Path, tmp_path:
     done = cluster._row(VideoResult(film, "done"))
     made = replica(cluster._table([row, done])).to_pylist()
     told = {r.name: r for r in (cluster._RESULT.validate_json(row["result"]) for row in made)}
-    assert [d.code for d in told["film"].diagnostics] == ["B013"] and not told["done"].diagnostics
+    assert [d.code for d in told["film"].diagnostics] == ["B021"] and not told["done"].diagnostics
 
 
 @pytest.mark.parametrize(

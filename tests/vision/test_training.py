@@ -18,6 +18,6 @@ def test_a_tiny_qwen_learns_with_an_adapter(film: Path, tmp_path: Path) -> None:
     dataset = load_dataset(tmp_path, [film], 2)
     recipe = Recipe(frames=2, steps=30, rate=3e-2, batch=4, lora=8, more=(("logging_steps", 5),))
     where = families.make("qwen2.5-vl", tmp_path / "tiny")
-    made = train(dataset, where, tmp_path / "out", recipe, say=lambda line: None)
+    made = train(dataset, where, tmp_path / "out", recipe)
     losses = [row["loss"] for row in made.history if "loss" in row]
     assert losses[-1] < 0.7 * losses[0]
