@@ -138,19 +138,19 @@ def fill(store: Store, numbers: range, size: int) -> None:
     """Put entries of `size` bytes."""
     for i in numbers:
         text = random.Random(i).randbytes(size // 2).hex().encode()
-        store.keep(name_of("here", i), "call", text, {"i": i})
+        store.put(name_of("here", i), "call", text, {"i": i})
 
 
 def ask(store: Store, numbers: range) -> None:
     """Get existing entries."""
     for i in numbers:
-        entry = store.find(name_of("here", i))
+        entry = store.get(name_of("here", i))
         assert entry is not None and store.read(entry)
 
 
 def miss(store: Store, numbers: range) -> None:
     """Look up missing entries."""
-    assert not any(store.find(name_of("not here", i)) for i in numbers)
+    assert not any(store.get(name_of("not here", i)) for i in numbers)
 
 
 def one_of_four(kind: str, folder: Path, quarter: int, number: int, size: int) -> None:

@@ -30,6 +30,7 @@ from stepc.model.load import ModelConfig
 from stepc.passmanager.base import Pass, Tools
 from stepc.passmanager.pipeline_text import DEFAULT, LINK
 from stepc.passmanager.registry import pass_names, pass_type
+from stepc.reporter import Collector
 from stepc.store.base import Entry, name_of
 from stepc.store.object_store import Objects
 from stepc.store.open import open_store
@@ -236,23 +237,23 @@ def test_a_store_that_cannot_be_used_costs_time_only(films: Path, tmp_path: Path
 
 
 def test_a_full_disk_costs_time_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[Diagnostic] = []
-    store = Database(tmp_path, said.append)
-    store.keep(b"a" * 32, "call", b"1" * 100, {})
+    heard = Collector()
+    store = Database(tmp_path, heard)
+    store.put(b"a" * 32, "call", b"1" * 100, {})
     assert store._db is not None
     store._db.execute("PRAGMA max_page_count = 8")
     for i in range(300):
-        store.keep(name_of(i), "call", random.Random(i).randbytes(2000), {})
-    assert [d.code for d in said] == ["B015"]
-    entry = store.find(b"a" * 32)
+        store.put(name_of(i), "call", random.Random(i).randbytes(2000), {})
+    assert [d.code for d in heard.diagnostics] == ["B015"]
+    entry = store.get(b"a" * 32)
     assert entry is not None and store.read(entry) == b"1" * 100
 
 
 def _fill(place: str, first: int) -> None:
     store = open_store(place)
     for i in range(first, first + 300):
-        store.keep(name_of(i), "call", str(i).encode(), {"i": i})
-        found = store.find(name_of(i))
+        store.put(name_of(i), "call", str(i).encode(), {"i": i})
+        found = store.get(name_of(i))
         assert found is not None and store.read(found) == str(i).encode()
 
 
@@ -273,14 +274,14 @@ def test_many_processes_share_a_store(scheme: str, tmp_path: Path) -> None:
 def test_what_was_not_used_for_longest_goes_first(tmp_path: Path) -> None:
     store = Database(tmp_path)
     for i in range(50):
-        store.keep(name_of(i), "call", random.Random(i).randbytes(1000), {})
+        store.put(name_of(i), "call", random.Random(i).randbytes(1000), {})
     assert store._db is not None
     store._db.execute("UPDATE entries SET used = used - 100000")
     for i in range(10):
-        assert store.find(name_of(i)) is not None  # used again
+        assert store.get(name_of(i)) is not None  # used again
     dropped, freed = store.collect(20_000)
     assert 28 <= dropped <= 31 and freed >= 1000 * dropped
-    assert all(store.find(name_of(i)) for i in range(10))
+    assert all(store.get(name_of(i)) for i in range(10))
     assert store.collect(20_000) == (0, 0)
 
 
@@ -294,58 +295,58 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def test_objects_are_kept_found_and_dropped(url: str) -> None:
-    said: list[Diagnostic] = []
-    store = open_store(url, said.append)
-    assert isinstance(store, Objects) and store.find(name_of(0)) is None and store.stats() == []
+    heard = Collector()
+    store = open_store(url, heard)
+    assert isinstance(store, Objects) and store.get(name_of(0)) is None and store.stats() == []
     for i in range(20):
-        kept = store.keep(name_of(i), "call", random.Random(i).randbytes(1000), {"i": i})
-        assert store.find(name_of(i)) == kept
+        kept = store.put(name_of(i), "call", random.Random(i).randbytes(1000), {"i": i})
+        assert store.get(name_of(i)) == kept
         store.files.modified(store._path(name_of(i)))
-    entry = store.find(name_of(7))
+    entry = store.get(name_of(7))
     assert entry is not None and entry.facts == {"i": 7}
-    assert store.find(name_of(8)) is not None  # another one between finding and reading
+    assert store.get(name_of(8)) is not None  # another one between finding and reading
     assert store.read(entry) == store.read(entry) == random.Random(7).randbytes(1000)
-    again = store.keep(name_of(7), "call", b"other", {})
+    again = store.put(name_of(7), "call", b"other", {})
     assert store.read(again) == b"other" and store.stats()[0][1] == 20
     dropped, freed = store.collect(8_000)
     assert 12 <= dropped <= 14 and freed >= 1000 * (dropped - 1) and store.verify() == 0
-    assert store.find(name_of(0)) is None and store.find(name_of(19)) is not None
+    assert store.get(name_of(0)) is None and store.get(name_of(19)) is not None
     store.close()
-    assert store.find(name_of(19)) is None and said == []
+    assert store.get(name_of(19)) is None and heard.diagnostics == []
 
 
 def test_replies_about_a_video_are_packed(url: str) -> None:
-    said: list[Diagnostic] = []
-    store, other = open_store(url, said.append), open_store(url, said.append)
-    store.keep_call(name_of("alone"), b'["a"]')
+    heard = Collector()
+    store, other = open_store(url, heard), open_store(url, heard)
+    store.put_call(name_of("alone"), b'["a"]')
     for video in ("a" * 64, "b" * 64):
         store.about(video)
-        assert store.call(name_of(0)) is None
+        assert store.get_call(name_of(0)) is None
         for i in range(50):
-            store.keep_call(name_of(i), f'["{video[0]} {i}"]'.encode())
-            assert store.call(name_of(i)) == f'["{video[0]} {i}"]'.encode()
-        store.keep(name_of("pass", video), "parse", b"{}", {})  # a pass ends: what it asked is safe
+            store.put_call(name_of(i), f'["{video[0]} {i}"]'.encode())
+            assert store.get_call(name_of(i)) == f'["{video[0]} {i}"]'.encode()
+        store.put(name_of("pass", video), "parse", b"{}", {})  # a pass ends: what it asked is safe
         other.about(video)
-        assert other.call(name_of(49)) == f'["{video[0]} 49"]'.encode()
-        other.keep_call(name_of(50), b'["more"]')
-        store.keep_call(name_of("lost"), b'["not kept yet"]')
+        assert other.get_call(name_of(49)) == f'["{video[0]} 49"]'.encode()
+        other.put_call(name_of(50), b'["more"]')
+        store.put_call(name_of("lost"), b'["not kept yet"]')
     assert store.stats()[0][1] == 1 + 2 + 2 + 1 + 1  # of both, and what waited when they went on
     other.about("")
     store.close()
-    again = open_store(url, said.append)
+    again = open_store(url, heard)
     again.about("a" * 64)
-    assert [again.call(name_of(i)) for i in (0, 50, "lost")] == [
+    assert [again.get_call(name_of(i)) for i in (0, 50, "lost")] == [
         b'["a 0"]', b'["more"]', b'["not kept yet"]'
     ]  # fmt: skip
     again.about("")
-    assert again.call(name_of(0)) is None and again.call(name_of("alone")) == b'["a"]'
-    assert again.verify() == 0 and said == []
+    assert again.get_call(name_of(0)) is None and again.get_call(name_of("alone")) == b'["a"]'
+    assert again.verify() == 0 and heard.diagnostics == []
     assert isinstance(again, Objects)
     pack = next(p for p in again.files.find(again.root) if f"/{'a' * 64}/" in p)
     again.files.pipe_file(pack, _flip(again.files.cat_file(pack)))
     again.about("a" * 64)
-    assert None in [again.call(name_of(i)) for i in (0, 50, "lost")]
-    assert [d.code for d in said] == ["B016"] and not again.files.exists(pack)
+    assert None in [again.get_call(name_of(i)) for i in (0, 50, "lost")]
+    assert [d.code for d in heard.diagnostics] == ["B016"] and not again.files.exists(pack)
     assert again.collect(0)[0] == 8 and again.stats() == []
 
 
@@ -365,22 +366,22 @@ def _flip(data: bytes) -> bytes:
     ],
 )
 def test_a_damaged_object_is_not_believed(harm: Callable[[bytes], bytes], url: str) -> None:
-    said: list[Diagnostic] = []
-    store = open_store(url, said.append)
+    heard = Collector()
+    store = open_store(url, heard)
     assert isinstance(store, Objects)
-    whole = store.keep(name_of("x"), "call", b"content" * 20, {})
+    whole = store.put(name_of("x"), "call", b"content" * 20, {})
     path = store._path(whole.name)
     store.files.pipe_file(path, harm(store.files.cat_file(path)))
-    entry = store.find(whole.name)
+    entry = store.get(whole.name)
     assert entry is None or store.read(entry) is None
-    assert [d.code for d in said] == ["B016"] and store.find(whole.name) is None
-    assert store.keep(name_of("x"), "call", b"content" * 20, {}) == whole
-    assert store.find(whole.name) == whole and store.verify() == 0
+    assert [d.code for d in heard.diagnostics] == ["B016"] and store.get(whole.name) is None
+    assert store.put(name_of("x"), "call", b"content" * 20, {}) == whole
+    assert store.get(whole.name) == whole and store.verify() == 0
 
 
 def test_what_was_being_written_when_a_machine_stopped_goes(tmp_path: Path) -> None:
     store = open_store(f"file://{tmp_path}/objects")
-    store.keep(name_of("x"), "call", b"content", {})
+    store.put(name_of("x"), "call", b"content", {})
     assert isinstance(store, Objects)
     path = Path(store._path(name_of("x")))
     old, new = path.with_name(path.name + ".0f"), path.with_name(path.name + ".1f")
@@ -393,12 +394,12 @@ def test_what_was_being_written_when_a_machine_stopped_goes(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("url", ["nothing://here", "s3://bucket/store", "file:///proc/nowhere"])
 def test_objects_that_cannot_be_reached_cost_time_only(url: str) -> None:
-    said: list[Diagnostic] = []
-    store = open_store(url, said.append)  # s3fs is not installed
-    entry = store.keep(name_of("x"), "call", b"content", {})
-    assert store.find(entry.name) is None and store.read(entry) is None
+    heard = Collector()
+    store = open_store(url, heard)  # s3fs is not installed
+    entry = store.put(name_of("x"), "call", b"content", {})
+    assert store.get(entry.name) is None and store.read(entry) is None
     assert store.stats() == [] and store.verify() == 0 and store.collect(0) == (0, 0)
-    assert [d.code for d in said] == ["B015"]
+    assert [d.code for d in heard.diagnostics] == ["B015"]
 
 
 @pytest.mark.embedded
@@ -432,7 +433,7 @@ def test_names_depend_on_all_their_parts(tmp_path: Path) -> None:
     assert len({name_of("a", 1), name_of("a", "1"), name_of("a", [1]), name_of("a1")}) == 4
     (tmp_path / "file").touch()
     nowhere = Database(tmp_path / "file" / "store")
-    assert nowhere.find(b"x" * 32) is None and nowhere.read(Entry(b"x" * 32, b"", {})) is None
+    assert nowhere.get(b"x" * 32) is None and nowhere.read(Entry(b"x" * 32, b"", {})) is None
     assert nowhere.stats() == [] and nowhere.verify() == 0 and nowhere.collect(0) == (0, 0)
 
 
