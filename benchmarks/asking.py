@@ -101,7 +101,8 @@ def calls(films: int, shots: int, model: str) -> None:
                 path = Path(folder) / f"{i}.mp4"
                 result = compiler.compile(path)
                 assert not result.diagnostics, result.diagnostics
-                unit = read(result.stsg).unit
+                assert result.made is not None
+                unit = read(result.made.stsg).unit
                 assert isinstance(unit, t.Stsg)
                 score.add(compare(unit, truth(film, f"{i}", f"{i}.mp4", digest(path))))
                 asked += result.usage.calls

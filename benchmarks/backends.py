@@ -99,9 +99,12 @@ def main() -> None:
 
 
 def _together() -> int:
-    from stepc.model.transformers import EMBEDDED, settings
+    from stepc.model.backends import EMBEDDED
+    from stepc.model.transformers import settings
 
-    return settings(EMBEDDED).together
+    together = settings(EMBEDDED).together
+    assert isinstance(together, int)
+    return together
 
 
 def _anonymous(row: dict[str, Any]) -> None:

@@ -28,12 +28,11 @@ from stepc.ir import types as t
 from stepc.lang.parse import builtin
 from stepc.lang.resolve import read_spec
 from stepc.lang.types import Block, EdgeChoice
-from stepc.passes.check import wrong_with
-from stepc.passes.compose import Writer
-from stepc.proof.solver import facts
+from stepc.passes.compose import PathWriter, UnitWords
+from stepc.proof.prover import Prover
 from stepc.sampling.edge_table import EdgeTable
-from stepc.sampling.paths import PathKind as PathKind
 from stepc.sampling.paths import PathSampler
+from stepc.sampling.plan import PathKind
 from stepc.sampling.query_builder import query_leaks
 
 SURE = t.Trust(votes=3, asked=3, verdict="yes")
@@ -269,8 +268,8 @@ class Ours:
         self.walk = PathSampler(EdgeTable(unit), self.spec, block)
         self.kind = PathKind(STEPS, "ask", None)
         self.rng = random.Random(1)
-        self.writer = Writer(unit, self.spec)
-        self.facts = facts(unit)
+        whole = t.raise_to(t.Qras, unit, paths=(), samples=())
+        self.words, self.prover = UnitWords(whole, self.spec), Prover(whole)
         self.questions = self._questions()
         self.batches = self.walk.batches(self.kind, 1)
 
@@ -288,10 +287,10 @@ class Ours:
                     if why or key in known:
                         continue
                     known.add(key)
-                    sample = self.writer.sample(path, self.rng, "q0")
+                    sample = PathWriter(self.words, path, self.rng).sample("q0")
                     if isinstance(sample, str) or query_leaks(sample):
                         continue
-                    if not wrong_with(sample, self.facts, True):
+                    if not self.prover.objection(sample):
                         yield sample
 
     def asked(self) -> int:

@@ -25,6 +25,7 @@ from pathlib import Path
 import lmdb
 import orjson
 
+from stepc.reporter import SILENT
 from stepc.store.base import Head, Store, name_of
 from stepc.store.object_store import Objects
 from stepc.store.sqlite import Database
@@ -34,7 +35,7 @@ class Files(Store):
     """One file per entry, written under a temporary name and then renamed."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(print)
+        super().__init__(SILENT)
         self.folder, self.place = folder, str(folder)
 
     def _path(self, name: bytes) -> Path:
