@@ -265,7 +265,7 @@ def fill(app: Any, docname: str, source: list[str]) -> None:
 def outdated(
     app: Any, env: Any, added: set[str], changed: set[str], removed: set[str]
 ) -> list[str]:
-    """Generated pages are made again at each build."""
+    """Generated pages are built again at each build."""
     return [d for d in env.found_docs if MARK.search(Path(env.doc2path(d)).read_text("utf-8"))]
 
 
