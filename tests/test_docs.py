@@ -7,7 +7,7 @@ What a fenced block must be, by the first word of its info string:
 - `sh`, `console` or `python` with `{.not-run reason="…"}`: not run. Commands of stepc must parse:
   every option must exist.
 - `python`: run as one script per page, after the page's commands.
-- `step`: a spec without a mistake. `json`: parses. With `{file=NAME}` the block becomes that file.
+- `step`: a spec without a mistake. `json`, `toml`: parses. With `{file=NAME}` the block becomes that file.
 - `text`: output or a drawing, never a command. `lark`: compared with the grammar by test_spec.
 
 The folder holds `films` and `out`, made from `stepc world render -o films -n 2 --seed 7` and
@@ -23,6 +23,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -177,6 +178,8 @@ def check(block: Block) -> None:
         read_spec(block.text, block.place, with_folder)
     elif block.kind == "json":
         json.loads(block.text)
+    elif block.kind == "toml":
+        tomllib.loads(block.text)
     elif block.kind == "text":
         assert not re.search(r"^(\$ )?stepc [a-z]+ \S", block.text, re.MULTILINE), "a command"
     elif block.kind == "lark":
@@ -204,6 +207,7 @@ def check(block: Block) -> None:
         ("python", "", "for"),
         ("step", "", "spec x"),
         ("json", "", "{"),
+        ("toml", "", "a ="),
         ("text", "", "stepc compile films"),
         ("yaml", "", "a: 1"),
     ],

@@ -248,8 +248,13 @@ def columns() -> Iterator[str]:
         ("column", "type", "meaning"), [(code(n), kind, MEANINGS[n]) for n, kind in found]
     )
     yield "A spec's `dataset` block names the formats to write:\n"
+    formats = {n: FORMATS.get(n) for n in FORMATS.names() if FORMATS.plugin(n) is None}
     yield from table(
-        ("format", "file"), [(code(name), code(file)) for name, (file, *_) in FORMATS.items()]
+        ("format", "file"),
+        [
+            (code(name), code(f.file + ("-00000.parquet" if f.sharded else "")))
+            for name, f in formats.items()
+        ],
     )
 
 
