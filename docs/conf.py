@@ -14,7 +14,13 @@ project = "stepc"
 copyright = "the stepc contributors"
 version = release = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "step_lexers", "stepc_reference"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "step_lexers",
+    "stepc_reference",
+]
 myst_heading_anchors = 4
 exclude_patterns = ["_build", "_ext"]
 nitpicky = True

@@ -47,20 +47,22 @@ def compile(
 
     Args:
         videos: a video file, a folder of them, or several of both.
-        out: the folder of the dataset; it is made if it does not exist.
-        spec: a `.step` file, or the name of a built-in spec; None is `step`, the paper's.
-        model: as `--model`: `embedded`, a hub id, a folder, `openai:MODEL`, `replay:FILE`; or a config.
+        out: the folder of the dataset; it is created if it does not exist.
+        spec: a `.step` file, or the name of a built-in spec; None is `step`, the paper's spec.
+        model: a name as for `--model` (`embedded`, a hub id, a folder, `openai:MODEL`, `replay:FILE`), or a
+            model config.
         pipeline: passes as text (`split,keyframes,…`) or as a sequence of names and pass objects.
-        store: where results are cached: True is the user's cache folder, False nowhere, else a path
-            or URL.
-        jobs: videos compiled in parallel; 0 chooses by the model.
-        seed: seed of everything that is drawn.
+        store: where results are cached. True is `$STEPC_STORE` or the user's cache folder, False disables
+            the store; otherwise a folder or URL.
+        jobs: videos compiled in parallel; 0 chooses a number that suits the model.
+        seed: seed of all random choices.
         verify_each: verify the unit after each pass.
-        reporter: hears diagnostics, progress and usage; None logs to the logger `stepc`.
+        reporter: receives diagnostics, progress and usage; None logs to the logger `stepc`.
 
-    A video that fails is reported and skipped: `Dataset.diagnostics` has what was wrong. Works in a
-    script without a main guard, in a notebook, and in a daemon process. Raises StepcError for what
-    makes the whole compile impossible, such as a mistake in the spec or a model that cannot be loaded.
+    A video that fails is reported and skipped; `Dataset.diagnostics` holds its diagnostics. `compile`
+    works in a script without a main guard, in a notebook, and in a daemon process. Raises StepcError if
+    nothing can be compiled, for example because of a mistake in the spec (S codes), or because the model
+    cannot be loaded (M002-M005).
     """
     config = _config(spec, model, pipeline, seed, verify_each, store)
     heard = Collector()
@@ -119,9 +121,9 @@ def run(
 ) -> Unit:
     """Run passes on a unit and return the unit after the last one.
 
-    `videos` are the files that passes take pictures from. Link passes see a corpus of this one unit.
-    The other arguments are those of `compile`. Raises StepcError: P codes for the pipeline, the
-    verifier's and the passes' own diagnostics.
+    `videos` are the files from which passes read pictures. Link passes see a corpus of this one unit.
+    The other arguments are those of `compile`. Raises StepcError: P codes for the pipeline, and the
+    diagnostics of the verifier and of the passes.
     """
     from stepc.video.decode import probe
 
@@ -170,7 +172,7 @@ def _config(
 
 
 def _pipeline(pipeline: Pipeline | None) -> str:
-    """A pipeline as text. A pass object whose class is not installed is known by its name from now on."""
+    """A pipeline as text. Registers the classes of pass objects, so that their names can be parsed."""
     if pipeline is None:
         return DEFAULT
     if isinstance(pipeline, str):

@@ -1,7 +1,7 @@
-"""Plug-ins: what other installed packages add, found by entry point and loaded when it is first used.
+"""Plug-ins: extensions in other installed packages, found by entry point and loaded at first use.
 
-A registry joins the built-in things of a kind with those of plug-ins. A name that two packages claim, or that
-is built in, is an error that names both.
+A registry holds the built-in things of one kind and those of plug-ins. A name that is built in, or that
+two packages claim, is an error that names both (X001).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ GROUPS: dict[str, str] = {
     "stepc.specs": "a spec: the path of a .step file",
     "stepc.templates": "a template set: the path of a folder with .jinja files",
 }
-"""The entry-point groups, and what each names."""
+"""The entry-point groups, and what an entry point of each group must name."""
 BUILT_IN = "stepc"
 
 
@@ -45,7 +45,7 @@ class Plugin:
     entry: importlib.metadata.EntryPoint
 
     def load(self) -> Any:
-        """What the entry point names. Raises StepcError (X002) if it cannot be imported."""
+        """Import what the entry point names. Raises StepcError (X002) if that fails."""
         try:
             return self.entry.load()
         except Exception as error:  # a plug-in's import may raise anything
@@ -55,11 +55,11 @@ class Plugin:
 
     @functools.cached_property
     def digest(self) -> str:
-        """SHA-256 of the source files of its package's modules."""
+        """SHA-256 of all Python and data files of its package."""
         return package_digest(self.value.partition(":")[0].partition(".")[0])
 
     def facts(self) -> dict[str, str]:
-        """What keys and manifests say of it."""
+        """The description of the plug-in in manifests."""
         return {
             "group": self.group,
             "name": self.name,
@@ -70,7 +70,7 @@ class Plugin:
 
 
 def package_digest(package: str) -> str:
-    """SHA-256 of all Python and data files of a package or module that is installed."""
+    """SHA-256 of all Python and data files of an installed package or module."""
     spec = importlib.util.find_spec(package)
     whole = hashlib.sha256()
     for place in sorted(spec.submodule_search_locations or ()) if spec else ():
@@ -84,7 +84,7 @@ def package_digest(package: str) -> str:
 
 @functools.cache
 def installed(group: str) -> tuple[Plugin, ...]:
-    """The plug-ins of a group, by name."""
+    """The plug-ins of a group, sorted by name."""
     found = []
     for entry in importlib.metadata.entry_points(group=group):
         package = entry.dist.name if entry.dist else "an unknown package"
@@ -94,7 +94,7 @@ def installed(group: str) -> tuple[Plugin, ...]:
 
 
 class Registry(Generic[T]):
-    """The things of one kind by name: built in, and from plug-ins. Each is loaded when it is first used."""
+    """The things of one kind by name, built in and from plug-ins. Each is loaded at first use."""
 
     def __init__(
         self,
@@ -102,12 +102,16 @@ class Registry(Generic[T]):
         builtin: Callable[[], Mapping[str, Callable[[], T]]],
         accept: Callable[[Any], str] = lambda value: "",
     ) -> None:
-        """`builtin` gives loaders by name; `accept` says what is wrong with a plug-in's value, or nothing."""
+        """Create a registry.
+
+        `builtin` returns loaders by name. `accept` returns what is wrong with a plug-in's value, or an empty
+        string.
+        """
         self.group, self._builtin, self._accept = group, builtin, accept
         self._loaded: dict[str, T] = {}
 
     def _plugins(self) -> dict[str, Plugin]:
-        """The plug-ins by name. Raises StepcError (X001) for a name that is taken."""
+        """The plug-ins by name. Raises StepcError (X001) if a name is already in use."""
         owners = dict.fromkeys(self._builtin(), BUILT_IN)
         found: dict[str, Plugin] = {}
         for plugin in installed(self.group):
@@ -128,13 +132,13 @@ class Registry(Generic[T]):
         return tuple(sorted({*self._builtin(), *self._plugins(), *self._loaded}))
 
     def add(self, name: str, value: T) -> None:
-        """Make something known in this process. Raises StepcError (X001) if the name is taken."""
+        """Register something in this process. Raises StepcError (X001) if the name is already in use."""
         if self._loaded.get(name) is value:
             return
         if name in self._builtin() or name in self._plugins():
             if self.get(name) is not value:
-                message = f"`{name}` ({self.group}) is taken"
-                raise fail("X001", message, None, "give it another name")
+                message = f"`{name}` ({self.group}) is already in use"
+                raise fail("X001", message, None, "use another name")
             return
         self._loaded[name] = value
 
@@ -142,7 +146,7 @@ class Registry(Generic[T]):
         return name in self._loaded or name in self._builtin() or name in self._plugins()
 
     def plugin(self, name: str) -> Plugin | None:
-        """The plug-in that a name comes from; None for what is built in."""
+        """The plug-in that provides `name`. Returns None if it is built in."""
         return self._plugins().get(name)
 
     def get(self, name: str) -> T:
@@ -163,13 +167,13 @@ class Registry(Generic[T]):
 
 
 def facts_of(plugins: Iterable[Plugin | None]) -> list[dict[str, str]]:
-    """What a manifest says of the plug-ins that a run used."""
+    """The description of the plug-ins of a run in its manifest, sorted and without duplicates."""
     unique = {(p.group, p.name): p for p in plugins if p is not None}
     return [unique[key].facts() for key in sorted(unique)]
 
 
 def problems() -> list[StepcError]:
-    """What is wrong with the installed plug-ins: clashes, and what cannot be loaded."""
+    """Errors of the installed plug-ins: name clashes (X001) and failed imports (X002)."""
     found = []
     for group in GROUPS:
         owners: dict[str, Plugin] = {}
@@ -185,6 +189,6 @@ def problems() -> list[StepcError]:
 
 
 def clash(plugin: Plugin, owner: str) -> StepcError:
-    """The error that a plug-in uses a name of another package."""
+    """The error for a plug-in whose name belongs to another package (X001)."""
     message = f"`{plugin.name}` ({plugin.group}) is claimed by {owner} and by {plugin.package}"
     return fail("X001", message, None, f"uninstall one: pip uninstall {plugin.package}")

@@ -1,7 +1,7 @@
-"""What a run tells: diagnostics, progress, usage and notes, through one object.
+"""Reporters receive the diagnostics, progress, usage and notes of a run.
 
-Every function that takes long takes a `reporter`. `Reporter` itself ignores everything: subclass it and
-override what you want to hear. Methods may be called from several threads.
+Every long-running function takes a `reporter`. `Reporter` itself ignores everything: subclass it and
+override the methods that you need. Methods may be called from several threads.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 
 
 class Reporter:
-    """Hears what happens during a run, and ignores it. It may be used in a `with` statement."""
+    """Receives the events of a run, and ignores them. Usable in a `with` statement."""
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End of what is reported."""
+        """End the report."""
 
     def diagnostic(self, diagnostic: Diagnostic) -> None:
-        """Something is wrong, or doubtful; the run goes on unless it raises."""
+        """Receive an error or a warning. The run continues unless it raises StepcError."""
 
     def progress(self, done: int, total: int, name: str = "") -> None:
-        """So many of `total` are done; `name` is the latest."""
+        """Receive the progress: `done` of `total` are finished; `name` is the latest."""
 
     def usage(self, usage: Usage) -> None:
-        """What the model was asked so far."""
+        """Receive the calls and tokens of the model so far."""
 
     def note(self, text: str) -> None:
-        """A line for people: what is being done, or why."""
+        """Receive a line of text for people, such as what runs and why."""
 
 
 SILENT = Reporter()
@@ -45,7 +45,11 @@ SILENT = Reporter()
 
 
 class LoggingReporter(Reporter):
-    """Passes everything to Python's `logging`, by default to the logger `stepc`."""
+    """Logs everything with Python's `logging`, by default to the logger `stepc`.
+
+    Diagnostics have the level ERROR or WARNING and the attribute `code`. Progress and notes have the level
+    INFO, and usage has DEBUG.
+    """
 
     def __init__(self, logger: logging.Logger | None = None) -> None:
         self.logger = logger or logging.getLogger("stepc")
@@ -67,7 +71,7 @@ class LoggingReporter(Reporter):
 class JsonReporter(Reporter):
     """Writes one JSON object per line, by default to standard error.
 
-    The key `event` is `diagnostic`, `progress`, `usage` or `note`; the other keys are the fields.
+    The key `event` is `diagnostic`, `progress`, `usage` or `note`. The other keys are its fields.
     """
 
     def __init__(self, file: IO[str] | None = None) -> None:
@@ -102,7 +106,7 @@ class PrintReporter(Reporter):
 
 
 class Tee(Reporter):
-    """Passes everything to several reporters."""
+    """Forwards everything to several reporters."""
 
     def __init__(self, *reporters: Reporter) -> None:
         self.reporters = reporters
@@ -125,7 +129,7 @@ class Tee(Reporter):
 
 
 class Collector(Reporter):
-    """Keeps diagnostics and notes in lists."""
+    """Collects diagnostics and notes in lists."""
 
     def __init__(self) -> None:
         self.diagnostics: list[Diagnostic] = []

@@ -154,7 +154,7 @@ def test_why_a_pass_runs_again_names_the_file(
         {"stepc.passes.check": "1", "stepc/grammar/predicates.txt": "3", "package lark": "1.4"}
     )
     monkeypatch.setattr(memo_module, "pass_key", lambda kind, uses: old)
-    assert memo.why(check, 1, unit, b"") == "never made"  # type: ignore[arg-type]
+    assert memo.why(check, 1, unit, b"") == "not in the store yet"  # type: ignore[arg-type]
     first = memo.name(check, b"")  # type: ignore[arg-type]
     monkeypatch.setattr(memo_module, "pass_key", lambda kind, uses: new)
     why = memo.why(check, 1, unit, b"")  # type: ignore[arg-type]

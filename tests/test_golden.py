@@ -321,7 +321,7 @@ ELSEWHERE = {
     "E002": "test_eval: each benchmark's files",
     "E003": "test_eval: no video at all",
     "E004": "test_eval: another run is refused",
-    "E005": "test_eval: what is no result",
+    "E005": "test_eval: a file that is not a result",
     "E006": "test_eval: two results",
     "T001": "test_train: nothing to train on",
     "T002": "test_train: bad samples",

@@ -1,4 +1,4 @@
-"""Many videos at one time: what one does to its worker is told of it alone; a model asked by several."""
+"""Compiling in parallel: a failing video affects only itself; several workers share one model."""
 
 from __future__ import annotations
 

@@ -248,8 +248,13 @@ def columns() -> Iterator[str]:
         ("column", "type", "meaning"), [(code(n), kind, MEANINGS[n]) for n, kind in found]
     )
     yield "A spec's `dataset` block names the formats to write:\n"
+    formats = {n: FORMATS.get(n) for n in FORMATS.names() if FORMATS.plugin(n) is None}
     yield from table(
-        ("format", "file"), [(code(name), code(file)) for name, (file, *_) in FORMATS.items()]
+        ("format", "file"),
+        [
+            (code(name), code(f.file + ("-00000.parquet" if f.sharded else "")))
+            for name, f in formats.items()
+        ],
     )
 
 
@@ -265,7 +270,7 @@ def fill(app: Any, docname: str, source: list[str]) -> None:
 def outdated(
     app: Any, env: Any, added: set[str], changed: set[str], removed: set[str]
 ) -> list[str]:
-    """Generated pages are made again at each build."""
+    """Generated pages are built again at each build."""
     return [d for d in env.found_docs if MARK.search(Path(env.doc2path(d)).read_text("utf-8"))]
 
 

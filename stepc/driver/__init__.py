@@ -1,1 +1,1 @@
-"""Compiling: one video, a corpus, in processes or on a cluster."""
+"""The driver compiles one video or a corpus, in worker processes or on a Ray cluster."""

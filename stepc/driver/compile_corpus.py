@@ -1,6 +1,6 @@
-"""Compiling a corpus: find the videos, compile each alone, link, write the dataset.
+"""Compiles a corpus: finds the videos, compiles each one, links the units and writes the dataset.
 
-A unit that fails becomes a diagnostic and the rest goes on. Files appear whole or not at all.
+A video that fails becomes a diagnostic, and the others are compiled. Files are written atomically.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ from stepc.runtime.atomic_files import write_whole, writing
 from stepc.video.discover import find_videos
 
 STOPS = ("M002", "M003", "M004", "M005", "M007", "M008", "M009", "B019", "B020")
-"""What is wrong for every video: no model can be loaded, no server, no budget left, no cluster."""
+"""Codes that stop the run, because they affect every video: no model, no server, no budget, no cluster."""
 
 
 @dataclass
 class Summary:
-    """What a compile did."""
+    """Result of a compile."""
 
     samples: int = 0
     by_steps: dict[int, int] = field(default_factory=dict)
@@ -52,9 +52,9 @@ class Summary:
     files: list[str] = field(default_factory=list)
     interrupted: bool = False
     stopped: bool = False
-    """Whether what is wrong with the model ended the run."""
+    """Whether a diagnostic in `STOPS` ended the run."""
     usage: Usage = field(default_factory=Usage)
-    """What the model was asked."""
+    """Calls and tokens of the model."""
     seconds: dict[str, float] = field(default_factory=dict)
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
 
@@ -73,7 +73,7 @@ def compile_corpus(
     Writes `units/NAME.stsg` as each video is ready, then the dataset (`qra.jsonl`, or the files of the
     spec's `formats`) and `manifest.json`. Link passes that the config does not name are those of the
     spec's `dataset` block. A video that fails is reported and skipped; a traceback goes to
-    `crashes/NAME.txt`. Raises StepcError for what makes the whole compile impossible.
+    `crashes/NAME.txt`. Raises StepcError if nothing can be compiled.
     """
     summary = Summary()
     total = _Running(summary, reporter)
@@ -88,7 +88,7 @@ def compile_corpus(
     with writing(out):
         (out / "units").mkdir(parents=True, exist_ok=True)
     if videos:
-        engine.ready(compiler)  # what is wrong with the model is reported before any video
+        engine.ready(compiler)  # report a broken model before any video
     spool = Spool(out)
     reporter.progress(0, len(videos))
     try:
@@ -114,7 +114,7 @@ def compile_corpus(
 
 
 class _Running(Tee):
-    """Passes on what is reported, and adds the usage of the videos that are done."""
+    """Forwards all reports, and adds the usage of finished videos to the reported usage."""
 
     def __init__(self, summary: Summary, reporter: Reporter) -> None:
         super().__init__(reporter)
@@ -126,7 +126,6 @@ class _Running(Tee):
         self.reporter.usage(both)
 
     def add(self, result: VideoResult) -> None:
-        """Count what a video took."""
         self.summary.usage.add(result.usage)
         for line in result.why:
             self.reporter.note(line)
@@ -134,11 +133,11 @@ class _Running(Tee):
 
 
 def _checked(compiler: Compiler) -> None:
-    """Raises StepcError for a pipeline or a format with which no dataset can be made."""
+    """Raises StepcError if the pipeline (P005) or a format cannot produce a dataset."""
     last = check_levels(compiler.passes, t.Clips)
     if last is not t.Qras:
-        message = f"the pipeline ends at level {last.LEVEL}, a dataset is made of qra"
-        help = "end with sample,compose,check; or look at one level with `stepc dump`"
+        message = f"the pipeline ends at level {last.LEVEL}, but a dataset needs level qra"
+        help = "end it with sample,compose,check, or print one level with `stepc dump`"
         raise fail("P005", message, Place("--pipeline"), help)
     if "parquet" in compiler.formats:
         parquet.needed()
@@ -152,7 +151,7 @@ def _taken(
     skipped: list[Diagnostic],
     reporter: Reporter,
 ) -> bool:
-    """Take the result of one video into the dataset; False if the run cannot go on."""
+    """Add the result of one video to the dataset. Returns False if the run must stop."""
     diagnostics = result.diagnostics
     if not diagnostics and result.made is not None:
         try:
@@ -177,7 +176,7 @@ def _taken(
 
 
 def write_unit(out: Path, made: CompiledUnit) -> None:
-    """Write a unit's STSG, unless it is there as it should be. Raises StepcError (B014)."""
+    """Write a unit's STSG, unless the file already has this content. Raises StepcError (B014)."""
     file, text = out / "units" / f"{orjson.loads(made.card)[0]}.stsg", made.stsg.encode()
     try:
         if file.stat().st_size == len(text) and file.read_bytes() == text:
@@ -204,7 +203,7 @@ def write_dataset(
     skipped: Iterable[Diagnostic],
     summary: Summary,
 ) -> None:
-    """Link what is done, and write the dataset and its manifest. Raises StepcError (B014)."""
+    """Link the compiled units, and write the dataset and its manifest. Raises StepcError (B014)."""
 
     used = facts_of(compiler.plugins())
     plugins = {"plugins": used} if used else {}

@@ -1,6 +1,6 @@
-"""Compiling one video: the passes of an order, with one model and one store.
+"""Compiles one video: runs the passes of a compile config with one model and one store.
 
-What goes wrong with a video is in its result; nothing else is harmed by it.
+The result of a video holds its diagnostics. A failure never affects other videos.
 """
 
 from __future__ import annotations
@@ -49,30 +49,30 @@ else:
     cv2 = LazyModule("cv2")
 
 SENT = 64 << 20
-"""Bytes of a video's pictures that are handed on with it."""
+"""Maximum bytes of decoded keyframes that a front-end result carries along."""
 
 
 @dataclass(frozen=True)
 class CompileConfig:
-    """Everything that decides what a compile gives."""
+    """Everything that determines the output of a compile."""
 
     pipeline: str
     link: str
-    """Link passes; empty: those of the pipeline, or of the spec's `dataset` block."""
+    """Link passes; if empty, those of the pipeline, or else of the spec's `dataset` block."""
     spec_text: str
     spec_name: str
     choice: ModelConfig = field(default_factory=ModelConfig)
     spec_folder: Path | None = None
-    """Where the spec imports from."""
+    """Folder of the spec; imports are relative to it."""
     seed: int = 0
     verify_each: bool = True
     store: str | Path | None = None
-    """A folder or a URL at which what is made is kept, and found when it is wanted again."""
+    """Folder or URL of the store that caches results; None disables it."""
 
 
 @dataclass
 class VideoResult:
-    """What became of one video."""
+    """Result of one video."""
 
     path: Path
     name: str
@@ -81,14 +81,14 @@ class VideoResult:
     seconds: dict[str, float] = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
     found: int = 0
-    """Passes whose result was there from before."""
+    """Number of passes whose result came from the store."""
     why: list[str] = field(default_factory=list)
-    """Of each pass that ran why it had to."""
+    """For each pass that ran, why it ran."""
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
 def links_of(spec: Spec) -> str:
-    """The link passes that a spec's `dataset` block asks for, with their options."""
+    """The link passes that a spec's `dataset` block requires, with their options."""
     wish = spec.dataset
     options = []
     if wish.steps:
@@ -116,22 +116,22 @@ def split_pipeline(text: str) -> tuple[list[Pass[Any, Any]], list[LinkPass]]:
     ordered: list[Options] = [*units, *links]
     if ordered != list(passes):
         late = next(p for p, q in zip(passes, ordered, strict=True) if p is not q)
-        message = f"`{late.name}` joins a corpus, and passes over one video come after it"
-        raise fail("P005", message, Place("--pipeline"), "put it last")
+        message = f"corpus pass `{late.name}` must come after all per-video passes"
+        raise fail("P005", message, Place("--pipeline"), "move it to the end of the pipeline")
     return units, links
 
 
 @dataclass
 class FrontEndResult:
-    """What was made of a video before a model is asked."""
+    """Results of the passes that run before the first model call."""
 
     source: VideoSource | None = None
     unit: bytes = b""
     """JSON of the unit."""
     done: list[tuple[str, dict[str, int], float, bool, str]] = field(default_factory=list)
-    """Of each pass: name, counts, seconds, whether it was found, why it ran."""
+    """For each pass: name, counts, seconds, whether the store had its result, and why it ran."""
     pictures: dict[t.Frame, Picture] = field(default_factory=dict)
-    """Keyframes, as far as they are not too many: they need not be decoded again."""
+    """Decoded keyframes, at most `SENT` bytes, so that they need not be decoded again."""
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
@@ -156,20 +156,17 @@ class Compiler:
         for name in self.formats:
             if name not in FORMATS:
                 help = did_you_mean(name, FORMATS.names())
-                raise fail(
-                    "S502", f"`{name}` is not a dataset format", Place(order.spec_name), help
-                )
+                raise fail("S502", f"unknown dataset format `{name}`", Place(order.spec_name), help)
         self.pictures = Pictures()
-        kept = (
-            order.store if order.choice.record is None else None
-        )  # a recording leaves nothing out
+        # no store while recording: a cassette must hold every call
+        kept = order.store if order.choice.record is None else None
         self.store = open_store(str(kept), reporter) if kept else None
         self.memo = Memo(self.store, self._depends) if self.store else None
         self._stands: dict[str, Any] = {}
         self._asker: ModelClient | None = None
 
     def asker(self) -> ModelClient:
-        """The model; loaded when it is first needed. Raises StepcError (M002-M005)."""
+        """The model client. The first call loads the model. Raises StepcError (M002-M005)."""
         if self._asker is None:
             self._asker = load(
                 self.order.choice, self.pictures, seed=self.order.seed, store=self.store,
@@ -178,7 +175,7 @@ class Compiler:
         return self._asker
 
     def _depends(self, thing: str) -> Any:
-        """JSON that stands for what a pass uses."""
+        """JSON that identifies an input of a pass: `model`, `seed`, `drawing` or `wording`."""
         if thing not in self._stands:
             self._stands[thing] = self._depends_anew(thing)
         return self._stands[thing]
@@ -218,12 +215,12 @@ class Compiler:
         ]
 
     def several(self, number: int) -> list[Compiler]:
-        """So many like this one, that ask one model together, each from a thread of its own."""
+        """Create `number` compilers that share one model; each is used by one thread."""
         shared = Shared()
         return [Compiler(self.order, self.reporter, shared, self.limits) for _ in range(number)]
 
     def close(self) -> None:
-        """End a recording."""
+        """Close the cassette, if one is being recorded."""
         if self._asker is not None and isinstance(self._asker.backend, ReplayBackend):
             self._asker.backend.close()
 
@@ -240,16 +237,18 @@ class Compiler:
             raise fail("B002", str(error), Place(printable(str(path)))) from error
 
     def probed(self, path: Path) -> VideoSource | None:
-        """The facts of a file that are known from before, where size and time of change are the same."""
+        """Cached facts of a file. Returns None if its path, size or modification time is new."""
         entry = self.store.get(self._probe(path)) if self.store is not None else None
         return VideoSource.from_facts(path, entry.facts) if entry is not None else None
 
     def _probe(self, path: Path) -> bytes:
-        """The name of what is known of a file."""
         return name_of("probe", *_file(path))
 
     def known(self, path: Path) -> VideoResult | None:
-        """What is stored of a video, where that is all, or that it was lost before; else None."""
+        """The result of a video that needs no work.
+
+        All its passes are in the store, or an earlier run gave up on it (B018). Returns None otherwise.
+        """
         if self.memo is None or self.store is None:
             return None
         source = self.probed(path)
@@ -261,8 +260,8 @@ class Compiler:
             lost = None if self.limits.retry else self.store.get(self._lost(path))
             if lost is None or self.limits.more_than(lost.facts):
                 return None
-            message = f"was given up before: {lost.facts['message']}"
-            help = "--retry tries it again, as do more --patience or --memory"
+            message = f"skipped: an earlier run gave up on this video ({lost.facts['message']})"
+            help = "use --retry, or a higher --patience or --memory"
             wrong = Diagnostic("B018", message, Place(printable(str(path))), help)
             return VideoResult(path, unit_name(path), diagnostics=(wrong,))
         made = self._made(chain[-1].hash, None, chain[-1])
@@ -277,7 +276,7 @@ class Compiler:
         return result
 
     def lost(self, path: Path, lost: LostVideo) -> VideoResult:
-        """A video whose worker ended. It is left alone from then on."""
+        """The result of a video whose worker ended. Later runs skip it, unless `lost.again` is set."""
         wrong = lost.diagnostic
         if self.store is not None and not lost.again:
             facts = {"message": wrong.message, **self.limits.facts()}
@@ -285,13 +284,15 @@ class Compiler:
         return VideoResult(path, unit_name(path), diagnostics=(wrong,))
 
     def _lost(self, path: Path) -> bytes:
-        """The name of the note that a file was lost."""
         return name_of("lost", *_file(path), self.code)
 
     def _made(
         self, content: bytes, unit: t.Qras | None, entry: Entry | None = None
     ) -> CompiledUnit | None:
-        """What is linked of a unit whose JSON has this hash: stored, or made of it."""
+        """The linkable form of the unit whose JSON has the hash `content`, from the store or from `unit`.
+
+        Returns None if the store has lost it.
+        """
         identity = self.asker().backend.identity
         whole = any(link.whole for link in self.links)
         name = name_of(
@@ -317,11 +318,11 @@ class Compiler:
         return made if whole else replace(made, whole=b"")
 
     def tools(self) -> Tools:
-        """Fresh tools for one unit."""
+        """New tools for one unit."""
         return Tools(self.pictures, self.asker, self.spec, self.order.seed)
 
     def begin(self, path: Path) -> FrontEndResult:
-        """What can be made of a video before a model is asked; what goes wrong with it is told."""
+        """Run the passes before the first model call. The result holds any diagnostics."""
         begun = FrontEndResult()
         try:
             unit: t.Unit = self.start(path)
@@ -344,12 +345,12 @@ class Compiler:
         return begun
 
     def go_on(self, begun: tuple[Path, FrontEndResult | LostVideo]) -> VideoResult:
-        """Compile a video further that was begun, or lost."""
+        """Finish a video after `begin`, or turn a lost video into its result."""
         path, start = begun
         return self.lost(path, start) if isinstance(start, LostVideo) else self.compile(path, start)
 
     def compile(self, path: Path, begun: FrontEndResult | None = None) -> VideoResult:
-        """Compile one video, further if its front end was done; what goes wrong with it is in the result."""
+        """Compile one video; continue from `begun` if given. The result holds any diagnostics."""
         result = VideoResult(path, unit_name(path))
         if begun is not None and begun.diagnostics:
             result.diagnostics = begun.diagnostics
@@ -414,7 +415,7 @@ def compile_code(passes: Sequence[Pass[Any, Any]]) -> str:
 
 
 def _file(path: Path) -> tuple[str, int, int]:
-    """What a file is told by without reading it: its path, size and time of change."""
+    """Identifies a file without reading it: path, size and modification time."""
     try:
         about = path.stat()
     except OSError:
@@ -423,7 +424,7 @@ def _file(path: Path) -> tuple[str, int, int]:
 
 
 def _failed(path: Path, error: Exception) -> tuple[Diagnostic, ...]:
-    """What an unexpected exception says of a video: memory ran out, or something crashed."""
+    """Diagnostic for an unexpected exception: B012 if memory ran out, otherwise B021."""
     place = Place(printable(str(path)))
     no_memory = isinstance(error, cv2.error) and error.code == cv2.Error.StsNoMem
     if isinstance(error, MemoryError) or no_memory:

@@ -1,4 +1,4 @@
-"""Engines: who compiles the videos of a corpus. The one here is this machine, with processes and threads."""
+"""Engines compile the videos of a corpus. The local engine uses processes and threads of this machine."""
 
 from __future__ import annotations
 
@@ -19,34 +19,35 @@ from stepc.video.discover import VideoList
 
 
 class Engine(Protocol):
-    """Compiles videos."""
+    """Interface of an engine."""
 
     def ready(self, compiler: Compiler) -> None:
-        """Make sure that it can begin. Raises StepcError."""
+        """Check that the engine can start. Raises StepcError if it cannot."""
 
     def results(self, videos: Sequence[Path], compiler: Compiler) -> Iterator[VideoResult]:
-        """The results as they are ready, in whatever order."""
+        """Yield each result when it is ready, in any order."""
 
 
 @dataclass(frozen=True)
 class LocalEngine:
-    """This machine, with so many videos at one time.
+    """Compiles on this machine.
 
-    The embedded model is loaded by each of as many processes. Any other is loaded once: processes
-    do what comes before it is first asked, threads the rest.
+    With the embedded model, each worker process loads the model. Any other model is loaded once:
+    worker processes run the passes before the first model call, and threads run the others.
     """
 
     jobs: int = 1
+    """Videos compiled in parallel."""
 
     def ready(self, compiler: Compiler) -> None:
-        """Make sure that the model can be asked. Raises StepcError (M002-M005)."""
+        """Load the model. Raises StepcError (M002-M005)."""
         compiler.asker()
 
     def results(self, videos: Sequence[Path], compiler: Compiler) -> Iterator[VideoResult]:
-        """The results as they are ready, in whatever order."""
+        """Yield each result when it is ready, in any order."""
         order = compiler.order
         left = VideoList()
-        for path in videos:  # what needs no work needs no worker
+        for path in videos:  # cached results need no worker
             known = compiler.known(path)
             if known is None:
                 left.append(path)
@@ -65,14 +66,14 @@ class LocalEngine:
                     yield result
         except PoolFailed as failed:
             message = f"the worker processes cannot work ({failed}); compiling in this process"
-            help = "the result is the same, slower, and without limits of time and memory per video"
+            help = "the result is the same, but slower, and videos have no time or memory limits"
             compiler.reporter.diagnostic(Diagnostic("B022", message, None, help, "warning"))
             yield from map(
                 compiler.compile, chain(under_way, left if failed.left is None else failed.left)
             )
 
     def _whole(self, compiler: Compiler, left: VideoList) -> Iterator[VideoResult]:
-        """Compile in processes that load the model each. Raises PoolFailed."""
+        """Compile in processes that each load the model. Raises PoolFailed."""
         number = min(len(left), self.jobs)
         pool = WorkerPool(number, compiler.limits, _whole, _prepare, (compiler.order,))
         with ended(pool):
@@ -82,9 +83,9 @@ class LocalEngine:
     def _shared(
         self, compiler: Compiler, left: VideoList, under_way: dict[Path, None]
     ) -> Iterator[VideoResult]:
-        """Decode in processes, and ask one model from threads. Raises PoolFailed.
+        """Decode in processes, and call one model from threads. Raises PoolFailed.
 
-        `under_way` is told of each video whose result is still to come.
+        Adds each video to `under_way` before its model calls; the caller removes it with its result.
         """
         number = min(len(left), max(self.jobs, 2))
         with ended(looking(compiler.order, compiler.limits, number)) as workers:
@@ -113,7 +114,7 @@ def default_jobs(choice: ModelConfig, cluster: bool = False) -> int:
 
 
 def looking(order: CompileConfig, limits: Limits, number: int) -> WorkerPool[FrontEndResult]:
-    """Processes that do what can be done before a model is asked."""
+    """Worker processes that run the passes before the first model call."""
     return WorkerPool(number, limits, _look, _prepare, (order,))
 
 

@@ -1,8 +1,7 @@
-"""Compiling many videos at one time: in processes that may fail alone, or as threads that share a model.
+"""Runs work on many videos in parallel: in isolated worker processes, or in threads that share a model.
 
-Decoding is always done by processes, so that a model never waits for it, and so that a file that hangs or
-crashes the decoder ends nothing but its own compiling. Few videos are under way at any time, however
-many there are.
+Decoding always runs in processes. A model therefore need not wait for it, and a file that hangs or crashes
+the decoder only affects its own compilation. The number of videos in progress is bounded.
 """
 
 from __future__ import annotations
@@ -40,26 +39,26 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Limits:
-    """What one video may take."""
+    """Time and memory limits of one video."""
 
     patience: float = 600.0
-    """Seconds in which something has to be heard of it; 0: it may take for ever."""
+    """Maximum seconds without progress; 0 means no limit."""
     memory: int = 0
-    """Bytes that a worker may have; 0: its share of four fifths of the machine's."""
+    """Memory limit of a worker in bytes; 0 means an equal share of 80 % of the machine's memory."""
     retry: bool = False
-    """Whether videos are tried again that were lost before."""
+    """Whether to retry videos that an earlier run gave up on."""
 
     def facts(self) -> dict[str, Any]:
-        """What is noted of a video that was lost."""
+        """The limits, as stored with a video that was given up."""
         return {"patience": self.patience, "memory": self.memory}
 
     def more_than(self, facts: dict[str, Any]) -> bool:
-        """Whether a video that was lost under other limits may do under these."""
+        """Whether these limits exceed those in `facts`, so that a video given up then is worth a retry."""
         longer = facts["patience"] and (not self.patience or self.patience > facts["patience"])
         return bool(longer) or self.memory > facts["memory"]
 
     def bytes_each(self, workers: int) -> int:
-        """Bytes a worker."""
+        """Memory limit per worker in bytes; 0 means no limit."""
         if self.memory:
             return self.memory
         try:
@@ -70,8 +69,10 @@ class Limits:
 
 
 def end_with_parent() -> None:
-    """End this process soon after the one that started it: else a killed run's workers go on, and
-    write where the next run does."""
+    """Exit soon after the parent process exits.
+
+    Otherwise the workers of a killed run would go on, and write to the same place as the next run.
+    """
     import time
 
     parent = os.getppid()
@@ -85,12 +86,12 @@ def end_with_parent() -> None:
 
 
 class WorkerUnable(Exception):
-    """A worker process started and cannot work, whatever it is given."""
+    """A worker process started, but cannot process any video."""
 
 
 _told: Any = None
 _unable: Exception | None = None
-"""Why this worker cannot work."""
+"""The exception of `prepare`, if it failed in this worker."""
 
 
 def _begin(
@@ -103,7 +104,7 @@ def _begin(
     watch.begin(limits.patience, limits.bytes_each(workers), _told)
     try:
         prepare(*args)
-    except Exception as error:  # raised by the first task: a pool cannot be told
+    except Exception as error:  # the first task raises it: an initializer cannot report errors
         _unable = error
 
 
@@ -119,17 +120,17 @@ def _watched(work: Callable[[Path], T], path: Path) -> T:
 
 @dataclass
 class LostVideo:
-    """What is wrong with a video whose worker ended."""
+    """A video whose worker ended, with its diagnostic."""
 
     diagnostic: Diagnostic
     again: bool = False
-    """Whether the next run tries it again; a video that harmed its worker is skipped until --retry."""
+    """Whether the next run retries it. False if the video took down its worker: skipped until --retry."""
 
 
 class PoolFailed(Exception):
-    """The worker processes cannot start or cannot go on, whatever the videos.
+    """The worker processes cannot start or cannot continue, whatever the video.
 
-    `.left` are the videos that are not done; None if none was begun.
+    `.left` holds the videos without a result; None if no video was started.
     """
 
     def __init__(self, why: str, left: Iterable[Path] | None) -> None:
@@ -143,8 +144,8 @@ _STARTING = threading.Lock()
 class _Process(SpawnProcess):
     """A spawned process that does not import the main module again.
 
-    Workers run functions of stepc only. Without this, a script that compiles at its top level would be run
-    again by each of its workers.
+    Workers only run functions of stepc. Otherwise, each worker would run a script again that compiles
+    without a main guard.
     """
 
     @staticmethod
@@ -163,7 +164,7 @@ class _Spawn(SpawnContext):
 
 
 class WorkerPool(Generic[T]):
-    """Processes that each do `work` for one path after another, after `prepare(*args)`."""
+    """Worker processes. Each runs `prepare(*args)` once, then `work(path)` for one path after another."""
 
     def __init__(
         self,
@@ -175,7 +176,7 @@ class WorkerPool(Generic[T]):
     ) -> None:
         self.number, self.limits, self.work = number, limits, work
         if multiprocessing.current_process().daemon:
-            raise PoolFailed("a daemon process may not start others", None)
+            raise PoolFailed("a daemon process cannot start processes", None)
         try:
             self.folder = tempfile.TemporaryDirectory(prefix="stepc-")
         except OSError as error:
@@ -188,7 +189,7 @@ class WorkerPool(Generic[T]):
         )
 
     def each(self, paths: Iterable[Path]) -> Iterator[tuple[Path, T | LostVideo]]:
-        """What came of each path, as it is ready; those of two paths a worker are under way."""
+        """Yield each path with its result when it is ready. At most two paths per worker are in progress."""
         left = iter(paths)
         running: dict[Any, Path] = {}
         again: set[Path] = set()
@@ -209,7 +210,7 @@ class WorkerPool(Generic[T]):
                 path = running.pop(future)
                 failed = future.exception()
                 if isinstance(failed, (BrokenProcessPool, WorkerUnable)):
-                    said = str(failed) if isinstance(failed, WorkerUnable) else "they end at once"
+                    said = str(failed) if isinstance(failed, WorkerUnable) else "they exit at once"
                     raise PoolFailed(said, chain([path], running.values(), left))
                 if self._gave_up(future) and path not in again:
                     again.add(path)
@@ -218,7 +219,7 @@ class WorkerPool(Generic[T]):
                     yield path, self._result(future, path)
 
     def _gave_up(self, future: Any) -> bool:
-        """Whether a worker ended by itself: after a pause of the whole machine it may, and means nothing."""
+        """Whether a worker exited by itself without a hang. It may after the machine was suspended: retry."""
         error = future.exception()
         gave_up = isinstance(error, pebble.ProcessExpired) and (error.exitcode or 0) >= 0
         return gave_up and not self._hung(error.pid)
@@ -240,12 +241,12 @@ class WorkerPool(Generic[T]):
         except MemoryError:
             help = "raise the limit per worker with --memory GB"
             return LostVideo(Diagnostic("B012", "memory ran out", place, help))
-        except Exception as error:  # whatever the work raised, or what cannot be sent back
+        except Exception as error:  # raised by the work, or a result that cannot be pickled
             (wrong,) = crash("B021", "compiling the video", error, place).diagnostics
             return LostVideo(wrong, again=True)
 
     def _hung(self, pid: int | None) -> str:
-        """Where a worker hung, of those that did."""
+        """Where a worker hung. Returns an empty string if it did not hang."""
         try:
             told = (Path(self.folder.name) / str(pid)).read_text("utf-8", "replace")
         except OSError:
@@ -256,7 +257,7 @@ class WorkerPool(Generic[T]):
         return f"in {Path(first[1]).name}, {first[3]}" if first else "location unknown"
 
     def close(self, at_once: bool = False) -> None:
-        """End the processes; `at_once` those at work, too."""
+        """End the processes after their work, or immediately if `at_once`."""
         end = self.pool.stop if at_once else self.pool.close
         end()  # type: ignore[no-untyped-call]
         self.pool.join()
@@ -264,7 +265,6 @@ class WorkerPool(Generic[T]):
 
 
 def _how(code: int | None) -> str:
-    """How a process ended."""
     if code is not None and code < 0:
         try:
             return signal.Signals(-code).name
@@ -275,7 +275,7 @@ def _how(code: int | None) -> str:
 
 @contextmanager
 def ended(workers: WorkerPool[T]) -> Iterator[WorkerPool[T]]:
-    """Workers that are ended, whatever happens."""
+    """Closes the workers at the end; kills them if an exception is raised."""
     try:
         yield workers
     except BaseException:
@@ -285,9 +285,9 @@ def ended(workers: WorkerPool[T]) -> Iterator[WorkerPool[T]]:
 
 
 def threads(tasks: Iterable[T], works: Sequence[Callable[[T], Any]], /) -> Iterator[Any]:
-    """What came of tasks, as it is ready; each of `works` has one at a time, in a thread of its own.
+    """Yield the result of each task when it is ready. Each of `works` runs in its own thread.
 
-    Raises what one of them raised.
+    Raises the first exception that one of them raises.
     """
     given: queue.SimpleQueue[Any] = queue.SimpleQueue()
     made: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()

@@ -1,12 +1,12 @@
-"""The engine of many machines: Ray Data schedules, a video is a row.
+"""The engine for many machines. Ray Data schedules the work; each video is a row.
 
-What comes before a model is first asked is done by tasks, wherever a processor is free; the rest by
-replicas of the model, actors that each have their share of the GPUs. What either makes comes back to
-where the command was given, and is linked there: the dataset is the same as one machine's.
+Tasks run the passes before the first model call, on any free CPU. Replicas of the model run the other
+passes; they are actors with a share of the GPUs each. Results return to the process that runs the
+command, which links them. The dataset equals that of the local engine.
 
-A task or replica that ends (a machine is lost, memory runs out) is begun anew by Ray. Videos of which
-nothing comes back all the same are tried once more, each by itself; one that takes its worker along
-then, too, is told as one that did so on this machine.
+Ray restarts a task or replica that ends, for example because a machine is lost or memory runs out.
+Videos that still have no result are retried once, each alone. A video that takes down its worker again
+is reported as on one machine (B013).
 """
 
 from __future__ import annotations
@@ -43,37 +43,37 @@ from stepc.store.open import shared
 from stepc.video.decode import VideoSource
 
 AT_ONCE = 8
-"""Videos a row group: what is under way in one task, and done again where it is lost."""
+"""Maximum videos per task; if the task is lost, these are compiled again."""
 AGAIN = 3
-"""Times that Ray begins the same task again when it is lost."""
+"""Maximum times that Ray restarts a lost task."""
 WINDOW = 100_000
-"""Videos that are given to the scheduler at a time."""
+"""Videos submitted to the scheduler at a time."""
 ENVIRONMENT = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "HF_TOKEN", "HF_HOME", "HF_HUB_OFFLINE")
-"""What of the environment the machines are told."""
+"""Environment variables that are passed to the workers."""
 _RESULT = TypeAdapter(VideoResult)
 _BEGUN = TypeAdapter(tuple[Diagnostic, ...])
 
 
 @dataclass(frozen=True)
 class RayEngine:
-    """A Ray cluster: that at `$RAY_ADDRESS`, or one on this machine for as long as it is needed."""
+    """Compiles on the Ray cluster at `$RAY_ADDRESS`, or on a temporary one on this machine."""
 
     replicas: int = 1
-    """Of the model."""
+    """Model replicas."""
     gpus: float = 0.0
-    """Of each replica; a part of one, too."""
+    """GPUs per replica; may be a fraction."""
     jobs: int = 1
-    """Videos at one time in each replica."""
+    """Videos per replica in parallel."""
 
     def ready(self, compiler: Compiler) -> None:
-        """Make sure that it can begin; the model is loaded by its replicas.
+        """Check that the run can start. Only the replicas load a local model.
 
-        Raises StepcError (U001 for what is not possible on many machines, M002-M005).
+        Raises StepcError (U001 if a cassette is recorded or Ray is missing, M002-M005).
         """
         choice, kept = compiler.order.choice, compiler.order.store
         if choice.record is not None:
-            message = "a cassette is recorded on one machine"
-            raise fail("U001", message, Place("--record"), "leave out --engine ray")
+            message = "a cassette can only be recorded on one machine"
+            raise fail("U001", message, Place("--record"), "remove --engine ray")
         _ray()
         if scheme_of(choice.name) or kept:
             compiler.asker()
@@ -82,7 +82,7 @@ class RayEngine:
             Templates(choice.templates or "default")
 
     def results(self, videos: Sequence[Path], compiler: Compiler) -> Iterator[VideoResult]:
-        """The results as they are ready, in whatever order. Raises StepcError (B019, U001)."""
+        """Yield each result when it is ready, in any order. Raises StepcError (B019, U001)."""
         with self._joined(compiler):
             for start in range(0, len(videos), WINDOW):
                 left = dict.fromkeys(videos[start : start + WINDOW])
@@ -92,13 +92,13 @@ class RayEngine:
                             del left[result.path]
                             yield result
                 for path in left:
-                    message = "the worker that compiled it ended, twice"
+                    message = "its worker process ended twice"
                     place = Place(printable(str(path)))
-                    help = "does it play? --memory GB allows a worker more"
+                    help = "check that the file plays, or raise the limit with --memory GB"
                     yield compiler.lost(path, LostVideo(Diagnostic("B013", message, place, help)))
 
     def _made(self, videos: list[Path], most: int, compiler: Compiler) -> Iterator[VideoResult]:
-        """What comes back of videos, of which so many at most are lost with one of them."""
+        """Compile videos with at most `most` videos per task. Lost videos have no result."""
         if not videos:
             return
         ray = _ray()
@@ -123,12 +123,12 @@ class RayEngine:
             for row in made.iter_rows():
                 yield _RESULT.validate_json(row["result"])
         except ray.exceptions.RayError as error:
-            message = f"the cluster cannot go on ({str(error).strip().splitlines()[-1]})"
-            help = "what is compiled is in the store; is the same stepc on all machines?"
+            message = f"the cluster failed ({str(error).strip().splitlines()[-1]})"
+            help = "the store has what was compiled; check that all machines have the same stepc"
             raise fail("B019", message, Place("--engine ray"), help) from error
 
     def _share(self, order: CompileConfig) -> CompileConfig:
-        """The order as a replica gets it: of a budget its part."""
+        """The compile config of one replica, with its share of the budget."""
         server, n = order.choice.server, self.replicas
         part = replace(
             server,
@@ -140,7 +140,7 @@ class RayEngine:
 
     @contextlib.contextmanager
     def _joined(self, compiler: Compiler) -> Iterator[None]:
-        """A connection; one that is there already is used and left. Raises StepcError (B019, U001)."""
+        """Connect to Ray. An existing connection is reused and stays open. Raises StepcError (B019, U001)."""
         ray = _ray()
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -158,12 +158,12 @@ class RayEngine:
                 where = os.environ.get("RAY_ADDRESS", "this machine")
                 message = f"the cluster at {where} cannot be reached ({error})"
                 raise fail(
-                    "B019", message, Place("--engine ray"), "`ray status` shows it"
+                    "B019", message, Place("--engine ray"), "`ray status` shows whether it runs"
                 ) from None
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         context.print_on_execution_start = False
-        context.max_errored_blocks = -1  # they are looked after here
+        context.max_errored_blocks = -1  # `results` retries lost videos
         for handler in logging.getLogger("ray.data").handlers:
             if isinstance(handler, logging.StreamHandler):
                 handler.setLevel(logging.CRITICAL)
@@ -175,38 +175,37 @@ class RayEngine:
                 ray.shutdown()
 
     def _enough(self, ray: Any, compiler: Compiler) -> None:
-        """Say so where the cluster has less than is wanted: a machine may yet come.
+        """Report too few CPUs or GPUs (B019): a warning, since machines may still join the cluster.
 
-        Raises StepcError: B019 where none can come, U001 for a store that not all can reach.
+        Raises StepcError: B019 if the cluster is a local one, U001 if not all machines reach the store.
         """
         kept, machines = compiler.order.store, sum(node["Alive"] for node in ray.nodes())
         if kept and not shared(str(kept)) and machines > 1:
-            message = f"{machines} machines cannot share a store in a folder of one"
+            message = f"{machines} machines cannot share a store in a local folder"
             help = "--store file:///shared/store or s3://bucket/store, or --no-store"
             raise fail("U001", message, Place(printable(str(kept))), help)
         there = ray.cluster_resources()
         for name, wanted in (("CPU", self.replicas + 1), ("GPU", self.replicas * self.gpus)):
             if there.get(name, 0) < wanted:
-                message = (
-                    f"{wanted:g} {name}s are wanted and the cluster has {there.get(name, 0):g}"
-                )
-                help = "it is waited for more; fewer --replicas or --gpus need less"
+                has = there.get(name, 0)
+                message = f"the run needs {wanted:g} {name}s, but the cluster has {has:g}"
+                help = "waiting for more machines; fewer --replicas or --gpus need less"
                 if "RAY_ADDRESS" not in os.environ:
-                    raise fail("B019", message, Place("--engine ray"), "fewer --replicas or --gpus")
+                    raise fail("B019", message, Place("--engine ray"), "lower --replicas or --gpus")
                 compiler.reporter.diagnostic(
                     Diagnostic("B019", message, Place("--engine ray"), help, "warning")
                 )
 
 
 def _answers(address: str) -> None:
-    """Raises OSError where nobody does at HOST:PORT; Ray would try it for minutes."""
+    """Raises OSError if nothing listens at HOST:PORT. Ray itself would retry for minutes."""
     host, _, port = address.rpartition(":")
     if "/" not in address and host and port.isdigit():
         socket.create_connection((host, int(port)), timeout=20).close()
 
 
 def _ray() -> Any:
-    """Ray. Raises StepcError (U001) where it is not installed."""
+    """Import Ray. Raises StepcError (U001) if it is not installed."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -223,7 +222,7 @@ def _ray() -> Any:
 
 @dataclass(frozen=True)
 class Home:
-    """Where the command was given: its code, its folder, and what of its environment is needed."""
+    """Code, folder and environment of the process that runs the command."""
 
     code: str
     folder: str
@@ -231,27 +230,27 @@ class Home:
 
     @classmethod
     def here(cls) -> Home:
-        """This process."""
+        """Describe this process."""
         told = tuple((name, os.environ[name]) for name in ENVIRONMENT if name in os.environ)
         return cls(_code(), str(Path.cwd()), told)
 
     def settle(self) -> None:
-        """Make this process like it, as far as it goes."""
+        """Take over the environment variables, and the folder if it exists here."""
         os.environ.update(self.environment)
         with contextlib.suppress(OSError):
             os.chdir(self.folder)
 
     def stranger(self, path: Path) -> tuple[Diagnostic, ...]:
-        """What is wrong where this machine has other code."""
+        """A diagnostic (B020) if this machine has different code; otherwise empty."""
         if _code() == self.code:
             return ()
-        message = "a machine of the cluster has another stepc, or another version of it"
+        message = "a cluster machine has a different stepc"
         place = Place(printable(str(path)))
-        return (Diagnostic("B020", message, place, "install the same everywhere"),)
+        return (Diagnostic("B020", message, place, "install the same version on all machines"),)
 
 
 def _code() -> str:
-    """A hash of all code that a cluster runs."""
+    """A hash of all code that runs on a cluster."""
     kinds = [pass_type(name).__module__ for name in pass_names()]
     return code_key("stepc.driver.ray_engine", *kinds).digest
 
@@ -260,14 +259,14 @@ def _code() -> str:
 def _hands(
     order: CompileConfig, limits: Limits, home: Home
 ) -> tuple[Compiler, WorkerPool[FrontEndResult]]:
-    """What this process begins videos with; what is in them may end a process of its own."""
+    """The compiler of this process, and a worker process that isolates crashes of the decoder."""
     home.settle()
     share = replace(limits, memory=limits.bytes_each(os.cpu_count() or 1))  # as many tasks as cores
     return Compiler(order, limits=limits), looking(order, share, 1)
 
 
 def _begin(table: Any, order: CompileConfig, limits: Limits, home: Home) -> Any:
-    """What was made of each video before a model is asked: a task."""
+    """A Ray task: run the passes before the first model call on each video of `table`."""
     rows: list[dict[str, Any]] = []
     paths = [Path(path) for path in table.column("path").to_pylist()]
     wrong = home.stranger(paths[0])
@@ -290,7 +289,7 @@ def _begin(table: Any, order: CompileConfig, limits: Limits, home: Home) -> Any:
 
 
 class Replica:
-    """A model that compiles further what was begun: an actor."""
+    """A Ray actor: holds a model and finishes the videos that `_begin` started."""
 
     def __init__(self, order: CompileConfig, limits: Limits, home: Home, jobs: int) -> None:
         home.settle()
@@ -298,7 +297,7 @@ class Replica:
         watch.begin(limits.patience, 0, sys.stderr)
 
     def __call__(self, table: Any) -> Any:
-        """What came of each video."""
+        """Finish the videos of `table`."""
         rows = table.to_pylist()
         begun = [row for row in rows if not row["result"]]
         works: list[Callable[[Any], VideoResult]] = [
@@ -317,7 +316,7 @@ def _gone_on(compiler: Compiler, row: dict[str, Any]) -> VideoResult:
     try:
         return compiler.go_on((path, _unpacked(path, row)))
     except Exception as error:
-        message = f"the worker that compiled it failed: {error!r}"
+        message = f"its worker failed: {error!r}"
         wrong = Diagnostic("B013", message, Place(printable(str(path))))
         return VideoResult(path, path.stem, diagnostics=(wrong,))
 
@@ -334,12 +333,12 @@ def _table(rows: list[dict[str, Any]]) -> Any:
 
 
 def _row(result: VideoResult) -> dict[str, Any]:
-    """A video that is done."""
+    """The row of a finished video."""
     return {"path": str(result.path), "result": _RESULT.dump_json(result)}
 
 
 def _packed(path: Path, begun: FrontEndResult) -> dict[str, Any]:
-    """A video that was begun."""
+    """The row of a video whose front end is done."""
     told = {
         "source": begun.source.facts() if begun.source else None,
         "done": begun.done,

@@ -1,1 +1,1 @@
-"""Passes and pipelines: what a pass is, finding, running and caching passes."""
+"""Defines, finds, runs and caches passes, and parses pipelines."""

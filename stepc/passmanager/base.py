@@ -1,4 +1,4 @@
-"""What a pass is: frozen options, levels, and the tools that a pass may use."""
+"""Base classes of passes: frozen options, levels, and the tools that a pass may use."""
 
 from __future__ import annotations
 
@@ -28,27 +28,26 @@ Out = TypeVar("Out", bound=Unit)
 
 @dataclass
 class Tools:
-    """What a pass may use besides its input and its options."""
+    """Everything a pass may use besides its input and its options."""
 
     pictures: Pictures
     model: Callable[[], ModelClient] | None = None
-    """Gives the model; it is loaded when a pass first asks."""
+    """Returns the model client. The first call loads the model."""
     spec: Spec | None = None
     seed: int = 0
     counts: Statistics = field(default_factory=Statistics)
 
     uses: frozenset[str] = frozenset(["model", "seed", "drawing", "wording"])
-    """What the running pass has said it uses; the rest it may not."""
+    """What the running pass declares in `uses`. Anything else raises TypeError."""
 
     def ask(self) -> ModelClient:
-        """The model, counting its calls here. Raises StepcError (P006) if there is none."""
+        """The model client; it counts calls in `counts`. Raises StepcError (P006) if there is none."""
         self._said("model")
         if self.model is None:
-            raise fail("P006", "this pass asks a model and none is given", help="give --model")
+            raise fail("P006", "this pass needs a model, but none is given", help="give --model")
         asker = self.model()
-        if (
-            asker.counts is not self.counts
-        ):  # another pass: what it counts does not depend on others
+        if asker.counts is not self.counts:
+            # a new pass: its counts must not depend on the calls of earlier passes
             asker.forget()
             asker.counts = self.counts
         return asker
@@ -61,22 +60,22 @@ class Tools:
         return self.spec
 
     def rng(self, unit: Unit, name: str, index: int = 0) -> random.Random:
-        """A generator that depends on seed, video, pass and index, and on nothing else."""
+        """A random generator that depends only on the seed, the video, `name` and `index`."""
         self._said("seed")
         key = f"{self.seed}/{unit.video.sha256}/{name}/{index}"
         return random.Random(int.from_bytes(hashlib.sha256(key.encode()).digest()[:16], "big"))
 
     def _said(self, *one_of: str) -> None:
         if not self.uses & {*one_of}:
-            raise TypeError(f"a pass that uses {' or '.join(one_of)} says so in `uses`")
+            raise TypeError(f"a pass that uses {' or '.join(one_of)} must declare it in `uses`")
 
 
 class Options(BaseModel):
-    """Frozen options of a pass; its fields are its options, their docstrings the help."""
+    """Frozen options of a pass. Each field is an option; its docstring is the help text."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
     name: ClassVar[str] = ""
-    """What pipelines call it: the name of its file in `passes/`, elsewhere that of its class."""
+    """Name in pipelines: that of its file in `passes/`, or elsewhere that of its class."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -87,7 +86,7 @@ class Options(BaseModel):
             cls.name = name.replace("_", "-")
 
     def text(self) -> str:
-        """The pass as written in a pipeline, options that differ from the default named."""
+        """The pass as written in a pipeline, with the options that differ from their defaults."""
         given = [
             f"{key}={shown(value)}"
             for key, value in self.model_dump().items()
@@ -106,19 +105,19 @@ def shown(value: object) -> str:
 
 
 class Pass(Options, Generic[In, Out]):
-    """A pass over one unit. Its type arguments are the level it takes and the one it gives.
+    """A pass over one unit. Its type arguments are its input and output level.
 
-    The unit verifies before and after, not necessarily during.
+    The unit must verify before and after the pass, but not while it runs.
     """
 
     keeps_level: ClassVar[bool] = False
-    """Whether it takes any level from its input's on, and gives the same level."""
+    """Whether it accepts its input level and all later ones, and returns the level it got."""
     uses: ClassVar[frozenset[str]] = frozenset()
-    """What else it depends on: `model`, `seed`, `drawing` and `wording` of the spec."""
+    """What else it depends on: `model`, `seed`, and the spec's `drawing` and `wording`."""
 
     @classmethod
     def levels(cls) -> tuple[type[Unit], type[Unit]]:
-        """Input and output level."""
+        """Input and output level. Raises TypeError if the class does not name them."""
         for base in cls.__mro__:
             args = getattr(base, "__pydantic_generic_metadata__", {}).get("args", ())
             if len(args) == 2:
@@ -126,34 +125,34 @@ class Pass(Options, Generic[In, Out]):
         raise TypeError(f"{cls.__name__} names no levels")
 
     def run(self, unit: In, tools: Tools) -> Out:
-        """The unit at the next level."""
+        """Return the unit at the output level. Raises StepcError."""
         raise NotImplementedError
 
     def plan(self, about: VideoStats, costs: Plan) -> None:
-        """Add what the pass will ask a model to the estimate of `stepc plan`.
+        """Add the model calls of this pass to the estimate of `stepc plan`.
 
-        A pass that asks a model and does not override this is named there as having an unknown cost.
+        `stepc plan` reports an unknown cost for a pass that uses a model and does not override this.
         """
         if "model" in self.uses:
             costs.unknown.append(self.name)
 
     def joins(self, following: Pass[Any, Any]) -> bool:
-        """Whether the pass after this one may run along with it."""
+        """Whether this pass and the one after it can run together."""
         return False
 
     def run_joined(
         self, following: Sequence[Any], unit: Any, tools: Sequence[Tools]
     ) -> list[tuple[Any, float]]:
-        """The unit after this pass and after each of those that follow, and the seconds of each."""
+        """Run this pass together with those in `following`: the unit after each pass, and its seconds."""
         raise NotImplementedError
 
 
 class LinkPass(Options):
-    """A pass over the whole corpus. It walks over the units' cards, and decides which samples stay."""
+    """A pass over the whole corpus. It reads unit summaries, and decides which samples to keep."""
 
     whole: ClassVar[bool] = False
-    """Whether it looks into units, too."""
+    """Whether it also reads whole units."""
 
     def run(self, corpus: Corpus, seed: int, counts: Statistics) -> Corpus:
-        """The corpus after the pass."""
+        """Return the corpus after the pass. Raises StepcError."""
         raise NotImplementedError

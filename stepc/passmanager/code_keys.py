@@ -1,9 +1,9 @@
-"""What the code of a pass depends on: the part of its key in a store that is not data.
+"""Code keys: the part of a store key that identifies the code of a pass.
 
-A key holds the source of the pass's module and of every module of the same package or of stepc that
-it imports, directly or not; the data files that these modules read; the versions of the packages
-that they use; and the plug-ins among the question forms. Editing a file outside of this rebuilds
-nothing, and editing one inside is never missed.
+A code key covers the source of the pass's module and of every module of stepc or of the same package
+that it imports, directly or indirectly; the data files that these modules read; the versions of the
+packages that they use; and, if question forms are among them, the plug-ins that add forms. A change to
+any of these changes the key. A change to any other file does not.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _PACKAGE = re.compile(r"classes_in\(\s*\"([\w.]+)\"")
 _LAZY = re.compile(r"LazyModule\(\s*\"([\w.]+)\"")
 _DATA = re.compile(r"files\(\s*\"([\w.]+)\"\s*\)(?:\s*/\s*\"([\w.-]+)\")?")
 ASKING = ("stepc.model.client", "stepc.model.templates", "stepc.video.decode")
-"""What asks a model and reads its replies, for passes that get it through their tools."""
+"""Modules that call a model and read its replies. A pass that uses a model depends on them."""
 DISTRIBUTIONS = {"cv2": "opencv-python", "sklearn": "scikit-learn", "PIL": "pillow"}
-"""Distributions that are not called like the package that they install."""
+"""Distributions whose name differs from the package that they install."""
 
 
 @dataclass(frozen=True)
 class CodeKey:
-    """What some code depends on."""
+    """Everything that some code depends on."""
 
     parts: dict[str, str] = field(default_factory=dict)
     """SHA-256 of each source and data file, by module or path; version of each package."""
@@ -52,9 +52,9 @@ class CodeKey:
 
 @functools.cache
 def code_key(*modules: str) -> CodeKey:
-    """What the code of some modules depends on.
+    """The code key of some modules.
 
-    Modules are followed within stepc and within the packages of `modules`; other packages are known by their
+    Imports are followed within stepc and within the packages of `modules`. Other packages count by their
     version.
     """
     own = {"stepc", *(m.partition(".")[0] for m in modules)}
@@ -87,13 +87,13 @@ def code_key(*modules: str) -> CodeKey:
 
 
 def pass_key(kind: type, uses: Iterable[str] = ()) -> CodeKey:
-    """What a pass's code depends on; with `model`, also the code that asks and reads replies."""
+    """The code key of a pass. If it uses `model`, this includes the code that calls a model."""
     asking = ASKING if "model" in uses else ()
     return code_key(kind.__module__, *asking)
 
 
 def _imports(module: str, text: str) -> set[str]:
-    """The modules that a source imports when it runs, and the packages whose files it collects."""
+    """The modules that a source imports at run time, including all modules of a scanned package."""
     found: set[str] = set()
     for source, names, plain in _IMPORT.findall(_TYPES_ONLY.sub("", text)):
         if plain:
@@ -105,7 +105,7 @@ def _imports(module: str, text: str) -> set[str]:
         found.add(source)
         for name in names.strip("()").split(","):
             if name.strip():
-                found.add(f"{source}.{name.split()[0]}")  # it may be a module, too
+                found.add(f"{source}.{name.split()[0]}")  # the name may be a module
     found |= set(_LAZY.findall(text))
     for package in _PACKAGE.findall(text):
         found |= {f"{package}.{path.stem}" for path in _folder(package).glob("*.py")}
@@ -114,7 +114,7 @@ def _imports(module: str, text: str) -> set[str]:
 
 @functools.cache
 def _source(module: str) -> bytes | None:
-    """The source of a module; None if it is none (a name that is imported from a module)."""
+    """The source of a module. Returns None if `module` is not one, such as a name in a module."""
     path = _path(module)
     return path.read_bytes() if path is not None else None
 
@@ -143,11 +143,11 @@ def _folder(package: str) -> Path:
 
 
 def _data(text: str) -> dict[str, str]:
-    """The data files that a source reads through `importlib.resources.files`: one, or a whole folder."""
+    """The data files that a source reads with `importlib.resources.files`: one file or a whole folder."""
     parts: dict[str, str] = {}
     for package, name in _DATA.findall(text):
         if package == "stepc.templates" or package == "stepc.specs":
-            continue  # known by the text of what is used
+            continue  # the text of the template or spec in use is in the key already
         folder = _folder(package)
         paths = [folder / name] if name else sorted(folder.iterdir()) if folder.is_dir() else []
         for path in paths:

@@ -1,4 +1,4 @@
-"""A corpus as link passes see it: a summary of each unit, and which samples stay."""
+"""The corpus that link passes work on: a summary of each unit, and which samples are kept."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ if TYPE_CHECKING:
 
 
 class SampleSummary(NamedTuple):
-    """What a link pass sees of a sample."""
+    """Summary of a sample for link passes."""
 
     id: str
     question: str
     answer: str
     steps: int
     kind: str
-    """What it asks for: its form, the last edge and the attribute's kind."""
+    """What the question asks for: form, last edge, direction, and the kind of an attribute."""
     checked: bool
     room: int
 
 
 class UnitSummary(NamedTuple):
-    """What a link pass sees of a unit, and the manifest tells of it."""
+    """Summary of a unit for link passes and for the manifest."""
 
     name: str
     file: str
     sha256: str
     stsg: str
-    """SHA-256 of its STSG's text."""
+    """SHA-256 of its STSG text."""
     model: str
     objects: int
     samples: Sequence[SampleSummary]
 
 
 def summary_of(unit: t.Qras, model: str = "", stsg: str = "") -> UnitSummary:
-    """The card of a unit."""
+    """Summarize a unit."""
     digest = hashlib.sha256(stsg.encode()).hexdigest() if stsg else ""
     samples = [
         SampleSummary(s.id, s.question, s.answer, len(s.rationale), _kind(s), s.checked, s.room)
@@ -60,45 +60,43 @@ def _kind(s: t.Sample) -> str:
 
 
 class UnitSource(Protocol):
-    """Where the units of a corpus are, in the order of their names."""
+    """The units of a corpus, sorted by name."""
 
     def cards(self) -> Iterator[UnitSummary]:
-        """The card of each."""
+        """Iterate over the summaries of all units."""
 
     def whole(self, place: int) -> t.Qras:
-        """One of them, by its place in the order."""
+        """Load the unit at this position."""
 
 
 class UnitsInMemory:
-    """Units in memory."""
+    """A unit source that holds all units in memory."""
 
     def __init__(self, units: Iterable[t.Qras]) -> None:
         self.units = sorted(units, key=lambda u: u.name)
 
     def cards(self) -> Iterator[UnitSummary]:
-        """The card of each."""
         return map(summary_of, self.units)
 
     def whole(self, place: int) -> t.Qras:
-        """One of them."""
         return self.units[place]
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """All units of a corpus, which of their samples are left, and the set each video belongs to."""
+    """All units of a corpus, which of their samples are kept, and the set of each video."""
 
     units: UnitSource
     kept: bytes | None = None
-    """A byte for each sample, in order; 0: it was dropped. None: all are left."""
+    """One byte per sample, in order; 0 if it was dropped. None keeps all samples."""
     sets: bytes = b""
-    """For each unit the place of its set's name in `names`; empty: none was given."""
+    """One byte per unit: the index of its set in `names`. If empty, every unit is in the set `train`."""
     names: tuple[str, ...] = ()
     options: dict[int, tuple[str, ...]] = field(default_factory=dict)
-    """What may be chosen, of samples (by number) whose choice was completed."""
+    """By sample number, the options of multiple choices that a pass completed."""
 
     def walk(self) -> Iterator[tuple[int, UnitSummary, list[tuple[int, SampleSummary]]]]:
-        """Place and card of every unit, and its samples that are left, each with its number."""
+        """Yield the position and summary of every unit, and its kept samples with their numbers."""
         number = 0
         for place, card in enumerate(self.units.cards()):
             numbered = enumerate(card.samples, number)
@@ -108,7 +106,7 @@ class Corpus:
     def keeping(
         self, keep: Callable[[UnitSummary, int, SampleSummary], bool], **more: Any
     ) -> Corpus:
-        """The corpus with those of its samples that are to be kept; asked for in order."""
+        """A copy that keeps only samples for which `keep` is true. Calls `keep` in order."""
         kept = bytearray()
         for _, card, left in self.walk():
             kept += bytes(len(card.samples))
@@ -117,16 +115,15 @@ class Corpus:
         return replace(self, kept=bytes(kept), **more)
 
     def set_of(self, place: int) -> str:
-        """The set of a unit."""
         return self.names[self.sets[place]] if self.sets else "train"
 
     def left(self) -> Iterator[tuple[str, t.Qras]]:
-        """Each unit with the samples that are left, and its set."""
+        """Yield the set of each unit, and the unit with its kept samples."""
         for place, _, samples in self.walk():
             yield self.set_of(place), self.unit(place, samples)
 
     def unit(self, place: int, left: list[tuple[int, SampleSummary]]) -> t.Qras:
-        """A unit with the samples that are left."""
+        """The unit at `place`, reduced to the samples in `left`."""
         numbers = {s.id: number for number, s in left}
         unit = self.units.whole(place)
         samples = [self._completed(numbers[s.id], s) for s in unit.samples if s.id in numbers]

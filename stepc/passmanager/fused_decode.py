@@ -1,6 +1,6 @@
-"""Passes that look at every frame of a video. Those that follow each other share one decode.
+"""Passes that read every frame of a video. Consecutive ones share one decode.
 
-Such a pass is a stage that frames go past: each frame is decoded once, shown to all stages, and let go.
+Each such pass is a stage of a stream: a frame is decoded once, shown to all stages, and released.
 """
 
 from __future__ import annotations
@@ -21,17 +21,21 @@ else:
 
 
 class Stage(Protocol):
-    """What a pass is while frames go past."""
+    """A pass while it reads frames."""
 
     def see(self, look: DecodedFrame, clips: list[Clip]) -> list[Clip]:
-        """The next frame, and clips that the stage before has finished; those that this one has."""
+        """Take the next frame, and the clips that the previous stage finished. Returns finished clips."""
 
     def end(self, unit: Clips, clips: list[Clip]) -> tuple[Clips, list[Clip]]:
-        """No more frames: what the stage before has made, and the clips it has finished since."""
+        """Finish after the last frame.
+
+        Takes the unit of the previous stage and the clips that it finished since the last call. Returns the
+        same for this stage.
+        """
 
 
 class _Given:
-    """The stage before the first: clips that are known are finished when their end has gone past."""
+    """The input of the first stage: finishes each clip of the unit when its last frame has passed."""
 
     def __init__(self, unit: Clips) -> None:
         self.left = list(unit.clips)
@@ -46,35 +50,34 @@ class _Given:
 
 
 class DecodingPass(Pass[Clips, Clips]):
-    """A pass that looks at every frame once, in order."""
+    """A pass that reads every frame once, in order."""
 
     def joins(self, following: Pass[Any, Any]) -> bool:
-        """Whether the pass after this one may see the same frames."""
+        """Whether the pass after this one can share the decode."""
         return isinstance(following, DecodingPass) and self.soon()
 
     def soon(self) -> bool:
-        """Whether the end of a clip is known a few frames after it at most."""
+        """Whether the pass reports the end of a clip within a few frames."""
         return True
 
     def stage(self, unit: Clips, tools: Tools) -> Stage:
-        """The pass at work on a unit; what it is of is known from the stage before."""
+        """Create the stage that runs this pass on a unit."""
         raise NotImplementedError
 
     def run(self, unit: Clips, tools: Tools) -> Clips:
-        """The unit with its clips."""
         return _past([self], unit, [tools])[0][0]
 
     def run_joined(
         self, following: Sequence[Any], unit: Clips, tools: Sequence[Tools]
     ) -> list[tuple[Clips, float]]:
-        """The unit after this pass and after each of those that follow, and the seconds of each."""
+        """Run this pass and those in `following` with one decode: the unit after each, and its seconds."""
         return _past([self, *following], unit, tools)
 
 
 def _past(passes: Sequence[Any], unit: Clips, tools: Sequence[Tools]) -> list[tuple[Clips, float]]:
-    """What passes one after another make of a unit with one decode, and the seconds of each.
+    """Run consecutive passes with one decode: the unit after each pass, and its seconds.
 
-    The decoding counts for the first. Raises StepcError (B007, B008).
+    The decoding time counts for the first pass. Raises StepcError (B007, B008).
     """
     stages: list[Stage] = [
         _Given(unit),
@@ -90,7 +93,7 @@ def _past(passes: Sequence[Any], unit: Clips, tools: Sequence[Tools]) -> list[tu
         before = now
 
     threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)  # pictures are small: more threads would wait longer than they work
+    cv2.setNumThreads(1)  # pictures are small: synchronising threads would cost more than it saves
     try:
         for look in decoded_frames(tools[0].pictures.source(unit.video.sha256)):
             clips: list[Clip] = []

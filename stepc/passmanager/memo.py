@@ -1,4 +1,4 @@
-"""Keys of pass results in a store, and why a pass has to run again."""
+"""Keys of pass results in a store, and reasons why a pass has to run again."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from stepc.store.base import Entry, Store, name_of
 
 @dataclass
 class PassResult:
-    """What a pass did: the unit after it, its seconds, and its counts."""
+    """Result of a pass: the unit, its seconds, and its counts."""
 
     name: str
     load: Callable[[], Unit]
-    """Gives the unit."""
+    """Returns the unit."""
     seconds: float
     counts: Statistics
     why: str = ""
-    """Why it was made, where there is a store."""
+    """Why the pass ran; empty without a store."""
     found: bool = False
-    """Whether it was there before."""
+    """Whether the result came from the store."""
 
     @functools.cached_property
     def unit(self) -> Unit:
-        """The unit after the pass. Raises StepcError (B016) if the store has lost it since."""
+        """The unit after the pass. Raises StepcError (B016) if the store has lost it."""
         return self.load()
 
 
 MOST_NAMED = 4
-"""At most so many changed modules are named where a pass has to run again."""
+"""Maximum number of changed modules, files and packages to name."""
 INPUT_NAMES = {
     "model": "the model or how it is asked",
     "seed": "the seed",
@@ -47,20 +47,20 @@ INPUT_NAMES = {
 
 @dataclass
 class Memo:
-    """What a store knows of passes: each by its input, itself, and all that it uses."""
+    """Pass results in a store, by the pass, its input, and everything it uses."""
 
     store: Store
     depends: Callable[[str], Any]
-    """JSON that stands for a thing that passes use, by its name."""
+    """Returns JSON that identifies an input in `Pass.uses`, by its name."""
 
     def name(self, p: Pass[Any, Any], content: bytes) -> bytes:
-        """The name of what a pass makes of a unit whose JSON has this hash."""
+        """The store key of the result of a pass on a unit whose JSON has the hash `content`."""
         code = pass_key(type(p), p.uses).digest
         return name_of("pass", p.name, code, p.model_dump(mode="json"), content.hex(),
                        {thing: self.depends(thing) for thing in sorted(p.uses)})  # fmt: skip
 
     def chain(self, passes: list[Pass[Any, Any]], content: bytes) -> list[Entry]:
-        """What is stored of the first passes, without a gap."""
+        """The stored results of the first passes, up to the first one that is missing."""
         found: list[Entry] = []
         for p in passes:
             entry = self.store.get(self.name(p, content))
@@ -73,7 +73,7 @@ class Memo:
     def found(
         self, passes: list[Pass[Any, Any]], content: bytes
     ) -> tuple[list[Entry], Unit] | None:
-        """The chain and the unit at its end, or nothing; what is damaged is not part of it."""
+        """The chain and its last unit, without damaged entries. Returns None if the chain is empty."""
         chain = self.chain(passes, content)
         while chain:
             stored = self.store.read(chain[-1])
@@ -83,19 +83,20 @@ class Memo:
         return None
 
     def load(self, entry: Entry) -> Unit:
-        """A stored unit. Raises StepcError (B016) if it is gone or damaged."""
+        """Load a stored unit. Raises StepcError (B016) if it is missing or damaged."""
         content = self.store.read(entry)
         if content is None:
-            raise fail("B016", "what was stored is gone", Place(self.store.place), "run again")
+            message = "a stored result is missing or damaged"
+            raise fail("B016", message, Place(self.store.place), "run again")
         return from_json(content)
 
     def put(self, p: Pass[Any, Any], before: bytes, unit: Unit, done: PassResult) -> Entry:
-        """Store what a pass made."""
+        """Store the result of a pass."""
         facts = {"counts": dict(done.counts), "seconds": round(done.seconds, 6)}
         return self.store.put(self.name(p, before), p.name, unit.to_json(), facts)
 
     def why(self, p: Pass[Any, Any], place: int, unit: Unit, before: bytes) -> str:
-        """Why a pass at its place in the pipeline has to run on a video; and note this run."""
+        """Why the pass at this place in the pipeline has to run on a video. Records this run."""
         code = pass_key(type(p), p.uses)
         now: dict[str, Any] = {
             "its input": before.hex(),
@@ -108,7 +109,7 @@ class Memo:
         self.store.put(name, "last", b"", now)
         self._note_code(code)
         if last is None:
-            return "never made"
+            return "not in the store yet"
         shown: list[str] = []
         for k, v in now.items():
             was = last.facts.get(k)
@@ -121,13 +122,13 @@ class Memo:
         return f"changed: {'; '.join(shown)}" if shown else "no longer in the store"
 
     def _note_code(self, code: CodeKey) -> None:
-        """Store what a code key is made of, once, so that a later run can name what changed."""
+        """Store the parts of a code key once, so that a later run can name what changed."""
         name = name_of("code", code.digest)
         if self.store.get(name) is None:
             self.store.put(name, "code", b"", code.parts)
 
     def _changed(self, was: str, now: CodeKey) -> list[str]:
-        """The modules, data files and packages in which two code keys differ."""
+        """Names of the modules, data files and packages in which two code keys differ."""
         entry = self.store.get(name_of("code", was))
         if entry is None:
             return ["the code"]
@@ -139,5 +140,5 @@ class Memo:
 
 
 def hash_of(unit: Unit) -> bytes:
-    """The hash of a unit's JSON, by which a store knows it."""
+    """SHA-256 of a unit's JSON, as used in store keys."""
     return hashlib.sha256(unit.to_json()).digest()

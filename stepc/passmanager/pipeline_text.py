@@ -1,4 +1,4 @@
-"""Pipelines as text: parsing, printing, and the check that their levels fit together."""
+"""Parses and prints pipelines, and checks that their levels fit together."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from stepc.passmanager.base import LinkPass, Pass
 from stepc.passmanager.registry import pass_names, pass_type
 
 DEFAULT = "split,keyframes,parse,confirm,merge,bridge,confirm,sample,compose,check,refine,check"
-"""The paper's method; the last `confirm` asks about the motions and events that came later."""
+"""The paper's method (section 3). The second `confirm` asks about motions and events."""
 
 LINK = "dedupe,balance,split-sets,emit"
-"""What joins the units of a corpus."""
+"""The default link passes."""
 
 
 @functools.cache
@@ -37,14 +37,14 @@ def _mark(text: str, token: Any) -> Place:
 
 
 def parse_pipeline(text: str) -> list[Pass[Any, Any] | LinkPass]:
-    """The passes of a pipeline. Raises StepcError (P001-P004) with the place in `text`."""
+    """Parse a pipeline. Raises StepcError (P001-P004) with the place in `text`."""
     try:
         tree = _parser().parse(text)
     except UnexpectedInput as error:
         column = error.column if error.column and error.column > 0 else len(text) + 1
         place = Place("--pipeline", 1, column, 1, text)
-        help = "passes are separated by commas: split,keyframes(per_clip=3)"
-        raise fail("P001", "this is not a pipeline", place, help) from None
+        help = "separate passes by commas: split,keyframes(per_clip=3)"
+        raise fail("P001", "the pipeline cannot be parsed", place, help) from None
     made: list[Pass[Any, Any] | LinkPass] = []
     for node in tree.children:
         assert isinstance(node, Tree)
@@ -61,7 +61,7 @@ def parse_pipeline(text: str) -> list[Pass[Any, Any] | LinkPass]:
             key, value = option.children
             if str(key) not in kind.model_fields:
                 helps = did_you_mean(str(key), kind.model_fields) if kind.model_fields else ""
-                message = f"`{name}` has no option `{key}`"
+                message = f"unknown option `{key}` of pass `{name}`"
                 raise fail("P003", message, _mark(text, key), helps)
             options[str(key)] = str(value).strip('"')
         try:
@@ -83,7 +83,7 @@ def pipeline_text(passes: list[Pass[Any, Any] | LinkPass]) -> str:
 
 
 def check_levels(passes: list[Pass[Any, Any]], start: type[Unit]) -> type[Unit]:
-    """The level after `passes` from `start`. Raises StepcError (P005) where levels do not meet."""
+    """The level after `passes`, from `start`. Raises StepcError (P005) if levels do not fit together."""
     order = list(LEVELS)
     level = start
     for p in passes:
@@ -100,11 +100,11 @@ def check_levels(passes: list[Pass[Any, Any]], start: type[Unit]) -> type[Unit]:
             ]
             late = order.index(level.LEVEL) > order.index(takes.LEVEL)
             help = (
-                "it comes too late in the pipeline"
+                "move it to an earlier place in the pipeline"
                 if late
-                else f"{' or '.join(f'`{n}`' for n in between)} takes {level.LEVEL} further"
+                else f"{' or '.join(f'`{n}`' for n in between)} takes {level.LEVEL} to the next level"
             )
-            message = f"`{p.name}` takes {takes.LEVEL}, and here it would get {level.LEVEL}"
+            message = f"`{p.name}` takes level {takes.LEVEL}, but its input here is {level.LEVEL}"
             raise fail("P005", message, Place("--pipeline"), help)
         if not p.keeps_level:
             level = gives

@@ -1,4 +1,4 @@
-"""Finds passes by name: the files in `passes/`, and those of plug-ins."""
+"""Finds passes by name: those in `passes/`, and those of plug-ins."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _load(module_name: str) -> PassType:
 
 
 def _is_pass(kind: object) -> bool:
-    """Whether it is a pass of its own; pydantic puts `Pass[In, Out]` into modules, too."""
+    """Whether `kind` is a pass. Excludes the classes `Pass[In, Out]` that pydantic puts into modules."""
     return inspect.isclass(kind) and issubclass(kind, (Pass, LinkPass)) and "[" not in kind.__name__
 
 
@@ -47,7 +47,7 @@ class _Passes(Registry[PassType]):
     def get(self, name: str) -> PassType:
         kind = super().get(name)
         if kind.name != name:
-            kind.name = name  # the entry point names it
+            kind.name = name  # a plug-in's pass has the name of its entry point
         return kind
 
 
@@ -61,17 +61,17 @@ def pass_names() -> tuple[str, ...]:
 
 
 def pass_type(name: str) -> PassType:
-    """The pass called `name`. Raises KeyError if there is none."""
+    """The class of the pass `name`. Raises KeyError if there is none, StepcError (X001-X003)."""
     return PASSES.get(name)
 
 
 def pass_plugin(name: str) -> Plugin | None:
-    """The plug-in that a pass comes from; None for a built-in one."""
+    """The plug-in that provides a pass. Returns None for a built-in pass."""
     return PASSES.plugin(name)
 
 
 def _docstrings(kind: type[Options]) -> dict[str, str]:
-    """The docstring of each option. pydantic can find them too, but does so whenever it makes a class."""
+    """The docstring of each option. pydantic could find them too, but at the cost of slower imports."""
     found: dict[str, str] = {}
     for base in reversed(kind.__mro__):
         if not issubclass(base, Options) or "[" in base.__name__:

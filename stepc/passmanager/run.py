@@ -28,12 +28,12 @@ def run(
     first: int = 0,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Iterator[PassResult]:
-    """Run `passes` on `unit` one after another and yield each result; the first is the pipeline's `first`.
+    """Run `passes` on `unit` one after another and yield each result.
 
-    With `verify_each` the unit is verified before the first pass and after every pass that runs, and what is
-    new in it is printed as text and read back. With a `memo`, stored results are not computed again, and new
-    results are stored. Raises StepcError: the diagnostics of the verifier or of the pass, P010 for any other
-    exception in a pass.
+    With `verify_each`, the unit is verified before the first pass and after every pass that runs, and its
+    new statements are printed as text and read back. With a `memo`, results are read from and written to
+    the store. `first` is the place of the first pass in the pipeline, for the reasons that `memo` records.
+    Raises StepcError: diagnostics of the verifier or of the pass, P010 for any other exception in a pass.
     """
     check_levels(passes, type(unit))
     before: list[str] = []
@@ -74,7 +74,7 @@ def run(
 def _made(
     joined: list[Pass[Any, Any]], unit: Unit, tools: Tools, clock: Callable[[], float]
 ) -> list[tuple[Pass[Any, Any], Unit, float, Statistics]]:
-    """What passes that run together make, each with its seconds and counts. Raises StepcError."""
+    """Run one pass, or passes that run together: each result with seconds and counts. Raises StepcError."""
     names = " and ".join(f"`{p.name}`" for p in joined)
     try:
         if len(joined) > 1:
@@ -92,7 +92,7 @@ def _made(
         raise
     except Exception as error:  # a pass, a plug-in or a library may raise anything
         if type(error).__module__ == "cv2":
-            raise  # OpenCV reports that memory ran out by an error of its own
+            raise  # OpenCV has its own exception for out of memory
         raise crash("P010", f"pass {names}", error, Place(unit.name)) from error
 
 
@@ -108,17 +108,17 @@ def run_alone(
     *,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Iterator[PassResult]:
-    """Go on from `done` with link passes over a corpus of this one unit.
+    """Continue from `done` with link passes over a corpus of this one unit.
 
-    Raises StepcError (P005) if it is not at level qra by then.
+    Raises StepcError (P005) if the unit is not at level qra.
     """
     for each in done:
         unit = each.unit
         yield each
     for link in links:
         if not isinstance(unit, Qras):
-            message = f"`{link.name}` joins units of level qra, and this one is {unit.LEVEL}"
-            raise fail("P005", message, Place("--pipeline"), "compose it first")
+            message = f"`{link.name}` takes level qra, but its input here is {unit.LEVEL}"
+            raise fail("P005", message, Place("--pipeline"), "run `compose` before it")
         began, counts = clock(), Statistics()
         corpus = link.run(Corpus(UnitsInMemory([unit])), seed, counts)
         _, unit = next(corpus.left())
@@ -126,7 +126,7 @@ def run_alone(
 
 
 def _verified(unit: Unit, before: Unit | None, what: str) -> None:
-    """Raises StepcError (P008) if a unit breaks the IR's rules, or its text form cannot be read back."""
+    """Raises StepcError (P008) if a unit breaks the IR's rules or its text form does not read back."""
     if not isinstance(unit, Unit):
         message = f"{what} is not a unit but a {type(unit).__name__}"
         raise fail("P008", message, None, "`run` must return a unit of the pass's output level")
@@ -148,4 +148,6 @@ def _verified(unit: Unit, before: Unit | None, what: str) -> None:
     except StepcError as error:
         raise StepcError(*fail("P008", message).diagnostics, *error.diagnostics) from error
     if any(getattr(again, name) != values for name, values in new.items()):
-        raise fail("P008", message, Place(unit.name), "its statements read as something else")
+        raise fail(
+            "P008", message, Place(unit.name), "its text form reads back as different statements"
+        )
