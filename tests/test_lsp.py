@@ -58,13 +58,13 @@ class Editor(LanguageClient):
                 return list(params.diagnostics)
 
 
-def session(what: Callable[[Editor], Awaitable[None]]) -> None:
+def session(what: Callable[[Editor], Awaitable[None]], python: str = sys.executable) -> None:
     """Start the server, do `what` in an editor, and end both."""
 
     async def run() -> None:
         editor = Editor()
         env = {**os.environ, "PYTHONPATH": str(HERE)}
-        await editor.start_io(sys.executable, "-m", "stepc", "lsp", env=env)
+        await editor.start_io(python, "-m", "stepc", "lsp", env=env)
         capabilities = lsp.ClientCapabilities()
         answer = await editor.initialize_async(lsp.InitializeParams(capabilities))
         assert answer.server_info is not None and answer.server_info.name == "stepc"
@@ -106,7 +106,7 @@ def test_mistakes_are_shown_as_one_types() -> None:
     session(what)
 
 
-async def _complete(editor: Editor, text: str, mark: str, nth: int = 0) -> list[str]:
+async def completed(editor: Editor, text: str, mark: str, nth: int = 0) -> list[str]:
     await editor.type(text)
     params = lsp.CompletionParams(DOCUMENT, _place(text, mark, nth))
     answer: Any = await editor.text_document_completion_async(params)
@@ -117,21 +117,21 @@ def test_completion() -> None:
     broken = STEP.replace("  unique", "  only \n  st", 1)
 
     async def what(editor: Editor) -> None:
-        assert await _complete(editor, STEP, "start   attr, ") == [
+        assert await completed(editor, STEP, "start   attr, ") == [
             "rel", "motion", "ref", "event", "next"
         ]  # fmt: skip
-        assert "event" not in await _complete(editor, STEP, "expand  attr, ")
-        assert "label" in await _complete(editor, broken, "  only ")
-        assert "steps" in await _complete(editor, broken, "\n  st", 2)
-        assert await _complete(editor, STEP, 'ask     "What is {s} {') == ["s", "rel"]
-        assert await _complete(editor, STEP, 'because "The {') == ["o", "v", "v.kind"]
-        assert await _complete(editor, STEP, 'during  "While {') == ["event", "question"]
-        assert await _complete(editor, STEP, 'during  "While') == []
-        assert await _complete(editor, STEP + "\nedge ", "\n\nedge ", 4) == list(KINDS)
-        assert await _complete(editor, "", "") == ["spec", *BLOCKS, "override"]
+        assert "event" not in await completed(editor, STEP, "expand  attr, ")
+        assert "label" in await completed(editor, broken, "  only ")
+        assert "steps" in await completed(editor, broken, "\n  st", 2)
+        assert await completed(editor, STEP, 'ask     "What is {s} {') == ["s", "rel"]
+        assert await completed(editor, STEP, 'because "The {') == ["o", "v", "v.kind"]
+        assert await completed(editor, STEP, 'during  "While {') == ["event", "question"]
+        assert await completed(editor, STEP, 'during  "While') == []
+        assert await completed(editor, STEP + "\nedge ", "\n\nedge ", 4) == list(KINDS)
+        assert await completed(editor, "", "") == ["spec", *BLOCKS, "override"]
         one = 'spec x\n\nedge rel(a -> b) {\n  find a {\n    ask "x"\n  }\n  find \n}\n'
-        assert await _complete(editor, one, "  }\n  find ") == ["b", "rel"]
-        assert await _complete(editor, one, "find a {\n    ") == list(LINES["rel", "near"])
+        assert await completed(editor, one, "  }\n  find ") == ["b", "rel"]
+        assert await completed(editor, one, "find a {\n    ") == list(LINES["rel", "near"])
 
     session(what)
 
@@ -247,11 +247,11 @@ path s rel => o {
             lsp.HoverParams(DOCUMENT, _place(text, "{wel"))
         )
         assert told is not None and "phrase" in str(told.contents)
-        assert await _complete(editor, text, "paths a from ") == ["about", "a"]
-        assert await _complete(editor, text, "{s|") == list(WORD_FILTERS)
-        assert "well" in await _complete(editor, text, '"What is {')
-        assert await _complete(editor, text + "\nimport ", "\n}\n\nimport ") == shipped()
-        assert await _complete(editor, text, '  ask "What is {', 1) == ["s", "few", "well"]
+        assert await completed(editor, text, "paths a from ") == ["about", "a"]
+        assert await completed(editor, text, "{s|") == list(WORD_FILTERS)
+        assert "well" in await completed(editor, text, '"What is {')
+        assert await completed(editor, text + "\nimport ", "\n}\n\nimport ") == shipped()
+        assert await completed(editor, text, '  ask "What is {', 1) == ["s", "few", "well"]
 
     session(what)
 

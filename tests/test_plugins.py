@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from test_golden import HERE
+from test_lsp import Editor, completed, session
 
 from stepc import plugins
 from stepc.diagnostics import StepcError
@@ -36,8 +37,9 @@ class Environment:
         )
         (site / "dev.pth").write_text(f"{sysconfig.get_path('purelib')}\n{HERE}\n")
 
-    def _run(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def _run(self, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
         given = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
+        given |= more
         return subprocess.run(
             [str(self.python), *words], cwd=self.folder, env=given, capture_output=True, text=True,
             timeout=300,
@@ -75,6 +77,35 @@ def test_plugins_are_listed_with_their_package(env: Environment) -> None:
     rows = json.loads(env._run("-m", "stepc", "plugins", "--json").stdout)["plugins"]
     assert {r["group"] for r in rows} == set(plugins.GROUPS)
     assert all(len(r["sha256"]) == 64 for r in rows)
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("stepc passes dr", "drop-small"),
+        ("stepc passes --pipeline rec", "recount"),
+        ("stepc ask star", "starting"),
+        ("stepc export x --to c", "csv"),
+        ("stepc compile x --model par", "parrot:"),
+        ("stepc compile x --templates ter", "terse"),
+    ],
+)
+def test_shell_completion_offers_plugins(env: Environment, line: str, found: str) -> None:
+    more = {"_STEPC_COMPLETE": "complete_bash", "COMP_WORDS": line}
+    assert found in env._run("-m", "stepc", **more, COMP_CWORD=str(line.count(" "))).stdout
+
+
+def test_the_language_server_knows_plugins(env: Environment) -> None:
+    spec = (EXAMPLE / "stepc_example" / "starting.step").read_text()
+
+    async def what(editor: Editor) -> None:
+        assert await editor.type(spec) == []
+        (unknown,) = await editor.type(spec.replace("form starts", "form begins"))
+        assert "starts" in unknown.message
+        assert "starts" in await completed(editor, spec, "  form ")
+        assert "starting" in await completed(editor, spec, "import ")
+
+    session(what, str(env.python))
 
 
 def test_a_pass_of_a_plugin_runs_and_is_in_the_manifest(env: Environment) -> None:

@@ -42,15 +42,18 @@ def complete_dump_after(ctx: typer.Context, incomplete: str) -> Found:
 
 
 def complete_spec(incomplete: str) -> list[str]:
-    """Spec files (.step) and folders."""
+    """Names of built-in specs and of plug-ins, spec files (.step) and folders."""
+    from stepc.lang.parse import shipped
+
     folder, _, start = incomplete.rpartition("/")
     top = Path(folder or ("/" if incomplete.startswith("/") else "."))
+    names = [name for name in shipped() if name.startswith(incomplete)]
     try:
         found = sorted(p for p in top.iterdir() if p.name.startswith(start))
     except OSError:
-        return []
+        return names
     before = incomplete[: len(incomplete) - len(start)]
-    return [
+    return names + [
         before + p.name + ("/" if p.is_dir() else "")
         for p in found
         if (p.is_dir() and not p.name.startswith(".")) or p.suffix == ".step"
@@ -74,13 +77,20 @@ def complete_export(incomplete: str) -> list[str]:
 
 
 def complete_model(incomplete: str) -> Found:
-    """The names of models that are not hub ids or folders."""
-    known = [
-        ("embedded", "Knows only the rendered world."),
-        ("openai:", "A model on an OpenAI-compatible server."),
-        ("replay:", "A cassette of recorded calls."),
-    ]
+    """The embedded model, and the schemes of backends: `openai:`, `replay:`, and those of plug-ins."""
+    from stepc.model.backends import BACKENDS
+
+    helps = {"openai": "A model on an OpenAI-compatible server.", "replay": "A cassette."}
+    known = [("embedded", "Knows only the rendered world.")]
+    known += [(f"{name}:", helps.get(name, "")) for name in BACKENDS.names()]
     return [(name, help) for name, help in known if name.startswith(incomplete)]
+
+
+def complete_templates(incomplete: str) -> list[str]:
+    """The names of template sets."""
+    from stepc.model.templates import TEMPLATE_SETS
+
+    return [name for name in TEMPLATE_SETS.names() if name.startswith(incomplete)]
 
 
 def _passes() -> Found:

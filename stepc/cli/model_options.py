@@ -12,7 +12,7 @@ import typer
 
 from stepc.cli.app import BUDGET, LOCAL, MODEL, SERVER
 from stepc.cli.common import EMBEDDED, two_prices
-from stepc.cli.completion import complete_model
+from stepc.cli.completion import complete_model, complete_templates
 
 MODEL_HELP = (
     "`embedded` (knows only the rendered world), a hub id or folder of a transformers "
@@ -50,8 +50,9 @@ def _choice(  # a table of options
     templates: Annotated[
         str | None,
         typer.Option(
-            help="Template set: `default`, `compact`, or a folder (with a slash)."
+            help="Template set: `default`, `compact`, one of a plug-in, or a folder (with a slash)."
             " Default: the set that the model names.",
+            autocompletion=complete_templates,
             rich_help_panel=MODEL,
         ),
     ] = None,

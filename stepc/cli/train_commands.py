@@ -25,7 +25,7 @@ from stepc.cli.common import (
     terminal,
     world,
 )
-from stepc.cli.completion import complete_export, complete_model
+from stepc.cli.completion import complete_export, complete_model, complete_templates
 from stepc.cli.model_options import GENERATION_BATCH, BaseUrl, Device, Dtype, giving, training
 from stepc.diagnostics import Place, did_you_mean, fail, printable
 
@@ -134,8 +134,9 @@ def train(
     templates: Annotated[
         str | None,
         typer.Option(
-            help="Template set: `default`, `compact`, or a folder (with a slash)."
+            help="Template set: `default`, `compact`, one of a plug-in, or a folder (with a slash)."
             " Default: the set that the model names.",
+            autocompletion=complete_templates,
             rich_help_panel=MODEL,
         ),
     ] = None,
@@ -398,7 +399,8 @@ def export(
     templates: Annotated[
         str,
         typer.Option(
-            help="Template set: `default`, `compact`, or a folder (with a slash).",
+            help="Template set: `default`, `compact`, one of a plug-in, or a folder (with a slash).",
+            autocompletion=complete_templates,
             rich_help_panel=IO,
         ),
     ] = "default",
