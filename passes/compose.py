@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from stepc.edges import EDGES
 from stepc.forms import FORMS
-from stepc.forms.comparisons import Comparison
+from stepc.forms.comparisons import ComparisonForm
 from stepc.ir import types as t
 from stepc.ir.words import mentions, unfinished
 from stepc.lang.inflect import cap, listed, low, the
@@ -94,7 +94,7 @@ class PathWriter:
 
     def sample(self, name: str) -> t.Sample | str:
         """The sample, or the reason why it is dropped."""
-        if isinstance(self.form, Comparison):
+        if isinstance(self.form, ComparisonForm):
             return self.compare(name, self.form)
         return self.chain(name)
 
@@ -174,7 +174,7 @@ class PathWriter:
             self.words.told[key] = step, made
         return made
 
-    def compare(self, name: str, form: Comparison) -> t.Sample | str:
+    def compare(self, name: str, form: ComparisonForm) -> t.Sample | str:
         """The sample of a comparison of two steps."""
         one, other = self.path.steps
         options = form.options(one, other, self)

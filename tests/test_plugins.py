@@ -79,6 +79,13 @@ def test_plugins_are_listed_with_their_package(env: Environment) -> None:
     assert all(len(r["sha256"]) == 64 for r in rows)
 
 
+@pytest.mark.parametrize("module", ["forms", "passes", "backend", "benchmark", "formats"])
+def test_modules_of_a_plugin_can_be_imported_by_themselves(env: Environment, module: str) -> None:
+    listed = "from stepc.plugins import installed; [p.load() for p in installed('stepc.forms')]"
+    done = env._run("-c", f"import stepc_example.{module}; {listed}")
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     ("line", "found"),
     [

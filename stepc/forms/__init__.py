@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from stepc.forms.base import Form
@@ -35,12 +35,25 @@ def _accept(value: Any) -> str:
 _REGISTRY: Registry[type[Form]] = Registry("stepc.forms", _builtin, _accept)
 
 
-def _all() -> dict[str, Form]:
-    forms: list[Form] = [_REGISTRY.get(name)() for name in _REGISTRY.names()]
-    return {form.name: form for form in sorted(forms, key=lambda f: (f.order, f.name))}
+class _Forms(Mapping[str, Form]):
+    """The forms, loaded when first used: the module of a plug-in's form itself imports this package."""
+
+    @functools.cached_property
+    def _loaded(self) -> dict[str, Form]:
+        forms: list[Form] = [_REGISTRY.get(name)() for name in _REGISTRY.names()]
+        return {form.name: form for form in sorted(forms, key=lambda f: (f.order, f.name))}
+
+    def __getitem__(self, name: str) -> Form:
+        return self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._loaded)
+
+    def __len__(self) -> int:
+        return len(self._loaded)
 
 
-FORMS: dict[str, Form] = _all()
-"""All forms by name, in their order. Forms are few and asked for all the time, so all are loaded at once."""
+FORMS: Mapping[str, Form] = _Forms()
+"""All forms by name, in their order."""
 
 __all__ = ["FORMS", "Form"]

@@ -22,7 +22,7 @@ CLEAR = 0.1
 How = Literal["first", "last", "longer", "shorter", "same"]
 
 
-class Comparison(Form):
+class ComparisonForm(Form):
     """Compares two independent steps, by default in time."""
 
     pair_placeholders: ClassVar[tuple[str, ...]] = ("a", "b")
@@ -81,7 +81,7 @@ class Comparison(Form):
         return None if more == 0 else options[0] if more > 0 else options[1]
 
 
-class _Order(Comparison):
+class _Order(ComparisonForm):
     def comparable(self, one: Spans, other: Spans) -> bool:
         (a, b), (c, d) = one[0], other[0]
         return (a < c and b < d) or (c < a and d < b)
@@ -109,7 +109,7 @@ class WhichLastForm(_Order):
         return one[1] - other[1]
 
 
-class _Length(Comparison):
+class _Length(ComparisonForm):
     def comparable(self, one: Spans, other: Spans) -> bool:
         first, second = (b - a for a, b in (one[0], other[0]))
         return abs(first - second) >= CLEAR * max(first, second, 1)
@@ -137,7 +137,7 @@ class WhichShorterForm(_Length):
         return (other[1] - other[0]) - (one[1] - one[0])
 
 
-class SameForm(Comparison):
+class SameForm(ComparisonForm):
     """Whether two objects have the same value of an attribute kind."""
 
     name = "same"

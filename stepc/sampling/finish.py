@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from stepc.forms.comparisons import Comparison
+from stepc.forms.comparisons import ComparisonForm
 from stepc.ir import types as t
 from stepc.ir.words import any_mentions
 from stepc.sampling.edge_table import KIND, NONE, EdgeTable
@@ -118,7 +118,7 @@ class Finisher:
     ) -> t.Query:
         how, clip, scope = time
         form = kind.asked
-        if isinstance(form, Comparison):
+        if isinstance(form, ComparisonForm):
             one, other = steps
             options = form.alternatives(one, other, self.graph)
             return self.graph.compare(form, one, other, WHOLE, options)

@@ -8,7 +8,7 @@ from typing import Any
 
 from stepc.edges import EDGES
 from stepc.forms import FORMS, Form
-from stepc.forms.comparisons import Comparison
+from stepc.forms.comparisons import ComparisonForm
 from stepc.ir import types as t
 from stepc.ir.graph import entities
 from stepc.ir.spans import join_spans
@@ -146,7 +146,12 @@ class QueryBuilder:
         return (*ops, *form.ending(last, unique, self))
 
     def compare(
-        self, form: Comparison, one: t.Step, other: t.Step, scope: t.Op, options: tuple[str, str]
+        self,
+        form: ComparisonForm,
+        one: t.Step,
+        other: t.Step,
+        scope: t.Op,
+        options: tuple[str, str],
     ) -> t.Query:
         """The query that compares two steps. `options` are the two possible answers."""
         first, second = self.build([one], scope, form), self.build([other], scope, form)
