@@ -6,7 +6,12 @@ The names in `__all__` are the public API:
 - `load` reads an IR file, `load_spec` a spec, `run` runs passes on a unit.
 - `Pass`, `LinkPass` and `Tools` are what a pass of your own needs, `Backend` what a model needs.
 - `Unit` and its levels `Clips`, `Fsg`, `Tsg`, `Stsg`, `Paths` and `Qras` are the IR.
-- `Reporter` hears diagnostics, progress, usage and notes; `StepcError` carries diagnostics.
+- `Reporter` receives diagnostics, progress, usage and notes; `LoggingReporter` logs them, `JsonReporter`
+  writes JSON lines. `StepcError` carries diagnostics.
+
+The classes that entry points of plug-ins name are public too: `stepc.model.backends.BackendType`,
+`stepc.eval.benchmarks.Benchmark`, `stepc.dataset.formats.Format`, `stepc.train.export.Export` and
+`stepc.forms.Form`.
 
 Until version 1.0, a public name may change in a minor release, and the changelog says so; from 1.0 on,
 only a major release may change one. Everything else is private and may change in any release. Importing
@@ -28,7 +33,7 @@ if TYPE_CHECKING:
     from stepc.ir.types import Clips, Fsg, Paths, Qras, Stsg, Tsg, Unit
     from stepc.model.client import Backend
     from stepc.passmanager.base import LinkPass, Pass, Tools
-    from stepc.reporter import Reporter
+    from stepc.reporter import JsonReporter, LoggingReporter, Reporter
 
 
 __version__ = "0.1.0"
@@ -41,7 +46,9 @@ _WHERE = {
     "Dataset": "stepc.dataset.dataset",
     "Diagnostic": "stepc.diagnostics",
     "Fsg": "stepc.ir.types",
+    "JsonReporter": "stepc.reporter",
     "LinkPass": "stepc.passmanager.base",
+    "LoggingReporter": "stepc.reporter",
     "Pass": "stepc.passmanager.base",
     "Paths": "stepc.ir.types",
     "Qras": "stepc.ir.types",
@@ -64,7 +71,9 @@ __all__ = [
     "Dataset",
     "Diagnostic",
     "Fsg",
+    "JsonReporter",
     "LinkPass",
+    "LoggingReporter",
     "Pass",
     "Paths",
     "Qras",

@@ -22,7 +22,7 @@ from stepc.diagnostics import Diagnostic, Place, StepcError, fail
 from stepc.driver.compile_corpus import compile_corpus
 from stepc.driver.compile_video import CompileConfig, FrontEndResult
 from stepc.driver.local_engine import LocalEngine
-from stepc.driver.process_pool import Limits, LostVideo, WorkerPool, ended, threads
+from stepc.driver.process_pool import Limits, LostVideo, PoolFailed, WorkerPool, ended, threads
 from stepc.ir.types import Frame
 from stepc.lang.parse import builtin
 from stepc.model.batching import Shared
@@ -77,7 +77,7 @@ def test_what_a_file_does_to_its_worker_is_told_of_it_alone() -> None:
     assert right == {n: n.upper() for n in ("a", "b", "c", "lives long")}
     told = {p.name: m.diagnostic for p, m in made.items() if isinstance(m, LostVideo)}
     assert {n: d.code for n, d in told.items()} == {
-        "hangs": "B017", "crashes": "B013", "leaves": "B013", "fails": "B013"
+        "hangs": "B017", "crashes": "B013", "leaves": "B013", "fails": "B021"
     }  # fmt: skip
     assert told["hangs"].message == "no progress for 2 s, in test_workers.py, _poison"
     assert "SIGSEGV" in told["crashes"].message and "exit code 7" in told["leaves"].message
@@ -100,11 +100,13 @@ def _unable() -> None:
     raise MemoryError
 
 
-def test_workers_that_cannot_begin_are_told_of_each_path() -> None:
-    with ended(WorkerPool(1, Limits(), _poison, _unable, ())) as workers:
-        made = dict(workers.each([Path("a"), Path("b")]))
-    assert all(isinstance(m, LostVideo) and m.diagnostic.code == "B012" for m in made.values())
-    assert len(made) == 2
+def test_workers_that_cannot_begin_blame_no_video() -> None:
+    with (
+        ended(WorkerPool(1, Limits(), _poison, _unable, ())) as workers,
+        pytest.raises(PoolFailed, match=r"^MemoryError$") as error,
+    ):
+        list(workers.each([Path("a"), Path("b")]))
+    assert sorted(error.value.left or ()) == [Path("a"), Path("b")]
 
 
 def test_few_paths_are_under_way_however_many_there_are() -> None:

@@ -110,7 +110,7 @@ def _begin(
 
 def _watched(work: Callable[[Path], T], path: Path) -> T:
     if _unable is not None:
-        raise WorkerUnable(f"{type(_unable).__name__}: {_unable}")
+        raise WorkerUnable(f"{type(_unable).__name__}: {_unable}".removesuffix(": "))
     watch.alive()
     try:
         return work(path)
