@@ -152,6 +152,15 @@ def test_a_backend_of_a_plugin_answers(env: Environment) -> None:
     assert shown.startswith("fsg 1")
 
 
+def test_replies_of_a_plugin_are_stored_with_its_code(env: Environment) -> None:
+    program = "from stepc.model.load import *; print(identity_of(ModelConfig('parrot:x')))"
+    before = env._run("-c", program).stdout
+    (file,) = (env.folder / "env").rglob("stepc_example/backend.py")
+    file.write_text(file.read_text() + "\n# changed\n")
+    after = env._run("-c", program).stdout
+    assert before.startswith("parrot:x ") and after.startswith("parrot:x ") and before != after
+
+
 def test_a_form_and_a_spec_of_a_plugin_ask_questions(env: Environment) -> None:
     env.stepc(
         "opt", "out/units/one.stsg", "--pipeline", "sample,compose,check", "--spec", "starting"

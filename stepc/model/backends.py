@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from stepc.diagnostics import Place, fail
 from stepc.model.client import Backend, Together
-from stepc.plugins import Registry
+from stepc.plugins import Registry, installed
 
 if TYPE_CHECKING:
     from stepc.model.load import ModelConfig
@@ -152,3 +152,15 @@ def backend_type(name: str) -> tuple[BackendType, str]:
     if not scheme:
         return LocalType(), name
     return BACKENDS.get(scheme)(), name.removeprefix(f"{scheme}:")
+
+
+def identity_of(config: ModelConfig) -> str | None:
+    """What a model's replies are stored by, without loading it; None if it cannot be determined.
+
+    Of a plug-in, the code of its package is a part of it.
+    """
+    kind, name = backend_type(config.name)
+    key = kind.key(name, config)
+    scheme = scheme_of(config.name)
+    owner = next((p for p in installed(BACKENDS.group) if p.name == scheme), None)
+    return f"{key} {owner.digest[:16]}" if key is not None and owner is not None else key

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from stepc.diagnostics import Place, fail, printable
-from stepc.model.backends import EMBEDDED, backend_type
+from stepc.model.backends import EMBEDDED, backend_type, identity_of
 from stepc.model.batching import Shared
 from stepc.model.cassette import CachedBackend, Recording, ReplayBackend
 from stepc.model.client import Backend, ModelClient, Together
@@ -79,7 +79,7 @@ def load(
             return ReplayBackend(choice.record, Recording(backend, spoken, most, patterns))
         return backend
 
-    key = None if store is None or recorded else kind.key(name, choice)
+    key = None if store is None or recorded else identity_of(choice)
     backend: Backend
     if store is None or key is None:
         backend = make()
@@ -90,12 +90,6 @@ def load(
     chosen = Templates(choice.templates or spoken_to(choice.name, backend.templates))
     return ModelClient(backend, chosen, pictures, seed, trace=choice.trace, together=most,
                  video=choice.video)  # fmt: skip
-
-
-def identity_of(choice: ModelConfig) -> str | None:
-    """Return a model's identity without loading it; None if it cannot be determined."""
-    kind, name = backend_type(choice.name)
-    return kind.key(name, choice)
 
 
 def together(choice: ModelConfig) -> Together:
@@ -128,4 +122,4 @@ def _pattern(text: str) -> re.Pattern[str]:
         raise fail("U001", message, Place("--redact"), "for example '[0-9]{16}'") from None
 
 
-__all__ = ["EMBEDDED", "ModelConfig", "load", "together"]
+__all__ = ["EMBEDDED", "ModelConfig", "identity_of", "load", "together"]
