@@ -14,6 +14,7 @@ from hearing import Heard
 from test_golden import HERE
 
 import stepc
+from stepc.passmanager.registry import PASSES
 from stepc.reporter import JsonReporter, LoggingReporter
 from stepc.world.render import write
 from stepc.world.scene import make_film
@@ -88,7 +89,9 @@ def test_what_is_wrong_is_raised_with_its_code(tmp_path: Path) -> None:
         assert error.value.diagnostics[0].code == code
 
 
-def test_passes_run_on_a_unit_by_text_or_as_objects() -> None:
+def test_passes_run_on_a_unit_by_text_or_as_objects(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PASSES, "_loaded", {**PASSES._loaded})
+
     class Halve(stepc.Pass[stepc.Qras, stepc.Qras]):
         """Keeps every other sample."""
 

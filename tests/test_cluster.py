@@ -301,7 +301,7 @@ def test_what_goes_wrong_in_a_replica_is_told_of_the_video(film: Path, tmp_path:
     [
         (["--engine", "ray", "--record", "calls.jsonl"], {}, "U001", "recorded on one machine"),
         (["--engine", "ray"], {"RAY_ADDRESS": "127.0.0.1:1"}, "B019", "cannot be reached"),
-        (["--engine", "ray", "--gpus", "64"], {}, "B019", "64 GPUs are wanted"),
+        (["--engine", "ray", "--gpus", "64"], {}, "B019", "the run needs 64 GPUs"),
         (["--replicas", "2"], {}, "U001", "require --engine ray"),
         (["--gpus", "0.5"], {}, "U001", "require --engine ray"),
     ],

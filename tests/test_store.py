@@ -28,6 +28,7 @@ from stepc.ir import types as t
 from stepc.lang.parse import builtin
 from stepc.model.load import ModelConfig
 from stepc.passmanager.base import Pass, Tools
+from stepc.passmanager.code_keys import CodeKey, pass_key
 from stepc.passmanager.pipeline_text import DEFAULT, LINK
 from stepc.passmanager.registry import pass_names, pass_type
 from stepc.reporter import Collector
@@ -158,10 +159,13 @@ def test_a_template_and_a_model_ask_anew_but_cuts_are_kept(
 def test_other_code_makes_anew_and_asks_nothing(
     filled: Path, films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stepc.passmanager.memo, "code_hash", lambda: "newer")
+    def newer(kind: Any, uses: Any) -> CodeKey:
+        return CodeKey({**pass_key(kind, uses).parts, "stepc.newer": "1"})
+
+    monkeypatch.setattr(stepc.passmanager.memo, "pass_key", newer)
     summary, _ = _compiled(films / "films", tmp_path, _copy(filled, tmp_path))
     assert summary.usage.calls == 0 and len(_why(tmp_path)) == len(DEFAULT.split(","))
-    assert _why(tmp_path)[0].endswith("changed: the code")
+    assert _why(tmp_path)[0].endswith("changed: stepc.newer")
     assert _data(tmp_path) == _data(filled)
 
 
@@ -422,7 +426,7 @@ def test_a_pass_says_what_it_uses() -> None:
             return unit
 
     tools = Tools(Pictures(), uses=Sly.uses)
-    with pytest.raises(TypeError, match="says so in `uses`"):
+    with pytest.raises(TypeError, match="must declare it in `uses`"):
         Sly().run(None, tools)  # type: ignore[arg-type]
     users = {n for n in pass_names() if "model" in getattr(pass_type(n), "uses", ())}
     assert users == {"parse", "parse-oneshot", "confirm", "merge", "bridge", "refine"}

@@ -57,10 +57,12 @@ class Lab:
     local: LocalOptions
     server: ServerOptions = field(default_factory=ServerOptions)
     """Options for a teacher behind a server."""
+    code: str = field(default_factory=code)
+    """Hash of the code that makes artifacts. Workers get it from the process that starts them."""
 
     def folder(self, thing: Artifact) -> Path:
         """Folder of an artifact, named by its kind and a hash of its inputs and of the code that makes it."""
-        inputs = [type(thing).__name__, asdict(thing), code()]
+        inputs = [type(thing).__name__, asdict(thing), self.code]
         text = orjson.dumps(inputs, option=orjson.OPT_SORT_KEYS)
         return self.root / f"{thing.kind}-{hashlib.sha256(text).hexdigest()[:12]}"
 
