@@ -62,10 +62,12 @@ def compile(
     A video that fails is reported and skipped; `Dataset.diagnostics` holds its diagnostics. `compile`
     works in a script without a main guard, in a notebook, and in a daemon process. Raises StepcError if
     nothing can be compiled, for example because of a mistake in the spec (S codes), or because the model
-    cannot be loaded (M002-M005).
+    cannot be loaded (M002-M005), and ValueError or TypeError for an argument of the wrong kind.
     """
     config = _config(spec, model, pipeline, seed, verify_each, store)
     heard = Collector()
+    if jobs < 0:
+        raise ValueError(f"jobs is {jobs}; it must be 0 or more")
     engine = LocalEngine(jobs or default_jobs(config.choice))
     compile_corpus(
         _paths(videos),
@@ -127,6 +129,8 @@ def run(
     """
     from stepc.video.decode import probe
 
+    if not isinstance(unit, Unit):
+        raise TypeError(f"a unit is needed, not {unit!r}")
     config = _config(spec, model, pipeline, seed, verify_each, False)
     compiler = Compiler(config)
     for path in _paths(videos):
@@ -181,6 +185,8 @@ def _pipeline(pipeline: Pipeline | None) -> str:
     for each in pipeline:
         if isinstance(each, str):
             passes += parse_pipeline(each)
+        elif not isinstance(each, (Pass, LinkPass)):
+            raise TypeError(f"a pipeline consists of names and passes, not {each!r}")
         else:
             PASSES.add(type(each).name, type(each))
             passes.append(each)

@@ -7,6 +7,7 @@ import logging
 import random
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,19 @@ def test_what_is_wrong_is_raised_with_its_code(tmp_path: Path) -> None:
         with pytest.raises(stepc.StepcError) as error:
             call()
         assert error.value.diagnostics[0].code == code
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        (lambda: stepc.run([object()], stepc.load(GRAPH)), TypeError),  # type: ignore[list-item]
+        (lambda: stepc.run("sample", None), TypeError),  # type: ignore[arg-type]
+        (lambda: stepc.compile([], "out", jobs=-1), ValueError),
+    ],
+)
+def test_a_wrong_call_is_a_python_error(call: Callable[[], object], error: type[Exception]) -> None:
+    with pytest.raises(error, match=r"needed|consists|must be"):
+        call()
 
 
 def test_passes_run_on_a_unit_by_text_or_as_objects(monkeypatch: pytest.MonkeyPatch) -> None:
