@@ -36,6 +36,15 @@ Dtype = Annotated[
     Literal["auto", "float32", "bfloat16", "float16"],
     typer.Option(help="Data type of a local model's weights.", rich_help_panel=LOCAL),
 ]
+TemplateSet = Annotated[
+    str | None,
+    typer.Option(
+        help="Template set: `default`, `compact`, one of a plug-in, or a folder (with a slash)."
+        " Default: the set that the model names.",
+        autocompletion=complete_templates,
+        rich_help_panel=MODEL,
+    ),
+]
 GENERATION_BATCH = "Samples that a local model generates in parallel."
 
 
@@ -47,15 +56,7 @@ def _choice(  # a table of options
             "--model", "-m", help=MODEL_HELP, autocompletion=complete_model, rich_help_panel=MODEL
         ),
     ] = EMBEDDED,
-    templates: Annotated[
-        str | None,
-        typer.Option(
-            help="Template set: `default`, `compact`, one of a plug-in, or a folder (with a slash)."
-            " Default: the set that the model names.",
-            autocompletion=complete_templates,
-            rich_help_panel=MODEL,
-        ),
-    ] = None,
+    templates: TemplateSet = None,
     together: Annotated[
         int | None,
         typer.Option(

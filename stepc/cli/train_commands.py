@@ -26,7 +26,15 @@ from stepc.cli.common import (
     world,
 )
 from stepc.cli.completion import complete_export, complete_model, complete_templates
-from stepc.cli.model_options import GENERATION_BATCH, BaseUrl, Device, Dtype, giving, training
+from stepc.cli.model_options import (
+    GENERATION_BATCH,
+    BaseUrl,
+    Device,
+    Dtype,
+    TemplateSet,
+    giving,
+    training,
+)
 from stepc.diagnostics import Place, did_you_mean, fail, printable
 
 DatasetPath = Annotated[
@@ -131,15 +139,7 @@ def train(
         Path | None,
         _training(help="Cassette of `compile --record`, to preserve the parsing ability."),
     ] = None,
-    templates: Annotated[
-        str | None,
-        typer.Option(
-            help="Template set: `default`, `compact`, one of a plug-in, or a folder (with a slash)."
-            " Default: the set that the model names.",
-            autocompletion=complete_templates,
-            rich_help_panel=MODEL,
-        ),
-    ] = None,
+    templates: TemplateSet = None,
     device: Device = "auto",
     dtype: Dtype = "auto",
     seed: Seed = 0,

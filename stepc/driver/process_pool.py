@@ -278,7 +278,7 @@ def ended(workers: WorkerPool[T]) -> Iterator[WorkerPool[T]]:
     """Closes the workers at the end; kills them if an exception is raised."""
     try:
         yield workers
-    except BaseException:
+    except BaseException:  # an interrupt must not leave workers behind, either
         workers.close(at_once=True)
         raise
     workers.close()

@@ -108,6 +108,6 @@ class Shared:
         try:
             if every and self._backend is not None:
                 self._backend.generate(list(every.values()), _Union(parts), done)
-        except BaseException as error:
+        except BaseException as error:  # handed to the threads that asked, which raise it
             return error
         return None

@@ -168,7 +168,7 @@ class ServerModel:
     async def _all(
         self, prompts: Iterator[Call], pictures: Pictures, done: Callable[[Completion], None]
     ) -> None:
-        """Run `at_once` workers, each of which takes the next call when it finishes one.
+        """Run `at_once` workers. Each takes the next call when it finishes one.
 
         After a permanent failure no new call starts; calls in flight are awaited.
         """

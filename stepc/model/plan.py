@@ -50,7 +50,7 @@ class Assumptions:
     back: float = 0.5
     """Fraction of a clip's objects whose label also occurs in another given clip."""
     doubtful: float = 0.5
-    """Pairs of objects with one label, per two keyframes in a row, of which it is unclear who is who."""
+    """Pairs of objects with the same label per two consecutive keyframes whose identity is unclear."""
     narratives: float | None = None
     """Distinct narratives per keyframe; None assumes that all samples differ."""
     together: Together = 8

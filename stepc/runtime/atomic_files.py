@@ -40,7 +40,7 @@ def appearing(path: Path, sync: bool = True) -> Iterator[BinaryIO]:
                     file.flush()
                     os.fsync(file.fileno())
             partial.replace(path)
-    except BaseException:
+    except BaseException:  # an interrupt must not leave half a file, either
         partial.unlink(missing_ok=True)
         raise
 
