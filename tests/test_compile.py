@@ -22,10 +22,12 @@ from hearing import Heard
 from speaking import Lister
 from test_golden import HERE
 
+import stepc.driver.compile_corpus
 import stepc.driver.local_engine
 from stepc.dataset import parquet
 from stepc.dataset.parquet import read_rows
 from stepc.dataset.read import read_samples
+from stepc.dataset.spool import CompiledUnit
 from stepc.diagnostics import Diagnostic, StepcError
 from stepc.driver.compile_corpus import compile_corpus
 from stepc.driver.compile_video import CompileConfig, Compiler, VideoResult, links_of
@@ -35,6 +37,7 @@ from stepc.model.load import ModelConfig
 from stepc.model.plan import Assumptions, Plan, plan
 from stepc.passmanager.pipeline_text import DEFAULT, LINK
 from stepc.passmanager.run import run
+from stepc.runtime.interrupts import uninterrupted
 from stepc.world.render import write
 from stepc.world.scene import make_film
 
@@ -244,6 +247,32 @@ def test_stopped_in_the_middle(films: Path, tmp_path: Path) -> None:
     assert {p.stem for p in units.iterdir()} == {v["name"] for v in manifest["videos"]}
     rows = (tmp_path / "out" / "qra.jsonl").read_bytes().splitlines()
     assert len([json.loads(r) for r in rows]) == manifest["samples"] > 0
+
+
+@pytest.mark.embedded
+def test_an_interrupt_takes_a_finished_video_whole(
+    films: Path, recorded: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C while a unit is written: the video is in the dataset, and nothing else of it is lost."""
+    write_unit = stepc.driver.compile_corpus.write_unit
+
+    def interrupted(out: Path, made: CompiledUnit) -> None:
+        write_unit(out, made)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(stepc.driver.compile_corpus, "write_unit", interrupted)
+    _compile([films], tmp_path, _order(f"replay:{recorded[1]}"))
+    manifest = json.loads((tmp_path / "manifest.json").read_bytes())
+    assert manifest["interrupted"] is True
+    assert [f"{v['name']}.stsg" for v in manifest["videos"]] == [
+        p.name for p in (tmp_path / "units").iterdir()
+    ]
+    rows = (tmp_path / "qra.jsonl").read_bytes().splitlines()
+    assert len(rows) == manifest["samples"] > 0
+    with pytest.raises(KeyboardInterrupt), uninterrupted():  # the second one does not wait
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        pytest.fail("not interrupted")
 
 
 ABLATIONS = {

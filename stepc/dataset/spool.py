@@ -7,17 +7,14 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
 from stepc.ir import types as t
 from stepc.ir.text import write
-from stepc.runtime.atomic_files import writing
-
-if TYPE_CHECKING:
-    pass
 from stepc.passmanager.corpus import SampleSummary, UnitSummary, summary_of
+from stepc.runtime.atomic_files import writing
 
 
 @dataclass(frozen=True)

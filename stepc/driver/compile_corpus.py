@@ -34,6 +34,7 @@ from stepc.passmanager.pipeline_text import check_levels, pipeline_text
 from stepc.plugins import facts_of
 from stepc.reporter import SILENT, Reporter, Tee
 from stepc.runtime.atomic_files import write_whole, writing
+from stepc.runtime.interrupts import uninterrupted
 from stepc.video.discover import find_videos
 
 STOPS = ("M002", "M003", "M004", "M005", "M007", "M008", "M009", "B019", "B020")
@@ -94,7 +95,11 @@ def compile_corpus(
     try:
         for result in engine.results(videos, compiler):
             total.add(result)
-            if not _taken(result, out, spool, summary, skipped, reporter):
+            with (
+                uninterrupted()
+            ):  # the unit file, the dataset and the manifest name the same videos
+                going = _taken(result, out, spool, summary, skipped, reporter)
+            if not going:
                 break
             done = summary.compiled + summary.failed - len(wrong)
             reporter.progress(done, len(videos), result.name)
