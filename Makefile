@@ -30,7 +30,7 @@ demo: $(READY)
 	$(BIN)/python tests/show.py demo/out
 
 test: $(READY)
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 # What only some models need lies apart: everything else is tested without it.
 $(VISION)/.ready: $(READY)

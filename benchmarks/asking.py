@@ -37,12 +37,14 @@ from stepc.ir.text import read
 from stepc.lang.parse import builtin
 from stepc.model.client import Call, Completion, ModelClient, Reply
 from stepc.model.load import ModelConfig
-from stepc.model.openai_compatible import ServerModel, ServerOptions
+from stepc.model.openai_compatible import ServerModel
 from stepc.model.requests import Classify, Mention, Request
+from stepc.model.server_options import ServerOptions
 from stepc.model.templates import Templates
 from stepc.model.transformers import TransformersModel
 from stepc.passmanager.pipeline_text import DEFAULT
-from stepc.video.decode import Pictures, digest
+from stepc.video.decode import Pictures
+from stepc.video.source import digest
 from stepc.world.ground_truth import truth
 from stepc.world.render import write
 from stepc.world.scene import make_film

@@ -30,7 +30,7 @@ from stepc.driver.compile_corpus import compile_corpus
 from stepc.driver.compile_video import CompileConfig
 from stepc.lang.parse import builtin
 from stepc.model.load import ModelConfig
-from stepc.model.openai_compatible import ServerOptions
+from stepc.model.server_options import ServerOptions
 from stepc.model.transformers import embedded_folder
 from stepc.passmanager.pipeline_text import DEFAULT, LINK
 from stepc.reporter import PrintReporter

@@ -41,7 +41,8 @@ from stepc.lang.parse import builtin
 from stepc.passes.keyframes import LONGEST, Keyframes, _Seen
 from stepc.passmanager.base import Tools
 from stepc.passmanager.run import run
-from stepc.video.decode import Pictures, decoded_frames, probe, shrink
+from stepc.video.decode import Pictures, decoded_frames, shrink
+from stepc.video.probe import probe
 
 
 def encoded(path: Path, to: Path, height: int, seconds: float) -> Path:

@@ -22,7 +22,7 @@ from typing import Any
 from stepc.dataset.read import TrainingData, load_dataset
 from stepc.ir.text import write as write_ir
 from stepc.lang.parse import builtin
-from stepc.video.decode import digest
+from stepc.video.source import digest
 from stepc.world.ground_truth import truth
 from stepc.world.questions import true_questions
 from stepc.world.render import write

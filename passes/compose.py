@@ -11,9 +11,9 @@ from stepc.edges import EDGES
 from stepc.forms import FORMS
 from stepc.forms.comparisons import ComparisonForm
 from stepc.ir import types as t
-from stepc.ir.words import mentions, unfinished
+from stepc.ir.words import chat_mark, mentions, unfinished
 from stepc.lang.inflect import cap, listed, low, the
-from stepc.lang.types import PathRule, Spec, Wording, draw_wording
+from stepc.lang.types import NoWording, PathRule, Spec, Wording, draw_wording
 from stepc.passmanager.base import Pass, Tools
 from stepc.sampling.distractors import Distractors, apart
 from stepc.sampling.query_builder import WHOLE, QueryBuilder, query_leaks
@@ -37,14 +37,20 @@ class Compose(Pass[t.Paths, t.Qras]):
         made: list[t.Sample] = []
         for index, path in enumerate(unit.paths):
             writer = PathWriter(words, path, tools.rng(unit, "compose", index))
-            sample = writer.sample(f"q{len(made)}")
+            try:
+                sample = writer.sample(f"q{len(made)}")
+            except NoWording:  # paths of another spec
+                sample = "the spec has no wording for it"
             if isinstance(sample, str):
                 tools.counts.add(f"dropped: {sample}")
                 continue
             leak = query_leaks(sample)
-            texts = (x for b in sample.rationale for x in (b.question, b.text))
-            if unfinished(sample.question, sample.answer, *texts):
+            parts = (x for b in sample.rationale for x in (b.question, b.text))
+            texts = (sample.question, sample.answer, *sample.options, *parts)
+            if unfinished(*texts):
                 leak = "a label or value with braces"
+            elif chat_mark(*texts):
+                leak = "a placeholder or special token in a label or value"
             if leak:
                 tools.counts.add(f"dropped: {leak}")
                 continue

@@ -41,6 +41,7 @@ def compile(
     jobs: int = 0,
     seed: int = 0,
     verify_each: bool = True,
+    replace: bool = False,
     reporter: Reporter | None = None,
 ) -> Dataset:
     """Compile videos into a dataset and return it.
@@ -57,26 +58,31 @@ def compile(
         jobs: videos compiled in parallel; 0 chooses a number that suits the model.
         seed: seed of all random choices.
         verify_each: verify the unit after each pass.
+        replace: replace a dataset in `out` even if the new one lacks videos of it.
         reporter: receives diagnostics, progress and usage; None logs to the logger `stepc`.
 
     A video that fails is reported and skipped; `Dataset.diagnostics` holds its diagnostics. `compile`
     works in a script without a main guard, in a notebook, and in a daemon process. Raises StepcError if
     nothing can be compiled, for example because of a mistake in the spec (S codes), or because the model
-    cannot be loaded (M002-M005), and ValueError or TypeError for an argument of the wrong kind.
+    cannot be loaded (M002-M005), B023 if a finished dataset would lose videos, B024 if another process
+    writes to `out`, and ValueError or TypeError for an argument of the wrong kind.
     """
     config = _config(spec, model, pipeline, seed, verify_each, store)
     heard = Collector()
     if jobs < 0:
         raise ValueError(f"jobs is {jobs}; it must be 0 or more")
     engine = LocalEngine(jobs or default_jobs(config.choice))
-    compile_corpus(
+    summary = compile_corpus(
         _paths(videos),
         Path(out),
         config,
         engine=engine,
         limits=Limits(),
+        replace=replace,
         reporter=Tee(reporter or LoggingReporter(), heard),
     )
+    if summary.kept:
+        raise StepcError(*(d for d in heard.diagnostics if d.code == "B023"))
     return Dataset(out, heard.diagnostics)
 
 
@@ -127,7 +133,7 @@ def run(
     The other arguments are those of `compile`. Raises StepcError: P codes for the pipeline, and the
     diagnostics of the verifier and of the passes.
     """
-    from stepc.video.decode import probe
+    from stepc.video.probe import probe
 
     if not isinstance(unit, Unit):
         raise TypeError(f"a unit is needed, not {unit!r}")

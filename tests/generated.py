@@ -10,7 +10,7 @@ from stepc.edges import EDGES
 from stepc.forms import FORMS
 from stepc.ir import types as t
 
-WORDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
+WORDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12).filter(str.strip)
 """Any text: quotes, backslashes, newlines, tabs, every script."""
 MAYBE = st.one_of(st.just(""), WORDS)
 TRUST = st.builds(

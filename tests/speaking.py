@@ -29,7 +29,7 @@ class Speaker:
         """All of them, in order."""
         for prompt in prompts:
             self.asked += 1
-            done(Completion(prompt, tuple(self.say(prompt, seed) for seed in prompt.seeds)))
+            done(Completion.of(prompt, tuple(self.say(prompt, seed) for seed in prompt.seeds)))
 
 
 class Lister:
@@ -51,7 +51,7 @@ class Lister:
             told = said(self.backend, list({p.key: p for p in singles}.values()), pictures)
             texts = dict(zip(dict.fromkeys(questions), told, strict=True))
             rows = zip(*(texts[q] for q in questions), strict=True)
-            done(Completion(prompt, tuple(" | ".join(row) for row in rows)))
+            done(Completion.of(prompt, tuple(" | ".join(row) for row in rows)))
 
 
 def said(model: Backend | Any, prompts: Sequence[Call], pictures: Any = None) -> list[list[str]]:
@@ -135,7 +135,7 @@ class Script:
         self, prompts: Iterable[Call], pictures: Pictures, done: Callable[[Completion], None]
     ) -> None:
         for prompt in prompts:
-            done(Completion(prompt, self._replies(prompt)))
+            done(Completion.of(prompt, self._replies(prompt)))
 
     def _replies(self, prompt: Call) -> tuple[str, ...]:
         at = " ".join(f"{frame.at / 1000:.3f}" for frame in prompt.frames)

@@ -32,10 +32,10 @@ from stepc.ir.types import Frame
 from stepc.lang.parse import builtin
 from stepc.model.client import Usage
 from stepc.model.load import ModelConfig
-from stepc.model.openai_compatible import ServerOptions
+from stepc.model.server_options import ServerOptions
 from stepc.passmanager.pipeline_text import DEFAULT, LINK
 from stepc.reporter import Collector, Reporter
-from stepc.video.decode import probe
+from stepc.video.probe import probe
 from stepc.world.render import write
 from stepc.world.scene import make_film
 
@@ -44,9 +44,9 @@ ORDER = CompileConfig(DEFAULT, LINK, builtin("step"), "step.step", seed=1)
 
 @pytest.fixture(scope="module")
 def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six films, and a file that is none."""
+    """Three films, and a file that is none."""
     folder = tmp_path_factory.mktemp("films")
-    for i in range(6):
+    for i in range(3):
         write(make_film(random.Random(f"cluster {i}"), 1), folder / f"film-{i}.mp4")
     (folder / "text.mp4").write_text("no film")
     return folder
@@ -118,7 +118,7 @@ def test_a_cluster_makes_the_same_dataset_whatever_it_loses(
             ended += 1
     _, told = run.communicate()
     assert ended and run.returncode == 1, told  # one file is no film
-    assert "6 compiled, 1 failed" in told and "error[B002]" in told and "text.mp4" in told
+    assert "3 compiled, 1 failed" in told and "error[B002]" in told and "text.mp4" in told
     assert _tree(out) == _tree(here)
 
 

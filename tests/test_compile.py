@@ -143,7 +143,7 @@ def test_bad_files_cost_only_themselves(
     }.items():
         recipes.make(recipe, corpus / name)
     said = _compile([corpus], tmp_path / "out", _order(f"replay:{cassette}"))
-    assert sorted(d.code for d in said) == ["B001", "B002", "B002", "B003", "B004", "B011"]
+    assert sorted(d.code for d in said) == ["B001", "B002", "B002", "B003", "B004", "M001"]
     assert (tmp_path / "out" / "qra.jsonl").read_bytes() == (out / "qra.jsonl").read_bytes()
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_bytes())
     assert {s["file"] for s in manifest["skipped"]} >= {"empty.mp4", "noise.mkv", "none.avi"}

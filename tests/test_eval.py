@@ -43,10 +43,12 @@ from stepc.grading.reward import words
 from stepc.grading.rules import RULES, chosen
 from stepc.model.client import Call, ModelClient
 from stepc.model.load import ModelConfig, load
-from stepc.model.openai_compatible import ServerOptions
-from stepc.model.templates import Templates, find_json
+from stepc.model.reply import last_json
+from stepc.model.server_options import ServerOptions
+from stepc.model.templates import Templates
 from stepc.reporter import Reporter
-from stepc.video.decode import Pictures, probe
+from stepc.video.decode import Pictures
+from stepc.video.probe import probe
 
 Replies = dict[str, str]
 YES, NO = '{"pred": "yes", "score": 4.8}', "{'pred': 'no', 'score': 1}"
@@ -152,7 +154,7 @@ def test_star_open_and_as_a_choice(tmp_path: Path, film: Path) -> None:
     _star(tmp_path, film)
     replies = {"closed": "closet", "under": "B. The window.", "after": "I do not know."}
     made, told = _run("star", tmp_path, replies)
-    assert [r.right for r in made.records] == [True, False, False]
+    assert [r.right for r in made.records] == [True, True, False]
     assert [r.steps for r in made.records] == [1, 3, 3] and [d.code for d in told] == ["E002"] * 4
     choice, _ = _run("star-choice", tmp_path, replies, out="choice")
     assert [r.right for r in choice.records] == [True, True, None]
@@ -542,10 +544,10 @@ def test_a_judge_is_read_strictly_and_asked_again() -> None:
 
 
 def test_a_reply_as_python_writes_it_is_read_unless_it_has_no_order() -> None:
-    assert find_json("So: {'pred': 'no', 'score': 1}.") == {"pred": "no", "score": 1}
+    assert last_json("So: {'pred': 'no', 'score': 1}.") == {"pred": "no", "score": 1}
     for reply in ("{'red', 'cup'}", "{'objects': {'red', 'cup'}}", "{oops}"):
         with pytest.raises(ValueError, match="no JSON"):
-            find_json(reply)
+            last_json(reply)
 
 
 def test_what_a_judge_does_not_say_changes_no_figure_silently(tmp_path: Path, film: Path) -> None:
@@ -695,7 +697,7 @@ def test_the_papers_tables_with_rows_of_ours(tmp_path: Path) -> None:
     made = table(2, [("mine", [mine])])
     rows = made.markdown().splitlines()
     assert rows[-1].startswith("| mine | - | - | 50.0 | 50.0 |") and len(rows) == 2 + 8 + 1
-    assert "| VideoChat2* STEP (paper) | 58.5 | 36.7 | 30.0 | 39.2 | 47.7 |" in made.markdown()
+    assert r"| VideoChat2\* STEP (paper) | 58.5 | 36.7 | 30.0 | 39.2 | 47.7 |" in made.markdown()
     assert made.csv().splitlines()[-1] == "mine,,,50.000,50.000,,,,,"
     mine.missing = {"all": 7, "steps 3": 5}
     short = table(2, [("mine", [mine])])

@@ -213,6 +213,7 @@ def test_golden(path: Path, request: pytest.FixtureRequest, tmp_path: Path) -> N
 
 def _command(case: Case, folder: Path) -> str:
     for name, content in case.beside.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
     for name, recipe in case.files.items():
         recipes.make(recipe, folder / name)
@@ -316,6 +317,11 @@ ELSEWHERE = {
     "M008": "test_server: what cannot be asked",
     "M009": "test_server: a budget",
     "M010": "test_server: what cannot be asked",
+    "M011": "test_servers: modes",
+    "M012": "test_servers: modes",
+    "M013": "test_servers: modes",
+    "B024": "test_output: two processes",
+    "B025": "test_zoo: odd videos",
     "P009": "test_pipeline: too many to enumerate",
     "E001": "test_eval: a folder without a benchmark's files",
     "E002": "test_eval: each benchmark's files",

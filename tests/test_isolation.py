@@ -126,11 +126,11 @@ def test_whatever_raises_costs_its_video(
 
     if place == "probe":
         real: Any = stepc.driver.compile_video.probe
-        bad = failing(real, lambda path: path.stem == "bad")
+        bad = failing(real, lambda path, *_: path.stem == "bad")
         monkeypatch.setattr(stepc.driver.compile_video, "probe", bad)
     elif place == "decode":
         real = stepc.video.decode._decode
-        bad = failing(real, lambda path, *_, **__: path.stem == "bad")
+        bad = failing(real, lambda source, *_, **__: source.path.stem == "bad")
         monkeypatch.setattr(stepc.video.decode, "_decode", bad)
     elif place == "template":
         from stepc.model.templates import Templates

@@ -23,7 +23,6 @@ from stepc.ir.types import Frame
 from stepc.model.cassette import Recording, ReplayBackend
 from stepc.model.client import Call, ModelClient, vote
 from stepc.model.load import ModelConfig, load
-from stepc.model.openai_compatible import ServerOptions
 from stepc.model.requests import (
     REQUESTS,
     Answers,
@@ -48,9 +47,11 @@ from stepc.model.requests import (
     Several,
     Smooth,
 )
+from stepc.model.server_options import ServerOptions
 from stepc.model.templates import TemplateError, Templates
 from stepc.model.transformers import LocalOptions, TransformersModel
-from stepc.video.decode import Pictures, frames, probe
+from stepc.video.decode import Pictures, frames
+from stepc.video.probe import probe
 from stepc.world.train import Batch, Packer, forward, make_model
 from stepc.world.train import _MakeBatch as MakeBatch
 
@@ -135,6 +136,22 @@ HOSTILE = [
     '{% include "outside.jinja" %}',
     "{{ frames[9].at }}",
     "{{ 1 / 0 }}",
+    # time and memory
+    "{{ ('a' * 10 ** 9) | length }}",
+    "{{ [1] * 10 ** 9 }}",
+    "{{ 'x' | center(3 * 10 ** 9) }}",
+    "{{ '%2000000000s' | format('x') }}",
+    "{{ '%2000000000s' % 'x' }}",
+    "{{ 10 ** 10 ** 10 }}",
+    "{% for a in frames * 1000 %}{% endfor %}",
+    "{% set x = 'abcdefgh' %}" + "{% set x = x ~ x %}" * 40 + "{{ x }}",
+    "{% set x = 'abcdefgh' %}" + "{% set x = x + x %}" * 40 + "{{ x }}",
+    "{% set x = 'abcdefgh' %}" + "{% set x %}{{ x }}{{ x }}{% endset %}" * 40 + "{{ x }}",
+    "{% set x = 'abcdefgh' %}" + "{% set x = x | replace('a', x) %}" * 40 + "{{ x }}",
+    "{% set x = 'abcdefgh' %}" + "{% set x = x | list | join(x) %}" * 40 + "{{ x }}",
+    "{% macro m(n) %}{% if n %}{{ m(n - 1) }}{{ m(n - 1) }}{% endif %}{% endmacro %}{{ m(60) }}",
+    "{% set s = 'abcdefghij' %}" + "{% for a in s %}" * 9 + "{% endfor %}" * 9,
+    "{{ frames | tojson(indent=10 ** 9) }}",
 ]
 
 

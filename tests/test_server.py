@@ -35,7 +35,7 @@ from stepc.lang.parse import builtin
 from stepc.model.batching import Shared
 from stepc.model.client import Call, ModelClient
 from stepc.model.load import ModelConfig
-from stepc.model.openai_compatible import ServerModel, ServerOptions, _wait
+from stepc.model.openai_compatible import ServerModel
 from stepc.model.requests import (
     Classify,
     DescribeEvent,
@@ -45,6 +45,8 @@ from stepc.model.requests import (
     Request,
     SameObject,
 )
+from stepc.model.server_options import ServerOptions
+from stepc.model.server_transport import wait_of
 from stepc.model.templates import Templates
 from stepc.model.transformers import embedded_folder
 from stepc.passmanager.run import run
@@ -57,6 +59,11 @@ WHOLE = (
 )
 NAME = f"openai:{embedded_folder()}"
 SECRET = "sk-very-secret-0123456789"
+
+
+def plain(url: str | None = None, **more: Any) -> ServerOptions:
+    """Options of a server that is not met first, so that its requests are those of the test."""
+    return ServerOptions(url, handshake=False, **more)
 
 
 def free_port() -> int:
@@ -227,7 +234,7 @@ def _order(
     pipeline: str, model: str, server: ServerOptions | None = None, **more: Any
 ) -> CompileConfig:
     text = builtin("step")
-    choice = ModelConfig(model, "compact", server=server or ServerOptions(), together=1, **more)
+    choice = ModelConfig(model, "compact", server=server or plain(), together=1, **more)
     return CompileConfig(pipeline, "", text, "step.step", choice)
 
 
@@ -240,7 +247,7 @@ def _dumped(film: Path, order: CompileConfig) -> str:
 
 @pytest.mark.embedded
 def test_a_server_gives_the_same_dataset_as_the_local_model(film: Path, served: int) -> None:
-    server = ServerOptions(f"http://127.0.0.1:{served}/v1", at_once=4, pictures="png")
+    server = plain(f"http://127.0.0.1:{served}/v1", at_once=4, pictures="png")
     assert _dumped(film, _order(WHOLE, NAME, server)) == _dumped(film, _order(WHOLE, "embedded"))
 
 
@@ -249,9 +256,7 @@ def test_whatever_goes_wrong_on_the_way_no_call_is_lost_nor_paid_twice(
     film: Path, served: int, tmp_path: Path
 ) -> None:
     proxy = Proxy(served)
-    server = ServerOptions(
-        proxy.url, at_once=8, pictures="png", timeout=4.0, wait=0.01, attempts=30
-    )
+    server = plain(proxy.url, at_once=8, pictures="png", timeout=4.0, wait=0.01, attempts=30)
     tape = tmp_path / "calls.jsonl"
     got = _dumped(film, _order(PARSED, NAME, server, record=tape))
     assert got == _dumped(film, _order(PARSED, "embedded"))
@@ -273,7 +278,7 @@ def _prompts(number: int, samples: int = 1, schema: dict[str, Any] | None = None
 
 def test_several_samples_of_a_server_that_gives_one() -> None:
     proxy = Proxy(None, often=0)
-    model = ServerModel("m", ServerOptions(proxy.url))
+    model = ServerModel("m", plain(proxy.url))
     assert said(model, _prompts(1, 3)) == [["SAY 0"] * 3]
     assert [p.get("n", 1) for p in proxy.passed] == [3, 1, 1]
     assert [p["seed"] for p in proxy.passed] == [0, 1, 2]
@@ -283,7 +288,7 @@ def test_several_samples_of_a_server_that_gives_one() -> None:
 def test_a_reply_that_comes_twice_is_one_sample() -> None:
     """Each sample has its own seed: what some line doubles does not stand for the next one."""
     proxy = Proxy(None, ways=("double",), often=1)
-    assert said(ServerModel("m", ServerOptions(proxy.url)), _prompts(1, 5)) == [["SAY 0"] * 5]
+    assert said(ServerModel("m", plain(proxy.url)), _prompts(1, 5)) == [["SAY 0"] * 5]
     assert [p["seed"] for p in proxy.passed] == [0, 2, 3, 4]  # the first answer to n=5 was two
 
 
@@ -295,7 +300,7 @@ def test_a_schema_is_sent_until_it_is_refused() -> None:
             return super().stub(asked)
 
     proxy = Plain(None, often=0)
-    model = ServerModel("m", ServerOptions(proxy.url, at_once=1))
+    model = ServerModel("m", plain(proxy.url, at_once=1))
     schema = {"type": "object"}
     assert said(model, _prompts(2, schema=schema)) == [["SAY 0"], ["SAY 1"]]
     forms = [p.get("response_format", {}).get("type") for p in proxy.passed]
@@ -304,7 +309,7 @@ def test_a_schema_is_sent_until_it_is_refused() -> None:
 
 def test_another_make_of_server_holds_replies_to_their_schema(llama: int) -> None:
     """llama.cpp: pictures, n, json_schema, lists; 500 where a reply is cut off; no videos."""
-    model = ServerModel("tiny", ServerOptions(f"http://127.0.0.1:{llama}/v1", at_once=2, wait=0.01))
+    model = ServerModel("tiny", plain(f"http://127.0.0.1:{llama}/v1", at_once=2, wait=0.01))
     frames = tuple(Frame(video="f" * 64, at=at) for at in (0, 800, 2000))
     cup = Mention(label="cup")
     requests: list[Request] = [
@@ -322,8 +327,10 @@ def test_another_make_of_server_holds_replies_to_their_schema(llama: int) -> Non
 
     for replies in (asked(False, 1), asked(False, 8), asked(True, 1)):
         assert sum(len(r.read) for r in replies) >= 9  # the others end in the middle
-    assert model.many and not model.video
-    assert model.form == 0  # what was cut off was asked for in other ways, the rest was not
+    assert model.features.many and not model.features.video
+    assert (
+        model.features.form == 0
+    )  # what was cut off was asked for in other ways, the rest was not
 
 
 def test_a_clip_is_sent_as_a_video_to_a_server_that_takes_it() -> None:
@@ -347,7 +354,7 @@ def test_a_clip_is_sent_as_a_video_to_a_server_that_takes_it() -> None:
     sent = {}
     for ways in (("yes",), ("no",)):
         proxy = Picky(None, ways=ways, often=0)
-        model = ServerModel("m", ServerOptions(proxy.url, at_once=1))
+        model = ServerModel("m", plain(proxy.url, at_once=1))
         ModelClient(model, Templates("default"), Greys(), video=True).ask(requests)
         sent[ways[0]] = [
             [part["type"] for part in p["messages"][0]["content"]] for p in proxy.passed
@@ -373,10 +380,10 @@ def test_a_budget_stops_and_the_next_run_goes_on(film: Path, served: int, tmp_pa
         order = _order(WHOLE, NAME, server, record=tape)
         return compile_corpus([film], tmp_path / "out", order, reporter=Heard(wrong.append))  # fmt: skip
 
-    small = ServerOptions(proxy.url, at_once=4, pictures="png", max_requests=40)
+    small = plain(proxy.url, at_once=4, pictures="png", max_requests=40)
     assert compiled(small).stopped and [d.code for d in wrong] == ["M009"]
     assert len(proxy.passed) == 40 == len(tape.read_bytes().splitlines()) - 1
-    summary = compiled(ServerOptions(proxy.url, at_once=4, pictures="png"))
+    summary = compiled(plain(proxy.url, at_once=4, pictures="png"))
     assert summary.compiled == 1 and not summary.stopped
     paid = Counter(json.dumps(asked, sort_keys=True) for asked in proxy.passed)
     assert set(paid.values()) == {1}
@@ -387,7 +394,7 @@ def test_a_budget_stops_and_the_next_run_goes_on(film: Path, served: int, tmp_pa
 )
 def test_budgets_of_tokens_and_of_money(limit: dict[str, Any]) -> None:
     proxy = Proxy(None, often=0)
-    model = ServerModel("m", ServerOptions(proxy.url, at_once=1, **limit))
+    model = ServerModel("m", plain(proxy.url, at_once=1, **limit))
     kept: list[str] = []
     with pytest.raises(StepcError) as error:
         model.generate(_prompts(20), Pictures(), lambda call: kept.append(call.prompt.key))
@@ -410,7 +417,7 @@ def test_videos_at_one_time_share_calls_at_once_and_the_budget(most: int | None)
             return super().stub(asked)
 
     proxy, shared = Counting(None, often=0), Shared()
-    server = ServerOptions(proxy.url, at_once=4, max_requests=most)
+    server = plain(proxy.url, at_once=4, max_requests=most)
     told: list[Any] = []
 
     def ask() -> None:
@@ -442,7 +449,7 @@ def test_the_key_goes_nowhere_but_to_the_server(
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
     proxy = Strict(None, often=0)
     tape, wrong = tmp_path / "calls.jsonl", list[Diagnostic]()
-    order = _order(WHOLE, "openai:m", ServerOptions(proxy.url), record=tape)
+    order = _order(WHOLE, "openai:m", plain(proxy.url), record=tape)
     summary = compile_corpus([film], tmp_path / "out", order, reporter=Heard(wrong.append))  # fmt: skip
     assert summary.stopped and [d.code for d in wrong] == ["M008"]
     assert proxy.keys == {f"Bearer {SECRET}"}
@@ -458,20 +465,20 @@ def test_what_cannot_be_asked_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(StepcError) as error:
         ServerModel("m")
     assert error.value.diagnostics[0].code == "M007"
-    nobody = ServerOptions(f"http://127.0.0.1:{free_port()}/v1", attempts=2, wait=0.01)
+    nobody = plain(f"http://127.0.0.1:{free_port()}/v1", attempts=2, wait=0.01)
     with pytest.raises(StepcError) as error:
         said(ServerModel("m", nobody), _prompts(3))
     assert error.value.diagnostics[0].code == "M008"
     began = (
         time.perf_counter()
     )  # nobody was ever there: no eight attempts, each after a longer wait
-    nobody = ServerOptions(f"http://127.0.0.1:{free_port()}/v1")
+    nobody = plain(f"http://127.0.0.1:{free_port()}/v1")
     with pytest.raises(StepcError):
         said(ServerModel("m", nobody), _prompts(3))
     assert time.perf_counter() - began < 15
     for url in ("not-a-url", "ftp://host/v1", "http://", "http://host:99999/v1", ""):
         with pytest.raises(StepcError) as error:
-            ServerModel("m", ServerOptions(url))
+            ServerModel("m", plain(url))
         assert error.value.diagnostics[0].code == ("U001" if url else "M007")
 
     class Short(Proxy):
@@ -486,7 +493,7 @@ def test_what_cannot_be_asked_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_each_call_is_traced(film: Path, tmp_path: Path) -> None:
     proxy = Proxy(None, ways=("503",), often=0.3)
     trace, wrong = tmp_path / "trace.jsonl", list[Diagnostic]()
-    server = ServerOptions(proxy.url, wait=0.001, attempts=30, prices=(1.0, 0.0))
+    server = plain(proxy.url, wait=0.001, attempts=30, prices=(1.0, 0.0))
     order = _order(WHOLE, "openai:m", server, trace=trace, record=tmp_path / "calls.jsonl")
     summary = compile_corpus([film], tmp_path / "out", order, reporter=Heard(wrong.append))  # fmt: skip
     rows = [json.loads(line) for line in trace.read_bytes().splitlines()]
@@ -498,8 +505,8 @@ def test_each_call_is_traced(film: Path, tmp_path: Path) -> None:
     assert f"{proxy.done['503']} retried" in told and "cost" in told and "tokens/s" in told
 
 
-def test_how_long_a_server_asks_to_wait() -> None:
-    assert _wait({}) is None and _wait({"retry-after": "soon"}) is None
-    assert _wait({"retry-after": "nan"}) == 0
-    assert _wait({"retry-after": "7"}) == 7 and _wait({"retry-after": "100000"}) == 600
-    assert _wait({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}) == 0
+def test_how_long_a_server_asks_towait_of() -> None:
+    assert wait_of({}) is None and wait_of({"retry-after": "soon"}) is None
+    assert wait_of({"retry-after": "nan"}) == 0
+    assert wait_of({"retry-after": "7"}) == 7 and wait_of({"retry-after": "100000"}) == 600
+    assert wait_of({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}) == 0

@@ -26,7 +26,8 @@ from stepc.model.templates import Templates
 from stepc.model.transformers import LocalOptions, TransformersModel, embedded_folder
 from stepc.train.collate import TASKS, Collator
 from stepc.train.loop import Recipe, losses, train, weigh
-from stepc.video.decode import Pictures, probe
+from stepc.video.decode import Pictures
+from stepc.video.probe import probe
 from stepc.world.examination import parsing_accuracy
 
 FAST = Recipe(frames=2, steps=6, rate=3e-3, batch=2, save_every=2)

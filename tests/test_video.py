@@ -24,7 +24,8 @@ from stepc.lang.parse import builtin
 from stepc.model.load import ModelConfig
 from stepc.passes.split import _Adaptive
 from stepc.passmanager.run import run
-from stepc.video.decode import DecodedFrame, Pictures, decoded_frames, frames, probe
+from stepc.video.decode import DecodedFrame, Pictures, decoded_frames, frames
+from stepc.video.probe import probe
 
 
 def _numbered(count: int, height: int = 64, width: int = 96) -> list[np.ndarray]:

@@ -225,7 +225,7 @@ class _Slow(Speaker):
             self.batches.append({p.key for p in every})
             time.sleep(0.3 if len(self.batches) == 1 else 0)
             for prompt in every:
-                done(Completion(prompt, (str(pictures.at(prompt.frames[0])),) * 2))
+                done(Completion.of(prompt, (str(pictures.at(prompt.frames[0])),) * 2))
         finally:
             self.inside = False
 

@@ -15,7 +15,9 @@ from stepc.model.load import load
 from stepc.model.requests import REQUESTS, EventWords, Labels, Verdict
 from stepc.passmanager.pipeline_text import DEFAULT
 from stepc.passmanager.run import run
-from stepc.video.decode import digest, frames, probe
+from stepc.video.decode import frames
+from stepc.video.probe import probe
+from stepc.video.source import digest
 from stepc.world.examination import Examination, alike
 from stepc.world.ground_truth import truth
 from stepc.world.render import draw, write

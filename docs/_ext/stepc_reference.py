@@ -181,7 +181,7 @@ def diagnostics() -> Iterator[str]:
 
 MEANINGS = {
     "id": "name of the unit, a slash, name of the sample; unique in the dataset",
-    "video": "file name of the video",
+    "video": "path of the video below the folder that was compiled",
     "sha256": "hash of the video's content",
     "question": "the question",
     "answer": "the answer",

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import io
 import os
 import sys
-from typing import Annotated
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, TextIO, cast
 
 import typer
 
@@ -12,34 +18,88 @@ from stepc import __version__
 from stepc.cli.app import errors, with_verbosity
 from stepc.cli.common import app, say
 from stepc.cli.lazy import make_lazy
-from stepc.diagnostics import StepcError
+from stepc.diagnostics import Diagnostic, Place, StepcError, fail, printable
 from stepc.runtime.extras import missing
+from stepc.runtime.interrupts import Ended, end_like_ctrl_c
 
 make_lazy(app)
 
 
 def main() -> None:
     """Run the command line. Reports a StepcError as diagnostics, without a traceback, and exits with 1."""
+    if sys.stdout is None:
+        sys.stdout = cast(TextIO, _Closed())
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
+    sys.exit(_run())
+
+
+class _Closed(io.TextIOBase):
+    """Stands for a standard output that is closed."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.EBADF, "it is closed")
+
+
+def _run() -> int:
+    """Run the command line; return the exit code."""
+    end_like_ctrl_c()
     try:
-        app(prog_name="stepc")
+        _no_empty_argument(sys.argv[1:])
+        code = _exit_code(lambda: app(prog_name="stepc"))
+        sys.stdout.flush()
+        return code
     except StepcError as error:
         for diagnostic in error.diagnostics:
             say(diagnostic)
-        sys.exit(1)
+        return 1
     except ModuleNotFoundError as error:
         found = missing(error)
         if found is None:
             raise
         say(found)
-        sys.exit(1)
+        return 1
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        _forget_output()
+        return 1
+    except Ended as signal:
+        errors.print(f"stopped by {signal}")
+        return 128 + signal.number
     except KeyboardInterrupt:
         errors.print("stopped")
-        sys.exit(130)
+        return 130
+    except OSError as error:  # standard output: files of our own have their diagnostics
+        _forget_output()
+        place = Place(printable(str(error.filename or "standard output")))
+        say(Diagnostic("B014", f"cannot be written ({error.strerror or error})", place))
+        return 1
+
+
+def _exit_code(command: Callable[[], None]) -> int:
+    try:
+        command()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    return 0
+
+
+def _forget_output() -> None:
+    """Let nothing more be written to standard output, so that Python does not fail when it exits."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _no_empty_argument(arguments: list[str]) -> None:
+    """Raises StepcError (U001) for an empty argument, which often comes from an unset variable.
+
+    As a path it would be the current folder. The value of an option may be empty.
+    """
+    for before, argument in pairwise(["", *arguments]):
+        if not argument and not before.startswith("-"):
+            help = "perhaps a variable of the shell is not set; the current folder is `.`"
+            raise fail("U001", "an argument is empty", None, help)
 
 
 def _version(wanted: bool) -> None:

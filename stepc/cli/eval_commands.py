@@ -123,7 +123,7 @@ def _evaluate(name: str, asking: dict[str, Any], choice: Any) -> None:
     from stepc.eval.run import EvalSettings, evaluate
     from stepc.eval.tables import summary, text
     from stepc.model.load import ModelConfig, load
-    from stepc.model.openai_compatible import ServerOptions
+    from stepc.model.server_options import ServerOptions
     from stepc.runtime.atomic_files import write_whole
     from stepc.store.open import open_store
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from stepc.cli.app import IO, TRAINING, errors
-from stepc.cli.common import Seed, count, model_app, world
+from stepc.cli.common import Seed, Terminal, count, model_app, world
 from stepc.cli.completion import complete_model
 from stepc.cli.model_options import MODEL_HELP, checking
 from stepc.diagnostics import Place, fail, printable
@@ -37,14 +37,22 @@ def model_check(
 
     The pictures show the rendered world: coloured shapes, left of and above each other. Kinds that
     allow several questions per call (--together, default 8) are asked a second time in batches, in
-    a row marked with *. If both rows are equally right, a compile may batch these questions.
+    a row marked with *. If both rows are equally right, a compile may batch these questions. Of a
+    server, it first prints which features of requests work, and whether the model sees.
     """
     from stepc.model.load import load
+    from stepc.model.openai_compatible import ServerModel
     from stepc.world.examination import Examination
 
     exam = Examination(questions, seed)
     most = 8 if choice.together is None else choice.together
     asker = load(replace(choice, name=model, together=most), exam.pictures, seed=seed)
+    if isinstance(asker.backend, ServerModel):
+        asker.backend.reporter = Terminal()
+        for name, value in asker.backend.handshake().facts().items():
+            shown = {True: "yes", False: "no", None: "-"}.get(value, value)
+            print(f"{name:18} {shown}")
+        print()
     print(f"{'request':14} {'asked':>6} {'read':>6} {'right':>6} {'calls/s':>8}")
     for name, mark in exam.ask(asker):
         rate = mark.asked / mark.seconds if mark.seconds else 0.0

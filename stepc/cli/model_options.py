@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import json
 from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,6 +14,7 @@ import typer
 from stepc.cli.app import BUDGET, LOCAL, MODEL, SERVER
 from stepc.cli.common import EMBEDDED, two_prices
 from stepc.cli.completion import complete_model, complete_templates
+from stepc.diagnostics import Place, brief, fail
 
 MODEL_HELP = (
     "`embedded` (knows only the rendered world), a hub id or folder of a transformers "
@@ -105,6 +107,36 @@ def _choice(  # a table of options
             min=1, help="Maximum concurrent requests to a server.", rich_help_panel=SERVER
         ),
     ] = 16,
+    reply_tokens: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Maximum tokens of a server's reply, reasoning included. Default: what each request"
+            " needs, which is too little for models that reason.",
+            rich_help_panel=SERVER,
+        ),
+    ] = None,
+    reasoning_effort: Annotated[
+        str | None,
+        typer.Option(
+            help="Sent to the server as it is: low, medium, high.", rich_help_panel=SERVER
+        ),
+    ] = None,
+    extra_body: Annotated[
+        str,
+        typer.Option(
+            help="JSON object with further fields of each request to a server.",
+            rich_help_panel=SERVER,
+        ),
+    ] = "{}",
+    handshake: Annotated[
+        bool,
+        typer.Option(
+            "--handshake/--no-handshake",
+            help="Try a server's features before the first call; see `stepc model check`.",
+            rich_help_panel=SERVER,
+        ),
+    ] = True,
     max_requests: Annotated[
         int | None,
         typer.Option(
@@ -171,7 +203,7 @@ def _choice(  # a table of options
     ] = False,
 ) -> Any:
     from stepc.model.load import ModelConfig
-    from stepc.model.openai_compatible import ServerOptions
+    from stepc.model.server_options import ServerOptions
     from stepc.model.transformers import LocalOptions
 
     return ModelConfig(
@@ -186,6 +218,10 @@ def _choice(  # a table of options
             max_tokens=max_tokens,
             max_cost=max_cost,
             prices=two_prices(price),
+            reply_tokens=reply_tokens,
+            reasoning_effort=reasoning_effort,
+            extra_body=_json_object(extra_body),
+            handshake=handshake,
         ),
         together,
         show == "video",
@@ -193,6 +229,18 @@ def _choice(  # a table of options
         tuple(redact or ()),
         trace,
     )
+
+
+def _json_object(text: str) -> str:
+    """Check --extra-body. Raises StepcError (U001)."""
+    try:
+        made = json.loads(text)
+    except ValueError:
+        made = None
+    if not isinstance(made, dict):
+        help = """for example --extra-body '{"top_k": 20}'"""
+        raise fail("U001", f"`{brief(text)}` is not a JSON object", Place("--extra-body"), help)
+    return text
 
 
 def giving(

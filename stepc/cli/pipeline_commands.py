@@ -1,5 +1,6 @@
 """Commands that run passes: compile, plan, dump, opt, passes."""
 
+# Long: the options of each command are a table of their own.
 from __future__ import annotations
 
 import sys
@@ -151,6 +152,22 @@ def compile(  # a table of options
             rich_help_panel=LIMITS,
         ),
     ] = False,
+    keep_decodable: Annotated[
+        bool,
+        typer.Option(
+            "--keep-decodable/--no-keep-decodable",
+            help="Take what can be decoded of a damaged or truncated video, with a warning.",
+            rich_help_panel=IO,
+        ),
+    ] = False,
+    replace: Annotated[
+        bool,
+        typer.Option(
+            "--replace/--no-replace",
+            help="Replace the dataset in OUT even if the new one lacks videos of it.",
+            rich_help_panel=IO,
+        ),
+    ] = False,
     explain_rebuild: Annotated[
         bool,
         typer.Option(
@@ -172,7 +189,8 @@ def compile(  # a table of options
     from stepc.reporter import JsonReporter
 
     kept = store_of(store, no_store)
-    order = order_of(pipeline, spec, choice, seed, verify_each=verify_each, store=kept)
+    order = order_of(pipeline, spec, choice, seed, verify_each=verify_each, store=kept,
+                     keep_decodable=keep_decodable)  # fmt: skip
     chosen: Engine
     if engine == "ray":
         from stepc.driver.ray_engine import RayEngine
@@ -189,7 +207,7 @@ def compile(  # a table of options
     with JsonReporter() if log_json else ProgressBar(prices, notes=explain_rebuild) as reporter:
         try:
             summary = compile_corpus(
-                videos, out, order, engine=chosen, limits=limits, reporter=reporter
+                videos, out, order, engine=chosen, limits=limits, replace=replace, reporter=reporter
             )
         except StepcError as error:
             for diagnostic in error.diagnostics:
@@ -205,14 +223,17 @@ def compile(  # a table of options
         tell(summary.usage.text(prices))
     tell(_result(out, summary))
     if summary.interrupted:
-        tell("stopped; the dataset holds the videos compiled so far")
-        raise typer.Exit(1 if summary.stopped else 130)
-    if summary.failed:
+        kept = "is as it was" if summary.kept else "holds the videos compiled so far"
+        tell(f"stopped; the dataset {kept}")
+        raise typer.Exit(1 if summary.stopped else 128 + summary.signal)
+    if summary.failed or summary.kept:
         raise typer.Exit(1)
 
 
 def _result(out: Path, summary: Any) -> str:
     """What a compile made, in one line."""
+    if summary.kept:
+        return f"{summary.compiled} compiled, {summary.failed} failed: the dataset is as it was"
     steps = ", ".join(f"{c} with {count(n, 'step')}" for n, c in sorted(summary.by_steps.items()))
     return (
         f"{summary.compiled} compiled, {summary.failed} failed: {count(summary.samples, 'sample')}"
@@ -402,7 +423,7 @@ def opt(
     """Read an IR file, verify it, run passes on it and print the result."""
     from stepc.driver.compile_video import Compiler
     from stepc.ir.text import write
-    from stepc.video.decode import probe
+    from stepc.video.probe import probe
 
     unit = load(file)
     order = order_of(pipeline or "split", spec, choice, seed)

@@ -343,7 +343,7 @@ def study(  # a table of options
     ] = 1,
 ) -> None:
     """Train the paper's models side by side and print its table. The same command resumes a study."""
-    from stepc.model.openai_compatible import ServerOptions
+    from stepc.model.server_options import ServerOptions
     from stepc.model.transformers import LocalOptions
     from stepc.world.artifacts import Lab
     from stepc.world.study import Setup

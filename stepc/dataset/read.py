@@ -7,28 +7,42 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import islice, zip_longest
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from string import ascii_uppercase
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    StringConstraints,
+    ValidationError,
+)
 
 from stepc.dataset.parquet import read_rows, shards
 from stepc.diagnostics import Diagnostic, Place, StepcError, fail, printable
 from stepc.ir.types import Frame
-from stepc.model.cassette import Cassette
+from stepc.ir.words import chat_mark
+from stepc.model.cassette import Cassette, row_replies
 from stepc.model.requests import Ask, Explain
 from stepc.model.templates import Templates
-from stepc.video.decode import Pictures, VideoSource, probe
-from stepc.video.discover import find_videos
+from stepc.runtime.names import Name
+from stepc.video.decode import Pictures
+from stepc.video.discover import below, find_videos
+from stepc.video.probe import probe
+from stepc.video.source import VideoSource
 
 MANY = 20
 """Maximum number of skipped samples that are reported one by one."""
+
+
+Text = Annotated[str, StringConstraints(max_length=20_000)]
 
 
 class RationaleStep(BaseModel):
@@ -37,7 +51,7 @@ class RationaleStep(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
     question: str = ""
     answer: str = ""
-    text: str
+    text: Text
 
 
 class TrainingSample(BaseModel):
@@ -47,15 +61,17 @@ class TrainingSample(BaseModel):
     id: str
     video: str
     sha256: str = ""
-    question: str
-    answer: str
+    question: Text
+    answer: Text
     rationale: tuple[RationaleStep, ...] = ()
-    options: tuple[str, ...] = ()
+    options: Annotated[tuple[str, ...], Field(max_length=26)] = ()
+    """At most as many as there are letters."""
     answers: tuple[str, ...] = ()
     """All correct answers, if there are several."""
     steps: int = 0
     query: str = ""
-    set: str = "train"
+    set: Annotated[Name, PlainValidator(Name.single)] = Name("train")
+    """The set, `train`, `val` or `test` for datasets of stepc; files are named after it."""
     line: int = Field(0, exclude=True)
     """Line or row number in the file, from 1."""
 
@@ -127,9 +143,9 @@ class TrainingData:
         kinds: dict[str, list[TrainingRow]] = {}
         for call in tape.calls.values():
             shown: Any = call["frames"]
-            replies: Any = call["replies"]
-            reply, votes = Counter(replies).most_common(1)[0]
-            if all(sha in known for sha, _ in shown) and 2 * votes >= len(replies):
+            replies = [reply.text for reply in row_replies(call)]
+            reply, votes = Counter(replies).most_common(1)[0] if replies else ("", 0)
+            if reply and all(sha in known for sha, _ in shown) and 2 * votes >= len(replies):
                 frames = tuple(Frame(video=known[sha], at=at) for sha, at in shown)
                 row = TrainingRow("parse", str(call["text"]), frames, reply)
                 kinds.setdefault(str(call["request"]), []).append(row)
@@ -151,8 +167,9 @@ def spread(
     whole = max(1, int(source.video.duration * rate / 1000))
     first, count = 0, whole
     if span is not None:
-        first = min(whole - 1, int(span[0] * rate))
-        count = max(1, min(whole, int(span[1] * rate)) - first)
+        start, end = (min(max(0.0, x), source.video.duration / 1000) for x in span)
+        first = min(whole - 1, int(start * rate))
+        count = max(1, min(whole, int(end * rate)) - first)
     number = min(number, count)
     places = [first + (2 * i + 1) * count // (2 * number) for i in range(number)]
     return tuple(Frame(video=source.video.sha256, at=round(p / rate * 1000)) for p in places)
@@ -183,6 +200,9 @@ def read_samples(dataset: Path) -> tuple[list[TrainingSample], list[Diagnostic]]
             sample = TrainingSample.model_validate(read).model_copy(update={"line": number})
             if not sample.question.strip() or not sample.answer.strip():
                 raise ValueError("its question or answer is empty")
+            texts = (sample.question, sample.told, sample.reply, *sample.options, *sample.answers)
+            if mark := chat_mark(*texts):
+                raise ValueError(f"its text holds `{mark}`, which trainers do not take for text")
             samples.append(sample)
         except ValidationError as error:
             first = error.errors()[0]
@@ -214,21 +234,25 @@ def left_out(file: str, line: int, why: str) -> Diagnostic:
     return Diagnostic("T002", message, Place(file), severity="warning")
 
 
-def load_dataset(dataset: Path, videos: list[Path], frames: int) -> TrainingData:
+def load_dataset(
+    dataset: Path, videos: list[Path], frames: int, named_from: Sequence[str | Path] = ()
+) -> TrainingData:
     """Load a dataset and its videos, with `frames` frames per video.
 
-    Videos are found by file name in `videos` (files or folders), and checked by SHA-256 if the sample
-    has one. Raises StepcError (T001, T003) if no sample can be used.
+    Videos are found in `videos` (files or folders) by their paths below `named_from`, by default below
+    `videos`, or else by file name if only one file has it. They are checked by SHA-256 if the sample has
+    one. Raises StepcError (T001, T003) if no sample can be used.
     """
     samples, wrong = read_samples(dataset)
     made = TrainingData(left_out=wrong)
-    places, missing = find_videos(videos)
-    by_name = {path.name: path for path in places}
-    made.left_out += [d for d in missing if d.code != "B011"]
+    places, missing = find_videos(videos, named_from)
+    by_name = _named(places, [*named_from] or [*videos])
+    made.left_out += missing
     sources: dict[str, VideoSource | str] = {}
     for sample in samples:
         if sample.video not in sources:
-            sources[sample.video] = _found(by_name.get(sample.video), sample.video)
+            there = by_name.get(sample.video) or by_name.get(PurePosixPath(sample.video).name)
+            sources[sample.video] = _found(there, sample.video)
         source = sources[sample.video]
         if isinstance(source, VideoSource) and sample.sha256 not in ("", source.video.sha256):
             source = f"its video `{printable(sample.video)}` is not the file it was compiled from"
@@ -236,8 +260,12 @@ def load_dataset(dataset: Path, videos: list[Path], frames: int) -> TrainingData
             made.left_out.append(left_out(printable(str(dataset)), sample.line, source))
             continue
         if sample.video not in made.frames:
-            made.pictures.add(source)
-            made.frames[sample.video] = spread(source, frames)
+            shown = _decodable(source, frames, made.pictures)
+            if isinstance(shown, str):
+                sources[sample.video] = shown
+                made.left_out.append(left_out(printable(str(dataset)), sample.line, shown))
+                continue
+            made.frames[sample.video] = shown
         made.samples.append(sample)
     if not made.samples:
         help = "name the folder of its videos: --videos FOLDER"
@@ -248,14 +276,47 @@ def load_dataset(dataset: Path, videos: list[Path], frames: int) -> TrainingData
     return made
 
 
-def _found(path: Path | None, name: str) -> VideoSource | str:
-    """Probe a video; returns the reason as text if it cannot be used."""
+def _named(videos: Iterable[Path], places: Sequence[str | Path]) -> dict[str, Path]:
+    """The videos by their paths below `places`, and by their file names where those are unique."""
+    count = Counter(path.name for path in videos)
+    made = {path.name: path for path in videos if count[path.name] == 1}
+    return made | {below(path, places): path for path in videos}
+
+
+def _found(path: Path | None, name: str, keep: bool = False) -> VideoSource | str:
+    """Probe a video; returns the reason as text if it cannot be used.
+
+    Of a damaged one, only what can be decoded is used, which is all that `keep` takes.
+    """
     if path is None:
         return f"its video `{printable(name)}` was not found"
     try:
-        return probe(path)
+        return probe(path, name, keep)
+    except StepcError as error:
+        wrong = error.diagnostics[0]
+    if wrong.code == "B007" and not keep:
+        return _found(path, name, keep=True)
+    return f"its video: {wrong.message}"
+
+
+def undecodable(pictures: Pictures, frames: Sequence[Frame]) -> str:
+    """Why the last of these frames of a video cannot be shown; empty if it can."""
+    try:
+        pictures.at(frames[-1])
     except StepcError as error:
         return f"its video: {error.diagnostics[0].message}"
+    return ""
+
+
+def _decodable(source: VideoSource, number: int, pictures: Pictures) -> tuple[Frame, ...] | str:
+    """The frames to show, of what can be decoded of a video; the reason as text if that is nothing."""
+    pictures.add(source)
+    frames = spread(source, number)
+    why = undecodable(pictures, frames)
+    if not why or source.keep:
+        return why or frames
+    again = _found(source.path, source.video.file, keep=True)
+    return again if isinstance(again, str) else _decodable(again, number, pictures)
 
 
 def told(left_out: list[Diagnostic]) -> Iterator[Diagnostic]:

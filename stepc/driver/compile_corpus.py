@@ -5,9 +5,12 @@ A video that fails becomes a diagnostic, and the others are compiled. Files are 
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import signal
 import sys
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +37,12 @@ from stepc.passmanager.pipeline_text import check_levels, pipeline_text
 from stepc.plugins import facts_of
 from stepc.reporter import SILENT, Reporter, Tee
 from stepc.runtime.atomic_files import write_whole, writing
-from stepc.runtime.interrupts import uninterrupted
+from stepc.runtime.interrupts import Ended, uninterrupted
+from stepc.runtime.names import Name
+from stepc.runtime.output_folder import OutputFolder
 from stepc.video.discover import find_videos
 
-STOPS = ("M002", "M003", "M004", "M005", "M007", "M008", "M009", "B019", "B020")
+STOPS = ("M002", "M003", "M004", "M005", "M007", "M008", "M009", "M010", "B019", "B020")
 """Codes that stop the run, because they affect every video: no model, no server, no budget, no cluster."""
 
 
@@ -52,10 +57,16 @@ class Summary:
     objects: int = 0
     files: list[str] = field(default_factory=list)
     interrupted: bool = False
+    signal: int = 0
+    """The number of the signal that ended the run."""
     stopped: bool = False
     """Whether a diagnostic in `STOPS` ended the run."""
+    kept: bool = False
+    """Whether the dataset that was there was left as it was (B023)."""
     usage: Usage = field(default_factory=Usage)
     """Calls and tokens of the model."""
+    server: dict[str, Any] | None = None
+    """What the model's server can do."""
     seconds: dict[str, float] = field(default_factory=dict)
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
 
@@ -67,6 +78,7 @@ def compile_corpus(
     *,
     engine: Engine | None = None,
     limits: Limits | None = None,
+    replace: bool = False,
     reporter: Reporter = SILENT,
 ) -> Summary:
     """Compile all videos in `places` into `out`.
@@ -74,23 +86,41 @@ def compile_corpus(
     Writes `units/NAME.stsg` as each video is ready, then the dataset (`qra.jsonl`, or the files of the
     spec's `formats`) and `manifest.json`. Link passes that the config does not name are those of the
     spec's `dataset` block. A video that fails is reported and skipped; a traceback goes to
-    `crashes/NAME.txt`. Raises StepcError if nothing can be compiled.
+    `crashes/NAME.txt`.
+
+    A dataset that `out` already holds stays as it is until the new one is complete. It is not replaced by
+    one without some of its videos (B023), unless `replace` is set. Raises StepcError if nothing can be
+    compiled, B024 if another process writes to `out`.
     """
+    order = dataclasses.replace(order, places=order.places or tuple(map(str, places)))
     summary = Summary()
-    total = _Running(summary, reporter)
-    compiler = Compiler(order, total, limits=limits)
-    engine = engine or LocalEngine()
+    compiler = Compiler(order, _Running(summary, reporter), limits=limits)
     _checked(compiler)
-    videos, wrong = find_videos(places)
+    with OutputFolder(out) as folder:
+        engine = engine or LocalEngine()
+        _compile_into(folder, places, compiler, engine, summary, replace, reporter)
+    return summary
+
+
+def _compile_into(
+    folder: OutputFolder,
+    places: list[Path],
+    compiler: Compiler,
+    engine: Engine,
+    summary: Summary,
+    replace: bool,
+    reporter: Reporter,
+) -> None:
+    videos, wrong = find_videos(places, compiler.order.places)
+    total = compiler.reporter
+    assert isinstance(total, _Running)
     summary.failed = len(wrong)
     skipped: list[Diagnostic] = list(wrong)
     for diagnostic in wrong:
         reporter.diagnostic(diagnostic)
-    with writing(out):
-        (out / "units").mkdir(parents=True, exist_ok=True)
     if videos:
         engine.ready(compiler)  # report a broken model before any video
-    spool = Spool(out)
+    spool = Spool(folder.path)
     reporter.progress(0, len(videos))
     try:
         for result in engine.results(videos, compiler):
@@ -98,13 +128,14 @@ def compile_corpus(
             with (
                 uninterrupted()
             ):  # the unit file, the dataset and the manifest name the same videos
-                going = _taken(result, out, spool, summary, skipped, reporter)
+                going = _taken(result, folder, spool, summary, skipped, reporter)
             if not going:
                 break
             done = summary.compiled + summary.failed - len(wrong)
             reporter.progress(done, len(videos), result.name)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as end:
         summary.interrupted = True
+        summary.signal = end.number if isinstance(end, Ended) else signal.SIGINT
     except StepcError as error:
         first = error.diagnostics[0]
         if first.code not in STOPS or not summary.compiled:
@@ -114,8 +145,49 @@ def compile_corpus(
         skipped.append(first)
     finally:
         compiler.close()
-    write_dataset(out, order, compiler, spool, skipped, summary)
-    return summary
+    summary.server = summary.server or compiler.server()
+    for diagnostic in (*_blind(summary, compiler), *summary.usage.losses()):
+        reporter.diagnostic(diagnostic)
+    missing = [] if replace else _missing(folder.path, spool)
+    if missing:
+        summary.kept = True
+        reporter.diagnostic(_would_lose(folder.path, missing))
+        return
+    write_dataset(folder, compiler, spool, skipped, summary)
+
+
+def _blind(summary: Summary, compiler: Compiler) -> Iterator[Diagnostic]:
+    """Yield a warning (M013) if the model behind a server does not see."""
+    if (summary.server or {}).get("sees") is False:
+        message = "the model did not read the number in a test picture: it may not see"
+        help = "try it on your own frames: stepc model check MODEL --videos FOLDER"
+        yield Diagnostic("M013", message, Place(compiler.order.choice.name), help, "warning")
+
+
+def _videos_of(dataset: Path) -> dict[str, str]:
+    """The videos of a dataset, by SHA-256: the names of their units. Empty if it has no manifest."""
+    try:
+        told = orjson.loads((dataset / "manifest.json").read_bytes())
+        return {str(v["sha256"]): str(v["name"]) for v in told["videos"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _missing(out: Path, spool: Spool) -> list[str]:
+    """The names of the units of the dataset in `out` whose videos were not compiled this time."""
+    old = _videos_of(out)
+    if old:
+        for card in spool.cards():
+            old.pop(card.sha256, None)
+    return sorted(old.values())
+
+
+def _would_lose(out: Path, missing: list[str]) -> Diagnostic:
+    names = ", ".join(f"`{printable(name)}`" for name in missing[:3])
+    rest = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+    message = f"the dataset was not replaced, because this run lacks {names}{rest} of it"
+    help = "use --replace to replace it all the same, or name another folder with -o"
+    return Diagnostic("B023", message, Place(printable(str(out))), help)
 
 
 class _Running(Tee):
@@ -126,12 +198,13 @@ class _Running(Tee):
         self.summary, self.reporter = summary, reporter
 
     def usage(self, usage: Usage) -> None:
-        both = replace(self.summary.usage)
+        both = dataclasses.replace(self.summary.usage)
         both.add(usage)
         self.reporter.usage(both)
 
     def add(self, result: VideoResult) -> None:
         self.summary.usage.add(result.usage)
+        self.summary.server = result.server or self.summary.server
         for line in result.why:
             self.reporter.note(line)
         self.reporter.usage(self.summary.usage)
@@ -150,7 +223,7 @@ def _checked(compiler: Compiler) -> None:
 
 def _taken(
     result: VideoResult,
-    out: Path,
+    folder: OutputFolder,
     spool: Spool,
     summary: Summary,
     skipped: list[Diagnostic],
@@ -158,18 +231,22 @@ def _taken(
 ) -> bool:
     """Add the result of one video to the dataset. Returns False if the run must stop."""
     diagnostics = result.diagnostics
+    for warning in result.warnings:
+        reporter.diagnostic(warning)
     if not diagnostics and result.made is not None:
         try:
-            write_unit(out, result.made)
+            write_unit(folder, result.made)
             summary.objects += spool.add(result.made).objects
             summary.compiled += 1
         except StepcError as error:
             diagnostics = error.in_file(printable(str(result.path))).diagnostics
     for diagnostic in diagnostics:
         if diagnostic.detail:
-            file = write_crash_file(out / "crashes", result.name, diagnostic)
+            file = write_crash_file(folder.path / "crashes", result.name, diagnostic)
             if file is not None:
-                diagnostic = replace(diagnostic, help=f"the traceback is in {printable(str(file))}")
+                diagnostic = dataclasses.replace(
+                    diagnostic, help=f"the traceback is in {printable(str(file))}"
+                )
         reporter.diagnostic(diagnostic)
     skipped += diagnostics[:1]
     if any(d.code in STOPS for d in diagnostics):
@@ -180,14 +257,26 @@ def _taken(
     return True
 
 
-def write_unit(out: Path, made: CompiledUnit) -> None:
-    """Write a unit's STSG, unless the file already has this content. Raises StepcError (B014)."""
-    file, text = out / "units" / f"{orjson.loads(made.card)[0]}.stsg", made.stsg.encode()
+def unit_file(folder: Path, name: str) -> Path:
+    """The file of a unit's STSG. Raises StepcError (B014) if `name` is no name of a unit."""
     try:
-        if file.stat().st_size == len(text) and file.read_bytes() == text:
+        return Name(name).below(folder / "units", ".stsg")
+    except ValueError as error:
+        raise fail("B014", str(error), Place(printable(str(folder)))) from None
+
+
+def write_unit(folder: OutputFolder, made: CompiledUnit) -> None:
+    """Write a unit's STSG, unless the file already has this content. Raises StepcError (B014)."""
+    name, text = str(orjson.loads(made.card)[0]), made.stsg.encode()
+    old = unit_file(folder.path, name)
+    try:
+        if old.stat().st_size == len(text) and old.read_bytes() == text:
             return
     except OSError:
         pass
+    file = unit_file(folder.work, name)
+    with writing(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
     write_whole(file, text)
 
 
@@ -201,15 +290,14 @@ def _add_up(summary: Summary, result: VideoResult) -> None:
 
 
 def write_dataset(
-    out: Path,
-    order: CompileConfig,
+    folder: OutputFolder,
     compiler: Compiler,
     spool: Spool,
     skipped: Iterable[Diagnostic],
     summary: Summary,
 ) -> None:
     """Link the compiled units, and write the dataset and its manifest. Raises StepcError (B014)."""
-
+    order, before = compiler.order, _videos_of(folder.path)
     used = facts_of(compiler.plugins())
     plugins = {"plugins": used} if used else {}
 
@@ -227,6 +315,7 @@ def write_dataset(
             "templates": order.choice.templates,
             "together": order.choice.together,
             "video": order.choice.video,
+            **({"server": summary.server} if summary.server else {}),
             "spec": {
                 "name": order.spec_name,
                 "sha256": compiler.spec.digest,
@@ -238,6 +327,13 @@ def write_dataset(
         }
 
     link_corpus(
-        out, spool, compiler.links, order.seed, compiler.formats, order.spec_name,
+        folder.work, spool, compiler.links, order.seed, compiler.formats, order.spec_name,
         summary.counts, about, skipped,
     )  # fmt: skip
+    folder.commit()
+    now = {card.name for card in spool.cards()}
+    for name in (
+        set(before.values()) - now
+    ):  # units of the old dataset, which nothing names any more
+        with contextlib.suppress(OSError, StepcError):
+            unit_file(folder.path, name).unlink()

@@ -23,11 +23,12 @@ from stepc.driver.process_pool import Limits, LostVideo
 from stepc.ir import types as t
 from stepc.lang.resolve import read_spec
 from stepc.lang.types import Spec
-from stepc.model.backends import scheme_of
+from stepc.model.backends import identity_of, scheme_of
 from stepc.model.batching import Shared
 from stepc.model.cassette import ReplayBackend
 from stepc.model.client import ModelClient, Usage
-from stepc.model.load import ModelConfig, load
+from stepc.model.load import ModelConfig, known_features, load
+from stepc.model.openai_compatible import ServerModel
 from stepc.passmanager.base import LinkPass, Options, Pass, Tools
 from stepc.passmanager.code_keys import code_key
 from stepc.passmanager.memo import Memo, PassResult, hash_of
@@ -40,8 +41,10 @@ from stepc.runtime import watchdog as watch
 from stepc.runtime.lazy import LazyModule
 from stepc.store.base import Entry, name_of
 from stepc.store.open import open_store
-from stepc.video.decode import Picture, Pictures, VideoSource, probe
-from stepc.video.discover import unit_name
+from stepc.video.decode import Picture, Pictures
+from stepc.video.discover import below, unit_name
+from stepc.video.probe import probe
+from stepc.video.source import VideoSource
 
 if TYPE_CHECKING:
     import cv2
@@ -66,6 +69,10 @@ class CompileConfig:
     """Folder of the spec; imports are relative to it."""
     seed: int = 0
     verify_each: bool = True
+    keep_decodable: bool = False
+    """Whether to take what can be decoded of a damaged video; otherwise it fails (B007)."""
+    places: tuple[str, ...] = ()
+    """The files and folders that the user named; a video is named by its path below one of them."""
     store: str | Path | None = None
     """Folder or URL of the store that caches results; None disables it."""
 
@@ -85,6 +92,10 @@ class VideoResult:
     why: list[str] = field(default_factory=list)
     """For each pass that ran, why it ran."""
     diagnostics: tuple[Diagnostic, ...] = ()
+    warnings: tuple[Diagnostic, ...] = ()
+    """What was left out of the video."""
+    server: dict[str, Any] | None = None
+    """What the model's server can do, if it was asked."""
 
 
 def links_of(spec: Spec) -> str:
@@ -170,9 +181,20 @@ class Compiler:
         if self._asker is None:
             self._asker = load(
                 self.order.choice, self.pictures, seed=self.order.seed, store=self.store,
-                shared=self.shared,
+                shared=self.shared, reporter=self.reporter,
             )  # fmt: skip
         return self._asker
+
+    def server(self) -> dict[str, Any] | None:
+        """What the model's server can do; None for another model, or if it was never asked."""
+        backend: Any = self._asker.backend if self._asker is not None else None
+        while backend is not None and not isinstance(backend, ServerModel):
+            backend = getattr(backend, "inner", None)
+        if backend is not None and backend.met:
+            facts: dict[str, Any] = backend.features.facts()
+            return facts
+        key = identity_of(self.order.choice) if self.store is not None else None
+        return known_features(self.store, key) if self.store is not None and key else None
 
     def _depends(self, thing: str) -> Any:
         """JSON that identifies an input of a pass: `model`, `seed`, `drawing` or `wording`."""
@@ -224,25 +246,35 @@ class Compiler:
         if self._asker is not None and isinstance(self._asker.backend, ReplayBackend):
             self._asker.backend.close()
 
+    def name(self, path: Path) -> str:
+        """The name of a video's unit: its path below the folder that the user named."""
+        return unit_name(self._below(path))
+
+    def _below(self, path: Path) -> str:
+        return below(path, self.order.places)
+
     def start(self, path: Path, source: VideoSource | None = None) -> t.Clips:
         """The unit of a video before any pass. Raises StepcError (B001-B006)."""
         known = self.probed(path)
-        source = source or known or probe(path)
+        source = source or known or probe(path, self._below(path), self.order.keep_decodable)
         if self.store is not None and known is None:
             self.store.put(self._probe(path), "probe", b"", source.facts())
         self.pictures.add(source)
         try:
-            return t.Clips(name=unit_name(path), video=source.video)
+            return t.Clips(name=self.name(path), video=source.video)
         except ValidationError as error:
             raise fail("B002", str(error), Place(printable(str(path)))) from error
 
     def probed(self, path: Path) -> VideoSource | None:
         """Cached facts of a file. Returns None if its path, size or modification time is new."""
         entry = self.store.get(self._probe(path)) if self.store is not None else None
-        return VideoSource.from_facts(path, entry.facts) if entry is not None else None
+        try:
+            return VideoSource.from_facts(path, entry.facts) if entry is not None else None
+        except (KeyError, ValueError, TypeError, ZeroDivisionError):  # another version's entry
+            return None
 
     def _probe(self, path: Path) -> bytes:
-        return name_of("probe", *_file(path))
+        return name_of("probe", self._below(path), self.order.keep_decodable, *_file(path))
 
     def known(self, path: Path) -> VideoResult | None:
         """The result of a video that needs no work.
@@ -254,7 +286,7 @@ class Compiler:
         source = self.probed(path)
         chain = []
         if source is not None:
-            unit = t.Clips(name=unit_name(path), video=source.video)
+            unit = t.Clips(name=self.name(path), video=source.video)
             chain = self.memo.chain(self.passes, hash_of(unit))
         if len(chain) < len(self.passes):
             lost = None if self.limits.retry else self.store.get(self._lost(path))
@@ -263,11 +295,11 @@ class Compiler:
             message = f"skipped: an earlier run gave up on this video ({lost.facts['message']})"
             help = "use --retry, or a higher --patience or --memory"
             wrong = Diagnostic("B018", message, Place(printable(str(path))), help)
-            return VideoResult(path, unit_name(path), diagnostics=(wrong,))
+            return VideoResult(path, self.name(path), diagnostics=(wrong,))
         made = self._made(chain[-1].hash, None, chain[-1])
         if made is None:
             return None
-        result = VideoResult(path, unit_name(path), made, found=len(chain))
+        result = VideoResult(path, self.name(path), made, found=len(chain))
         for i, (p, entry) in enumerate(zip(self.passes, chain, strict=True), 1):
             result.counts[f"{i}:{p.name}"], result.seconds[f"{i}:{p.name}"] = (
                 entry.facts["counts"],
@@ -281,7 +313,7 @@ class Compiler:
         if self.store is not None and not lost.again:
             facts = {"message": wrong.message, **self.limits.facts()}
             self.store.put(self._lost(path), "lost", b"", facts)
-        return VideoResult(path, unit_name(path), diagnostics=(wrong,))
+        return VideoResult(path, self.name(path), diagnostics=(wrong,))
 
     def _lost(self, path: Path) -> bytes:
         return name_of("lost", *_file(path), self.code)
@@ -351,12 +383,13 @@ class Compiler:
 
     def compile(self, path: Path, begun: FrontEndResult | None = None) -> VideoResult:
         """Compile one video; continue from `begun` if given. The result holds any diagnostics."""
-        result = VideoResult(path, unit_name(path))
+        result = VideoResult(path, self.name(path))
         if begun is not None and begun.diagnostics:
             result.diagnostics = begun.diagnostics
             return result
         try:
             unit: t.Unit = self.start(path, begun.source if begun else None)
+            source = self.pictures.source(unit.video.sha256)
             if self.store is not None:
                 self.store.about(unit.video.sha256)
             tools = self.tools()
@@ -379,6 +412,8 @@ class Compiler:
                 last = done
             if last is not None:
                 unit = last.unit
+            result.server = self.server()
+            result.warnings = tuple(source.warnings())
             if isinstance(unit, t.Qras):
                 result.made = self._made(hash_of(unit), unit)
         except StepcError as error:

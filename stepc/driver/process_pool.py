@@ -139,6 +139,7 @@ class PoolFailed(Exception):
 
 
 _STARTING = threading.Lock()
+_HANGUP = getattr(signal, "SIGHUP", signal.SIGTERM)
 
 
 class _Process(SpawnProcess):
@@ -237,7 +238,8 @@ class WorkerPool(Generic[T]):
                 return LostVideo(Diagnostic("B017", message, place, help))
             message = f"its worker process ended ({_how(error.exitcode)})"
             help = "check that the file plays, or raise the limit per worker with --memory GB"
-            return LostVideo(Diagnostic("B013", message, place, help))
+            told_to = -(error.exitcode or 0) in (signal.SIGTERM, signal.SIGINT, _HANGUP)
+            return LostVideo(Diagnostic("B013", message, place, help), again=told_to)
         except MemoryError:
             help = "raise the limit per worker with --memory GB"
             return LostVideo(Diagnostic("B012", "memory ran out", place, help))

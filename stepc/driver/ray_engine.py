@@ -40,7 +40,8 @@ from stepc.passmanager.code_keys import code_key
 from stepc.passmanager.registry import pass_names, pass_type
 from stepc.runtime import watchdog as watch
 from stepc.store.open import shared
-from stepc.video.decode import VideoSource
+from stepc.video.discover import below, unit_name
+from stepc.video.source import VideoSource
 
 AT_ONCE = 8
 """Maximum videos per task; if the task is lost, these are compiled again."""
@@ -271,7 +272,8 @@ def _begin(table: Any, order: CompileConfig, limits: Limits, home: Home) -> Any:
     paths = [Path(path) for path in table.column("path").to_pylist()]
     wrong = home.stranger(paths[0])
     if wrong:
-        return _table([_row(VideoResult(path, path.stem, diagnostics=wrong)) for path in paths])
+        named = ((path, unit_name(below(path, order.places))) for path in paths)
+        return _table([_row(VideoResult(*each, diagnostics=wrong)) for each in named])
     compiler, workers = _hands(order, limits, home)
     left = []
     for path in paths:
@@ -318,7 +320,7 @@ def _gone_on(compiler: Compiler, row: dict[str, Any]) -> VideoResult:
     except Exception as error:
         message = f"its worker failed: {error!r}"
         wrong = Diagnostic("B013", message, Place(printable(str(path))))
-        return VideoResult(path, path.stem, diagnostics=(wrong,))
+        return VideoResult(path, compiler.name(path), diagnostics=(wrong,))
 
 
 # --- rows --------------------------------------------------------------------------------

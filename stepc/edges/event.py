@@ -48,7 +48,8 @@ class EventEdge(Edge):
 
     def in_graph(self, unit: Stsg) -> Callable[[Step], bool]:
         events = {e.clip: e.event for e in unit.events}
-        return lambda s: events.get(s.far) == s.word and clip_of(s.near) == s.far
+        near = {o.id for o in unit.objects} | events.keys()
+        return lambda s: events.get(s.far) == s.word and clip_of(s.near) == s.far and s.near in near
 
     def keys(self, edge: Event) -> tuple[str, ...]:
         return (edge.clip,)

@@ -15,9 +15,10 @@ from typing import Any, Literal
 
 import orjson
 from PIL import Image, UnidentifiedImageError
+from pydantic import TypeAdapter
 
 from stepc import __version__
-from stepc.dataset.read import spread
+from stepc.dataset.read import spread, undecodable
 from stepc.diagnostics import Diagnostic, Place, StepcError, fail, printable
 from stepc.eval.benchmarks import BENCHMARKS
 from stepc.grading.items import MANY, Item, Reading, VideoIndex, kinds
@@ -29,7 +30,10 @@ from stepc.model.client import ModelClient
 from stepc.model.requests import Ask, Explain
 from stepc.reporter import SILENT, Reporter
 from stepc.runtime.atomic_files import claim, write_whole
-from stepc.video.decode import Pictures, VideoSource, encode, probe
+from stepc.runtime.output_folder import locked
+from stepc.video.decode import Pictures, encode
+from stepc.video.probe import probe
+from stepc.video.source import VideoSource
 
 HOWS: tuple[Literal["direct", "reasoned"], ...] = ("direct", "reasoned")
 """The two ways of prompting a model."""
@@ -85,6 +89,10 @@ class Record:
     """Identity of the judge; empty if there is no judgement."""
 
 
+_MISSING: TypeAdapter[dict[str, int]] = TypeAdapter(dict[str, int])
+_RECORD: TypeAdapter[Record] = TypeAdapter(Record)
+
+
 @dataclass
 class EvalResult:
     """All records of a run, and the questions that could not be asked."""
@@ -112,12 +120,24 @@ def evaluate(
 
     The benchmark's files are in the first of `folders`; videos are searched in all of them (folders or
     files). Raises StepcError: E001 for the benchmark's files, E003 if none of its videos is found, E004 if
-    `out` holds a different run. If a judge fails (M008), the error is reported and the
-    replies are kept.
+    `out` holds a different run, B024 if another process writes to `out`. If a judge fails (M008), the
+    error is reported and the replies are kept.
     """
     if not folders[0].exists():
         raise fail("E001", "no such folder", Place(printable(str(folders[0]))))
-    reading = BENCHMARKS.get(settings.benchmark).read(folders[0])
+    with locked(out):
+        return _evaluate(settings, folders, out, ask, judges, reporter)
+
+
+def _evaluate(
+    settings: EvalSettings,
+    folders: Sequence[Path],
+    out: Path,
+    ask: Callable[[Pictures], ModelClient],
+    judges: Sequence[Callable[[Pictures], ModelClient]],
+    reporter: Reporter,
+) -> EvalResult:
+    reading = _read(settings.benchmark, folders[0])
     _once(reading)
     every = [item.id for item in reading.items]
     data = hashlib.sha256(repr(reading.items).encode()).hexdigest()
@@ -134,9 +154,9 @@ def evaluate(
     asker.video = settings.video
     gone = [item for item in reading.items if item.id not in shown]
     missing = Counter(f"{n} {v}" for item in gone for n, v in kinds(item.steps, item.groups))
-    missing |= {"all": len(reading.wrong)} if reading.wrong else {}
+    missing |= {"all": reading.missing} if reading.wrong else {}
     result = EvalResult(settings, asker.backend.identity, [], dict(missing))
-    known = _claim(out, result, asker, data)
+    known = {id: record for id, record in _claim(out, result, asker, data).items() if record.reply}
     items = [item for item in reading.items if item.id in shown]
     file = out / "records.jsonl"
     left = [item for item in items if item.id not in known]
@@ -158,6 +178,18 @@ def evaluate(
             reporter.diagnostic(diagnostic)
     write_records(out, result, [known[id] for id in every if id in known])
     return result
+
+
+def _read(benchmark: str, folder: Path) -> Reading:
+    """Read a benchmark's files. Raises StepcError (E001), whatever is wrong with them."""
+    try:
+        return BENCHMARKS.get(benchmark).read(folder)
+    except (StepcError, MemoryError):
+        raise
+    except Exception as error:  # files of others may hold anything
+        why = f"{type(error).__name__}: {printable(str(error))[:200]}"
+        place = Place(printable(str(folder)))
+        raise fail("E001", f"the benchmark's files cannot be read ({why})", place) from error
 
 
 def _once(reading: Reading) -> None:
@@ -202,7 +234,14 @@ def _shown(
             continue
         if source.video.sha256 not in pictures.sources:
             pictures.add(source)
-        shown[item.id] = spread(source, number, item.span)
+        frames = spread(source, number, item.span)
+        why = undecodable(pictures, frames)
+        if why:
+            reading.wrong.append(
+                Diagnostic("E003", f"question {item.id} skipped: {why}", severity="warning")
+            )
+            continue
+        shown[item.id] = frames
     return shown
 
 
@@ -346,10 +385,9 @@ def read_records(out: Path) -> list[Record]:
     records: dict[str, Record] = {}
     for line in file.read_bytes().splitlines() if file.exists() else ():
         try:
-            record = Record(**orjson.loads(line))
-        except (ValueError, TypeError):  # truncated line of an interrupted run
+            record = _RECORD.validate_python(orjson.loads(line))
+        except ValueError:  # truncated line of an interrupted run
             continue
-        record.groups = [(g[0], g[1]) for g in record.groups]
         records[record.id] = record
     return list(records.values())
 
@@ -378,15 +416,18 @@ def load_result(out: Path) -> EvalResult:
     """Load a result from its folder. Raises StepcError (E005) if it is not an evaluation result."""
     try:
         told: dict[str, Any] = orjson.loads((out / "run.json").read_bytes())
+        if told["benchmark"] not in BENCHMARKS:
+            raise ValueError(f"unknown benchmark `{printable(str(told['benchmark']))[:40]}`")
+        missing = _MISSING.validate_python(told.get("missing") or {})
         settings = EvalSettings(
             told["benchmark"], told["how"], told["frames"], told["video"], 0, told["seed"]
         )
         records = read_records(out)
         if not records:
             raise ValueError("no records")
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         shown = Place(printable(str(out)))
         help = "create one with `stepc eval BENCHMARK … -o RESULT`"
         raise fail("E005", f"not an evaluation result folder: {error}", shown, help) from None
-    return EvalResult(settings, told["model"], records, told.get("missing", 0), told.get("judge", ""),
-                  told.get("second", ""))  # fmt: skip
+    return EvalResult(settings, str(told.get("model", "")), records, missing, str(told.get("judge", "")),
+                  str(told.get("second", "")))  # fmt: skip

@@ -20,6 +20,7 @@ from stepc.eval.benchmarks.mlvu import GENERATION
 from stepc.eval.run import EvalResult, Record
 from stepc.grading.items import kinds
 from stepc.grading.judge import agreement
+from stepc.runtime.escape import csv_cell, markdown
 
 DRAWS = 1000
 """Number of bootstrap resamples."""
@@ -401,9 +402,9 @@ class Table:
     """Number of questions missing from one of our figures, by (row label, column index)."""
 
     def markdown(self) -> str:
-        head = ["", *self.columns]
+        head = ["", *map(markdown, self.columns)]
         body = [
-            [label, *(self._text(label, i, v) for i, v in enumerate(values))]
+            [markdown(label), *(self._text(label, i, v) for i, v in enumerate(values))]
             for label, values in self.rows
         ]
         rule = ["---", *["---:"] * len(self.columns)]
@@ -418,12 +419,12 @@ class Table:
         """Format as CSV; an extra last column lists the missing questions of each figure in the row."""
         made = io.StringIO()
         writer = csv.writer(made, lineterminator="\n")
-        writer.writerow(["row", *self.columns, "missing"])
+        writer.writerow(["row", *map(csv_cell, self.columns), "missing"])
         for label, values in self.rows:
             lacks = (self.missing.get((label, i), 0) for i in range(len(values)))
             told = " ".join(f"{c}: {n};" for c, n in zip(self.columns, lacks, strict=True) if n)
             figures = ("" if math.isnan(v) else f"{v:.3f}" for v in values)
-            writer.writerow([label, *figures, told.rstrip(";")])
+            writer.writerow([csv_cell(label), *figures, told.rstrip(";")])
         return made.getvalue()
 
     def plot(self, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -59,6 +60,28 @@ class Reading:
 
     items: list[Item] = field(default_factory=list)
     wrong: list[Diagnostic] = field(default_factory=list)
+    more: int = 0
+    """Unusable questions beyond one for each of `wrong`, where a whole file is missing."""
+
+    @property
+    def missing(self) -> int:
+        """Number of questions that cannot be asked, as far as it is known."""
+        return len(self.wrong) + self.more
+
+    def file_missing(self, name: str, questions: int, why: str = "file not found") -> None:
+        """Report a file that cannot be used, and count its questions (0: unknown)."""
+        told = f"all {questions} questions" if questions else "all questions, of unknown number,"
+        self.wrong.append(left_out(name, told, why))
+        self.more += max(0, questions - 1)
+
+
+def parse_json(data: bytes) -> Any:
+    """Parse JSON as datasets contain it: also with a byte order mark and with NaN. Raises ValueError."""
+    text = data.removeprefix(b"\xef\xbb\xbf")
+    try:
+        return orjson.loads(text)
+    except ValueError:
+        return json.loads(text)
 
 
 def load_json(folder: Path, names: Iterable[str]) -> tuple[Any, str]:
@@ -71,8 +94,8 @@ def load_json(folder: Path, names: Iterable[str]) -> tuple[Any, str]:
         path = found(folder, name)
         if path is not None:
             try:
-                return orjson.loads(path.read_bytes()), path.name
-            except (OSError, ValueError) as error:
+                return parse_json(path.read_bytes()), path.name
+            except (OSError, ValueError, RecursionError) as error:
                 shown = Place(printable(str(path)))
                 raise fail("E001", f"not valid JSON ({error})", shown) from None
     shown = Place(printable(str(folder)))

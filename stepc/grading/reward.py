@@ -11,33 +11,67 @@ from collections.abc import Sequence
 from typing import Any
 
 from stepc.ir.words import Policy, answer_words
+from stepc.model.reply import boxed
+from stepc.model.reply import parted as reply_parted
 
-_THOUGHT = re.compile(r"<think>(.*?)</think>(.*)", re.DOTALL | re.IGNORECASE)
-_ANSWER = re.compile(r"\banswer *:", re.IGNORECASE)
+_ANSWER = re.compile(r"\**\banswer\b *\**:\**", re.IGNORECASE)
+_LEAD = re.compile(
+    r"(?:the )?(?:(?:correct|right|best|final) )?(?:answer|option|choice)(?: is)?\b:?|(?:it|this|that) is\b",
+    re.IGNORECASE,
+)
+_REASON = re.compile(r"[,;.]?\s+(?:because|since)\b")
+_LETTER = re.compile(r"\(?([A-Za-z])(?:[.):]+\s*|\s*$)")
 
 
 words = answer_words
 
 
 def parted(reply: str) -> tuple[str, str]:
-    """Split a reply into (reasoning, answer).
+    r"""Split a reply into (reasoning, answer).
 
-    The reasoning is the content of `<think>…</think>` and the answer is what follows, without a leading
-    `Answer:`. Without `<think>` the reply is split at the last `Answer:`. Without either, the whole reply is
-    the answer and the reasoning is empty.
+    The answer is what follows the reasoning (`<think>…</think>` and the like), in it the last
+    `<answer>…</answer>`, `\boxed{…}` or what follows the last `Answer:`; all before it is the reasoning.
+    Without any of these, the whole reply is the answer and the reasoning is empty.
     """
-    thought = _THOUGHT.search(reply)
-    if thought:
-        return thought[1].strip(), _ANSWER.split(thought[2])[-1].strip()
-    marks = list(_ANSWER.finditer(reply))
+    thought, text = reply_parted(reply)
+    inside = boxed(text)
+    if inside is not None:
+        before = text[: text.rfind(r"\boxed{")]
+        return f"{thought}\n{_ANSWER.sub('', before)}".strip(), inside
+    marks = list(_ANSWER.finditer(text))
     if marks:
-        return reply[: marks[-1].start()].strip(), reply[marks[-1].end() :].strip()
-    return "", reply.strip()
+        before = text[: marks[-1].start()]
+        return f"{thought}\n{before}".strip(), text[marks[-1].end() :].strip()
+    return thought, text
 
 
 def right(answer: str, accepted: Sequence[str]) -> bool:
-    """Whether an answer has exactly the words of one of the accepted answers."""
-    return bool(words(answer)) and any(Policy.ANSWER.same(answer, a) for a in accepted)
+    """Whether an answer has exactly the words of one of the accepted answers.
+
+    Of `D. star`, the letter alone is right as well, and a wrong letter is wrong whatever follows. "The
+    answer is", "It is" and a reason at the end ("because …") do not matter, nor does what follows `yes`
+    or `no` after a comma.
+    """
+    said = _LEAD.sub("", answer.strip(" *\"'`"), count=1).strip(" *:\"'`")
+    said = _REASON.split(said, maxsplit=1)[0].strip(" *")
+    if accepted and all(words(a) in (("yes",), ("no",)) for a in accepted):
+        said = re.split(r"[,.;!\n]", said, maxsplit=1)[0]
+    letters = {m[1].upper() for a in accepted if (m := _LETTER.match(a)) and words(a[m.end() :])}
+    letter = _LETTER.match(said)
+    if letter and letters:
+        rest = said[letter.end() :]
+        if letter[1].upper() not in letters:
+            return False
+        return not words(rest) or _same(rest, accepted)
+    bare = said[letter.end() :] if letter else said  # the letter of an option that nobody named
+    return any(_same(text, accepted) for text in (said, bare, answer))
+
+
+def _same(answer: str, accepted: Sequence[str]) -> bool:
+    return bool(words(answer)) and any(
+        Policy.ANSWER.same(answer, a) or Policy.ANSWER.same(answer, _LETTER.sub("", a, count=1))
+        for a in accepted
+    )
 
 
 def held(reasoning: str, sentences: Sequence[str]) -> int:
@@ -56,13 +90,13 @@ def held(reasoning: str, sentences: Sequence[str]) -> int:
 
 
 def _text(completion: Any) -> str:
-    """Text of a completion, which is a string or a list of messages."""
+    """Text of a completion, which is a string or a list of messages; empty if it has none."""
     if isinstance(completion, str):
         return completion
-    content = completion[-1]["content"]
+    content = completion[-1].get("content") if completion else None
     if isinstance(content, str):
         return content
-    return " ".join(part.get("text", "") for part in content)
+    return " ".join(part.get("text") or "" for part in content or () if isinstance(part, dict))
 
 
 def answered(

@@ -48,7 +48,10 @@ def chosen(reply: str, options: tuple[str, ...]) -> int | None:
         named = ascii_uppercase.index(letter["letter"].upper())
         if not rest or rest == texts[named]:
             return named
-        if letter["told"] or (letter["mark"].strip() and letter["letter"].isupper()):
+        word = letter["letter"].islower() and not letter["mark"].strip()  # "The answer is a cup"
+        if (letter["told"] and not (word and rest)) or (
+            letter["mark"].strip() and letter["letter"].isupper()
+        ):
             return None if rest in texts else named
     held = [i for i, text in enumerate(texts) if text and _within(text, said)]
     widest = [i for i in held if not any(_within(texts[i], texts[j]) for j in held if j != i)]

@@ -14,19 +14,27 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-Millis = Annotated[int, Field(ge=0)]
+Millis = Annotated[int, Field(ge=0, lt=10**12)]
+"""Milliseconds; the text form has nine digits for seconds."""
 
-ClipId = Annotated[str, StringConstraints(pattern=r"^c\d+$")]
+Count = Annotated[int, Field(ge=0, lt=10**9)]
 
-FrameId = Annotated[str, StringConstraints(pattern=r"^c\d+\.k\d+$")]
+Words = Annotated[str, StringConstraints(min_length=1, pattern=r"\S")]
+"""Words of a model, unedited; not only white space."""
 
-ObjectId = Annotated[str, StringConstraints(pattern=r'^c\d+(\.k\d+)?/[^\s/";]+$')]
+ClipId = Annotated[str, StringConstraints(pattern=r"^c\d{1,9}$")]
 
-AttributeId = Annotated[str, StringConstraints(pattern=r'^c\d+(\.k\d+)?/[^\s/";]+/[^\s/";]+$')]
+FrameId = Annotated[str, StringConstraints(pattern=r"^c\d{1,9}\.k\d{1,9}$")]
 
-NodeId = Annotated[str, StringConstraints(pattern=r'^c\d+(\.k\d+)?(/[^\s/";]+){1,2}$')]
+ObjectId = Annotated[str, StringConstraints(pattern=r'^c\d{1,9}(\.k\d{1,9})?/[^\s/";]+$')]
 
-PlaceId = Annotated[str, StringConstraints(pattern=r'^c\d+((\.k\d+)?(/[^\s/";]+){1,2})?$')]
+AttributeId = Annotated[
+    str, StringConstraints(pattern=r'^c\d{1,9}(\.k\d{1,9})?/[^\s/";]+/[^\s/";]+$')
+]
+
+NodeId = Annotated[str, StringConstraints(pattern=r'^c\d{1,9}(\.k\d{1,9})?(/[^\s/";]+){1,2}$')]
+
+PlaceId = Annotated[str, StringConstraints(pattern=r'^c\d{1,9}((\.k\d{1,9})?(/[^\s/";]+){1,2})?$')]
 
 AskKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}$")]
 
@@ -63,9 +71,9 @@ def slug(words: str) -> str:
 class Trust(Value):
     """The evidence for an element (dual verification, section 3.1 of the paper)."""
 
-    votes: Annotated[int, Field(ge=0)]
+    votes: Count
     """Number of sampled answers that contain the element."""
-    asked: Annotated[int, Field(ge=1)]
+    asked: Annotated[int, Field(ge=1, lt=10**9)]
     """Number of sampled answers."""
     verdict: Literal["yes", "no", "unasked"] = "unasked"
     """The answer to the verifying question."""
@@ -97,7 +105,7 @@ class Object(Element):
 
     op: Literal["static", "dynamic"]
     id: ObjectId
-    label: Annotated[str, StringConstraints(min_length=1)]
+    label: Words
     """The word of the model, unedited. Comparisons normalise it."""
     frames: Frames
     """The keyframes in which it is visible, in order."""
@@ -115,7 +123,7 @@ class Attribute(Element):
     id: AttributeId
     kind: Annotated[str, StringConstraints(pattern=r'^[^\s";]+$')]
     """One word: `color`, `material`, `state` …"""
-    value: Annotated[str, StringConstraints(min_length=1)]
+    value: Words
     frames: Frames
 
     @property
@@ -135,7 +143,7 @@ class Relation(Element):
     op: Literal["rel"] = "rel"
     subject: ObjectId
     object: ObjectId
-    predicate: Annotated[str, StringConstraints(min_length=1)]
+    predicate: Words
     frames: Frames
     """The keyframes in which it holds."""
 
@@ -151,7 +159,7 @@ class Motion(Element):
     op: Literal["motion"] = "motion"
     source: ObjectId
     target: ObjectId
-    motion: Annotated[str, StringConstraints(min_length=1)]
+    motion: Words
     start: Millis
     end: Millis
 
@@ -179,7 +187,7 @@ class Event(Element):
 
     op: Literal["event"] = "event"
     clip: ClipId
-    event: Annotated[str, StringConstraints(min_length=1)]
+    event: Words
     start: Millis
     end: Millis
 
@@ -221,11 +229,11 @@ class Video(Value):
     """File name without folders."""
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
     duration: Millis
-    rate: Annotated[str, StringConstraints(pattern=r"^[1-9]\d*(/[1-9]\d*)?$")]
+    rate: Annotated[str, StringConstraints(pattern=r"^[1-9]\d{0,8}(/[1-9]\d{0,8})?$")]
     """Average frames per second, as an integer or fraction."""
-    width: Annotated[int, Field(gt=0)]
+    width: Annotated[int, Field(gt=0, lt=10**9)]
     """Displayed width in pixels (after rotation)."""
-    height: Annotated[int, Field(gt=0)]
+    height: Annotated[int, Field(gt=0, lt=10**9)]
 
 
 Way = Literal["=>", "<=", "--"]

@@ -76,8 +76,8 @@ class Path(Value):
     The paper samples backwards from the answer. `sample` does the same and reverses the path at the end.
     """
 
-    id: Annotated[str, StringConstraints(pattern=r"^p\d+$")]
-    wanted: Annotated[int, Field(gt=0)]
+    id: Annotated[str, StringConstraints(pattern=r"^p\d{1,9}$")]
+    wanted: Annotated[int, Field(gt=0, lt=10**9)]
     """Requested number of steps. A path that could not be expanded further has fewer."""
     block: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$")] = "paths"
     """The `paths` block of the spec that drew it."""
@@ -108,8 +108,8 @@ class Because(Value):
 class Sample(Value):
     """A question, its answer and its rationale (Q, A, R) from one path."""
 
-    id: Annotated[str, StringConstraints(pattern=r"^q\d+$")]
-    path: Annotated[str, StringConstraints(pattern=r"^p\d+$")]
+    id: Annotated[str, StringConstraints(pattern=r"^q\d{1,9}$")]
+    path: Annotated[str, StringConstraints(pattern=r"^p\d{1,9}$")]
     form: Literal["open", "yes-no", "choice", "count", "time", "compare"]
     wording: Literal["template", "refined"]
     checked: bool
@@ -120,7 +120,7 @@ class Sample(Value):
     """For yes-no: what the question claims to be the result of the query. Otherwise empty."""
     options: tuple[str, ...] = ()
     """For choice and compare: the options in the order shown. Otherwise empty."""
-    room: int = Field(0, ge=0)
+    room: int = Field(0, ge=0, lt=10**9)
     """Number of options that are still to be added from the rest of the corpus."""
     also: tuple[str, ...] = ()
     """Other correct answers, if the path was drawn as `ambiguous`."""
@@ -232,9 +232,12 @@ def from_json(data: bytes) -> Unit:
     """Read a unit from its JSON form. Raises ValueError if the data is invalid."""
     raw = orjson.loads(data)
     level = raw.pop("level", None) if isinstance(raw, dict) else None
-    if level not in LEVELS:
-        raise ValueError(f"unknown level {level!r}")
-    return LEVELS[level].model_validate_json(orjson.dumps(raw))
+    if not isinstance(level, str) or level not in LEVELS:
+        raise ValueError(f"unknown level {str(level)[:80]!r}")
+    try:
+        return LEVELS[level].model_validate_json(orjson.dumps(raw))
+    except TypeError as error:  # nested too deep for orjson
+        raise ValueError(str(error)) from error
 
 
 def ordinals(names: Iterable[str]) -> list[str]:

@@ -20,15 +20,21 @@ def load(path: str | os.PathLike[str]) -> Unit:
     """
     shown = printable(str(path))
     try:
-        data = sys.stdin.buffer.read() if str(path) == "-" else Path(path).read_bytes()
+        if str(path) == "-":
+            if sys.stdin is None:
+                raise OSError(0, "standard input is closed")
+            data = sys.stdin.buffer.read()
+        else:
+            data = Path(path).read_bytes()
         text = data.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise fail("B006", f"cannot be read ({reason})", Place(shown)) from None
     got = None
+    text = text.removeprefix("\ufeff")
     if text.lstrip().startswith("{"):
         try:
-            unit = from_json(data)
+            unit = from_json(text.encode())
         except (ValueError, TypeError, RecursionError) as error:
             said = " ".join(str(error).splitlines()[:3])
             raise fail("I003", f"not the JSON form of a unit: {said}", Place(shown)) from None

@@ -333,9 +333,16 @@ def _during(u: t.Paths) -> Iterator[Finding]:
 @_rule("V064", "a query must begin with a scope and end with a result operation", "paths")
 def _queries(u: t.Paths) -> Iterator[Finding]:
     for p in u.paths:
-        roles = [op.ROLE for op in p.query]
-        if len(roles) < 3 or roles[0] != "scope" or roles[-1] != "end":
+        if not _is_query(p.query):
             yield f"the query of {p.id} is invalid", p
+    for s in u.samples if isinstance(u, t.Qras) else ():
+        if not all(_is_query(query) for query in (s.query, *(b.query for b in s.rationale))):
+            yield f"a query of {s.id} is invalid", s
+
+
+def _is_query(query: t.Query) -> bool:
+    roles = [op.ROLE for op in query]
+    return len(roles) >= 3 and roles[0] == "scope" and roles[-1] == "end"
 
 
 @_rule("V071", "a sample must belong to a path and have one sentence per step", "qra")

@@ -13,7 +13,8 @@ from enum import Enum
 from importlib.resources import files
 
 _ARTICLE = re.compile(r"^(a|an|the|some|one) ")
-_BE = re.compile(r"^(is|are|was|were|be|being) ")
+_BE = re.compile(r"^(is|are|was|were|be|being) ", re.IGNORECASE)
+_ENDING = re.compile(r" (a|an|the)$", re.IGNORECASE)
 
 
 @functools.cache
@@ -45,8 +46,8 @@ def plain(words: str) -> str:
 
 
 def predicate_form(words: str) -> str:
-    """A predicate or motion of a model, changed so that it can follow "is"."""
-    return _BE.sub("", " ".join(words.split()).strip(" ."))
+    """A predicate or motion of a model, changed so that it can follow "is" and precede a noun phrase."""
+    return _ENDING.sub("", _BE.sub("", " ".join(words.split()).strip(" .")))
 
 
 def _pairs(text: str) -> dict[str, str]:
@@ -90,8 +91,12 @@ def same_relation(subject: str, predicate: str, object_: str) -> tuple[str, str,
 
 
 def words_of(text: str) -> tuple[str, ...]:
-    """The words of a text in lower case."""
-    return tuple(re.findall(r"[^\W_]+(?:['-][^\W_]+)*", text.lower().replace("\u2019", "'")))
+    """The words of a text in lower case. A sign belongs to its number."""
+    return tuple(
+        re.findall(
+            r"(?:(?<![\w-])-(?=\d))?[^\W_]+(?:['-][^\W_]+)*", text.lower().replace("\u2019", "'")
+        )
+    )
 
 
 def answer_words(text: str) -> tuple[str, ...]:
@@ -159,3 +164,22 @@ def row(text: str) -> str:
 def unfinished(*texts: str) -> bool:
     """Whether a text is empty or contains a brace, the sign of an unfilled placeholder."""
     return any(not text.strip() or "{" in text or "}" in text for text in texts)
+
+
+_MARK = re.compile(
+    r"<\|[^<>|\s]{1,40}\|>|</?(?:image|video|audio|img|vid|s|bos|eos|pad|unk|think|im_patch)>"
+    r"|<(?:start|end)_of_turn>|\[/?INST\]|[\x00-\x08\ud800-\udfff]",
+    re.IGNORECASE,
+)
+
+
+def chat_mark(*texts: str) -> str:
+    """The first placeholder, special token or control character in texts; empty if there is none.
+
+    Trainers take `<image>` for a picture and `<|im_end|>` for the end of a reply, wherever it stands.
+    """
+    for text in texts:
+        found = _MARK.search(text)
+        if found:
+            return found[0].encode("ascii", "backslashreplace").decode().replace("\0", "NUL")
+    return ""

@@ -94,8 +94,11 @@ def _range(document: TextDocument, start: int, end: int) -> lsp.Range:
 
 
 def _at(document: TextDocument, position: lsp.Position) -> int:
-    """Convert a client's position to a character offset."""
-    return document.offset_at_position(position)
+    """Convert a client's position to a character offset, at most the length of the text."""
+    try:
+        return min(document.offset_at_position(position), len(document.source))
+    except IndexError:  # past the end of a line with characters outside the basic plane
+        return len(document.source)
 
 
 def _shown(document: TextDocument, d: Diagnostic) -> lsp.Diagnostic:

@@ -179,7 +179,7 @@ def uses(edge: OutlineBlock, name: str) -> list[Span]:
 
 
 @dataclass
-class Name:
+class NameUse:
     """A name declared by `let`, `phrase` or `paths`, and its uses."""
 
     kind: str
@@ -187,9 +187,9 @@ class Name:
     uses: list[Span] = field(default_factory=list)
 
 
-def names(text: str) -> dict[str, Name]:
+def names(text: str) -> dict[str, NameUse]:
     """The names declared at the top level, with all uses. The declaration counts as a use."""
-    made: dict[str, Name] = {}
+    made: dict[str, NameUse] = {}
     words: list[tuple[str, Span]] = []
     strings: list[Span] = []
     before, depth = "", 0
@@ -199,7 +199,7 @@ def names(text: str) -> dict[str, Name]:
         elif m["word"]:
             span = Span(m.start(), m.end(), m[0])
             if before in ("let", "phrase", "paths") and depth == 0:
-                made.setdefault(span.text, Name(before, span))
+                made.setdefault(span.text, NameUse(before, span))
             words.append((before, span))
         elif m["mark"] in ("{", "}"):
             depth += 1 if m["mark"] == "{" else -1

@@ -7,6 +7,16 @@ from pathlib import Path
 
 from stepc.diagnostics import Place, fail, printable
 from stepc.lang.parse import builtin
+from stepc.runtime.atomic_files import read_regular
+
+
+def read_spec_file(path: Path) -> str:
+    """The text of a spec file; a byte order mark, which some editors write, is not part of it.
+
+    Raises OSError, also for a pipe or a device, and UnicodeDecodeError.
+    """
+    text = read_regular(path).decode("utf-8-sig")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def spec_text(path: str | os.PathLike[str] | None) -> tuple[str, str, Path | None]:
@@ -18,7 +28,7 @@ def spec_text(path: str | os.PathLike[str] | None) -> tuple[str, str, Path | Non
         except FileNotFoundError:
             pass
     try:
-        return Path(name).read_text("utf-8"), Path(name).name, Path(name).parent
+        return read_spec_file(Path(name)), Path(name).name, Path(name).parent
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise fail("B006", f"cannot be read ({reason})", Place(printable(name))) from None

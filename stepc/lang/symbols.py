@@ -20,6 +20,7 @@ from stepc.lang.schema import (
     TIMED,
     WHENS,
 )
+from stepc.lang.source import read_spec_file
 
 _FILE = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)*\.step")
 Node = Tree[Token]
@@ -107,7 +108,7 @@ def _import(source: SpecSource, item: Node, made: Declared, within: tuple[str, .
         try:
             if not path.resolve().is_relative_to(folder.resolve()):
                 raise OSError(0, "it is in another folder")
-            text = path.read_text("utf-8")
+            text = read_spec_file(path)
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
             source.say("S401", f"`{name}` cannot be read ({reason})", token)

@@ -58,8 +58,14 @@ class Wording(Value):
         return made
 
 
+class NoWording(LookupError):
+    """The spec has no wording for what a path needs: it is not the spec that drew the path."""
+
+
 def draw_wording(wordings: Sequence[Wording], rng: random.Random) -> Wording:
-    """Draw one of `wordings` by weight."""
+    """Draw one of `wordings` by weight. Raises NoWording if there is none."""
+    if not wordings:
+        raise NoWording
     if len(wordings) == 1:
         return wordings[0]
     at = rng.random() * sum(w.weight for w in wordings)

@@ -73,7 +73,7 @@ class ReplayType(BackendType):
         return ReplayBackend(Path(name))
 
     def key(self, name: str, config: ModelConfig) -> str | None:
-        from stepc.video.decode import digest
+        from stepc.video.source import digest
 
         path = Path(name)
         return f"replay:{digest(path)}" if path.is_file() else None
@@ -89,7 +89,7 @@ class ServerType(BackendType):
     remote = True
 
     def check(self, name: str, config: ModelConfig) -> None:
-        from stepc.model.openai_compatible import address
+        from stepc.model.server_options import address
 
         address(config.server)
         if not name:
@@ -102,8 +102,10 @@ class ServerType(BackendType):
         return ServerModel(name, config.server)
 
     def key(self, name: str, config: ModelConfig) -> str | None:
-        where = config.server.url or os.environ.get("OPENAI_BASE_URL") or ""
-        return f"{config.name}@{where}"
+        server = config.server
+        where = server.url or os.environ.get("OPENAI_BASE_URL") or ""
+        more = (server.reply_tokens, server.reasoning_effort, server.extra_body.strip("{} "))
+        return f"{config.name}@{where}" + (f" {more}" if any(more) else "")
 
 
 class LocalType(BackendType):

@@ -12,6 +12,8 @@ import orjson
 
 from stepc.diagnostics import Place, fail, printable
 from stepc.model.client import Backend, Call, Completion, Together
+from stepc.model.reply import ModelReply
+from stepc.runtime.atomic_files import write_whole
 from stepc.store.base import Store, name_of
 from stepc.video.decode import Pictures
 
@@ -36,11 +38,16 @@ class Cassette:
             try:
                 row = orjson.loads(line.rstrip())
                 if number == 1:
-                    self.identity, self.templates = row["model"], row["templates"]
-                    self.together = row.get("together", 1)
+                    self.identity, self.templates = _text(row["model"]), _text(row["templates"])
+                    self.together = _together(row.get("together", 1))
                 else:
-                    self.calls[row["key"]] = row
-            except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+                    row_replies(row)
+                    for name in ("request", "text"):
+                        _text(row[name])
+                    for video, at in row["frames"]:
+                        _text(video), int(at)
+                    self.calls[_text(row["key"])] = row
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
                 if self.torn and number == len(lines) > 1 and not line.endswith(b"\n"):
                     break
                 message = f"line {number} is not a recorded call ({error})"
@@ -61,9 +68,28 @@ class Cassette:
     def save(self) -> None:
         """Rewrite the file, sorted by key, atomically."""
         rows = [self._head(), *(self.calls[key] for key in sorted(self.calls))]
-        partial = self.path.with_suffix(".partial")
-        partial.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
-        partial.replace(self.path)
+        write_whole(self.path, b"".join(orjson.dumps(row) + b"\n" for row in rows))
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{str(value)[:40]} is not a text")
+    return value
+
+
+def _together(value: object) -> Together:
+    known = value.values() if isinstance(value, dict) else [value]
+    if not all(isinstance(n, int) and n > 0 for n in known):
+        raise ValueError("`together` is not a number of requests")
+    return value  # type: ignore[return-value]
+
+
+def row_replies(row: dict[str, object]) -> tuple[ModelReply, ...]:
+    """The replies of a recorded call. Raises ValueError if they are none."""
+    replies = row.get("replies")
+    if not isinstance(replies, list):
+        raise ValueError("a recorded call without replies")
+    return tuple(map(ModelReply.load, replies))
 
 
 @dataclass(frozen=True)
@@ -93,21 +119,47 @@ class CachedBackend:
     def generate(
         self, prompts: Iterable[Call], pictures: Pictures, done: Callable[[Completion], None]
     ) -> None:
-        """Answer cached calls from the store; send the others to the backend and cache the replies."""
-        missing: list[Call] = []
+        """Answer cached calls from the store; send the others to the backend and cache the replies.
+
+        A failed reply is not cached, so that the next run asks for that sample again.
+        """
+        prompts = list(prompts)
+        missing: dict[str, tuple[Call, list[ModelReply | None]]] = {}
         for prompt in prompts:
-            content = self.store.get_call(self._name(prompt))
-            if content is None:
-                missing.append(prompt)
+            known = self._known(prompt)
+            left = [s for s, reply in zip(prompt.seeds, known, strict=True) if reply is None]
+            if left:
+                missing[prompt.key] = replace(prompt, seeds=tuple(left)), known
             else:
-                done(Completion(prompt, tuple(orjson.loads(content)), asked=False))
+                done(Completion(prompt, tuple(r for r in known if r), asked=False))
+        whole = {prompt.key: prompt for prompt in prompts}
 
         def keep(call: Completion) -> None:
-            self.store.put_call(self._name(call.prompt), orjson.dumps(call.texts))
-            done(call)
+            prompt, (_, known) = whole[call.prompt.key], missing[call.prompt.key]
+            new = iter(call.replies)
+            replies = tuple(next(new) if r is None else r for r in known)
+            kept = [None if prompt.failed(r) else r.stored() for r in replies]
+            if any(kept):
+                self.store.put_call(self._name(prompt), orjson.dumps(kept))
+            done(replace(call, prompt=prompt, replies=replies))
 
         if missing:
-            self.backend().generate(missing, pictures, keep)
+            self.backend().generate([call for call, _ in missing.values()], pictures, keep)
+
+    def _known(self, prompt: Call) -> list[ModelReply | None]:
+        """The cached reply of each sample; None for those that are not cached, because they failed."""
+        content = self.store.get_call(self._name(prompt))
+        try:
+            stored = orjson.loads(content) if content is not None else []
+            replies = [None if r is None else ModelReply.load(r) for r in stored]
+        except ValueError:  # another program's entry
+            replies = []
+        return replies if len(replies) == len(prompt.seeds) else [None] * len(prompt.seeds)
+
+    @property
+    def inner(self) -> Backend | None:
+        """The backend, if it was created."""
+        return self._backend
 
     def backend(self) -> Backend:
         """Return the backend, created on first use. Raises StepcError (M002-M005, M007)."""
@@ -127,7 +179,7 @@ class ReplayBackend:
             help = "record one: --model MODEL --record FILE"
             raise fail("M002", "the cassette does not exist", Place(printable(str(path))), help)
         self.cassette = Cassette(path, torn=recorded is not None)
-        self.backend = recorded.backend if recorded else None
+        self.backend = self.inner = recorded.backend if recorded else None
         self.redact = recorded.redact if recorded else ()
         if recorded is not None:
             self.cassette.identity = recorded.backend.identity
@@ -150,7 +202,7 @@ class ReplayBackend:
         for prompt in prompts:
             row = self.cassette.calls.get(prompt.key)
             if row is not None:
-                done(Completion(prompt, tuple(row["replies"])))  # type: ignore[arg-type]
+                done(Completion(prompt, row_replies(row)))
             elif self.backend is None:
                 message = f"`{prompt.request}` was never recorded: {prompt.text!r}"
                 place = Place(printable(str(self.cassette.path)))
@@ -159,12 +211,16 @@ class ReplayBackend:
                 missing.append(prompt)
 
         def keep(call: Completion) -> None:
-            call = replace(call, texts=tuple(self._redacted(text) for text in call.texts))
+            call = replace(call, replies=tuple(map(self._redacted_reply, call.replies)))
             self._keep(call)
             done(call)
 
         if missing and self.backend is not None:
             self.backend.generate(missing, pictures, keep)
+
+    def _redacted_reply(self, reply: ModelReply) -> ModelReply:
+        text, thought, refusal = map(self._redacted, (reply.text, reply.thought, reply.refusal))
+        return replace(reply, text=text, thought=thought, refusal=refusal)
 
     def _redacted(self, text: str) -> str:
         for pattern in self.redact:
@@ -179,7 +235,7 @@ class ReplayBackend:
                 "request": prompt.request,
                 "text": self._redacted(prompt.text),
                 "frames": [[f.video[:12], f.at] for f in prompt.frames],
-                "replies": list(call.texts),
+                "replies": [reply.stored() for reply in call.replies],
             }
         )
 

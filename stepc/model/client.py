@@ -10,17 +10,28 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
-from stepc.diagnostics import Statistics
+from stepc.diagnostics import Diagnostic, Statistics
 from stepc.ir.types import Frame, Fsg, Origin, Trust
 from stepc.ir.words import normal
+from stepc.model.reading import (
+    CUT_OFF,
+    EMPTY,
+    FILTERED,
+    NOTHING,
+    TOO_LONG,
+    UNREADABLE,
+    ReadReply,
+)
+from stepc.model.reply import ModelReply
 from stepc.model.requests import Mention, Request, Several
+from stepc.runtime import watchdog as watch
 
 if TYPE_CHECKING:
     from stepc.model.templates import Templates
@@ -57,6 +68,8 @@ class Call:
     """The full hash; `key` is its first 12 digits. Avoids collisions among millions of stored calls."""
     max_tokens: int = 64
     """Maximum tokens of the answer to each request that it holds."""
+    failed: Callable[[ModelReply], bool] = field(default=lambda reply: False, compare=False)
+    """Whether a reply is a failure, which is not cached: the next run asks again."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +77,7 @@ class Completion:
     """A completed call."""
 
     prompt: Call
-    texts: tuple[str, ...]
+    replies: tuple[ModelReply, ...]
     """One reply per seed."""
     seconds: float = 0.0
     """Duration of the call; for a call in a batch, its share of the batch's duration."""
@@ -74,6 +87,16 @@ class Completion:
     """Number of retries."""
     asked: bool = True
     """Whether the model was called; False if the replies come from the cache."""
+
+    @classmethod
+    def of(cls, prompt: Call, texts: Iterable[str]) -> Completion:
+        """A completed call whose replies are plain texts that ended by themselves."""
+        return cls(prompt, tuple(map(ModelReply, texts)))
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The texts of the replies."""
+        return tuple(reply.text for reply in self.replies)
 
 
 class Backend(Protocol):
@@ -95,6 +118,20 @@ class Backend(Protocol):
         """
 
 
+FAILED = "votes lost to unreadable replies"
+"""Count of replies that failed: a pass result that lacks them is not cached."""
+FEW, SMALL = 3, 0.02
+"""Fewer failed replies than this, or a smaller share, are not worth a warning."""
+CURES = {
+    CUT_OFF: "allow longer replies: --reply-tokens 2048; models that reason need several thousand",
+    EMPTY: "allow longer replies with --reply-tokens, and see `stepc model check`",
+    FILTERED: "the server's content filter refuses these requests; they cost only themselves",
+    UNREADABLE: "use a server that supports JSON schemas (see `stepc model check`), or other --templates",
+    TOO_LONG: "the model repeats itself; limit its replies with --reply-tokens",
+}
+"""What helps against each cause."""
+
+
 @dataclass
 class Usage:
     """Usage of a model so far: calls, replies, tokens, time."""
@@ -104,7 +141,11 @@ class Usage:
     """Pending calls."""
     replies: int = 0
     unread: int = 0
-    """Replies that could not be parsed."""
+    """Replies without an answer."""
+    why: dict[str, int] = field(default_factory=dict)
+    """Number of replies without an answer, by `REQUEST: cause` (see `stepc.model.reading`)."""
+    asked: dict[str, int] = field(default_factory=dict)
+    """Number of replies by request."""
     retries: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
@@ -115,8 +156,23 @@ class Usage:
 
     def add(self, other: Usage) -> None:
         """Add the counts of `other`."""
-        for name in vars(self):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for name, value in vars(other).items():
+            mine = getattr(self, name)
+            total = Counter(mine) + Counter(value) if isinstance(value, dict) else mine + value
+            setattr(self, name, dict(total) if isinstance(total, Counter) else total)
+
+    def losses(self) -> Iterator[Diagnostic]:
+        """Yield a warning (M011) per request and cause that left many replies without an answer."""
+        for key, lost in sorted(self.why.items()):
+            request, _, why = key.partition(": ")
+            share = lost / self.asked[request]
+            if why == NOTHING or lost < FEW or share < SMALL:
+                continue
+            message = (
+                f"{share:.0%} of the replies to `{request}` have no answer: {why}"
+                f" ({lost} of {self.asked[request]})"
+            )
+            yield Diagnostic("M011", message, None, CURES.get(why, ""), "warning")
 
     def cost(self, prices: tuple[float, float]) -> float:
         """Return the cost, given prices per million input tokens and per million output tokens."""
@@ -138,7 +194,7 @@ class Usage:
             share = self.retries / (self.calls + self.retries)
             parts.append(f"{self.retries:,} retried ({share:.1%})")
         if self.unread:
-            parts.append(f"{self.unread / self.replies:.1%} of the replies unreadable")
+            parts.append(f"{self.unread / self.replies:.1%} of the replies without an answer")
         return ", ".join(parts)
 
 
@@ -198,21 +254,23 @@ class ModelClient:
         listed = {key for keys in lists for key in keys}
         calls |= {key: (r, single[key]) for key, r in new.items() if key not in listed}
         again: dict[str, tuple[Request, Call]] = {}
-        for key, answers in self._call(calls).items():
-            for i, one in enumerate(inside.get(key, [key])):
-                if key not in inside:
-                    self._known[one] = Reply(key, answers)
-                elif any(a is None or a.items[i] is None for a in answers):
+        failed = 0
+        for key, readings in self._call(calls).items():
+            answers: list[Any] = [reading.answer for reading in readings]
+            if key not in inside:
+                self._known[key] = Reply(key, tuple(answers))
+                failed += sum(reading.failed for reading in readings)
+            for i, one in enumerate(inside.get(key, ())):
+                if any(a is None or a.items[i] is None for a in answers):
                     again[one] = new[one], single[one]
                 else:
                     self._known[one] = Reply(key, tuple(a.items[i] for a in answers))
         self.counts.add("asked again by themselves", len(again))
-        self._known |= {key: Reply(key, answers) for key, answers in self._call(again).items()}
-        replies = [self._known[p.key] for p in prompts]
-        for key in new:
-            lost = sum(a is None for a in self._known[key].answers)
-            self.counts.add("votes lost to unreadable replies", lost)
-        return replies
+        for key, readings in self._call(again).items():
+            self._known[key] = Reply(key, tuple(reading.answer for reading in readings))
+            failed += sum(reading.failed for reading in readings)
+        self.counts.add(FAILED, failed)
+        return [self._known[p.key] for p in prompts]
 
     def forget(self) -> None:
         """Forget the replies of the previous pass. Call this when a pass starts."""
@@ -232,19 +290,25 @@ class ModelClient:
             lists += [keys[i : i + size] for i in range(0, len(keys), size)]
         return [keys for keys in lists if len(keys) > 1]
 
-    def _call(self, calls: dict[str, tuple[Request, Call]]) -> dict[str, tuple[Any, ...]]:
-        """Send calls; return by key the parsed answer of each sample."""
-        given: dict[str, tuple[Any, ...]] = {}
+    def _call(self, calls: dict[str, tuple[Request, Call]]) -> dict[str, list[ReadReply]]:
+        """Send calls; return by key the reply of each sample, as read."""
+        given: dict[str, list[ReadReply]] = {}
         began = time.perf_counter()
         waited = self.usage.seconds
         self.usage.left += len(calls)
 
         def done(call: Completion) -> None:
+            watch.alive()  # a reply is progress, however long the pass takes
             request, prompt = calls[call.prompt.key]
-            given[prompt.key] = tuple(self.templates.read(request, text) for text in call.texts)
-            unread = sum(a is None for a in given[prompt.key])
-            self.usage.add(Usage(int(call.asked), -1, len(call.texts), unread, call.retries,
-                                 call.tokens_in, call.tokens_out, kept=not call.asked))  # fmt: skip
+            readings = [self.templates.reading(request, r, prompt.text) for r in call.replies]
+            given[prompt.key] = readings
+            unread = sum(reading.answer is None for reading in readings)
+            why = dict(Counter(f"{prompt.request}: {r.why}" for r in readings if r.why))
+            self.usage.add(
+                Usage(int(call.asked), -1, len(readings), unread, why,
+                      {prompt.request: len(readings)}, call.retries,
+                      call.tokens_in, call.tokens_out, kept=not call.asked)
+            )  # fmt: skip
             self.usage.seconds = waited + time.perf_counter() - began
             if self.trace is not None and call.asked:
                 self._trace(call, unread)
@@ -297,8 +361,12 @@ class ModelClient:
             for i in range(samples)
         )
         schema = self.templates.schema(request)
+
+        def failed(reply: ModelReply) -> bool:
+            return self.templates.reading(request, reply, text).failed
+
         return Call(whole[:12], items[0].name, text, request.frames, temperature, seeds, schema,
-                      len(items), video, whole, items[0].max_tokens)  # fmt: skip
+                      len(items), video, whole, items[0].max_tokens, failed)  # fmt: skip
 
 
 def _shown(frames: tuple[Frame, ...]) -> tuple[tuple[str, int], ...]:

@@ -17,9 +17,11 @@ COMPACT: Any = {"whitespace_flexible": False}
 class Grammars:
     """Compiles JSON schemas for one tokenizer. Each schema is compiled once."""
 
-    def __init__(self, tokenizer: Any, words: int) -> None:
+    def __init__(self, tokenizer: Any, words: int, ends: Sequence[int]) -> None:
         import llguidance.hf
 
+        self.ends = [token for token in ends if token < words]
+        """Tokens that end a reply."""
         self.tokenizer = llguidance.hf.from_tokenizer(tokenizer, n_vocab=words)
         self.words = words
         self.compiled: dict[str, str] = {}
@@ -41,12 +43,15 @@ class Grammars:
 
 
 class Steer:
-    """A logits processor that masks tokens that cannot continue to JSON of the row's schema."""
+    """A logits processor that masks tokens that cannot continue to JSON of the row's schema.
+
+    After the JSON only tokens that end the reply are left.
+    """
 
     def __init__(self, grammars: Grammars, matchers: list[Any], start: int) -> None:
         import llguidance.numpy
 
-        self.matchers, self.start = matchers, start
+        self.matchers, self.start, self.ends = matchers, start, grammars.ends
         self.numpy: Any = llguidance.numpy
         self.mask = self.numpy.allocate_token_bitmask(len(matchers), grammars.words)
 
@@ -59,11 +64,17 @@ class Steer:
                 if matcher is not None and not matcher.is_stopped():
                     matcher.consume_token(token)
         self.mask[:] = -1
+        over = []
         for row, matcher in enumerate(self.matchers):
             if matcher is not None and not matcher.is_stopped():
                 self.numpy.fill_next_token_bitmask(matcher, self.mask, row)
-        bits = np.unpackbits(self.mask.view(np.uint8), axis=1, bitorder="little")
-        allowed = torch.from_numpy(bits[:, : scores.shape[1]].astype(bool)).to(scores.device)
+            elif matcher is not None and self.ends:
+                over.append(row)
+        bits = np.unpackbits(self.mask.view(np.uint8), axis=1, bitorder="little").astype(bool)
+        bits[over] = False
+        for token in self.ends:
+            bits[over, token] = True
+        allowed = torch.from_numpy(bits[:, : scores.shape[1]]).to(scores.device)
         return scores.masked_fill(~allowed, float("-inf"))
 
 
@@ -73,7 +84,9 @@ def grammars(tokenizer: Any, model: Any) -> Grammars | None:
     Replies are then generated without constraints.
     """
     words = model.get_output_embeddings().weight.shape[0]
+    ends = model.generation_config.eos_token_id
+    ends = ends if isinstance(ends, list) else [ends]
     try:
-        return Grammars(tokenizer, int(words))
+        return Grammars(tokenizer, int(words), [t for t in ends if t is not None])
     except (ImportError, AttributeError, TypeError, ValueError, RuntimeError):
         return None

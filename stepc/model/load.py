@@ -6,15 +6,19 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from stepc.diagnostics import Place, fail, printable
 from stepc.model.backends import EMBEDDED, backend_type, identity_of
 from stepc.model.batching import Shared
 from stepc.model.cassette import CachedBackend, Recording, ReplayBackend
 from stepc.model.client import Backend, ModelClient, Together
-from stepc.model.openai_compatible import ServerOptions
+from stepc.model.openai_compatible import ServerModel
+from stepc.model.server_features import Features
+from stepc.model.server_options import ServerOptions
 from stepc.model.transformers import LocalOptions
-from stepc.store.base import Store
+from stepc.reporter import SILENT, Reporter
+from stepc.store.base import Store, name_of
 from stepc.video.decode import Pictures
 
 
@@ -47,6 +51,7 @@ def load(
     seed: int = 0,
     store: Store | None = None,
     shared: Shared | None = None,
+    reporter: Reporter = SILENT,
 ) -> ModelClient:
     """Return a client for the chosen model. Raises StepcError (M002-M005, M007, U001, B014).
 
@@ -73,6 +78,11 @@ def load(
 
     def alone() -> Backend:
         backend = kind.open(name, choice)
+        if isinstance(backend, ServerModel):
+            backend.reporter = reporter
+            known = identity_of(choice)
+            if store is not None and known is not None:
+                backend.memory = FeatureMemory(store, known)
         if choice.record is not None and recorded:
             most = backend.together if choice.together is None else choice.together
             spoken = choice.templates or backend.templates or "default"
@@ -90,6 +100,33 @@ def load(
     chosen = Templates(choice.templates or spoken_to(choice.name, backend.templates))
     return ModelClient(backend, chosen, pictures, seed, trace=choice.trace, together=most,
                  video=choice.video)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FeatureMemory:
+    """What a server can do, kept in a store between runs."""
+
+    store: Store
+    server: str
+    """The identity of the model and the server."""
+
+    def load(self) -> Features | None:
+        """The features of an earlier run; None if there are none."""
+        facts = known_features(self.store, self.server)
+        return Features.from_facts(facts) if facts else None
+
+    def save(self, features: Features) -> None:
+        """Keep features for later runs."""
+        self.store.put(name_of("server", self.server), "server", b"", features.facts())
+
+
+def known_features(store: Store, server: str) -> dict[str, Any] | None:
+    """The facts about a server that an earlier run stored; None if there are none."""
+    entry = store.get(name_of("server", server))
+    try:
+        return Features.from_facts(entry.facts).facts() if entry is not None else None
+    except ValueError:
+        return None
 
 
 def together(choice: ModelConfig) -> Together:

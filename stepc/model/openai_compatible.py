@@ -8,22 +8,37 @@ the server only and never logged.
 from __future__ import annotations
 
 import base64
-import email.utils
-import os
+import dataclasses
 import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
-from pydantic import HttpUrl, TypeAdapter, ValidationError
+import orjson
 
-from stepc.diagnostics import Place, StepcError, brief, fail
+from stepc.diagnostics import Diagnostic, Place, StepcError, fail
 from stepc.model.backends import TOGETHER
 from stepc.model.client import Call, Completion, Together, Usage
+from stepc.model.reply import ModelReply
+from stepc.model.server_errors import (
+    ABOUT_THE_REQUEST,
+    HELP,
+    REFUSED,
+    Later,
+    Refused,
+    by_status,
+    failure_of,
+    status_in,
+)
+from stepc.model.server_features import CALLED, FORMS, LIMITS, Features, Refusal, used
+from stepc.model.server_options import ServerOptions, address, api_key
+from stepc.model.server_request import eye_test, picture_part, response_format
+from stepc.model.server_response import BadResponse, parse_body, replies_of, tokens_of
+from stepc.model.server_transport import guarded, hidden
 from stepc.model.transformers import most_tokens
+from stepc.reporter import SILENT
 from stepc.runtime.lazy import LazyModule
 from stepc.video.decode import Pictures, encode
 
@@ -32,82 +47,22 @@ if TYPE_CHECKING:
 else:
     asyncio = LazyModule("asyncio")
 
-AGAIN = frozenset([408, 409, 425, 429, 500, 502, 503, 504, 529])
-"""HTTP statuses after which a call is retried."""
-NO = frozenset([400, 404, 415, 422, 501])
-"""HTTP statuses that mean the server does not support a feature of the request."""
 ABSENT = 3
 """Maximum attempts while the server has never been reached."""
-FORMS = ("json_schema", "json_object", "")
-"""Values of `response_format`, best first. A value that the server refuses is not used again."""
-QUALITY = 90
-"""JPEG quality of the images that are sent."""
+HOPELESS = 5
+"""Refused requests after which the run stops, if the server has answered none."""
+LARGEST = 32 << 20
+"""Maximum bytes of a response."""
 
 
-@dataclass(frozen=True)
-class ServerOptions:
-    """How a server is called."""
+class Memory(Protocol):
+    """Keeps what a server can do between runs."""
 
-    url: str | None = None
-    """Base URL; None uses `OPENAI_BASE_URL` or the official server."""
-    at_once: int = 16
-    """Maximum concurrent calls."""
-    attempts: int = 8
-    """Maximum attempts per call."""
-    pictures: str = "jpeg"
-    """Image format: `jpeg`, or `png`, which is lossless and larger."""
-    timeout: float = 300.0
-    """Timeout of a call in seconds."""
-    wait: float = 0.5
-    """Seconds before the second attempt. Doubles before each further attempt, with jitter."""
-    max_requests: int | None = None
-    """Budget: maximum requests, retries included."""
-    max_tokens: int | None = None
-    """Budget: maximum input and output tokens together."""
-    max_cost: float | None = None
-    """Budget: maximum cost, in the currency of `prices`."""
-    prices: tuple[float, float] = (0.0, 0.0)
-    """Prices per million input tokens and per million output tokens."""
+    def load(self) -> Features | None:
+        """The features of an earlier run; None if there are none."""
 
-
-def address(server: ServerOptions) -> str | None:
-    """Return the server's base URL; None for the official server.
-
-    Raises StepcError: U001 if the URL is invalid, M007 if there is neither a URL nor an API key.
-    """
-    url = server.url or os.environ.get("OPENAI_BASE_URL")
-    if url is None:
-        if _key():
-            return None
-        help = "set OPENAI_API_KEY, or name a server: --base-url http://127.0.0.1:8000/v1"
-        raise fail("M007", "neither a server nor an API key is set", Place("--model"), help)
-    try:
-        TypeAdapter(HttpUrl).validate_python(url)
-    except ValidationError as error:
-        place = Place("--base-url" if server.url else "OPENAI_BASE_URL")
-        message = f"`{brief(url)}` is not a valid server URL: {error.errors()[0]['msg']}"
-        raise fail("U001", message, place, "for example http://127.0.0.1:8000/v1") from None
-    return url
-
-
-def _key() -> str:
-    return os.environ.get("OPENAI_API_KEY") or ""
-
-
-class _Later(Exception):
-    """A failure that may be temporary: the call may be retried after `wait` seconds, if given."""
-
-    def __init__(self, message: str, wait: float | None = None, status: int = 0) -> None:
-        super().__init__(message)
-        self.wait, self.status = wait, status
-
-
-class _Refused(Exception):
-    """A permanent failure: the server will refuse the request every time."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status, self.message = status, message
+    def save(self, features: Features) -> None:
+        """Keep features for later runs."""
 
 
 @dataclass
@@ -127,33 +82,37 @@ class ServerModel:
         import openai
 
         self.url = address(self.server)
-        self.key = _key()
+        self.key = api_key()
         self.openai = openai
         self.identity = f"openai:{self.model}"
+        self.extra: dict[str, Any] = orjson.loads(self.server.extra_body)
         self.lock = threading.Lock()
         self.slots = threading.Semaphore(self.server.at_once)
         self.asking = 0
         """Number of threads in `generate`."""
         self.over: StepcError | None = None
         """The error that stopped all further calls, if any."""
-        self.form = 0
-        """Index in `FORMS` of the first value that the server has not refused."""
-        self.took: set[int] = set()
-        """Indices in `FORMS` that the server has accepted."""
+        self.features = Features()
+        """What requests contain: what the server has not refused."""
+        self.met = not self.server.handshake
+        """Whether the handshake is done."""
         self.reached = False
         """Whether the server has ever responded; one that has may come back after an outage."""
-        self.many = True
-        """Whether the server returns several replies per request (`n`)."""
-        self.video = True
-        """Whether the server accepts videos."""
+        self.answered = self.refused = 0
+        """Requests that the server has answered, and those that it will not answer."""
+        self.reporter = SILENT
+        """Receives a warning about each feature that is left out."""
+        self.said: set[str] = set()
+        self.memory: Memory | None = None
+        """Where the features of the server are kept between runs."""
 
     def generate(
         self, prompts: Iterable[Call], pictures: Pictures, done: Callable[[Completion], None]
     ) -> None:
-        """Answer each call with one text per seed.
+        """Answer each call with one reply per seed. A call that the server refuses never stops a run.
 
         Raises StepcError: M008 if the server cannot be called, M009 if the budget is spent, M010 if
-        the server refuses a request permanently. Calls completed before that were passed to `done`.
+        the server refuses everything. Calls completed before that were passed to `done`.
         """
         with self.lock:
             if not self.asking:
@@ -172,12 +131,8 @@ class ServerModel:
 
         After a permanent failure no new call starts; calls in flight are awaited.
         """
-        client = self.openai.AsyncOpenAI(
-            api_key=self.key or "none",
-            base_url=self.url,
-            timeout=self.server.timeout,
-            max_retries=0,
-        )
+        client = self._client()
+        await self.meet(client)
 
         async def work() -> None:
             for prompt in prompts:
@@ -204,31 +159,109 @@ class ServerModel:
             if isinstance(each, BaseException):
                 raise each
 
+    def _client(self) -> Any:
+        """A client that follows no redirect, and reads no response without end."""
+        http = self.openai.DefaultAsyncHttpxClient(
+            follow_redirects=False, transport=guarded(self.openai, LARGEST)
+        )
+        return self.openai.AsyncOpenAI(
+            api_key=self.key or "none",
+            base_url=self.url,
+            timeout=self.server.timeout,
+            max_retries=0,
+            http_client=http,
+            default_headers={"Accept-Encoding": "identity"},
+        )
+
+    async def meet(self, client: Any) -> Features:
+        """Try what the server can do, once: all features of a request, then two pictures.
+
+        The pictures show numbers, which only a model that sees can tell. Raises StepcError (M008-M010).
+        """
+        with self.lock:
+            if self.met:
+                return self.features
+            self.met = True
+        known = self.memory.load() if self.memory is not None else None
+        if known is not None:
+            self.features = known
+            return known
+        for number in (1, 2):
+            call, pictures, shown = eye_test(number)
+            completion = await self._one(client, call, pictures)
+            reply = completion.replies[0]
+            if reply.finish == REFUSED_WHOLLY:
+                if number == 2:
+                    self.features.several_pictures = False
+                    self._tell("pictures", reply.refusal)
+                    break
+                self._give_up(reply.refusal)
+            if number == 1 and any(r.text for r in completion.replies):
+                self.features.sees = any(shown in r.text for r in completion.replies)
+        self._keep()
+        return self.features
+
+    def handshake(self) -> Features:
+        """Try what the server can do, and return it. Raises StepcError (M008-M010)."""
+
+        async def run() -> Features:
+            async with self._client() as client:
+                return await self.meet(client)
+
+        return asyncio.run(run())
+
+    def _keep(self) -> None:
+        if self.memory is not None:
+            self.memory.save(self.features)
+
     async def _one(self, client: Any, prompt: Call, pictures: Pictures) -> Completion:
         """Collect all replies to one call: in one request if the server supports `n`, else one by one."""
         content = self._content(prompt, pictures)
-        texts: list[str] = []
+        replies: list[ModelReply] = []
         began, call = time.perf_counter(), Usage()
-        while len(texts) < len(prompt.seeds):
-            left = len(prompt.seeds) - len(texts)
-            number = left if self.many else 1
-            got = await self._asked(client, prompt, pictures, content, len(texts), number, call)
-            if len(got) < number:
-                self.many = False
-            texts += got
+        while len(replies) < len(prompt.seeds):
+            left = len(prompt.seeds) - len(replies)
+            got = await self._asked(client, prompt, pictures, content, len(replies), left, call)
+            replies += got
         took = time.perf_counter() - began
-        return Completion(prompt, tuple(texts), took, call.tokens_in, call.tokens_out, call.retries)
+        return Completion(
+            prompt, tuple(replies), took, call.tokens_in, call.tokens_out, call.retries
+        )
 
     def _content(self, prompt: Call, pictures: Pictures) -> list[dict[str, Any]]:
         """Build the message: the keyframes as images or as a video, then the instruction."""
         shown = [pictures.at(f) for f in prompt.frames]
-        if prompt.video and self.video:
+        if prompt.video and self.features.video:
             data = base64.b64encode(encode(shown, [f.at for f in prompt.frames])).decode()
             url = {"url": f"data:video/mp4;base64,{data}"}
             parts: list[dict[str, Any]] = [{"type": "video_url", "video_url": url}]
         else:
-            parts = [_picture(p, self.server.pictures) for p in shown]
+            parts = [picture_part(p, self.server.pictures) for p in shown]
         return [*parts, {"type": "text", "text": prompt.text}]
+
+    def _body(
+        self, prompt: Call, content: list[Any], first: int, number: int, features: Features
+    ) -> dict[str, Any]:
+        """The request for samples `first` and on, with these features."""
+        body: dict[str, Any] = {
+            "model": self.model,
+            "messages": [{"role": "user", "content": content}],
+        }
+        if features.temperature:
+            body["temperature"] = prompt.temperature
+        if features.seed:
+            body["seed"] = prompt.seeds[first] % (1 << 31)
+        if limit := LIMITS[features.limit]:
+            body[limit] = self.server.reply_tokens or most_tokens(prompt)
+        if number > 1:
+            body["n"] = number
+        if prompt.schema is not None and (form := FORMS[features.form]):
+            body["response_format"] = response_format(form, prompt)
+        if self.server.reasoning_effort is not None:
+            body["reasoning_effort"] = self.server.reasoning_effort
+        if self.extra:
+            body["extra_body"] = self.extra
+        return body
 
     async def _asked(  # long: one call with its retries, read from top to bottom
         self,
@@ -237,103 +270,172 @@ class ServerModel:
         pictures: Pictures,
         content: list[Any],
         first: int,
-        number: int,
+        left: int,
         call: Usage,
-    ) -> list[str]:
-        """Send one request until it succeeds; return its replies.
+    ) -> list[ModelReply]:
+        """Send one request until it succeeds; return its replies, at least one and at most `left`.
 
-        Falls back when the server refuses a feature: video, JSON format, several replies.
+        What the server refuses by name is left out from then on. If it names nothing, features that have
+        never worked are left out of this request one by one, and from then on if that helps.
         """
-        tried, form = 0, self.form
+        tried, mine = 0, dataclasses.replace(self.features)
+        fewer: Iterator[Features] | None = None
+        """What is tried after a refusal that names nothing: features left out one by one."""
         wait: float | None
         why: Exception
         while True:
-            form = max(form, self.form) if prompt.schema is not None else len(FORMS) - 1
-            body: dict[str, Any] = {
-                "model": self.model,
-                "messages": [{"role": "user", "content": content}],
-                "temperature": prompt.temperature,
-                "seed": prompt.seeds[first] % (1 << 31),
-                "max_tokens": most_tokens(prompt),
-            }
-            if number > 1:
-                body["n"] = number
-            if FORMS[form]:
-                body["response_format"] = _format(FORMS[form], prompt)
+            film = content[0]["type"] == "video_url"
+            if film and not mine.video:
+                content[:], film = self._content(prompt, pictures), False
+            number = left if mine.many else 1
+            body = self._body(prompt, content, first, number, mine)
             self._afford()
             call.calls += 1
             try:
-                texts = await self._call(client, body, call)
-                self.took.add(form)
-                return texts[:number]  # a proxy may return too many
-            except _Refused as error:
-                if prompt.video and self.video and error.status in NO:
-                    self.video = False
-                if content[0]["type"] == "video_url" and not self.video:
-                    content[:] = self._content(prompt, pictures)
+                replies = await self._call(client, body, call)
+                self._worked(mine, used(body, film), fewer is not None)
+                if len(replies) < number:
+                    self.features.many = False
+                return replies[:number]  # a proxy may return too many
+            except Refused as error:
+                refusal = error.refusal
+                lasting = refusal.status not in REFUSED and refusal.meaning != "blind"
+                if refusal.meaning in ("key", "model", "option") or lasting:
+                    self._stop(error)
+                if fewer is None and self._named(refusal, mine, body, film):
                     continue
-                if FORMS[form] and error.status in NO:
-                    self.form = max(self.form, form + 1)
-                    continue
-                if number > 1 and error.status in (400, 422):
-                    self.many, number = False, 1
-                    continue
-                if error.status in (400, 413, 422):
-                    message = f"the server refuses `{prompt.request}`: {self._hidden(str(error))}"
-                    help = "use fewer or smaller keyframes to shorten the request"
-                    raise fail("M010", message, Place(self.identity), help) from None
-                wait, why, again = None, error, False
-            except _Later as error:
+                if fewer is None and refusal.meaning not in ABOUT_THE_REQUEST:
+                    unproved = self._unproved(mine, used(body, film))
+                    fewer = mine.fewer(unproved)
+                following = next(fewer, None) if fewer is not None else None
+                if following is None:
+                    return self._request_refused(refusal, number)
+                mine = following
+                continue
+            except Later as error:
                 wait, why, again = error.wait, error, True
                 if not self.reached and tried + 1 >= ABSENT:
                     again = False
                 if error.status == 500 and tried >= 2:  # some servers reject a feature with 500
-                    if content[0]["type"] == "video_url":
-                        self.video = False
-                        content[:] = self._content(prompt, pictures)
-                    elif FORMS[form]:  # llama.cpp: also for a reply that was cut off
-                        form += 1
-                        if not self.took:
-                            self.form = max(self.form, form)
+                    # llama.cpp: also for a reply that was cut off
+                    helps = "video" if film else "response_format"
+                    if helps in used(body, film) and mine.without(helps):
+                        fewer = fewer or iter(())
             tried += 1
             if not again or tried >= self.server.attempts:
-                message = f"the server cannot be called: {self._hidden(str(why))}"
-                help = "check the server's address (--base-url) and the model's name"
-                self.over = fail("M008", message, Place(self.identity), help)
-                raise self.over from None
+                self._stop(why)
             with self.lock:
                 self.spent.retries += 1
             call.retries += 1
             pause = self.server.wait * 2 ** (tried - 1) * (0.5 + random.random())
             await asyncio.sleep(max(wait or 0.0, min(pause, 60.0)))
 
-    async def _call(self, client: Any, body: dict[str, Any], call: Usage) -> list[str]:
-        """Send one request. Raises _Later if it may be retried, otherwise _Refused."""
+    def _worked(self, mine: Features, features: list[str], fewer: bool) -> None:
+        """Remember which features have worked; with `fewer`, leave out for good what stood in the way."""
+        with self.lock:
+            self.answered += 1
+            for feature in self.features.differing(mine) if fewer else ():
+                if self.features.name(feature) not in self.features.proved:
+                    self.features.take(feature, mine)
+                    self._tell(feature, "")
+            self.features.proved |= {mine.name(feature) for feature in features}
+
+    def _unproved(self, mine: Features, features: list[str]) -> list[str]:
+        return [feature for feature in features if mine.name(feature) not in self.features.proved]
+
+    def _named(self, refusal: Refusal, mine: Features, body: dict[str, Any], film: bool) -> bool:
+        """Leave out of `mine` the feature that a refusal names. Returns False if it names none."""
+        meaning = refusal.meaning
+        if film and meaning in ("image", "pictures"):
+            meaning = "video"
+        if meaning not in used(body, film):
+            return False
+        name = mine.name(meaning)
+        with self.lock:
+            new = self.features.name(meaning) == name and name not in self.features.proved
+            if new and self.features.without(meaning):
+                self._tell(meaning, refusal.message)
+        return mine.without(meaning)
+
+    def _request_refused(self, refusal: Refusal, number: int) -> list[ModelReply]:
+        """The replies to a request that is refused. Raises StepcError (M010) if all requests are."""
+        said = self._hidden(f"{refusal.status} {refusal.message}")
+        if refusal.meaning == "blind":
+            self._give_up(said)
+        with self.lock:
+            self.refused += 1
+            hopeless = not self.answered and self.refused >= HOPELESS
+        if hopeless:
+            self._give_up(said)
+        return [ModelReply("", finish=REFUSED_WHOLLY, refusal=said[:400])] * number
+
+    def _give_up(self, said: str) -> NoReturn:
+        """Stop all calls because the server refuses them. Raises StepcError (M010)."""
+        message = f"the server refuses every request: {said}"
+        help = HELP.get(Refusal(400, said).meaning, "see what it supports: stepc model check MODEL")
+        self.over = fail("M010", message, Place(self.identity), help)
+        raise self.over from None
+
+    def _stop(self, why: Exception) -> NoReturn:
+        """Stop all calls. Raises StepcError (M008)."""
+        refusal = why.refusal if isinstance(why, Refused) else None
+        help = "check the server's address (--base-url) and the model's name"
+        help = HELP.get(refusal.meaning, help) if refusal else help
+        message = f"the server cannot be called: {self._hidden(str(why))}"
+        self.over = fail("M008", message, Place(self.identity), help)
+        raise self.over from None
+
+    def _tell(self, feature: str, why: str) -> None:
+        """Warn once that a feature is left out."""
+        if feature in self.said and feature not in ("response_format", "limit"):
+            return
+        self.said.add(feature)
+        instead = ""
+        if feature == "response_format":
+            instead = f"; using {FORMS[self.features.form] or 'no format'} instead"
+        elif feature == "limit":
+            instead = f"; using {LIMITS[self.features.limit] or 'no limit'} instead"
+        message = f"the server does not accept {CALLED[feature]}{instead}"
+        message += f" ({self._hidden(why)[:200]})" if why else ""
+        help = "the run goes on without it"
+        self.reporter.diagnostic(Diagnostic("M012", message, Place(self.identity), help, "warning"))
+        self._keep()
+
+    async def _call(self, client: Any, body: dict[str, Any], call: Usage) -> list[ModelReply]:
+        """Send one request. Raises Later if it may be retried, otherwise Refused."""
         openai = self.openai
         try:
-            made = await client.chat.completions.create(**body)
+            async with asyncio.timeout(self.server.timeout):
+                made = await client.chat.completions.with_raw_response.create(**body)
+                content = made.http_response.content
             self.reached = True
+        except TimeoutError:
+            self.reached = True
+            raise Later(f"no whole response in {self.server.timeout:g} seconds") from None
         except openai.APIStatusError as error:
             self.reached = True
-            if error.status_code in AGAIN:
-                wait = _wait(error.response.headers)
-                raise _Later(self._told(error), wait, error.status_code) from None
-            raise _Refused(error.status_code, self._told(error)) from None
+            raise failure_of(error) from None
         except (openai.APIConnectionError, openai.APIResponseValidationError) as error:
             if type(error.__cause__).__name__ != "ConnectError":
                 self.reached = True
-            raise _Later(str(error) or type(error).__name__) from None
-        except ValueError as error:  # the body is not JSON
-            raise _Later(f"the response is not JSON: {error}") from None
-        choices = getattr(made, "choices", None)
-        if not choices:  # a proxy's error page, or an error with status 200
-            raise _Later(f"the response contains no reply: {brief(self._hidden(str(made)))}")
-        used = getattr(made, "usage", None)
+            raise Later(str(error.__cause__ or error) or type(error).__name__) from None
+        except ValueError as error:  # a body that cannot be decoded
+            raise Later(f"the response cannot be read: {error}") from None
+        try:
+            parsed = parse_body(content)
+            error_there = isinstance(parsed, dict) and parsed.get("error")
+            if error_there and not parsed.get("choices"):  # with status 200, as some proxies do
+                refusal = Refusal.read(status_in(parsed["error"]), parsed)
+                raise by_status(refusal, None)
+            replies = replies_of(parsed)
+        except BadResponse as error:
+            raise Later(self._hidden(str(error))) from None
+        sent, received = tokens_of(parsed)
         with self.lock:
             for spent in (self.spent, call):
-                spent.tokens_in += int(getattr(used, "prompt_tokens", 0) or 0)
-                spent.tokens_out += int(getattr(used, "completion_tokens", 0) or 0)
-        return [str(c.message.content or "") for c in choices]
+                spent.tokens_in += sent
+                spent.tokens_out += received
+        return replies
 
     def _afford(self) -> None:
         """Count a request against the budget. Raises StepcError (M009) if the budget is spent."""
@@ -354,44 +456,10 @@ class ServerModel:
             raise self.over
         spent.calls += 1
 
-    def _told(self, error: Any) -> str:
-        """Format a server's error on one line of at most 200 characters, the API key removed first."""
-        body = error.body if isinstance(error.body, dict) else {}
-        said = " ".join(f"{error.status_code} {body.get('message') or error.message}".split())
-        return self._hidden(said)[:200]
-
     def _hidden(self, text: str) -> str:
-        """Mask the API key in a text."""
-        return text.replace(self.key, "…") if self.key else text
+        """Mask the API key in a text, also where it is encoded."""
+        return hidden(text, self.key)
 
 
-def _wait(headers: Any) -> float | None:
-    """Return the seconds of a `Retry-After` header (a number or a date), at most 600; None without one."""
-    told = headers.get("retry-after")
-    if told is None:
-        return None
-    try:
-        seconds = float(told)
-    except ValueError:
-        try:
-            seconds = email.utils.parsedate_to_datetime(told).timestamp() - time.time()
-        except ValueError:
-            return None
-    return min(max(0.0, seconds), 600.0)  # max() maps NaN to 0
-
-
-def _format(form: str, prompt: Call) -> dict[str, Any]:
-    if form == "json_object":
-        return {"type": "json_object", "schema": prompt.schema}
-    named = {"name": prompt.request, "schema": prompt.schema, "strict": False}
-    return {"type": "json_schema", "json_schema": named}
-
-
-def _picture(pixels: Any, form: str) -> dict[str, Any]:
-    """Encode an image (H, W, 3; uint8 RGB) as a data URI."""
-    from PIL import Image
-
-    file = BytesIO()
-    Image.fromarray(pixels).save(file, form.upper(), quality=QUALITY)
-    data = base64.b64encode(file.getvalue()).decode()
-    return {"type": "image_url", "image_url": {"url": f"data:image/{form};base64,{data}"}}
+REFUSED_WHOLLY = "refused"
+"""The `finish` of replies to a request that the server refuses."""

@@ -9,11 +9,13 @@ add a request, add one class here and one template to the `default` set.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from stepc.ir.types import Frame, Value
+from stepc.model.reply import boxed
 
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
@@ -50,6 +52,8 @@ class Request(Value):
     """Tokens of the default template's instruction with what it names, for estimates."""
     listed: ClassVar[int] = 1
     """Maximum requests of this kind about the same keyframes per call (`Several`)."""
+    states_facts: ClassVar[bool] = True
+    """Whether the answer states facts of the video, so that "none" or "cannot determine" states none."""
     frames: tuple[Frame, ...]
 
     @property
@@ -76,15 +80,26 @@ def _listed(text: str, separator: str = ",") -> list[str]:
 
 
 def _yes_no(text: str) -> bool:
-    first = text.strip().lower().replace(".", " ").replace(",", " ").split()
-    if first and first[0] in ("yes", "no"):
-        return first[0] == "yes"
+    first = text[:80].strip(" *`\"'").lower().replace(".", " ").replace(",", " ").split()
+    if first and first[0] in ("yes", "no", "true", "false"):
+        return first[0] in ("yes", "true")
     raise ValueError("neither yes nor no")
 
 
 def _pairs(text: str) -> list[dict[str, str]]:
     pairs = [item.split(None, 1) for item in _listed(text)]
     return [{"kind": p[0], "value": p[1]} for p in pairs if len(p) == 2]
+
+
+def _ends(words: list[str], labels: set[str]) -> Iterator[tuple[list[str], list[str]]]:
+    """The labels that `words` begin and end with, one word at least between them."""
+    longest = min(len(words), 8)
+    heads = [words[:n] for n in range(1, longest) if " ".join(words[:n]) in labels]
+    tails = [words[-n:] for n in range(1, longest) if " ".join(words[-n:]) in labels]
+    for head in heads[-1:]:
+        for tail in tails[-1:]:
+            if len(head) + len(tail) < len(words):
+                yield head, tail
 
 
 class Narrative(Answer):
@@ -369,15 +384,18 @@ class DrawGraph(Request):
             graph["objects"].append(
                 {"label": label, "kind": kind, "attributes": _pairs(attributes)}
             )
-        labels = list(dict.fromkeys(o["label"] for o in graph["objects"]))
+        labels = {o["label"] for o in graph["objects"]}
         for item in _listed(relations, ";"):
-            for subject in labels:
-                for object_ in labels:
-                    if item.startswith(subject + " ") and item.endswith(" " + object_):
-                        predicate = item[len(subject) : -len(object_)].strip()
-                        graph["relations"].append(
-                            {"subject": subject, "predicate": predicate, "object": object_}
-                        )
+            words = item.split(" ")
+            for subject, object_ in _ends(words, labels):
+                predicate = " ".join(words[len(subject) : -len(object_)])
+                graph["relations"].append(
+                    {
+                        "subject": " ".join(subject),
+                        "predicate": predicate,
+                        "object": " ".join(object_),
+                    }
+                )
         return graph
 
 
@@ -392,6 +410,7 @@ class Reword(Request):
 
     name = "reword"
     answer = Reworded
+    states_facts = False
     max_tokens = 128
     typical_tokens = 160
     listed = 4
@@ -408,6 +427,7 @@ class Smooth(Request):
 
     name = "smooth"
     answer = Reworded
+    states_facts = False
     max_tokens = 256
     typical_tokens = 260
     listed = 2
@@ -450,6 +470,7 @@ class Replied(Answer):
 class Question(Request):
     """Base of the requests that ask a question about a video."""
 
+    states_facts = False
     question: str
     options: tuple[str, ...] = ()
     """The options of a multiple-choice question, in order."""
@@ -466,7 +487,8 @@ class Ask(Question):
     answer = Replied
 
     def words(self, text: str) -> Any:
-        return {"text": text}
+        r"""The whole text, or what stands in `\boxed{…}`."""
+        return {"text": boxed(text) or text}
 
 
 class Explained(Answer):
@@ -487,10 +509,10 @@ class Explain(Question):
         """Parse the steps and the answer, which follows the last `Answer:`."""
         found = list(re.finditer(r"\banswer *:", text, re.IGNORECASE))
         if not found:
-            return {"rationale": text, "text": ""}
+            return {"rationale": text, "text": boxed(text) or ""}
         return {
             "rationale": text[: found[-1].start()].strip() or text,
-            "text": text[found[-1].end() :].strip(),
+            "text": boxed(text[found[-1].end() :]) or text[found[-1].end() :].strip(),
         }
 
 
@@ -507,6 +529,7 @@ class Judge(Request):
 
     name = "judge"
     answer = JudgeReply
+    states_facts = False
     question: str
     truth: str
     prediction: str
@@ -523,6 +546,7 @@ class Infer(Request):
 
     name = "infer"
     answer = Inferred
+    states_facts = False
     description: str
     question: str
 
@@ -539,6 +563,7 @@ class Appraise(Request):
 
     name = "appraise"
     answer = Appraisal
+    states_facts = False
     question: str
     wanted: tuple[str, ...]
     prediction: str

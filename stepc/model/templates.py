@@ -1,4 +1,4 @@
-"""Template sets: render a request as an instruction, and parse a reply into a typed answer.
+"""Template sets: render a request as an instruction, and say in which form the reply is read.
 
 Templates are sandboxed Jinja. They receive strings, numbers, lists and dictionaries, never a stepc
 object. They can read fields and loop variables and call macros and filters, but no methods. An
@@ -9,13 +9,11 @@ thought, a colon, then the words).
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import functools
 import hashlib
-import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -23,28 +21,22 @@ from typing import Any
 
 import jinja2
 import jinja2.meta
-from jinja2.runtime import LoopContext, Macro
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-from pydantic import ValidationError
 
 from stepc.diagnostics import Diagnostic, Place, StepcError, did_you_mean, nearest, printable
+from stepc.model.reading import ReadReply, read_reply
+from stepc.model.reply import ModelReply
 from stepc.model.requests import (
     JUDGING,
     REQUESTS,
     TASKS,
     Answer,
-    Answers,
     Request,
-    Reworded,
     Several,
 )
+from stepc.model.sandbox import FolderLoader, Sandbox
 from stepc.plugins import Registry
 
 _FORM = re.compile(r"\A\{#-? *answer: *(json|words|thought) *-?#\}")
-_FENCE = re.compile(r"```[a-zA-Z]*\n?(.*?)```", re.DOTALL)
-_DICT = re.compile(r"\{[^{}]{1,2000}\}")
-_NUMBERED = re.compile(r"^\W*(\d+)[.):]\s*(.*)$", re.MULTILINE)
-
 VARIABLES: dict[str, frozenset[str]] = {
     **{
         name: frozenset(request.model_fields)
@@ -75,42 +67,6 @@ class TemplateError(StepcError):
                 "each template is named like its request; see templates/default",
             )
         )
-
-
-class _Sandbox(ImmutableSandboxedEnvironment):
-    """Lets templates read data and call macros and filters, but no methods.
-
-    Jinja's own sandbox allows every public method of the objects it receives, and some objects have
-    methods that run code (pydantic's `parse_raw` reads pickles).
-    """
-
-    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        """Allow only loop variables (`loop.index`) and the macros of an imported template."""
-        if isinstance(obj, LoopContext):
-            return not attr.startswith("_") and not callable(value)
-        return isinstance(value, Macro)
-
-    def is_safe_callable(self, obj: Any) -> bool:
-        """Allow only macros."""
-        return isinstance(obj, Macro)
-
-    def getattr(self, obj: Any, attribute: str) -> Any:
-        """Look up a dictionary's keys before its methods, so that `x.items` is a field."""
-        if isinstance(obj, Mapping) and attribute in obj:
-            return obj[attribute]
-        return super().getattr(obj, attribute)
-
-
-class _Loader(jinja2.FileSystemLoader):
-    """Loads templates from its folders; refuses symbolic links that lead out of them."""
-
-    def get_source(self, environment: jinja2.Environment, template: str) -> Any:
-        """Return the template's source. Raises TemplateNotFound if it lies outside the folders."""
-        source, file, fresh = super().get_source(environment, template)
-        real = Path(file).resolve()
-        if not any(real.is_relative_to(Path(folder).resolve()) for folder in self.searchpath):
-            raise jinja2.TemplateNotFound(template)
-        return source, file, fresh
 
 
 def is_folder(name: str) -> bool:
@@ -171,12 +127,7 @@ class Templates:
         if not any((folder / f"{request}.jinja").is_file() for request in VARIABLES):
             raise TemplateError(name, "the folder contains no template of any request")
         places = [str(folder), str(builtin)]
-        self._environment = _Sandbox(
-            loader=_Loader(places),
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
+        self._environment = Sandbox(FolderLoader(places))
         self.name = Path(name).name
         whole = hashlib.sha256()
         self._templates: dict[str, Template] = {}
@@ -276,46 +227,18 @@ class Templates:
         else:
             fields = request.model_dump()
         try:
-            return self._template(request).body.render(fields).strip()
+            return self._environment.rendered(self._template(request).body, fields).strip()
         except Exception as error:  # a template is user code and may raise anything
             said = f"{type(error).__name__}: {error}"
             raise TemplateError(f"{request.name}.jinja", said) from error
 
+    def reading(self, request: Request, reply: ModelReply, asked: str = "") -> ReadReply:
+        """Read a reply to a request; `asked` is the instruction, which some models repeat."""
+        return read_reply(request, self.form(request), reply, asked)
+
     def read(self, request: Request, reply: str) -> Answer | None:
-        """Parse `reply` into the typed answer; None if it cannot be parsed."""
-        form = self.form(request)
-        try:
-            if isinstance(request, Several):
-                return self._read_several(request, reply, form)
-            if form == "thought":
-                reply = reply.rpartition(":")[2]
-            return _fitted(request, find_json(reply) if form == "json" else request.words(reply))
-        except (ValueError, ValidationError, RecursionError):  # RecursionError: nested [[[[…
-            return None
-
-    def _read_several(self, request: Several, reply: str, form: str) -> Answers:
-        """Parse the answers, None for each that is unreadable. Raises ValueError if they do not match."""
-        if form != "json":
-            texts = reply.strip(" .|").split("|")
-            if len(texts) != len(request.items):
-                raise ValueError("the reply does not hold one answer per question")
-            if request.items[0].answer is not Reworded:  # the answer follows `subject:`
-                texts = [text.rpartition(":")[2] for text in texts]
-            return Answers(
-                items=tuple(self.read(q, t) for q, t in zip(request.items, texts, strict=True))
-            )
-        found = _by_number(reply, len(request.items))
-        items: list[Answer | None] = []
-        for number, item in enumerate(request.items, 1):
-            try:
-                items.append(_fitted(item, found[number]))
-            except (KeyError, ValueError, ValidationError):
-                items.append(None)
-        return Answers(items=tuple(items))
-
-
-def _fitted(request: Request, data: Any) -> Answer:
-    return request.answer.model_validate(fit(request.answer, data))
+        """Parse the text of a reply into the typed answer; None if it holds none."""
+        return self.reading(request, ModelReply(reply)).answer
 
 
 def _together(texts: list[str]) -> tuple[list[str], str]:
@@ -325,48 +248,6 @@ def _together(texts: list[str]) -> tuple[list[str], str]:
     if len(endings) > 1 or not all(head for head, _, _ in parts):
         return texts, ""
     return [head for head, _, _ in parts], endings.pop()
-
-
-def _by_number(reply: str, count: int) -> dict[int, Any]:
-    """Parse answers by question number, in any of the forms that models use.
-
-    These are an object with numbers as keys, a list or a sequence of objects with one item per
-    question, and lines that begin with a number. Raises ValueError if answers cannot be assigned.
-    """
-    try:
-        data = find_json(reply)
-    except ValueError:
-        data = None
-    while isinstance(data, dict) and len(data) == 1 and isinstance(next(iter(data.values())), list):
-        data = next(iter(data.values()))
-    if isinstance(data, list) and len(data) == count:
-        return dict(enumerate(data, 1))
-    if isinstance(data, dict):
-        keys = {key: key.strip(" .#:") for key in data}
-        if keys and all(key.isdecimal() for key in keys.values()):
-            return {int(key): data[whole] for whole, key in keys.items()}
-    row = _row_of_json(reply)
-    if len(row) == count:
-        return dict(enumerate(row, 1))
-    found: dict[int, Any] = {}
-    for number, text in _NUMBERED.findall(reply):
-        with contextlib.suppress(ValueError):
-            found[int(number)] = find_json(text)
-    if found:
-        return found
-    raise ValueError("the reply does not hold one answer per question")
-
-
-def _row_of_json(reply: str) -> list[Any]:
-    """Return the JSON objects in a reply, in order."""
-    row, at = [], 0
-    while (at := reply.find("{", at)) >= 0:
-        try:
-            data, at = json.JSONDecoder().raw_decode(reply, at)
-            row.append(data)
-        except json.JSONDecodeError:
-            at += 1
-    return row
 
 
 @functools.cache
@@ -392,55 +273,3 @@ def _schemas(answer: type[Answer], count: int) -> dict[str, Any]:
         "required": numbers,
         "additionalProperties": False,
     }
-
-
-def find_json(reply: str) -> Any:
-    """Return the first JSON object or array in `reply`, within code fences or prose.
-
-    Also accepts a Python dictionary and a bare yes or no. Raises ValueError if there is none.
-    """
-    fenced = _FENCE.search(reply)
-    text = fenced[1] if fenced else reply
-    for start in (m.start() for m in re.finditer(r"[\[{]", text)):
-        try:
-            return json.JSONDecoder().raw_decode(text, start)[0]
-        except json.JSONDecodeError:
-            continue
-    for written in _DICT.findall(text):  # Python literals; sets are refused, as they have no order
-        with contextlib.suppress(ValueError, SyntaxError, TypeError, MemoryError):
-            data = ast.literal_eval(written)
-            if isinstance(data, dict):
-                return data
-    word = text.strip().strip(".").lower()
-    if word in ("yes", "no"):
-        return {"yes": word == "yes"}
-    raise ValueError("no JSON in the reply")
-
-
-def fit(answer: type[Answer], data: Any) -> Any:
-    """Normalise common deviations in a reply to the shape of `answer`.
-
-    Accepts a bare list or text for a one-field answer, an attribute map for a list of pairs, and
-    `"yes"` for true. Anything else is left for validation to reject.
-    """
-    fields = list(answer.model_fields)
-    if not isinstance(data, dict) and len(fields) >= 1:
-        data = {fields[0]: data}
-    if isinstance(data, dict) and "attributes" in fields:
-        attributes = data.get("attributes", data if fields == ["attributes"] else ())
-        if isinstance(attributes, dict):
-            attributes = [
-                {"kind": k, "value": v}
-                for k, values in attributes.items()
-                for v in (values if isinstance(values, list) else [values])
-                if isinstance(v, str) and v.strip()
-            ]
-        data = {**data, "attributes": attributes}
-    if isinstance(data, dict) and isinstance(data.get("yes"), str):
-        word = data["yes"].strip().lower()
-        data = {**data, "yes": {"yes": True, "true": True, "no": False, "false": False}.get(word)}
-    for name in ("objects", "predicates"):
-        if isinstance(data, dict) and isinstance(data.get(name), str):
-            word = data[name].strip()
-            data = {**data, name: [] if word.lower() in ("", "none") else [word]}
-    return data

@@ -25,9 +25,11 @@ from stepc.ir.types import Frame
 from stepc.model.backends import EMBEDDED, TOGETHER
 from stepc.model.client import Call, Completion, Together
 from stepc.model.constrained import grammars
+from stepc.model.reply import ModelReply
 from stepc.runtime.extras import extra_of, install
 from stepc.runtime.lazy import LazyModule
-from stepc.video.decode import Picture, Pictures, digest
+from stepc.video.decode import Picture, Pictures
+from stepc.video.source import digest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -197,13 +199,29 @@ class TransformersModel:
                 max_new_tokens=max(most_tokens(p) for p in prompts),
                 logits_processor=steering,
             )[:, start:]
+        limit = max(most_tokens(p) for p in prompts)
         texts = iter(self.processor.batch_decode(made, skip_special_tokens=True))
         got = iter((made != self.processor.tokenizer.pad_token_id).sum(1).tolist())
+        ends = iter(self._ended(made, limit))
         sent = inputs["attention_mask"].sum(1).tolist()
         share = (time.perf_counter() - began) / len(prompts)
         for prompt, read in zip(prompts, sent, strict=True):
-            words = tuple(str(next(texts)) for _ in prompt.seeds)
-            done(Completion(prompt, words, share, read, sum(next(got) for _ in prompt.seeds)))
+            replies = tuple(
+                ModelReply(str(next(texts)), finish="stop" if next(ends) else "length")
+                for _ in prompt.seeds
+            )
+            done(Completion(prompt, replies, share, read, sum(next(got) for _ in prompt.seeds)))
+
+    def _ended(self, made: Any, limit: int) -> list[bool]:
+        """Whether the model ended each reply itself, by a token that ends or pads."""
+        if made.shape[1] < limit:
+            return [True] * made.shape[0]
+        ends = self.model.generation_config.eos_token_id
+        ends = {
+            *(ends if isinstance(ends, list) else [ends]),
+            self.processor.tokenizer.pad_token_id,
+        }
+        return [token in ends for token in made[:, -1].tolist()]
 
     def inputs(self, prompts: list[Call], pictures: Pictures, video: bool) -> Any:
         """Run the processor on calls. Either all of them send videos or none does."""

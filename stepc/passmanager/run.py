@@ -12,6 +12,7 @@ from stepc.diagnostics import Place, Statistics, StepcError, crash, fail
 from stepc.ir.text import read, write
 from stepc.ir.types import Qras, Unit
 from stepc.ir.verify import verify
+from stepc.model.client import FAILED
 from stepc.passmanager.base import LinkPass, Pass, Tools
 from stepc.passmanager.corpus import Corpus, UnitsInMemory
 from stepc.passmanager.memo import Memo, PassResult, hash_of
@@ -32,7 +33,8 @@ def run(
 
     With `verify_each`, the unit is verified before the first pass and after every pass that runs, and its
     new statements are printed as text and read back. With a `memo`, results are read from and written to
-    the store. `first` is the place of the first pass in the pipeline, for the reasons that `memo` records.
+    the store, except those that lack replies which failed. `first` is the place of the first pass in the
+    pipeline, for the reasons that `memo` records.
     Raises StepcError: diagnostics of the verifier or of the pass, P010 for any other exception in a pass.
     """
     check_levels(passes, type(unit))
@@ -65,7 +67,9 @@ def run(
             unit = made
             before.append(p.name)
             done = PassResult(p.name, functools.partial(_same, unit), seconds, counts, why)
-            if memo:
+            if memo and counts.counts.get(FAILED):  # the next run asks for what failed
+                content = hash_of(unit)
+            elif memo:
                 content = memo.put(p, content, unit, done).hash
             place += 1
             yield done

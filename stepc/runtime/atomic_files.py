@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -12,6 +13,13 @@ from typing import Any, BinaryIO
 import orjson
 
 from stepc.diagnostics import Place, fail, printable
+
+
+def read_regular(path: Path) -> bytes:
+    """Read a file that data names. Raises OSError if it is a pipe or a device, which may never end."""
+    if path.exists() and not path.is_file():
+        raise OSError(0, "it is not a regular file")
+    return path.read_bytes()
 
 
 @contextlib.contextmanager
@@ -31,7 +39,7 @@ def appearing(path: Path, sync: bool = True) -> Iterator[BinaryIO]:
     With `sync` the data is flushed to disk first, so that it survives a power failure. Raises
     StepcError (B014).
     """
-    partial = path.with_name(path.name + ".partial")
+    partial = path.with_name(f".{os.getpid()}-{secrets.token_hex(4)}.partial")
     try:
         with writing(path):
             with partial.open("wb") as file:
@@ -41,7 +49,8 @@ def appearing(path: Path, sync: bool = True) -> Iterator[BinaryIO]:
                     os.fsync(file.fileno())
             partial.replace(path)
     except BaseException:  # an interrupt must not leave half a file, either
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
         raise
 
 
@@ -71,7 +80,9 @@ def claim(file: Path, facts: dict[str, Any], code: str, what: str) -> dict[str, 
     new = orjson.loads(orjson.dumps(facts))
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        old: dict[str, Any] | None = orjson.loads(file.read_bytes()) if file.exists() else None
+        old: dict[str, Any] | None = orjson.loads(read_regular(file)) if file.exists() else None
+        if not isinstance(old, dict | None):
+            raise ValueError(f"{file.name} holds something else")
     except (OSError, ValueError) as error:
         raise fail("B014", f"the folder cannot be used ({error})", shown) from error
     other = [k for k in new if old is not None and old.get(k) != new[k]]

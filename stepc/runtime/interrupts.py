@@ -7,32 +7,61 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+SIGNALS = [s for name in ("SIGINT", "SIGTERM", "SIGHUP") if (s := getattr(signal, name, None))]
+"""What ends a run: Ctrl-C, a scheduler such as Slurm or Kubernetes, a terminal that goes away."""
+
+
+class Ended(KeyboardInterrupt):
+    """A signal other than Ctrl-C ends the run."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+def end_like_ctrl_c() -> None:
+    """Let the other signals that end a run raise `Ended`, so that what is done is written first."""
+
+    def end(number: int, frame: Any) -> None:
+        raise Ended(number)
+
+    for number in SIGNALS[1:]:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, end)
+
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Delay the first Ctrl-C (SIGINT) until the end of the block; a second one interrupts immediately.
+    """Delay the first signal that ends a run until the end of the block; a second one does not wait.
 
-    Raises KeyboardInterrupt at the end of the block. Has no effect outside the main thread, and where
-    somebody else handles SIGINT.
+    Raises KeyboardInterrupt at the end of the block. Has no effect outside the main thread, and on
+    signals that nobody turns into KeyboardInterrupt.
     """
-    came = False
-    usual = signal.getsignal(signal.SIGINT)
+    came: list[int] = []
+    usual = {s: signal.getsignal(s) for s in SIGNALS}
 
-    def later(*frame: Any) -> None:
-        nonlocal came
+    def later(number: int, frame: Any) -> None:
         if came:
-            raise KeyboardInterrupt
-        came = True
+            raise _interrupt(number)
+        came.append(number)
 
+    held = []
     try:
-        if usual is signal.default_int_handler:
-            signal.signal(signal.SIGINT, later)
+        for number, handler in usual.items():
+            if callable(handler):
+                signal.signal(number, later)
+                held.append(number)
     except ValueError:  # not the main thread
         pass
     try:
         yield
     finally:
-        if signal.getsignal(signal.SIGINT) is later:
-            signal.signal(signal.SIGINT, usual)
+        for number in held:
+            if signal.getsignal(number) is later:
+                signal.signal(number, usual[number])
     if came:
-        raise KeyboardInterrupt
+        raise _interrupt(came[0])
+
+
+def _interrupt(number: int) -> KeyboardInterrupt:
+    return KeyboardInterrupt() if number == signal.SIGINT else Ended(number)

@@ -85,13 +85,19 @@ class Store(ABC):
         if row is None:
             self.misses += 1
             return None
-        if _mark(name, row.hash, row.facts) != row.mark:
+        try:
+            whole = _mark(name, row.hash, row.facts) == row.mark
+            facts = orjson.loads(row.facts) if whole else {}
+            late = time.time() - row.used > FRESH
+        except (TypeError, ValueError):  # values of other types
+            whole = False
+        if not whole or not isinstance(facts, dict):
             self._damaged(name)
             return None
-        if use and time.time() - row.used > FRESH:
+        if use and late:
             self._use(name)
         self.hits += 1
-        return Entry(name, row.hash, orjson.loads(row.facts))
+        return Entry(name, row.hash, facts)
 
     def read(self, entry: Entry) -> bytes | None:
         """Read an entry's content; None if it is missing or damaged. Damaged entries are dropped."""
@@ -100,7 +106,7 @@ class Store(ABC):
             return None
         try:
             content = zlib.decompress(packed)
-        except zlib.error:
+        except (zlib.error, TypeError):
             content = b""
         if hashlib.sha256(content).digest() != entry.hash:
             self._damaged(entry.name)

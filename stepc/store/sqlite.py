@@ -23,6 +23,7 @@ CREATE TABLE IF NOT EXISTS entries (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS by_use ON entries (used);
 """
+COLUMNS = {"name", "kind", "hash", "facts", "mark", "content", "used"}
 
 
 class Database(Store):
@@ -74,7 +75,17 @@ class Database(Store):
         self._changed("VACUUM")
 
     def _all(self, sql: str) -> list[Any]:
-        return self._db.execute(sql).fetchall() if self._db else []
+        if self._db is None:
+            return []
+        try:
+            return self._db.execute(sql).fetchall()
+        except sqlite3.OperationalError as error:
+            self._tell("B015", f"the store cannot be read ({error})")
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            self._aside(str(error))
+            self._db = self._opened()
+        return []
 
     def _opened(self) -> sqlite3.Connection | None:
         """Open a connection; moves a file that is damaged or not a store aside and creates a new one."""
@@ -91,8 +102,11 @@ class Database(Store):
                 )  # fmt: skip
                 db.execute("PRAGMA journal_mode = WAL")
                 db.execute("PRAGMA synchronous = NORMAL")
+                columns = {row[1] for row in db.execute("PRAGMA table_info(entries)")}
+                if columns and columns != COLUMNS:
+                    db.close()
+                    raise sqlite3.DatabaseError("it has other columns")
                 db.executescript(SCHEMA)
-                db.execute("SELECT count(*) FROM entries WHERE name = x'00'").fetchone()
                 return db
             except sqlite3.OperationalError as error:
                 self._tell("B015", f"the store cannot be used ({error})")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -24,6 +24,9 @@ from stepc.grading import reward
 from stepc.model.templates import Templates
 from stepc.plugins import Plugin, Registry
 from stepc.runtime.atomic_files import write_whole
+from stepc.runtime.escape import markdown, yaml
+from stepc.runtime.names import Name
+from stepc.runtime.output_folder import locked
 
 Thought = Literal["apart", "block"]
 """Layout of answer and rationale: two separate conversations, or one with a thinking block."""
@@ -57,13 +60,13 @@ def _lines(rows: list[dict[str, Any]]) -> bytes:
     return b"".join(orjson.dumps(row) + b"\n" for row in rows)
 
 
-def _set(name: str) -> str:
+def _set(name: Name) -> Name:
     """The name other tools use for a set."""
-    return {"val": "validation"}.get(name, name)
+    return Name("validation") if name == "val" else name
 
 
-def _by_set(dataset: TrainingData) -> dict[str, list[TrainingSample]]:
-    sets: dict[str, list[TrainingSample]] = {}
+def _by_set(dataset: TrainingData) -> dict[Name, list[TrainingSample]]:
+    sets: dict[Name, list[TrainingSample]] = {}
     for sample in dataset.samples:
         sets.setdefault(_set(sample.set), []).append(sample)
     return sets
@@ -77,7 +80,7 @@ def ms_swift(dataset: TrainingData, out: Path, templates: Templates, thought: Th
             for sample in samples
             for _, asked, reply in talks(dataset, sample, templates, thought)
         ]
-        write_whole(out / f"{name}.jsonl", _lines(rows))
+        write_whole(name.below(out, ".jsonl"), _lines(rows))
 
 
 def llamafactory(dataset: TrainingData, out: Path, templates: Templates, thought: Thought) -> None:
@@ -89,7 +92,7 @@ def llamafactory(dataset: TrainingData, out: Path, templates: Templates, thought
             for sample in samples
             for _, asked, reply in talks(dataset, sample, templates, thought)
         ]
-        write_whole(out / f"{name}.json", orjson.dumps(rows, option=orjson.OPT_INDENT_2))
+        write_whole(name.below(out, ".json"), orjson.dumps(rows, option=orjson.OPT_INDENT_2))
         info[f"stepc_{name}"] = {
             "file_name": f"{name}.json",
             "formatting": "sharegpt",
@@ -119,7 +122,7 @@ def llava(dataset: TrainingData, out: Path, templates: Templates, thought: Thoug
             for sample in samples
             for task, asked, reply in talks(dataset, sample, templates, thought)
         ]
-        write_whole(out / f"{name}.json", orjson.dumps(rows, option=orjson.OPT_INDENT_2))
+        write_whole(name.below(out, ".json"), orjson.dumps(rows, option=orjson.OPT_INDENT_2))
 
 
 # --- Parquet -----------------------------------------------------------------------------
@@ -162,7 +165,7 @@ def trl(dataset: TrainingData, out: Path, templates: Templates, thought: Thought
                            "completion": [other]}  # fmt: skip
 
         features = {"id": TEXT, "images": _PICTURES, "prompt": _CHAT, "completion": _CHAT}
-        write_parquet(out / f"{name}.parquet", rows(), features, PICTURED)
+        write_parquet(name.below(out, ".parquet"), rows(), features, PICTURED)
 
 
 def grpo(dataset: TrainingData, out: Path, templates: Templates, thought: Thought) -> None:
@@ -184,7 +187,7 @@ def grpo(dataset: TrainingData, out: Path, templates: Templates, thought: Though
 
         features = {"id": TEXT, "images": _PICTURES, "prompt": _CHAT, "answers": many(TEXT),
                     "steps": many(TEXT), "query": TEXT}  # fmt: skip
-        write_parquet(out / f"{name}.parquet", rows(), features, PICTURED)
+        write_parquet(name.below(out, ".parquet"), rows(), features, PICTURED)
 
 
 def hf(dataset: TrainingData, out: Path, templates: Templates, thought: Thought) -> None:
@@ -206,7 +209,7 @@ def hf(dataset: TrainingData, out: Path, templates: Templates, thought: Thought)
                 yield {k: v for k, v in sample.model_dump(mode="json").items() if k in features}
 
         told.append(
-            (name, write_parquet(out / "data" / f"{name}.parquet", rows(), features, PICTURED))
+            (name, write_parquet(name.below(out / "data", ".parquet"), rows(), features, PICTURED))
         )
     write_whole(out / "README.md", _card(told).encode())
 
@@ -288,15 +291,16 @@ def lmms_eval(dataset: TrainingData, out: Path, templates: Templates, thought: T
     write_parquet(file, rows(), features, PICTURED)
     names = ["accuracy", *(f"accuracy_{n}" for n in (1, 2, 3))]
     metrics = "".join(METRIC.format(name=name, module=module) for name in names)
-    shown = orjson.dumps(str(file)).decode()
-    task = TASK.format(file=shown, task="stepc", module=module, metrics=metrics)
+    task = TASK.format(file=yaml(str(file)), task="stepc", module=module, metrics=metrics)
     write_whole(out / "stepc.yaml", task.encode())
     write_whole(out / f"{module}.py", (inspect.getsource(reward) + FUNCTIONS).encode())
 
 
-def _card(sets: list[tuple[str, int]]) -> str:
-    files = "".join(f"  - split: {name}\n    path: data/{name}.parquet\n" for name, _ in sets)
-    counts = "".join(f"| {name} | {number} |\n" for name, number in sets)
+def _card(sets: Sequence[tuple[str, int]]) -> str:
+    files = "".join(
+        f"  - split: {yaml(name)}\n    path: {yaml(f'data/{name}.parquet')}\n" for name, _ in sets
+    )
+    counts = "".join(f"| {markdown(name)} | {number} |\n" for name, number in sets)
     return (
         "---\ntask_categories: [video-text-to-text, visual-question-answering]\ntags: [stepc]\n"
         f"configs:\n- config_name: default\n  data_files:\n{files}---\n\n"
@@ -341,11 +345,14 @@ def export(
 ) -> None:
     """Write a dataset to the folder `out` in the format `to`, a name in `EXPORTS`.
 
-    Raises StepcError: B014 if `out` cannot be written, T005 if a package is missing.
+    Raises StepcError: B014 if `out` cannot be written, B023 if it holds a dataset, B024 if another process
+    writes to it, T005 if a package is missing.
     """
+    place = Place(printable(str(out)))
+    if (out / "manifest.json").exists():
+        raise fail("B023", "this folder holds a dataset", place, "name another folder with -o")
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        EXPORTS.get(to).write(dataset, out, templates, thought)
+        with locked(out):
+            EXPORTS.get(to).write(dataset, out, templates, thought)
     except OSError as error:
-        place = Place(printable(str(out)))
         raise fail("B014", f"cannot be written ({error.strerror})", place) from error

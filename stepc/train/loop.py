@@ -7,6 +7,7 @@ over samples, where each sample is the mean of its tokens (`sample`).
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import inspect
 import os
@@ -30,7 +31,9 @@ from stepc.model.templates import Templates, spoken_to
 from stepc.model.transformers import NEEDED, LocalOptions, TransformersModel
 from stepc.reporter import SILENT, Reporter
 from stepc.runtime.atomic_files import claim, write_whole
+from stepc.runtime.output_folder import locked
 from stepc.train.collate import TASKS, Collator
+from stepc.train.model_card import model_card
 
 WHOLE = "whole"
 """Marker file in a completely written checkpoint."""
@@ -253,8 +256,23 @@ def train(  # long: a training run, read from top to bottom
     An interrupted training resumes from its last checkpoint. Samples that are too long for the model are
     skipped and reported. Raises StepcError: M004 or M005 if the model or its templates cannot
     be loaded, T003 if no sample is in the set `train`, T004 if `out` holds a different training, T005 if a
-    package is missing, T006 if the training arguments are invalid.
+    package is missing, T006 if the training arguments are invalid, B024 if another process writes to `out`.
     """
+    with locked(out) if first_process() else contextlib.nullcontext():
+        return _train(dataset, model, out, recipe, local, templates, tape, lineage, reporter)
+
+
+def _train(  # long: one training, from its samples to its model
+    dataset: TrainingData,
+    model: str,
+    out: Path,
+    recipe: Recipe,
+    local: LocalOptions | None,
+    templates: str | None,
+    tape: Cassette | None,
+    lineage: dict[str, Any] | None,
+    reporter: Reporter,
+) -> TrainingResult:
     torch.manual_seed(recipe.seed)
     lines = sorted(s.model_dump_json() for s in dataset.samples)
     data = hashlib.sha256("\n".join(lines).encode()).hexdigest()
@@ -465,18 +483,4 @@ def _save(
     told = {**facts, "stepc": __version__, "samples": made.samples, "rows": made.rows}
     told |= {"steps": made.steps, "log": made.history}
     write_whole(out / "training.json", orjson.dumps(told, option=orjson.OPT_INDENT_2))
-    write_whole(out / "README.md", _card(facts, made).encode())
-
-
-def _card(facts: dict[str, Any], made: TrainingResult) -> str:
-    recipe = "\n".join(f"| {k} | {v} |" for k, v in facts["recipe"].items() if k != "more")
-    last = [row for row in made.history if "loss" in row][-1:]
-    loss = "".join(f"\nFinal loss: {row['loss']}." for row in last)
-    rows = ", ".join(f"{n} of `{task}`" for task, n in made.rows.items() if n)
-    return (
-        f"---\nbase_model: {facts['model']}\ntags: [stepc, video-text-to-text]\n---\n\n"
-        f"# Trained with stepc {__version__}\n\n"
-        f"Trained from `{facts['model']}` for {made.steps} steps on {made.samples} samples ({rows}); hash of"
-        f" the data: `{facts['data'][:16]}`. L = L_ans + λ L_rat.{loss}\n\n"
-        f"| | |\n| --- | --- |\n{recipe}\n"
-    )
+    write_whole(out / "README.md", model_card(facts, made).encode())

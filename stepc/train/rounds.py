@@ -24,9 +24,10 @@ from stepc.model.cassette import Cassette
 from stepc.model.load import ModelConfig, load
 from stepc.reporter import SILENT, Reporter
 from stepc.runtime.atomic_files import claim, write_whole
+from stepc.runtime.output_folder import locked
 from stepc.train.loop import Recipe, train
 from stepc.train.parsing import agreement
-from stepc.video.discover import find_videos
+from stepc.video.discover import below, find_videos
 
 ParsingCheck = Callable[[ModelConfig, int], dict[str, float]]
 """From a model and a seed, how well the model parses (0 to 1), per parsing request."""
@@ -96,17 +97,34 @@ def selftrain(
     round compiles its own part of the videos. `parsing` says how well a model parses; without it, a
     trained model's replies are compared with the recorded ones, if the recipe records them.
 
-    Raises StepcError if a round cannot be done: B010 without
-    videos, T004 if `out` holds a different run, or any error of compilation or training.
+    Raises StepcError if a round cannot be done: B010 without videos, T004 if `out` holds a different run,
+    B024 if another process writes to it, or any error of compilation or training.
     """
+    with locked(out):
+        return _selftrain(videos, out, order, recipe, rounds, fresh, quiz, parsing, jobs, reporter)
+
+
+def _selftrain(
+    videos: list[Path],
+    out: Path,
+    order: CompileConfig,
+    recipe: Recipe,
+    rounds: int,
+    fresh: bool,
+    quiz: Quiz | None,
+    parsing: ParsingCheck | None,
+    jobs: int,
+    reporter: Reporter,
+) -> Run:
     places = list(find_videos(videos)[0])
     if not places:
         raise fail("B010", "no videos found", Place(printable(str(videos[0]))))
     facts = {
         "model": order.choice.name, "pipeline": order.pipeline, "spec": order.spec_text,
         "seed": order.seed, "fresh": fresh and rounds, "recipe": asdict(recipe),
-        "videos": [path.name for path in places],
+        "videos": [below(path, videos) for path in places],
     }  # fmt: skip
+    order = replace(order, places=tuple(map(str, videos)))
     claim(out / "run.json", facts, "T004", "run")
     write_whole(out / "run.json", orjson.dumps(facts, option=orjson.OPT_INDENT_2))
     done = [_first(out, order.choice, quiz, parsing, order.seed, reporter)]
@@ -202,7 +220,7 @@ def _round(
     if summary.interrupted:
         raise KeyboardInterrupt
     reporter.note(f"round {number}: {summary.samples} samples")
-    dataset = load_dataset(folder / "data", videos, recipe.frames)
+    dataset = load_dataset(folder / "data", videos, recipe.frames, order.places)
     for diagnostic in told(dataset.left_out):
         reporter.diagnostic(diagnostic)
     choice = order.choice

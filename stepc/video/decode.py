@@ -8,31 +8,30 @@ held in memory all at once.
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stepc.diagnostics import Place, StepcError, fail, printable
-from stepc.ir.types import Frame, Video
+from stepc.diagnostics import fail
+from stepc.ir.types import Frame
 from stepc.runtime import watchdog as watch
 from stepc.runtime.lazy import LazyModule
-
-
-def _silence(av: Any) -> None:
-    """Restore PyAV's default log callback: a Python callback in FFmpeg's threads can deadlock."""
-    av.logging.restore_default_callback()
-    av.logging.set_libav_level(av.logging.PANIC)
-
+from stepc.video.source import (
+    VideoSource,
+    decoding_errors,
+    open_file,
+    place_of,
+    silence,
+    trouble,
+    video_stream,
+)
 
 if TYPE_CHECKING:
     import av
     import cv2
     import numpy as np
-    from av.container import InputContainer
     from numpy.typing import NDArray
 
     Picture = NDArray[np.uint8]
@@ -40,158 +39,58 @@ if TYPE_CHECKING:
     Plane = NDArray[np.uint8]
     """A luma, chroma or HSV plane, shape (height, width)."""
 else:
-    av, cv2, np = LazyModule("av", _silence), LazyModule("cv2"), LazyModule("numpy")
+    av, cv2, np = LazyModule("av", silence), LazyModule("cv2"), LazyModule("numpy")
     Picture = Plane = Any
 
-_TINY = 16
 alone = True
 """Whether this process is the only one that decodes. If so, it decodes with several threads, which is
 faster. Otherwise it uses one thread, which takes a fifth less CPU time."""
 
 
-@dataclass(frozen=True)
-class VideoSource:
-    """A decodable video file and its metadata."""
-
-    path: Path
-    video: Video
-    first: int
-    """Presentation time stamp of the first frame, in units of `base`."""
-    base: Fraction
-    """Seconds per time stamp unit."""
-    aspect: Fraction
-    """Pixel aspect ratio: width divided by height."""
-
-    def facts(self) -> dict[str, Any]:
-        """Return everything but the path as JSON-compatible data."""
-        return {
-            "video": self.video.model_dump(mode="json"),
-            "first": self.first,
-            "base": str(self.base),
-            "aspect": str(self.aspect),
-        }
-
-    @classmethod
-    def from_facts(cls, path: Path, facts: dict[str, Any]) -> VideoSource:
-        """Rebuild a source from a path and the result of `facts`."""
-        video = Video.model_validate(facts["video"])
-        return cls(path, video, facts["first"], Fraction(facts["base"]), Fraction(facts["aspect"]))
+RESTART = 500
+"""Time stamps that fall back by more than this, in milliseconds, begin again. Others are out of order."""
 
 
-def digest(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _place(path: Path) -> Place:
-    return Place(printable(str(path)))
-
-
-def _trouble(path: Path, error: Exception) -> StepcError:
-    """Build a B002 error. Raises MemoryError if `error` is one."""
-    if isinstance(error, MemoryError):
-        raise MemoryError from error
-    reason = getattr(error, "strerror", None) or str(error)
-    return fail(
-        "B002",
-        f"the file cannot be decoded as video ({reason})",
-        _place(path),
-        "check that it plays, or convert it: ffmpeg -i IN -c:v libx264 OUT.mp4",
-    )
-
-
-def probe(path: Path) -> VideoSource:  # long: one check after another
-    """Open `path` and read its metadata. Raises StepcError (B001-B007) if it is not a usable video.
-
-    The whole file is demuxed, but only the first frame is decoded. The duration is that of the
-    packets, which is more reliable than the header.
-    """
-    try:
-        if path.stat().st_size == 0:
-            raise fail("B001", "the file is empty", _place(path), "remove it or copy it again")
-        sha = digest(path)
-    except OSError as error:
-        raise fail("B006", f"the file cannot be read ({error.strerror})", _place(path)) from error
-    try:
-        with _open(path) as container:
-            if not container.streams.video:
-                help = "it has only sound" if container.streams.audio else "it has no images"
-                raise fail("B003", "the file has no video stream", _place(path), help)
-            stream = container.streams.video[0]
-            base = Fraction(stream.time_base or Fraction(1, 1000))
-            low, high, count = None, 0, 0
-            for packet in container.demux(stream):
-                if packet.pts is None:
-                    continue
-                count += 1
-                low = packet.pts if low is None else min(low, packet.pts)
-                high = max(high, packet.pts + (packet.duration or 0))
-            declared = stream.duration * base if stream.duration else Fraction(0)
-            aspect = Fraction(stream.sample_aspect_ratio or 1)
-            aspect = aspect if Fraction(1, 8) <= aspect <= 8 else Fraction(1)
-            rate = stream.average_rate or stream.base_rate or Fraction(25)
-        frame = next(_decode(path, None), None)
-    except (av.FFmpegError, OSError, EOFError) as error:
-        raise _trouble(path, error) from error
-    if frame is None or count == 0:
-        raise fail("B004", "the video has no frames", _place(path), "remove it or copy it again")
-    height, width = _shape(frame, aspect)
-    if min(height, width) < _TINY:
-        message = (
-            f"the video is too small: {width}x{height} pixels, but the minimum is {_TINY}x{_TINY}"
-        )
-        raise fail("B005", message, _place(path))
-    there = (high - (low or 0)) * base
-    if declared - there > max(Fraction(1), declared / 20):
-        raise fail(
-            "B007",
-            f"the file is truncated: it contains {float(there):.1f} of {float(declared):.1f} seconds",
-            _place(path),
-            "copy it again, or keep the part that exists: ffmpeg -i IN -c copy OUT.mp4",
-        )
-    first = frame.pts if frame.pts is not None else 0
-    length = max(1, round((high - min(first, low or 0)) * base * 1000))
-    if low is not None and high <= low:
-        length = max(1, round(count / rate * 1000))
-    return VideoSource(
-        path,
-        Video(
-            file=printable(path.name),
-            sha256=sha,
-            duration=length,
-            rate=str(Fraction(rate).limit_denominator(1001)),
-            width=width,
-            height=height,
-        ),
-        first,
-        base,
-        aspect,
-    )
-
-
-def _open(path: Path) -> InputContainer:
-    """Open a file, even if its metadata is not UTF-8. PyAV 19 has no option for that: it always does so."""
-    lenient: dict[str, Any] = {"metadata_errors": "ignore"}
-    options = lenient if int(av.__version__.split(".")[0]) < 19 else {}
-    container: InputContainer = av.open(str(path), **options)
-    return container
-
-
-def _decode(path: Path, start: int | None, threads: bool = False) -> Iterator[av.VideoFrame]:
+def _decode(
+    source: VideoSource, start: int | None, threads: bool = False
+) -> Iterator[av.VideoFrame]:
     """Yield frames from the last key frame at or before the time stamp `start`, or from the beginning.
 
     Use `threads` only to decode all frames: stopping the threads early costs more than they gain.
     """
-    with _open(path) as container:
-        stream = container.streams.video[0]
+    with open_file(source.path) as container:
+        stream = video_stream(container, source.stream)
         stream.thread_type = "AUTO" if threads else "NONE"
         if start is not None:
             container.seek(start, stream=stream, backward=True)
-        yield from container.decode(stream)
+        if not source.keep:
+            yield from container.decode(stream)
+            return
+        packets = container.demux(stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except decoding_errors():  # the rest of the file cannot be taken apart
+                source.damage["end"] = 1
+                return
+            if packet is None:
+                return
+            try:
+                frames = packet.decode()
+            except MemoryError:
+                raise
+            except decoding_errors():  # one part of the file
+                source.damage["packets"] += 1
+                continue
+            yield from frames
 
 
-def _shape(frame: av.VideoFrame, aspect: Fraction) -> tuple[int, int]:
+def first_frame(source: VideoSource) -> av.VideoFrame | None:
+    """The first frame of a video that can be decoded; None if there is none."""
+    return next((frame for frame in _decode(source, None) if not frame.is_corrupt), None)
+
+
+def shape(frame: av.VideoFrame, aspect: Fraction) -> tuple[int, int]:
     """Return the displayed height and width."""
     height, width = frame.height, max(1, round(frame.width * aspect))
     return (width, height) if frame.rotation % 180 else (height, width)
@@ -199,7 +98,7 @@ def _shape(frame: av.VideoFrame, aspect: Fraction) -> tuple[int, int]:
 
 def _picture(frame: av.VideoFrame, aspect: Fraction, longest: int | None) -> Picture:
     """Return the frame as displayed, in RGB, its longer side at most `longest` pixels."""
-    height, width = _shape(frame, aspect)
+    height, width = shape(frame, aspect)
     scale = 1.0 if longest is None else min(1.0, longest / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     turned = frame.rotation % 180 != 0
@@ -233,7 +132,7 @@ class DecodedFrame:
         are always converted as BT.601, as OpenCV does.
         """
         frame, there = self.frame, self._planes()
-        height, width = _shape(frame, self.aspect)
+        height, width = shape(frame, self.aspect)
         longest = round(max(height / width, 1) * SMALL) if width > SMALL else max(height, width)
         if there is None:
             return np.ascontiguousarray(self.picture(longest)[:, :, ::-1])
@@ -292,29 +191,36 @@ _FULL = 2
 def decoded_frames(source: VideoSource) -> Iterator[DecodedFrame]:
     """Yield all frames in order, except corrupt ones and those whose time does not advance.
 
-    Raises StepcError (B007) if the file is damaged.
+    Where time stamps begin again, the frames follow those before. What is left out is counted in
+    `source.damage`. Raises StepcError (B007) if the file is damaged, unless `source.keep` is set.
     """
-    last = -1
-    step = 1 / Fraction(source.video.rate)
+    last, shift = -1, 0
+    step = 1000 / Fraction(source.video.rate)
+    source.damage.clear()
     try:
-        for i, frame in enumerate(_decode(source.path, None, threads=alone)):
+        for i, frame in enumerate(_decode(source, None, threads=alone)):
             watch.alive()
             if frame.is_corrupt:
+                source.damage["corrupt"] += 1
                 continue
             stamp = frame.pts
-            at = round(i * step * 1000) if stamp is None else _millis(source, stamp)
+            at = shift + (round(i * step) if stamp is None else millis(source, stamp))
+            if at < last - RESTART:
+                shift += last + max(1, round(step)) - at
+                at = last + max(1, round(step))
+                source.damage["restarts"] += 1
             if at > last:
                 yield DecodedFrame(at, frame, source.aspect)
                 last = at
-    except (av.FFmpegError, OSError, EOFError) as error:
-        if isinstance(error, MemoryError):
-            raise MemoryError from error
+    except MemoryError:
+        raise
+    except decoding_errors() as error:
         raise fail(
             "B007",
             f"the file is damaged after {max(last, 0) / 1000:.1f} seconds"
             f" ({getattr(error, 'strerror', error)})",
-            _place(source.path),
-            "copy it again, or cut off the damaged end",
+            place_of(source.path),
+            "copy it again, or take what can be decoded: --keep-decodable",
         ) from error
 
 
@@ -324,7 +230,7 @@ def frames(source: VideoSource, longest: int | None = None) -> Iterator[tuple[in
         yield look.at, look.picture(longest)
 
 
-def _millis(source: VideoSource, stamp: int) -> int:
+def millis(source: VideoSource, stamp: int) -> int:
     """Convert a time stamp to milliseconds, rounded like `round`, without building a Fraction."""
     units, base = (stamp - source.first) * source.base.numerator * 1000, source.base.denominator
     whole, rest = divmod(units, base)
@@ -389,22 +295,24 @@ class Pictures:
     def _find(self, source: VideoSource, at: int) -> Picture:
         stamp = source.first + int(at / 1000 / source.base)
         try:
-            for start in (stamp, None):
-                for frame in _decode(source.path, start):
+            for start in (stamp, None) if not source.sequential else ():
+                for frame in _decode(source, start):
                     if frame.pts is None:
                         break
-                    millis = _millis(source, frame.pts)
-                    if millis == at:
+                    time = millis(source, frame.pts)
+                    if time == at:
                         return _picture(frame, source.aspect, None)
-                    if millis > at:
+                    if time > at:
                         break
-            for millis, picture in frames(source):
-                if millis >= at:
+            for time, picture in frames(source):
+                if time >= at:
                     return picture
-        except (av.FFmpegError, OSError, EOFError) as error:
-            raise _trouble(source.path, error) from error
+        except MemoryError:
+            raise
+        except decoding_errors() as error:
+            raise trouble(source.path, error) from error
         message = f"the file has no frame at {at / 1000:.3f} seconds"
-        raise fail("B007", message, _place(source.path))
+        raise fail("B007", message, place_of(source.path))
 
 
 def encode(pictures: Sequence[Picture], times: Sequence[int]) -> bytes:

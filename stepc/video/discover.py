@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import stat
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import overload
 
 from stepc.diagnostics import Diagnostic, Place, printable
@@ -55,32 +57,44 @@ class VideoList(Sequence[Path]):
         return len(self._texts)
 
 
-def find_videos(places: Iterable[Path]) -> tuple[VideoList, list[Diagnostic]]:
-    """Find the video files in `places` (files or folders).
+def find_videos(
+    places: Iterable[Path], named_from: Sequence[str | Path] = ()
+) -> tuple[VideoList, list[Diagnostic]]:
+    """Find the video files in `places` (files or folders). Never raises for what it finds there.
 
-    Returns the files, sorted by unit name, and diagnostics (B006, B009-B011) about the others.
+    Videos are named by their paths below `named_from`, by default below `places` (see `below`). Returns
+    the files, sorted by unit name, and diagnostics (B006, B009-B011) about the others.
     """
+    places = list(places)
     found: set[str] = set()
     wrong: list[Diagnostic] = []
     for place in places:
         shown = Place(printable(str(place)))
-        if place.is_dir():
-            inside = [str(p) for p in place.rglob("*") if _is_video(p, place)]
-            if not inside:
-                help = "video extensions are " + " ".join(sorted(EXTENSIONS))
-                wrong.append(Diagnostic("B010", "the folder contains no video", shown, help))
-            found.update(inside)
-        elif place.exists():
+        try:
+            mode = place.stat().st_mode
+        except OSError as error:
+            absent = error.errno in (errno.ENOENT, errno.ENOTDIR)
+            why = "does not exist" if absent else f"cannot be read ({error.strerror})"
+            wrong.append(Diagnostic("B006", f"the file or folder {why}", shown))
+            continue
+        if not stat.S_ISDIR(mode):
             found.add(str(place))
-        else:
-            wrong.append(Diagnostic("B006", "the file or folder does not exist", shown))
+            continue
+        inside, unread = _inside(place)
+        wrong += unread
+        if not inside and not unread:
+            help = "video extensions are " + " ".join(sorted(EXTENSIONS))
+            wrong.append(Diagnostic("B010", "the folder contains no video", shown, help))
+        found.update(inside)
+    named = [str(place) for place in named_from or places]
     videos = VideoList()
     last = ("", Path())
     seen: set[bytes] = set()
-    for text in sorted(found, key=lambda p: (unit_name(Path(p)), os.fsencode(p))):
+    by_name = sorted((unit_name(below(Path(p), named)), os.fsencode(p), p) for p in found)
+    for name, _, text in by_name:
         path = Path(text)
         shown = Place(printable(text))
-        real = hashlib.blake2b(os.fsencode(path.resolve()), digest_size=16).digest()
+        real = hashlib.blake2b(os.fsencode(os.path.realpath(text)), digest_size=16).digest()
         if real in seen:
             continue
         seen.add(real)
@@ -90,22 +104,55 @@ def find_videos(places: Iterable[Path]) -> tuple[VideoList, list[Diagnostic]]:
             message = "the file's name is not UTF-8"
             wrong.append(Diagnostic("B009", message, shown, "rename the file"))
             continue
-        name = unit_name(path)
         if name == last[0]:
             message = f"duplicate video name `{name}`; also used by {printable(str(last[1]))}"
-            wrong.append(Diagnostic("B011", message, shown, "rename one of them"))
+            help = "name the folder that holds both, or rename one of them"
+            wrong.append(Diagnostic("B011", message, shown, help))
             continue
         last = (name, path)
         videos.append(text)
     return videos, wrong
 
 
-def _is_video(path: Path, folder: Path) -> bool:
-    """Whether `path` in `folder` is a video, judged by its extension; hidden files are not."""
-    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-    return not hidden and path.suffix.lower() in EXTENSIONS and path.is_file()
+def _inside(folder: Path) -> tuple[list[str], list[Diagnostic]]:
+    """The videos in a folder, at any depth, and a diagnostic (B006) for each folder that cannot be read.
+
+    Hidden files and folders are skipped, and symbolic links to folders are not followed.
+    """
+    videos: list[str] = []
+    wrong: list[Diagnostic] = []
+    left = [str(folder)]
+    while left:
+        inside = left.pop()
+        try:
+            with os.scandir(inside) as entries:
+                for entry in entries:
+                    if entry.name.startswith("."):
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        left.append(entry.path)
+                    elif os.path.splitext(entry.name)[1].lower() in EXTENSIONS and entry.is_file():  # noqa: PTH122
+                        videos.append(entry.path)
+        except OSError as error:
+            message = f"the folder cannot be read ({error.strerror})"
+            help = "what is in it is left out; check its permissions and the length of its path"
+            wrong.append(Diagnostic("B006", message, Place(printable(inside)), help))
+    return videos, wrong
 
 
-def unit_name(path: Path) -> str:
-    """Return the name of a video's unit: the file's name without its extension."""
-    return printable(path.stem) or "video"
+def below(path: Path, places: Iterable[str | Path]) -> str:
+    """The path of a video below the first of `places` that contains it, in POSIX form.
+
+    A file that is itself one of `places`, or lies in none of them, is called by its name.
+    """
+    for place in places:
+        if path != Path(place) and path.is_relative_to(place):
+            return printable(path.relative_to(place).as_posix())
+    return printable(path.name)
+
+
+def unit_name(file: str) -> str:
+    """Return the name of a video's unit: its path below the named folder, without the extension."""
+    folder, slash, name = file.rpartition("/")
+    stem = PurePosixPath(name).stem.replace("\\", "_")
+    return f"{folder}{slash}{stem if stem.strip('.') else 'video'}"

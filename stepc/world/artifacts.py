@@ -27,7 +27,7 @@ from stepc.eval.run import HOWS, EvalSettings, Record, evaluate, read_records
 from stepc.ir.text import read
 from stepc.model.cassette import Cassette
 from stepc.model.load import ModelConfig, load
-from stepc.model.openai_compatible import ServerOptions
+from stepc.model.server_options import ServerOptions
 from stepc.model.transformers import LocalOptions
 from stepc.passmanager.code_keys import code_key
 from stepc.passmanager.registry import pass_names, pass_type

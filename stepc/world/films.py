@@ -8,7 +8,7 @@ from pathlib import Path
 from stepc.diagnostics import Place, fail, printable
 from stepc.ir.text import write as write_ir
 from stepc.runtime.atomic_files import write_whole
-from stepc.video.decode import digest
+from stepc.video.source import digest
 from stepc.world.ground_truth import truth
 from stepc.world.render import write
 from stepc.world.scene import make_film

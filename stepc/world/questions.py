@@ -12,6 +12,7 @@ from stepc.ir import types as t
 from stepc.ir.text import read
 from stepc.passmanager.base import Tools
 from stepc.passmanager.run import run
+from stepc.runtime.output_folder import OutputFolder
 from stepc.video.decode import Pictures
 
 PASSES = "sample,compose,check"
@@ -31,20 +32,17 @@ def true_questions(
         place = Place(printable(str(films)))
         raise fail("U001", "no ground-truth graph (`*.true.stsg`) found", place, help)
     order = CompileConfig(PASSES, "", spec[0], spec[1], spec_folder=spec[2], seed=seed)
-    compiler = Compiler(order)
-    try:
-        (out / "units").mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        place = Place(printable(str(out)))
-        raise fail("B014", f"cannot be written ({error.strerror})", place) from error
-    spool, summary = Spool(out), Summary(compiled=len(graphs))
-    for path in graphs:
-        unit = read(path.read_text("utf-8"), path.name).unit
-        for step in run(compiler.passes, unit, Tools(Pictures(), spec=compiler.spec, seed=seed)):
-            unit = step.unit
-        assert isinstance(unit, t.Qras)
-        made = CompiledUnit.of(unit, "the true graph", order.spec_name, compiler.formats)
-        write_unit(out, made)
-        spool.add(made)
-    write_dataset(out, order, compiler, spool, [], summary)
+    compiler, summary = Compiler(order), Summary(compiled=len(graphs))
+    with OutputFolder(out) as folder:
+        spool = Spool(out)
+        for path in graphs:
+            unit = read(path.read_text("utf-8"), path.name).unit
+            tools = Tools(Pictures(), spec=compiler.spec, seed=seed)
+            for step in run(compiler.passes, unit, tools):
+                unit = step.unit
+            assert isinstance(unit, t.Qras)
+            made = CompiledUnit.of(unit, "the true graph", order.spec_name, compiler.formats)
+            write_unit(folder, made)
+            spool.add(made)
+        write_dataset(folder, compiler, spool, [], summary)
     return summary

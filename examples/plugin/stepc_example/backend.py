@@ -27,7 +27,7 @@ class Parrot:
         self, prompts: Iterable[Call], pictures: Pictures, done: Callable[[Completion], None]
     ) -> None:
         for prompt in prompts:
-            done(Completion(prompt, tuple(f"{self.word} {prompt.text}" for _ in prompt.seeds)))
+            done(Completion.of(prompt, tuple(f"{self.word} {prompt.text}" for _ in prompt.seeds)))
 
 
 class ParrotType(BackendType):

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from stepc.diagnostics import Place, fail
-from stepc.grading.items import Item, Reading, found, left_out, load_json, read_rows
+from stepc.grading.items import Item, Reading, found, load_json, read_rows
 
 
 def text_of(value: Any, name: str) -> str:
@@ -126,16 +126,22 @@ def read_one_file(folder: Path, name: Callable[[Any], str]) -> Reading:
 
 
 def read_tasks(
-    folder: Path, tasks: dict[str, str], make: Callable[[str, Any, int], Item | list[Item]]
+    folder: Path,
+    tasks: dict[str, str],
+    make: Callable[[str, Any, int], Item | list[Item]],
+    each: int = 0,
 ) -> Reading:
-    """Read one file per task. Reports missing files (E002); raises StepcError (E001) if all are missing."""
+    """Read one file per task, of `each` questions (0: unknown).
+
+    Reports missing files (E002); raises StepcError (E001) if all are missing.
+    """
     reading = Reading()
     present = {task: name for task, name in tasks.items() if found(folder, name) is not None}
     if not present:
         load_json(folder, list(tasks.values()))
     for task, name in tasks.items():
         if task not in present:
-            reading.wrong.append(left_out(name, "all questions", "file not found"))
+            reading.file_missing(name, each)
             continue
         data, file = load_json(folder, [name])
         read_rows(data, file, lambda row, number, task=task: make(task, row, number), reading)  # type: ignore[misc]

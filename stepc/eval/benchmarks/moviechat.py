@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from stepc.eval.benchmarks._reading import Benchmark, text_of
-from stepc.grading.items import Item, Reading, load_json, read_rows
+from stepc.grading.items import Item, Reading, load_json, parse_json, read_rows
 
 
 def moviechat(folder: Path) -> Reading:
@@ -19,11 +17,18 @@ def moviechat(folder: Path) -> Reading:
     """
     reading = Reading()
     paths = sorted(p for p in folder.rglob("*.json"))
-    films = [p for p in paths if _is_film(p)]
+    films: dict[Path, Any] = {}
+    for path in paths:
+        try:
+            data = parse_json(path.read_bytes())
+        except (OSError, ValueError, RecursionError) as error:
+            reading.file_missing(path.name, 0, f"not valid JSON ({error})")
+            continue
+        if _is_film(data):
+            films[path] = data
     if not films:
         load_json(folder, ["FILM.json"])
-    for path in films:
-        data = orjson.loads(path.read_bytes())
+    for path, data in films.items():
 
         def make(
             row: tuple[str, int, Any], number: int, data: Any = data, path: Path = path
@@ -42,17 +47,18 @@ def moviechat(folder: Path) -> Reading:
         rows = [
             (mode, place, told)
             for mode in ("global", "breakpoint")
-            for place, told in enumerate(data.get(mode) or [])
+            for place, told in enumerate(_list(data.get(mode)))
         ]
         read_rows(rows, path.name, make, reading)
     return reading
 
 
-def _is_film(path: Path) -> bool:
-    try:
-        data = orjson.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return False
+def _list(value: Any) -> list[Any]:
+    """A list, empty for None; anything else is one record, which is reported as malformed."""
+    return value if isinstance(value, list) else [value] if value else []
+
+
+def _is_film(data: Any) -> bool:
     return (
         isinstance(data, dict)
         and isinstance(data.get("info"), dict)

@@ -47,7 +47,7 @@ def mvbench(folder: Path) -> Reading:
                     text_of(row["question"], "question"), (answer,), "mvbench", options,
                     (("task", task),), span=span_of(row) if part else None)  # fmt: skip
 
-    return read_tasks(folder, {task: f"{v[0]}.json" for task, v in MVBENCH.items()}, make)
+    return read_tasks(folder, {task: f"{v[0]}.json" for task, v in MVBENCH.items()}, make, 200)
 
 
 BENCHMARK = Benchmark("MVBench", mvbench, frames=16)

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from stepc.eval.benchmarks._reading import Benchmark, object_of, option_of, text_of
-from stepc.grading.items import Item, Reading, found, left_out, load_json, read_rows
+from stepc.grading.items import Item, Reading, found, load_json, read_rows
 
-TEMPCOMPASS = ("multi-choice", "yes_no", "caption_matching", "captioning")
-"""The four answer forms of TempCompass."""
+TEMPCOMPASS = {"multi-choice": 1580, "yes_no": 2453, "caption_matching": 1503, "captioning": 2004}
+"""The four answer forms of TempCompass, and their numbers of questions (Liu et al. 2024, table 2)."""
 
 
 def tempcompass(folder: Path) -> Reading:
@@ -24,7 +24,7 @@ def tempcompass(folder: Path) -> Reading:
     questions: dict[str, Any] = {}
     for form in TEMPCOMPASS:
         if found(folder, f"{form}.json") is None:
-            reading.wrong.append(left_out(f"{form}.json", "all questions", "file not found"))
+            reading.file_missing(f"{form}.json", TEMPCOMPASS[form])
         else:
             questions[form] = object_of(*load_json(folder, [f"{form}.json"]))
     if not questions:

@@ -1,0 +1,339 @@
+"""Reads replies: turns what a model wrote into the typed answer of a request, or says why it cannot.
+
+A reply that was cut off, is empty or cannot be parsed is a failure: it counts, is not cached, and is
+asked again by the next run. Words such as "none" or "cannot determine" are an answer that states no
+fact.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.resources import files
+from itertools import repeat
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import ValidationError
+
+from stepc.ir.words import predicate_form
+from stepc.model.reply import LONGEST, CutOff, ModelReply, all_json, last_json, parted
+from stepc.model.requests import (
+    Answer,
+    Answers,
+    Explain,
+    Question,
+    Relate,
+    Request,
+    Reworded,
+    Several,
+)
+
+EMPTY, CUT_OFF, FILTERED, UNREADABLE, TOO_LONG, NOTHING = (
+    "empty", "cut off", "refused by the server", "unreadable", "too long", "no answer",
+)  # fmt: skip
+"""Why a reply has no answer. All but NOTHING are failures, which may go better the next time."""
+
+
+@dataclass(frozen=True)
+class ReadReply:
+    """A reply as read."""
+
+    answer: Answer | None
+    why: str = ""
+    """Why there is no answer; empty if there is one."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether the reply must not be kept as an answer."""
+        return self.answer is None and self.why != NOTHING
+
+
+class StatesNothing(ValueError):
+    """The model says that it has no answer."""
+
+
+def read_reply(request: Request, form: str, reply: ModelReply, asked: str = "") -> ReadReply:
+    """Read a reply to a request whose template asks for the form `json`, `words` or `thought`.
+
+    `asked` is the instruction; paragraphs of it that the model repeats are not its answer.
+    """
+    thought, text = parted(reply.text)
+    text = _without(text, asked)
+    cut = reply.finish == "length"
+    if reply.refusal or reply.finish == "content_filter":
+        return ReadReply(None, FILTERED)
+    if not text:
+        return ReadReply(None, CUT_OFF if cut or thought or reply.thought else EMPTY)
+    if len(text) > LONGEST:
+        return ReadReply(None, TOO_LONG)
+    if cut and form != "json" and not isinstance(request, Question):
+        # words that end in the middle may mean something else
+        return ReadReply(None, CUT_OFF)
+    if isinstance(request, Explain) and (thought or reply.thought):
+        marked = "answer:" in text.lower()
+        text = f"{thought or reply.thought}\n{'' if marked else 'Answer: '}{text}"
+    try:
+        return ReadReply(_answer(request, form, text))
+    except CutOff:
+        return ReadReply(None, CUT_OFF)
+    except StatesNothing:
+        return ReadReply(None, NOTHING)
+    except (ValueError, ValidationError):
+        return ReadReply(None, CUT_OFF if cut else UNREADABLE)
+
+
+def _without(text: str, asked: str) -> str:
+    """`text` without the instruction, or paragraphs of it, if it repeats them."""
+    if asked:
+        text = text.replace(asked.strip(), "")
+    for paragraph in asked.split("\n\n"):
+        if len(paragraph) > 20:
+            text = text.replace(paragraph.strip(), "")
+    return text.strip()
+
+
+def _answer(request: Request, form: str, text: str) -> Answer:
+    """Parse an answer. Raises ValueError, CutOff, StatesNothing and ValidationError."""
+    if isinstance(request, Several):
+        return _several(request, form, text)
+    if form == "thought":
+        text = text.rpartition(":")[2]
+    if form != "json":
+        return fitted(request, request.words(text))
+    try:
+        data = last_json(text)
+    except CutOff:
+        raise
+    except ValueError:
+        data = _prose(request, text)
+    return fitted(request, data)
+
+
+def _prose(request: Request, text: str) -> Any:
+    """The answer in a reply without JSON: yes or no, one of the words asked for, or a list.
+
+    Raises ValueError if the reply is something else.
+    """
+    if request.states_facts and is_null(text):
+        raise StatesNothing
+    text = text.strip().strip("*`\"'").strip()
+    fields = request.answer.model_fields
+    if "yes" in fields or "kind" in fields:
+        return request.words(text.replace("*", " "))
+    if list(fields) in (["objects"], ["predicates"]):
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        marked = [m[1] for line in lines if (m := _BULLET.match(line))]
+        if marked and len(marked) == len(lines):
+            return {next(iter(fields)): [item.strip(" .*") for item in marked]}
+        items = [item.strip(" .") for item in text.split(",")]
+        if len(lines) == 1 and all(0 < len(item.split()) <= 3 for item in items):
+            return {next(iter(fields)): items}
+    raise ValueError("no JSON in the reply")
+
+
+_BULLET = re.compile(r"(?:[-*•]|\d{1,3}[.)])\s+(.*)")
+
+
+# --- several answers in one reply ------------------------------------------------------------
+
+
+def _several(request: Several, form: str, text: str) -> Answers:
+    """Parse the answers, None for each that is unreadable. Raises ValueError if they do not match."""
+    if form != "json":
+        texts = text.strip(" .|").split("|")
+        if len(texts) != len(request.items):
+            raise ValueError("the reply does not hold one answer per question")
+        if request.items[0].answer is not Reworded:  # the answer follows `subject:`
+            texts = [part.rpartition(":")[2] for part in texts]
+        return Answers(items=tuple(map(_item, request.items, texts, repeat(True))))
+    found = _by_number(text, len(request.items))
+    items = (_item(item, found.get(n), False) for n, item in enumerate(request.items, 1))
+    return Answers(items=tuple(items))
+
+
+def _item(request: Request, data: Any, words: bool) -> Answer | None:
+    try:
+        return fitted(request, request.words(data) if words else data)
+    except (ValueError, ValidationError):
+        return None
+
+
+def _by_number(text: str, count: int) -> dict[int, Any]:
+    """Parse answers by question number, in any of the forms that models use.
+
+    These are an object with numbers as keys, a list or a sequence of objects with one item per
+    question, and lines that begin with a number. Raises ValueError if answers cannot be assigned.
+    """
+    values = list(all_json(text))
+    data = values[-1] if values else None
+    while isinstance(data, dict) and len(data) == 1 and isinstance(next(iter(data.values())), list):
+        data = next(iter(data.values()))
+    if isinstance(data, list) and len(data) == count:
+        return dict(enumerate(data, 1))
+    if isinstance(data, dict):
+        keys = {key: key.strip(" .#:") for key in data}
+        if keys and all(key.isdecimal() and len(key) < 6 for key in keys.values()):
+            return {int(key): data[whole] for whole, key in keys.items()}
+    rows = [value for value in values if isinstance(value, dict)]
+    if len(rows) == count:
+        return dict(enumerate(rows, 1))
+    found: dict[int, Any] = {}
+    for line in text.splitlines():
+        number = _LINE.match(line.lstrip(" \t-*#>(["))
+        if number:
+            with contextlib.suppress(ValueError):
+                found[int(number[1])] = _line(number[2])
+    if found:
+        return found
+    raise ValueError("the reply does not hold one answer per question")
+
+
+_LINE = re.compile(r"(\d{1,4})[.):]+\s*(.*)")
+
+
+def _line(text: str) -> Any:
+    """The value on a numbered line: JSON, or a bare word. Raises ValueError."""
+    try:
+        return last_json(text)
+    except CutOff:
+        raise
+    except ValueError:
+        return text.strip(' .*`"')
+
+
+# --- from data to the typed answer -----------------------------------------------------------
+
+
+def fitted(request: Request, data: Any) -> Answer:
+    """The typed answer that `data` means. Raises StatesNothing if it states no fact, and ValidationError."""
+    data = fit(request.answer, data)
+    if isinstance(data, dict) and request.states_facts:
+        data = _facts(request, data)
+    return request.answer.model_validate(data)
+
+
+def fit(answer: type[Answer], data: Any) -> Any:
+    """Normalise common deviations in a reply to the shape of `answer`.
+
+    Accepts capitals, a bare list or text for a one-field answer, an attribute map for a list of pairs,
+    objects with a name and perhaps a box in place of words, and `"yes"` for true. Anything else is left
+    for validation to reject.
+    """
+    fields = answer.model_fields
+    names = list(fields)
+    if not isinstance(data, dict):
+        data = {names[0]: data} if names else {}
+    else:
+        lower = {str(key).strip().lower(): value for key, value in data.items()}
+        if names and lower.keys() & fields.keys():
+            data = {**data, **{name: lower[name] for name in names if name in lower}}
+    if "attributes" in fields:
+        data = _mapped(data, names)
+    for name, field in fields.items():
+        if name not in data:
+            continue
+        value = data[name]
+        if name in ("objects", "predicates") and _of_texts(field.annotation):
+            data = {
+                **data,
+                name: [_word(v) for v in (value if isinstance(value, list) else [value])],
+            }
+        elif field.annotation is bool and isinstance(value, str):
+            data = {**data, name: _YES_NO.get(value.strip(" .*").lower())}
+        elif get_origin(field.annotation) is Literal and isinstance(value, str):
+            words = (word for word in re.findall(r"[a-z]+", value.lower()))
+            meant = next((word for word in words if word in get_args(field.annotation)), value)
+            data = {**data, name: meant}
+        elif value is not None and field.annotation is str:
+            data = {**data, name: _word(value)}
+    return data
+
+
+_YES_NO = {"yes": True, "true": True, "no": False, "false": False}
+
+
+def _of_texts(annotation: Any) -> bool:
+    return "Word" in str(annotation) or "StringConstraints" in str(annotation)
+
+
+def _word(value: Any) -> Any:
+    """A word that stands in an object, with a box for example, or in a list of one."""
+    if isinstance(value, dict):
+        lower = {str(k).lower(): v for k, v in value.items()}
+        return next((lower[k] for k in ("label", "name", "object", "predicate", "relation", "text")
+                     if isinstance(lower.get(k), str)), value)  # fmt: skip
+    if isinstance(value, list) and len(value) == 1:
+        return _word(value[0])
+    return value
+
+
+def _mapped(data: dict[str, Any], names: list[str]) -> dict[str, Any]:
+    """The attributes as a list of pairs, also from a map of kinds to values."""
+    attributes = data.get("attributes", data if names == ["attributes"] else ())
+    if isinstance(attributes, dict):
+        attributes = [
+            {"kind": k, "value": v}
+            for k, values in attributes.items()
+            for v in (values if isinstance(values, list) else [values])
+            if isinstance(v, str) and v.strip()
+        ]
+    return {**data, "attributes": attributes}
+
+
+def _facts(request: Request, data: dict[str, Any]) -> dict[str, Any]:
+    """`data` without the words that state no fact. Raises StatesNothing if nothing else is left."""
+    made: dict[str, Any] = {}
+    for name, value in data.items():
+        if isinstance(value, str | None) and name in request.answer.model_fields:
+            if is_null(value or "none"):
+                raise StatesNothing
+        elif isinstance(value, list):
+            value = [part for part in value if not _null_part(part)]
+        made[name] = value
+    if isinstance(request, Relate) and isinstance(made.get("predicates"), list):
+        made["predicates"] = list(_predicates(made["predicates"], request.object.label))
+    if "motion" in made and isinstance(made["motion"], str):
+        made["motion"] = predicate_form(made["motion"])
+    return made
+
+
+def _null_part(part: Any) -> bool:
+    if isinstance(part, dict):
+        facts = [v for k, v in part.items() if k != "attributes"]
+        return any(isinstance(v, str | None) and is_null(v or "none") for v in facts)
+    return isinstance(part, str | None) and is_null(part or "none")
+
+
+def _predicates(said: Iterable[Any], target: str) -> Iterable[Any]:
+    """Predicates one by one ("left of, behind" is two), without the object that they lead to."""
+    for each in said:
+        if not isinstance(each, str):
+            yield each
+            continue
+        for part in re.split(r"[,;]", each):
+            words = predicate_form(part)
+            ending = f" {target.lower()}"
+            if words.lower().endswith(ending):
+                words = predicate_form(words[: -len(ending)])
+            if words and not is_null(words):
+                yield words
+
+
+@functools.cache
+def _nulls() -> tuple[frozenset[str], tuple[str, ...]]:
+    lines = (files("stepc.grammar") / "no-answer.txt").read_text("utf-8").splitlines()
+    texts = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    begun = tuple(text[:-1] for text in texts if text.endswith("…"))
+    return frozenset(text for text in texts if not text.endswith("…")), begun
+
+
+def is_null(text: str) -> bool:
+    """Whether a text is empty, a placeholder such as `...`, or says that there is no answer."""
+    plain = " ".join(text[:200].lower().replace("\u2019", "'").split()).strip("\"'`*()<> ")
+    whole, begun = _nulls()
+    if not plain.strip(".… _?"):
+        return True
+    return plain.rstrip(".!") in whole or plain.startswith(begun)

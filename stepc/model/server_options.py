@@ -1,0 +1,68 @@
+"""How a model server is called: its address, limits, budget, and what is passed through to it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from pydantic import HttpUrl, TypeAdapter, ValidationError
+
+from stepc.diagnostics import Place, brief, fail
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """How a server is called."""
+
+    url: str | None = None
+    """Base URL; None uses `OPENAI_BASE_URL` or the official server."""
+    at_once: int = 16
+    """Maximum concurrent calls."""
+    attempts: int = 8
+    """Maximum attempts per call."""
+    pictures: str = "jpeg"
+    """Image format: `jpeg`, or `png`, which is lossless and larger."""
+    timeout: float = 300.0
+    """Maximum seconds from sending a request to the end of its response."""
+    wait: float = 0.5
+    """Seconds before the second attempt. Doubles before each further attempt, with jitter."""
+    max_requests: int | None = None
+    """Budget: maximum requests, retries included."""
+    max_tokens: int | None = None
+    """Budget: maximum input and output tokens together."""
+    max_cost: float | None = None
+    """Budget: maximum cost, in the currency of `prices`."""
+    prices: tuple[float, float] = (0.0, 0.0)
+    """Prices per million input tokens and per million output tokens."""
+    reply_tokens: int | None = None
+    """Maximum tokens of a reply, reasoning included; None uses what each request needs."""
+    reasoning_effort: str | None = None
+    """Sent as it is, for models that reason: `low`, `medium`, `high` or what the server knows."""
+    extra_body: str = "{}"
+    """Further fields of each request: a JSON object."""
+    handshake: bool = True
+    """Whether to try the server's features before the first call (see `ServerModel.meet`)."""
+
+
+def address(server: ServerOptions) -> str | None:
+    """Return the server's base URL; None for the official server.
+
+    Raises StepcError: U001 if the URL is invalid, M007 if there is neither a URL nor an API key.
+    """
+    url = server.url or os.environ.get("OPENAI_BASE_URL")
+    if url is None:
+        if api_key():
+            return None
+        help = "set OPENAI_API_KEY, or name a server: --base-url http://127.0.0.1:8000/v1"
+        raise fail("M007", "neither a server nor an API key is set", Place("--model"), help)
+    try:
+        TypeAdapter(HttpUrl).validate_python(url)
+    except ValidationError as error:
+        place = Place("--base-url" if server.url else "OPENAI_BASE_URL")
+        message = f"`{brief(url)}` is not a valid server URL: {error.errors()[0]['msg']}"
+        raise fail("U001", message, place, "for example http://127.0.0.1:8000/v1") from None
+    return url
+
+
+def api_key() -> str:
+    return os.environ.get("OPENAI_API_KEY") or ""

@@ -1,0 +1,79 @@
+"""The connection to a server: bounded responses, no redirects, and a key that nobody gets to see."""
+
+from __future__ import annotations
+
+import base64
+import email.utils
+import re
+import sys
+import time
+import urllib.parse
+from collections.abc import AsyncIterator
+from typing import Any
+
+
+def guarded(openai: Any, largest: int) -> Any:
+    """An HTTP transport that gives up on responses of more than `largest` bytes, or in a compressed form.
+
+    Compression is not asked for; a small body could unpack to gigabytes.
+    """
+    httpx = sys.modules[openai.DefaultAsyncHttpxClient.__mro__[1].__module__.partition(".")[0]]
+
+    stream_base: Any = httpx.AsyncByteStream
+    transport_base: Any = httpx.AsyncHTTPTransport
+
+    class Bounded(stream_base):  # type: ignore[misc]
+        def __init__(self, stream: Any) -> None:
+            self.stream = stream
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            size = 0
+            async for part in self.stream:
+                size += len(part)
+                if size > largest:
+                    raise httpx.ReadError(f"the response is larger than {largest >> 20} MB")
+                yield part
+
+        async def aclose(self) -> None:
+            await self.stream.aclose()
+
+    class Guarded(transport_base):  # type: ignore[misc]
+        async def handle_async_request(self, request: Any) -> Any:
+            response = await super().handle_async_request(request)
+            if response.headers.get("content-encoding", "identity").lower() != "identity":
+                await response.aclose()
+                raise httpx.ReadError("the response is compressed, which was not asked for")
+            response.stream = Bounded(response.stream)
+            return response
+
+    return Guarded()
+
+
+def hidden(text: str, key: str) -> str:
+    """Mask a key in a text: as it is, percent-encoded, in base64, and in another case."""
+    if len(key) < 4:
+        return text
+    forms = {key, urllib.parse.quote(key, safe=""), key[::-1]}
+    for raw in (key, f"Bearer {key}", f":{key}"):
+        encoded = base64.b64encode(raw.encode()).decode().rstrip("=")
+        forms |= {encoded, encoded.replace("+", "-").replace("/", "_")}
+    forms |= {"".join(f"%{byte:02x}" for byte in key.encode()), key.encode().hex()}
+    made = re.compile("|".join(map(re.escape, sorted(forms, key=len, reverse=True))), re.IGNORECASE)
+    text = made.sub("…", text)
+    # percent-encoded in part: `sk%2Dvery…`
+    return "…" if key.lower() in urllib.parse.unquote(text).lower() else text
+
+
+def wait_of(headers: Any) -> float | None:
+    """Return the seconds of a `Retry-After` header (a number or a date), at most 600; None without one."""
+    told = headers.get("retry-after")
+    if told is None:
+        return None
+    try:
+        seconds = float(told)
+    except ValueError:
+        try:
+            seconds = email.utils.parsedate_to_datetime(told).timestamp() - time.time()
+        except ValueError:
+            return None
+    return min(max(0.0, seconds), 600.0)  # max() maps NaN to 0

@@ -1,0 +1,188 @@
+"""Output folders: one writer at a time, and nothing finished is lost; names in data stay inside them."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from hearing import Heard
+
+from stepc.dataset.read import read_samples
+from stepc.diagnostics import Diagnostic, StepcError
+from stepc.driver.compile_corpus import compile_corpus
+from stepc.driver.compile_video import CompileConfig
+from stepc.lang.parse import builtin
+from stepc.model.load import ModelConfig
+from stepc.runtime.atomic_files import appearing, write_whole
+from stepc.runtime.escape import csv_cell, markdown, yaml
+from stepc.runtime.names import Name
+from stepc.runtime.output_folder import OutputFolder, locked
+from stepc.video.discover import below, find_videos, unit_name
+from stepc.world.render import write
+from stepc.world.scene import make_film
+
+PASSES = "split-uniform,keyframes-uniform,parse,lift,bridge-none,sample,compose,check"
+
+
+def _compile(
+    places: list[Path], out: Path, model: str, replace: bool = False, **more: object
+) -> tuple[list[Diagnostic], bool]:
+    said: list[Diagnostic] = []
+    choice = ModelConfig(model)
+    order = CompileConfig(PASSES, "dedupe,emit", builtin("step"), "step.step", choice)
+    summary = compile_corpus(places, out, order, replace=replace, reporter=Heard(said.append))
+    return said, summary.kept
+
+
+@pytest.fixture
+def tape(tmp_path: Path) -> str:
+    """A cassette without calls: films that need one fail, and grey ones too."""
+    file = tmp_path / "calls.jsonl"
+    file.write_text('{"model":"m","templates":"compact"}\n')
+    return f"replay:{file}"
+
+
+def _dataset(out: Path, videos: list[dict[str, str]]) -> bytes:
+    """A finished dataset, as far as a compile looks at it."""
+    out.mkdir()
+    (out / "qra.jsonl").write_bytes(b'{"id":"1"}\n')
+    (out / "manifest.json").write_text(json.dumps({"videos": videos}))
+    return (out / "qra.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("what", ["a typo", "an empty folder", "a failing video"])
+def test_a_run_that_made_less_leaves_the_dataset(what: str, tape: str, tmp_path: Path) -> None:
+    before = _dataset(tmp_path / "out", [{"name": "film", "sha256": "0" * 64}])
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "film.mp4").write_bytes(b"no film")
+    place = {"a typo": "flims", "an empty folder": "empty", "a failing video": "film.mp4"}[what]
+    said, kept = _compile([tmp_path / place], tmp_path / "out", tape)
+    assert kept and said[-1].code == "B023" and "`film`" in said[-1].message
+    assert (tmp_path / "out" / "qra.jsonl").read_bytes() == before
+    left = sorted(p.name for p in (tmp_path / "out").iterdir())
+    assert left == ["manifest.json", "qra.jsonl"]
+    _, kept = _compile([tmp_path / place], tmp_path / "out", tape, replace=True)
+    assert not kept and (tmp_path / "out" / "qra.jsonl").read_bytes() == b""
+
+
+def test_the_old_result_stays_until_the_new_one_is_complete(tmp_path: Path) -> None:
+    write_whole(tmp_path / "manifest.json", b"old")
+    write_whole(tmp_path / "a.txt", b"old")
+    with pytest.raises(KeyError), OutputFolder(tmp_path) as folder:
+        write_whole(folder.work / "a.txt", b"new")
+        raise KeyError
+    assert (tmp_path / "a.txt").read_bytes() == b"old"
+    with OutputFolder(tmp_path) as folder:
+        (folder.work / "units").mkdir(parents=True)
+        for name in ("a.txt", "units/x", "manifest.json"):
+            write_whole(folder.work / name, b"new")
+        assert (tmp_path / "a.txt").read_bytes() == b"old"
+        folder.commit()
+    assert {p.name: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == dict.fromkeys(
+        ["a.txt", "x", "manifest.json"], b"new"
+    )
+
+
+def test_two_processes_do_not_write_to_one_folder(tmp_path: Path) -> None:
+    code = "import sys; from pathlib import Path; from stepc.runtime.output_folder import locked\n" \
+           "with locked(Path(sys.argv[1])): print('in', flush=True); input()"  # fmt: skip
+    other = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], text=True,
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
+    assert other.stdout is not None and other.stdout.readline() == "in\n"
+    with pytest.raises(StepcError) as error, locked(tmp_path):
+        pass
+    (wrong,) = error.value.diagnostics
+    assert wrong.code == "B024" and f"process {other.pid}" in wrong.message
+    other.communicate("\n")
+    with locked(tmp_path):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_partial_files_of_two_writers_differ(tmp_path: Path) -> None:
+    file, begun = tmp_path / ("x" * 250), threading.Barrier(2)
+
+    def put(data: bytes) -> None:
+        with appearing(file) as part:
+            part.write(data[:3])
+            begun.wait()
+            part.write(data[3:])
+            begun.wait()
+
+    writers = [threading.Thread(target=put, args=(one,)) for one in (b"aaaaaa", b"bbbbbb")]
+    [w.start() for w in writers]
+    [w.join() for w in writers]
+    assert file.read_bytes() in (b"aaaaaa", b"bbbbbb") and len(list(tmp_path.iterdir())) == 1
+
+
+ESCAPES = ["../x", "/tmp/x", "a/../x", "a//x", ".", "", "..", "a\\..\\x", "a\nb", "a\x00", "./x"]
+
+
+@pytest.mark.parametrize("text", ESCAPES)
+def test_a_name_leads_nowhere_else(text: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="is not a name"):
+        Name(text)
+    row = {"id": "1", "video": "v", "question": "q", "answer": "a"}
+    lines = [json.dumps({**row, "set": text}), json.dumps({**row, "set": "tmp/x"}), json.dumps(row)]
+    (tmp_path / "qra.jsonl").write_text("\n".join(lines))
+    samples, wrong = read_samples(tmp_path)
+    assert [s.set for s in samples] == ["train"]
+    assert [d.code for d in wrong] == ["T002", "T002"] and "is not a" in wrong[0].message
+
+
+def test_long_names_are_shortened_and_stay_apart(tmp_path: Path) -> None:
+    one, other = (Name(f"a/{'ü' * 125}{end}").below(tmp_path, ".stsg") for end in "xy")
+    assert one != other and one.parent == other.parent == tmp_path / "a"
+    assert len(os.fsencode(one.name)) <= 205
+
+
+def test_videos_are_named_by_their_paths_below_the_folder(tmp_path: Path) -> None:
+    for file in ("a/clip.mp4", "b/clip.mp4", "clip.mp4", "b/.hidden/x.mp4", "b/deep/er/x.y.mkv"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text(file)
+    videos, wrong = find_videos([tmp_path])
+    names = [unit_name(below(path, [tmp_path])) for path in videos]
+    assert names == ["a/clip", "b/clip", "b/deep/er/x.y", "clip"] and wrong == []
+    _, wrong = find_videos([tmp_path / "a", tmp_path / "b"])
+    assert [d.code for d in wrong] == ["B011"] and "the folder that holds both" in wrong[0].help
+
+
+def test_places_that_cannot_be_read_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "film.mp4").write_text("x")
+    monkeypatch.chdir(tmp_path)
+    for _ in range(1300):  # deeper than Python's recursion, and than the longest path
+        Path("ddd").mkdir()
+        os.chdir("ddd")
+    monkeypatch.chdir(tmp_path)
+    try:
+        videos, wrong = find_videos([tmp_path, Path("x" * 300), Path("y"), Path("film.mp4/z")])
+    finally:
+        subprocess.run(["rm", "-rf", "ddd"], check=True)
+    assert [v.name for v in videos] == ["film.mp4"]
+    assert {d.code for d in wrong} == {"B006"} and len(wrong) == 4
+    assert any("File name too long" in d.message for d in wrong)
+
+
+def test_videos_of_one_name_make_one_dataset(tape: str, tmp_path: Path) -> None:
+    """Nothing is asked here: the calls of both films fail, and each is named by its path."""
+    for i, name in enumerate(("a", "b")):
+        (tmp_path / "films" / name).mkdir(parents=True)
+        write(make_film(random.Random(i), 1), tmp_path / "films" / name / "clip.mp4")
+    said, _ = _compile([tmp_path / "films"], tmp_path / "out", tape)
+    assert {d.code for d in said} == {"M001"}
+    places = [d.place.file for d in said if d.place]
+    assert len(places) == 2
+
+
+def test_what_is_written_for_people_is_escaped() -> None:
+    assert markdown("a | b\n<img>") == r"a \| b \<img\>"
+    assert [csv_cell(x) for x in ("=1+1", "@x", "-1", "a=b")] == ["'=1+1", "'@x", "'-1", "a=b"]
+    assert json.loads(yaml('a: "b"\n- c')) == 'a: "b"\n- c'

@@ -1,0 +1,231 @@
+"""Replies as models write them: what is read, what is no answer, and why; in linear time."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from stepc.ir.types import Frame
+from stepc.model.reading import CUT_OFF, EMPTY, FILTERED, NOTHING, TOO_LONG, UNREADABLE
+from stepc.model.reply import ModelReply, last_json, parted
+from stepc.model.requests import (
+    Classify,
+    Confirm,
+    Describe,
+    DescribeEvent,
+    DescribeMotion,
+    DrawGraph,
+    ListObjects,
+    Mention,
+    Narrate,
+    ObjectClaim,
+    Relate,
+    Request,
+    SameObject,
+    Several,
+    Smooth,
+)
+from stepc.model.templates import Templates
+
+TEMPLATES = Templates("default")
+CUP, TABLE = Mention(label="cup"), Mention(label="coffee table")
+OBJECTS = ListObjects(frames=(), narrative="A cup.")
+CONFIRM = Confirm(frames=(), claim=ObjectClaim(target=CUP))
+KIND, SAME = Classify(frames=(), target=CUP), SameObject(frames=(), first=CUP, second=CUP)
+DESCRIBE, RELATE = Describe(frames=(), target=CUP), Relate(frames=(), subject=CUP, object=TABLE)
+MOTION, EVENT = DescribeMotion(frames=(), target=CUP), DescribeEvent(frames=())
+ALL: list[Request] = [
+    OBJECTS,
+    CONFIRM,
+    KIND,
+    SAME,
+    DESCRIBE,
+    RELATE,
+    MOTION,
+    EVENT,
+    DrawGraph(frames=()),
+]
+
+READ: list[tuple[Request, str, Any]] = [
+    (OBJECTS, '["man", "cup"]', ("man", "cup")),
+    (OBJECTS, '[{"bbox_2d": [1, 2, 3, 4], "label": "man"}]', ("man",)),
+    (OBJECTS, '{"objects": [{"name": "man"}, "cup"]}', ("man", "cup")),
+    (OBJECTS, '["man", // note\n "cup",]', ("man", "cup")),
+    (OBJECTS, "- man\n- coffee cup\n", ("man", "coffee cup")),
+    (OBJECTS, "1. man\n2. cup", ("man", "cup")),
+    (OBJECTS, "man, coffee cup, table.", ("man", "coffee cup", "table")),
+    (OBJECTS, '{"Objects": ["man", "none", "N/A", "..."]}', ("man",)),
+    (OBJECTS, '{"objects": []}', ()),
+    (OBJECTS, '{"objects": "none"}', ()),
+    (CONFIRM, "{'yes': true}", True),
+    (CONFIRM, "{“yes”: true}", True),
+    (CONFIRM, '{"yes": true // sure\n}', True),
+    (CONFIRM, '{"Yes": "True"}', True),
+    (CONFIRM, "**Yes**", True),
+    (CONFIRM, "Yes, there is a cup.", True),
+    (CONFIRM, "True", True),
+    (CONFIRM, "No.", False),
+    (CONFIRM, '<think>{"yes": true} or {"yes": false}?</think>{"yes": false}', False),
+    (CONFIRM, 'Perhaps {"yes": true}. On a second look: {"yes": false}', False),
+    (KIND, '{"kind": "Dynamic"}', "dynamic"),
+    (KIND, "The object is dynamic.", "dynamic"),
+    (KIND, "{kind: static}", "static"),
+    (
+        RELATE,
+        '{"predicates": ["is on the", "left of, behind", "none"]}',
+        ("on", "left of", "behind"),
+    ),
+    (RELATE, '{"predicates": ["is on the coffee table"]}', ("on",)),
+    (RELATE, '{"predicates": [{"relation": "holding"}]}', ("holding",)),
+    (RELATE, '{"predicates": ["no relation"]}', ()),
+    (MOTION, '{"motion": "is walking to the window"}', "walking to the window"),
+    (EVENT, '{"event": "a man says \\"hi\\""}', 'a man says "hi"'),
+    (EVENT, '{"event": ""Hi," he says"}', '"Hi," he says'),
+]
+
+
+@pytest.mark.parametrize(("request_", "text", "wanted"), READ)
+def test_what_models_write_is_read(request_: Request, text: str, wanted: Any) -> None:
+    answer = TEMPLATES.read(request_, text)
+    assert answer is not None and next(iter(vars(answer).values())) == wanted
+
+
+def test_attributes_without_a_value_are_no_facts() -> None:
+    said = '{"attributes": {"color": "red", "material": "unknown", "state": "n/a", "size": null}}'
+    answer: Any = TEMPLATES.read(DESCRIBE, said)
+    assert [(a.kind, a.value) for a in answer.attributes] == [("color", "red")]
+
+
+NONE: list[tuple[Request, ModelReply, str]] = [
+    (EVENT, ModelReply(""), EMPTY),
+    (EVENT, ModelReply("<|im_end|>"), EMPTY),
+    (EVENT, ModelReply("", thought="He walks."), CUT_OFF),
+    (EVENT, ModelReply('<think>{"event": "x"}'), CUT_OFF),
+    (EVENT, ModelReply('{"event": "a man is wal', finish="length"), CUT_OFF),
+    (EVENT, ModelReply('I see {"event": "a man is wal'), CUT_OFF),
+    (OBJECTS, ModelReply('{"objects": ["cup", {"label": "ta'), CUT_OFF),
+    (EVENT, ModelReply("", finish="content_filter"), FILTERED),
+    (EVENT, ModelReply("", refusal="I won't."), FILTERED),
+    (EVENT, ModelReply("A man walks."), UNREADABLE),
+    (KIND, ModelReply('{"kind": "liquid"}'), UNREADABLE),
+    (KIND, ModelReply('{"kind": 7}'), UNREADABLE),
+    (EVENT, ModelReply('{"event": {"a": 1}}'), UNREADABLE),
+    (EVENT, ModelReply("[" * 9000 + "]" * 9000), UNREADABLE),
+    (EVENT, ModelReply("x" * 70_000), TOO_LONG),
+    (EVENT, ModelReply('{"event": "I cannot determine what happens"}'), NOTHING),
+    (EVENT, ModelReply('{"event": "..."}'), NOTHING),
+    (EVENT, ModelReply("I'm sorry, I can't help with that."), NOTHING),
+    (MOTION, ModelReply('{"motion": "none"}'), NOTHING),
+    (MOTION, ModelReply('{"motion": null}'), NOTHING),
+    (CONFIRM, ModelReply('{"yes": "unclear"}'), NOTHING),
+]
+
+
+@pytest.mark.parametrize(("request_", "reply", "why"), NONE)
+def test_what_is_no_answer_says_why(request_: Request, reply: ModelReply, why: str) -> None:
+    reading = TEMPLATES.reading(request_, reply)
+    assert reading.answer is None and reading.why == why
+    assert reading.failed == (why != NOTHING)
+
+
+@pytest.mark.parametrize("asked", ALL, ids=lambda r: r.name)
+def test_a_repeated_instruction_is_no_answer(asked: Request) -> None:
+    """The examples in the instruction are not what the model found."""
+    text = TEMPLATES.render(asked)
+    whole = TEMPLATES.reading(asked, ModelReply(text), text)
+    ending = TEMPLATES.reading(asked, ModelReply(text.split("\n\n")[-1]), text)
+    assert whole.answer is None and ending.answer is None
+
+
+def test_several_answers_in_the_forms_that_models_use() -> None:
+    frames = (Frame(video="0" * 64, at=0),)
+    asked = Several(frames=frames, items=(KIND, KIND))
+    for text in (
+        "{1: 'static', 2: 'dynamic'}",
+        '{"1": {"kind": "static"}, "2": {"kind": "Dynamic"}}',
+        '["static", "dynamic"]',
+        '{"kind": "static"}\n{"kind": "dynamic"}',
+        '1. {"kind": "static"}\n2) dynamic',
+        '<think>{"1": "dynamic"}</think>{"answers": ["static", "dynamic"],}',
+    ):
+        answer: Any = TEMPLATES.read(asked, text)
+        assert answer is not None, text
+        assert [a.kind for a in answer.items] == ["static", "dynamic"], text
+    for text in ('["static"]', '{"1": "static", "2": "dyn', "x"):
+        answer = TEMPLATES.read(asked, text)
+        assert answer is None or None in answer.items
+
+
+def test_texts_that_are_no_facts_of_the_video_are_kept_as_they_are() -> None:
+    smooth = Smooth(frames=(), question="q", steps=("s",), reply="none")
+    answer: Any = TEMPLATES.read(smooth, '{"text": "None."}')
+    assert answer.text == "None."
+    assert TEMPLATES.read(Narrate(frames=()), '{"narrative": "None of them moves."}') is not None
+
+
+PIECES = ["\n", " ", "[", "{", '{"a":', '"', "'", "{'", '{"', '["a" ', "```", "```a", "1.", "1.\n", "[]",
+          "{}", "\\", '\\"', "<think>", "</think>", "<|x|>", "<answer>", "a, ", "- a\n", "(", "“", "a ;",
+          "a on b;", "yes ", "|", ": ", "\ud83d", "{a:", "// ", "{1: x, ",
+          "<|channel|>final<|message|>", r"\boxed{"]  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", PIECES)
+def test_reading_takes_linear_time(piece: str) -> None:
+    """Eight times the text takes about eight times as long, whatever it consists of."""
+
+    def seconds(size: int) -> float:
+        text = piece * (size // len(piece))
+        best = 9.0
+        for _ in range(3):
+            began = time.process_time()
+            for each in (text, '{"objects": ["' + text, "[" + text + "]"):
+                for request in (OBJECTS, CONFIRM, Several(frames=(), items=(KIND, KIND))):
+                    TEMPLATES.reading(request, ModelReply(each), "")
+                DrawGraph(frames=()).words(each)
+            best = min(best, time.process_time() - began)
+        return best
+
+    assert seconds(60_000) < 25 * max(seconds(7_500), 0.005)
+
+
+def test_words_of_a_graph_take_linear_time() -> None:
+    def seconds(labels: int) -> float:
+        objects = "; ".join(f"thing{i} static" for i in range(labels))
+        relations = "; ".join(f"thing{i} on thing{labels - i - 1}" for i in range(labels))
+        began = time.process_time()
+        graph = DrawGraph(frames=()).words(f"{objects} | {relations}")
+        took = time.process_time() - began
+        assert len(graph["relations"]) == labels
+        return took
+
+    seconds(100)
+    assert seconds(4000) < 10 * max(seconds(1000), 0.002)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 20_000, "[[]" * 30_000])
+def test_brackets_without_end_are_refused_at_once(text: str) -> None:
+    began = time.process_time()
+    with pytest.raises(ValueError, match=r"nested|ends inside|no JSON"):
+        last_json(text)
+    assert time.process_time() - began < 5
+
+
+def test_a_reply_survives_storing() -> None:
+    for reply in (ModelReply("a"), ModelReply("", "t", "length", "r"), ModelReply("a", finish="x")):
+        assert ModelReply.load(reply.stored()) == reply
+    assert ModelReply("a").stored() == "a"
+    for wrong in (5, None, ["a"], {"text": 1}):
+        with pytest.raises(ValueError, match="not a reply"):
+            ModelReply.load(wrong)
+
+
+def test_reasoning_is_told_from_the_answer() -> None:
+    assert parted("<think>a</think>b") == ("a", "b")
+    assert parted("a</think>b") == ("a", "b")
+    assert parted("<think>a") == ("a", "")
+    assert parted("[THINK]a[/THINK]b") == ("a", "b")
+    assert parted("<|channel|>analysis<|message|>a<|end|>")[1] == ""
+    assert parted("x <answer>a</answer> <answer>b</answer> y") == ("", "b")
+    assert parted("b<|im_end|>\n<|im_start|>user") == ("", "b")
