@@ -2,6 +2,7 @@
 # make docs: build the documentation site in docs/_build/html.
 # make test-torchvision: tests of models that need torchvision.
 # make test-packaging: fresh installs with the newest and the oldest dependencies.
+# make test-fuzz: fuzzing campaigns for FUZZ seconds, an hour by default.
 # make test-transformers: the oldest and the newest transformers.
 
 PYTHON ?= python3
@@ -14,8 +15,9 @@ UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python
 ASKED  := tests/test_model.py tests/test_train.py
 TRIED  := folder_is_asked or depends_on_its_prompt or how_a_model or cannot_be_loaded or knows_nothing or lora
 JOBS   ?= 2
+FUZZ   ?= 3600
 
-.PHONY: demo test test-torchvision test-packaging test-transformers test-kill docs lint setup clean
+.PHONY: demo test test-torchvision test-packaging test-transformers test-kill test-fuzz docs lint setup clean
 
 setup: $(READY)
 
@@ -68,6 +70,9 @@ test-kill: $(READY)
 # Warnings are errors; nothing is fetched from the network.
 docs: $(READY)
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
+test-fuzz: $(READY)
+	PYTHONPATH=tests $(BIN)/python tests/fuzz.py --seconds $(FUZZ)
 
 lint: $(READY)
 	$(BIN)/ruff check .

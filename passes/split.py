@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 from array import array
 from collections import deque
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -18,8 +18,12 @@ from stepc.video.decode import DecodedFrame, Plane
 
 if TYPE_CHECKING:
     import cv2
+    import numpy as np
 else:
-    cv2 = LazyModule("cv2")
+    cv2, np = LazyModule("cv2"), LazyModule("numpy")
+
+
+KINDS = "adaptive|content|threshold|hash"
 
 
 class Split(DecodingPass):
@@ -29,10 +33,11 @@ class Split(DecodingPass):
     order, so variable frame rates need no special treatment.
     """
 
-    detector: Literal["adaptive", "content", "threshold", "hash"] = "adaptive"
-    """The PySceneDetect detector to use."""
+    detector: str = Field("adaptive", pattern=f"^({KINDS})(\\+({KINDS}))*$")
+    """The PySceneDetect detector: adaptive, content, threshold (fades) or hash. `adaptive+threshold` cuts
+    where one of them does."""
     threshold: float | None = Field(None, gt=0)
-    """Threshold of the detector; None uses PySceneDetect's default."""
+    """Threshold of the first detector; None uses PySceneDetect's default."""
     min_scene_len: int = Field(15, ge=1)
     """Minimum number of frames per clip."""
 
@@ -42,12 +47,15 @@ class Split(DecodingPass):
 
     def stage(self, unit: Clips, tools: Tools) -> _Cuts:
         """Start detection. Existing clips and keyframes are dropped."""
-        detector = self._detector()
-        if self.detector == "adaptive":
-            return _Cuts(_Adaptive(detector), tools)
-        return _Cuts(_Each(detector), tools)
+        names = list(dict.fromkeys(self.detector.split("+")))
+        thresholds = [self.threshold, *[None] * len(names)]
+        made = [
+            (_Adaptive if name == "adaptive" else _Each)(self._detector(name, threshold))
+            for name, threshold in zip(names, thresholds, strict=False)
+        ]
+        return _Cuts(made[0] if len(made) == 1 else _Union(made, self.min_scene_len), tools)
 
-    def _detector(self) -> Any:
+    def _detector(self, kind: str, threshold: float | None) -> Any:
         from scenedetect import (
             AdaptiveDetector,
             ContentDetector,
@@ -61,9 +69,9 @@ class Split(DecodingPass):
             "threshold": (ThresholdDetector, "threshold"),
             "hash": (HashDetector, "threshold"),
         }
-        kind, name = kinds[self.detector]
-        more = {} if self.threshold is None else {name: self.threshold}
-        return kind(min_scene_len=self.min_scene_len, **more)
+        detector, name = kinds[kind]
+        more = {} if threshold is None else {name: threshold}
+        return detector(min_scene_len=self.min_scene_len, **more)
 
 
 class _Each:
@@ -88,17 +96,54 @@ class _Each:
         return FrameTimecode(self.number - 1, 25.0)
 
 
+class _Union:
+    """Cuts where one of several detectors does, but leaves no clip shorter than the minimum."""
+
+    def __init__(self, detectors: Sequence[_Each | _Adaptive], least: int) -> None:
+        self.detectors, self.least = detectors, least
+        self.last = 0
+
+    def see(self, look: DecodedFrame) -> list[int]:
+        """Process the next frame; return the numbers of the frames that follow newly found cuts."""
+        return self._apart(number for d in self.detectors for number in d.see(look))
+
+    def end(self) -> list[int]:
+        """Finish after the last frame; return further cuts."""
+        return self._apart(number for d in self.detectors for number in d.end())
+
+    def _apart(self, found: Iterable[int]) -> list[int]:
+        cuts = []
+        for number in sorted(set(found)):
+            if number - self.last >= self.least:
+                cuts.append(number)
+                self.last = number
+        return cuts
+
+
+DARK = 28
+"""A pixel whose luma is below this (black is 16) has no stable hue and saturation: they may change by any
+amount where the eye sees no change."""
+HUE_RANGE, SATURATION_RANGE = 180, 256
+
+
 class _Change:
-    """A frame and its difference to the previous one: a cheap estimate, and PySceneDetect's score."""
+    """A frame and its difference to the previous one: a cheap estimate, and PySceneDetect's score.
+
+    `glance` is the mean difference of the planes. `most` adds what the hue and saturation of dark pixels may
+    add to the score, which the planes do not show.
+    """
 
     def __init__(self, number: int, look: DecodedFrame, before: _Change | None) -> None:
         self.number, self.look = number, look
         self.before = None if before is None else before.look
-        self.glance: float = self.score if look.glance is None else self._glance()
+        self.glance, self.most = self._glance() if look.glance is not None else [self.score] * 2
 
-    def _glance(self) -> float:
+    def _glance(self) -> list[float]:
         now, before = self.look.glance, self.before and self.before.glance
-        return _distance(now, before) if now and before else 0.0
+        if not now or not before:
+            return [0.0, 0.0]
+        seen = _distance(now, before)
+        return [seen, seen + _unseen(now, before)]
 
     @functools.cached_property
     def score(self) -> float:
@@ -113,9 +158,8 @@ class _Adaptive:
 
     A frame begins a clip if its score is at least `min_content_val`, and at least `adaptive_threshold`
     times the mean score of the frames around it. Scoring every frame costs half as much as decoding
-    small frames; the cheap estimate (`glance`) costs a tenth of that. No frame is scored if the estimate
-    is below 1/3 of the first bound or below 0.4 times the second. At the cuts of real footage and of
-    rendered films the estimate was at least 3.5 times the first bound and 1.1 times the second.
+    small frames; the cheap estimate (`glance`) costs a tenth of that. No frame is scored if the most that
+    the estimate allows for is below 1/3 of the first bound or below 0.4 times the second.
     """
 
     def __init__(self, detector: Any) -> None:
@@ -139,7 +183,7 @@ class _Adaptive:
     def _middle(self) -> list[int]:
         here = self.around[self.detector.window_width]
         least, times = self.detector.min_content_val, self.detector.adaptive_threshold
-        if here.glance < least / 3 or here.glance < 0.4 * times * self._mean("glance"):
+        if here.most < least / 3 or here.most < 0.4 * times * self._mean("glance"):
             return []
         mean = self._mean("score")
         ratio = min(here.score / mean, 255.0) if mean >= 0.00001 else 255.0
@@ -162,10 +206,21 @@ def _distance(one: Sequence[Plane], other: Sequence[Plane]) -> float:
     return sum(float(cv2.norm(a, b, cv2.NORM_L1)) / a.size for a, b in pairs)
 
 
+def _unseen(now: Sequence[Plane], before: Sequence[Plane]) -> float:
+    """The most that dark pixels may add to the score: those that are dark in one frame, and change."""
+    size = now[1].shape[::-1]
+    lumas = [cv2.resize(f[0], size, interpolation=cv2.INTER_NEAREST) for f in (now, before)]
+    dark = (lumas[0] < DARK) | (lumas[1] < DARK)
+    if not dark.any():
+        return 0.0
+    changed = (now[1] != before[1]) | (now[2] != before[2])
+    return float((changed & dark).mean()) * (HUE_RANGE + SATURATION_RANGE) / 2 / 3
+
+
 class _Cuts:
     """Turns detected cuts into clips."""
 
-    def __init__(self, detector: _Each | _Adaptive, tools: Tools) -> None:
+    def __init__(self, detector: _Each | _Adaptive | _Union, tools: Tools) -> None:
         self.detector, self.tools = detector, tools
         self.times = array("q")
         self.made: list[Clip] = []

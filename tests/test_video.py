@@ -17,12 +17,13 @@ from recipes import encode
 from test_golden import footage
 
 import stepc.video.decode
+from stepc.diagnostics import StepcError
 from stepc.driver.compile_video import CompileConfig, Compiler, split_pipeline
 from stepc.ir import types as t
 from stepc.ir.types import Frame
 from stepc.lang.parse import builtin
 from stepc.model.load import ModelConfig
-from stepc.passes.split import _Adaptive
+from stepc.passes.split import _Adaptive, _Each
 from stepc.passmanager.run import run
 from stepc.video.decode import DecodedFrame, Pictures, decoded_frames, frames
 from stepc.video.probe import probe
@@ -236,7 +237,51 @@ def test_a_glance_leaves_no_cut_out(threshold: float, cut: Path, tmp_path: Path)
     assert threshold < 3 or scored < seen / 2
 
 
-@pytest.mark.parametrize("detector", ["adaptive", "content", "hash"])
+@pytest.mark.parametrize("seed", [3, 6, 9, 10])
+def test_a_shot_that_fades_in_from_black_is_cut_as_pyscenedetect_does(
+    seed: int, tmp_path: Path
+) -> None:
+    """Hue and saturation jump at near-black, where the planes hardly change."""
+    rng = np.random.default_rng(seed)
+    pictures = []
+    for shot in range(6):
+        base = rng.integers(0, 256, (60, 80, 3)).repeat(2, 0).repeat(2, 1)
+        tint = rng.integers(0, 60, 3)
+        for i in range(25):
+            light = (
+                min(1.0, (i + 1) / (4 + seed)) * (0.3 if seed % 3 == 0 else 1) if shot % 2 else 1
+            )
+            grain = rng.integers(-3, 4, (120, 160, 3)) * (seed % 2)
+            shown = np.clip((base * 0.5 + tint) * light + grain, 0, 255)
+            pictures.append(shown.astype(np.uint8))
+        black = (rng.integers(0, 1 + seed % 4, (120, 160, 3)) for _ in range(20))
+        pictures += [frame.astype(np.uint8) for frame in black]
+    encode(tmp_path / "fades.mp4", pictures)
+    both = [_Adaptive(scenedetect.AdaptiveDetector()), _Each(scenedetect.AdaptiveDetector())]
+    found: list[list[int]] = [[], []]
+    for look in decoded_frames(probe(tmp_path / "fades.mp4")):
+        for detector, cuts in zip(both, found, strict=True):
+            cuts += detector.see(look)
+    assert found[0] == found[1] and len(found[0]) >= 4
+
+
+def test_detectors_cut_together(tmp_path: Path) -> None:
+    """A hard cut that one finds, and a fade through black that only the other does."""
+    shots = [np.full((96, 128, 3), value, np.uint8) for value in ((200, 60, 60), (60, 60, 200))]
+    fade = [(shots[1] * abs(1 - i / 60)).astype(np.uint8) for i in range(121)]
+    encode(tmp_path / "a.mp4", [shots[0]] * 40 + [shots[1]] * 20 + fade + [shots[1]] * 20)
+    cuts = {}
+    for detector in ("content", "threshold", "content+threshold"):
+        unit = _compiled(tmp_path / "a.mp4", f"split(detector={detector})")
+        cuts[detector] = {c.start for c in unit.clips}
+    assert 1600 in cuts["content"] - cuts["threshold"] and len(cuts["threshold"]) == 2
+    both = cuts["content+threshold"]
+    assert both >= {0, 1600} and any(abs(at - max(cuts["threshold"])) <= 40 for at in both)
+    with pytest.raises(StepcError):
+        _compiled(tmp_path / "a.mp4", "split(detector=content+nothing)")
+
+
+@pytest.mark.parametrize("detector", ["adaptive", "content", "hash", "content+threshold"])
 def test_two_passes_with_one_decode_make_what_each_makes_alone(
     detector: str, cut: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
+from test_golden import footage
 
 from stepc.driver.compile_video import CompileConfig, Compiler, split_pipeline
 from stepc.ir import types as t
 from stepc.ir.verify import verify
 from stepc.lang.parse import builtin
+from stepc.model import own_world
 from stepc.model.load import load
 from stepc.model.requests import REQUESTS, EventWords, Labels, Verdict
 from stepc.passmanager.pipeline_text import DEFAULT
@@ -18,10 +21,11 @@ from stepc.passmanager.run import run
 from stepc.video.decode import frames
 from stepc.video.probe import probe
 from stepc.video.source import digest
+from stepc.world import render
 from stepc.world.examination import Examination, alike
 from stepc.world.ground_truth import truth
 from stepc.world.render import draw, write
-from stepc.world.scene import STILL, make_film, predicates
+from stepc.world.scene import BACKGROUNDS, COLORS, STILL, make_film, predicates
 from stepc.world.score import KINDS, compare
 
 
@@ -120,3 +124,19 @@ def test_an_exam_tells_how_right_an_answer_is() -> None:
         alike(EventWords(event="a dog is running"), EventWords(event="a dog is sleeping")) == 2 / 3
     )
     assert alike(Labels(objects=()), Labels(objects=())) == 1
+
+
+def test_pictures_of_the_world_are_told_from_all_others(tmp_path: Path) -> None:
+    """The guard of the embedded model: measured on rendered films and on real footage."""
+    assert list(own_world.PAINTS) == list(COLORS.values())
+    assert list(own_world.GROUNDS) == list(BACKGROUNDS.values())
+    for seed in range(6):
+        film = make_film(random.Random(f"guard/{seed}"), 3)
+        shown = list(render.frames(film))
+        assert min(own_world.share(p) for p in shown[::9]) > own_world.SHARE + 0.1
+    for name in ("bikes", "bigbuckbunny", "carphone_pristine", "carphone_distorted"):
+        seen = [p for _, p in frames(probe(footage(f"{name}.mp4")))][::40]
+        assert max(own_world.share(p) for p in seen) < own_world.SHARE - 0.2
+    rng = np.random.default_rng(0)
+    odd = [np.zeros((64, 64, 3)), np.full((64, 64, 3), 255), rng.integers(0, 256, (64, 64, 3))]
+    assert not any(own_world.belongs(p.astype(np.uint8)) for p in odd)

@@ -176,16 +176,6 @@ def two_prices(text: str) -> tuple[float, float]:
     return one, other
 
 
-def stranger(where: str) -> Diagnostic:
-    return Diagnostic(
-        "M006",
-        f"the embedded model recognised nothing {where}: it knows only the rendered world",
-        None,
-        "for real footage, name a Video-LLM: --model HUB_ID_OR_FOLDER",
-        "warning",
-    )
-
-
 def show_stats(seconds: dict[str, float], counts: dict[str, dict[str, int]]) -> None:
     for key in dict.fromkeys([*seconds, *counts]):
         took = f"{seconds[key]:8.2f} s" if key in seconds else " " * 10

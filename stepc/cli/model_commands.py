@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from stepc.cli.app import IO, TRAINING, errors
-from stepc.cli.common import Seed, Terminal, count, model_app, world
+from stepc.cli.common import Seed, Terminal, count, model_app, say, world
 from stepc.cli.completion import complete_model
 from stepc.cli.model_options import MODEL_HELP, checking
 from stepc.diagnostics import Place, fail, printable
@@ -32,6 +32,14 @@ def model_check(
         ),
     ] = 10,
     seed: Seed = 0,
+    videos: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Video files to ask about instead, or folders of them: whether the model sees what"
+            " it is shown. Repeatable.",
+            rich_help_panel=IO,
+        ),
+    ] = None,
 ) -> None:
     """Ask a model every kind of request about pictures with known answers.
 
@@ -39,11 +47,18 @@ def model_check(
     allow several questions per call (--together, default 8) are asked a second time in batches, in
     a row marked with *. If both rows are equally right, a compile may batch these questions. Of a
     server, it first prints which features of requests work, and whether the model sees.
+
+    With --videos, it asks about frames of your own videos and about their mirror images: how much of
+    what the model lists is the same, and how often it agrees that absurd objects are there. The exit
+    code is 1 if the answers do not depend on what is shown.
     """
     from stepc.model.load import load
     from stepc.model.openai_compatible import ServerModel
     from stepc.world.examination import Examination
 
+    if videos:
+        _see(replace(choice, name=model), videos, questions, seed)
+        return
     exam = Examination(questions, seed)
     most = 8 if choice.together is None else choice.together
     asker = load(replace(choice, name=model, together=most), exam.pictures, seed=seed)
@@ -62,6 +77,41 @@ def model_check(
             flush=True,
         )
     errors.print(asker.usage.text(choice.server.prices))
+
+
+def _see(choice: Any, videos: list[Path], number: int, seed: int) -> None:
+    """Print what a model sees in frames of videos. Exits with 1 if it does not see."""
+    from stepc.dataset.read import spread
+    from stepc.model.load import load
+    from stepc.model.sight import ABSURD, measure
+    from stepc.video.decode import Pictures
+    from stepc.video.discover import find_videos
+    from stepc.video.probe import probe
+
+    pictures, found = Pictures(), find_videos(videos)
+    for diagnostic in found[1]:
+        say(diagnostic)
+    sources = [probe(path) for path in list(found[0])[:number]]
+    if not sources:
+        raise fail("B010", "no videos found", Place("--videos"))
+    frames: list[Any] = []
+    for source in sources:
+        pictures.add(source)
+        frames += spread(source, max(1, number // len(sources)))
+    client = load(choice, pictures, seed=seed)
+    seen = measure(client, frames)
+    print(f"{seen.frames} frames of {count(len(sources), 'video')}")
+    for name, share in (
+        ("the same objects in the mirror image", seen.mirrored),
+        ("the same objects in another frame", seen.alike),
+        (f"yes to absurd objects ({ABSURD[0]}, {ABSURD[1]}, …)", seen.absurd),
+        ("yes to the objects that it listed", seen.own),
+    ):
+        print(f"{name:44} {share:6.0%}")
+    errors.print(client.usage.text(choice.server.prices))
+    print(f"the model {'sees' if seen.sees else 'does not seem to see'} what it is shown")
+    if not seen.sees:
+        raise typer.Exit(1)
 
 
 @world.command(epilog="Example: stepc world render -o films -n 2 --seed 7")

@@ -31,7 +31,6 @@ from stepc.cli.common import (
     say,
     show_stats,
     store_of,
-    stranger,
     terminal,
 )
 from stepc.cli.completion import complete_after, complete_pass, complete_pipeline
@@ -215,9 +214,6 @@ def compile(  # a table of options
             raise typer.Exit(1) from None
     if stats:
         show_stats(summary.seconds, summary.counts)
-    if choice.name == EMBEDDED and summary.compiled and not summary.objects:
-        where = f"in {summary.compiled} videos" if summary.compiled > 1 else "in the video"
-        reporter.diagnostic(stranger(where))
     tell = reporter.note if log_json else errors.print
     if summary.usage.calls and (stats or not choice.name.startswith(EMBEDDED)):
         tell(summary.usage.text(prices))
@@ -384,8 +380,6 @@ def dump(
         verify_each=verify_each,
         stats=stats,
     )
-    if choice.name == EMBEDDED and getattr(unit, "objects", None) == ():
-        say(stranger("in the video"))
     sys.stdout.write(unit.to_json().decode() if json else write(unit))
 
 

@@ -54,7 +54,6 @@ class Summary:
     by_steps: dict[int, int] = field(default_factory=dict)
     compiled: int = 0
     failed: int = 0
-    objects: int = 0
     files: list[str] = field(default_factory=list)
     interrupted: bool = False
     signal: int = 0
@@ -236,7 +235,7 @@ def _taken(
     if not diagnostics and result.made is not None:
         try:
             write_unit(folder, result.made)
-            summary.objects += spool.add(result.made).objects
+            spool.add(result.made)
             summary.compiled += 1
         except StepcError as error:
             diagnostics = error.in_file(printable(str(result.path))).diagnostics

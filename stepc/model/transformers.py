@@ -25,7 +25,9 @@ from stepc.ir.types import Frame
 from stepc.model.backends import EMBEDDED, TOGETHER
 from stepc.model.client import Call, Completion, Together
 from stepc.model.constrained import grammars
+from stepc.model.own_world import belongs
 from stepc.model.reply import ModelReply
+from stepc.model.requests import REQUESTS
 from stepc.runtime.extras import extra_of, install
 from stepc.runtime.lazy import LazyModule
 from stepc.video.decode import Picture, Pictures
@@ -37,8 +39,6 @@ else:
     np = LazyModule("numpy")
 
 
-LOADING = (OSError, ValueError, ImportError, KeyError, RuntimeError, AssertionError)
-"""What the libraries raise if a model cannot be loaded; AssertionError comes from torch without CUDA."""
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 NEEDED = {
     "torchvision": "pip install 'stepc[video]'; with transformers 5.18 or newer, some model families (LLaVA,"
@@ -119,6 +119,9 @@ class TransformersModel:
         transformers.utils.logging.disable_progress_bar()
         local = local or LocalOptions()
         embedded = name == EMBEDDED
+        self.name = name
+        self.of_the_world: set[Frame] = set()
+        """Pictures that the embedded model has been found to know."""
         where = self.where = str(embedded_folder()) if embedded else name
         device = local.device
         if device == "auto":
@@ -134,7 +137,9 @@ class TransformersModel:
                 self.model.to(device)
             if local.adapter is not None:
                 self.model.load_adapter(local.adapter)
-        except LOADING as error:
+        except (
+            Exception
+        ) as error:  # a folder of others may hold anything, and libraries raise anything
             raise _unloadable(name, local, error) from error
         self.model.eval()
         if embedded:
@@ -153,8 +158,12 @@ class TransformersModel:
     ) -> None:
         """Answer each call with one text per seed, by Gumbel-max sampling with the call's own seeds.
 
-        Calls of about the same length form a batch. All samples of a call share one prefill.
+        Calls of about the same length form a batch. All samples of a call share one prefill. Raises
+        StepcError (M006) if the embedded model is asked for facts of a picture outside its world.
         """
+        prompts = list(prompts)
+        if self.name == EMBEDDED:
+            self._guard(prompts, pictures)
 
         def alike(p: Call) -> tuple[bool, int, int]:
             return (p.video and self.videos, len(p.frames), len(p.text))
@@ -172,6 +181,21 @@ class TransformersModel:
                     part = []
             if part:
                 self._batch(part, pictures, frames > 0, done)
+
+    def _guard(self, prompts: list[Call], pictures: Pictures) -> None:
+        """Raises StepcError (M006) for a picture that does not show the rendered world."""
+        asking = (p for p in prompts if p.request in REQUESTS and REQUESTS[p.request].states_facts)
+        for frame in dict.fromkeys(frame for p in asking for frame in p.frames):
+            if frame in self.of_the_world:
+                continue
+            if not belongs(pictures.at(frame)):
+                message = (
+                    "the embedded model knows only the rendered world, and the picture at"
+                    f" {frame.at / 1000:.3f} seconds shows something else"
+                )
+                help = "name a Video-LLM: --model HUB_ID_OR_FOLDER, or openai:MODEL"
+                raise fail("M006", message, None, help)
+            self.of_the_world.add(frame)
 
     def _batch(
         self,

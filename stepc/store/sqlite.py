@@ -23,6 +23,8 @@ CREATE TABLE IF NOT EXISTS entries (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS by_use ON entries (used);
 """
+DAMAGE = (sqlite3.Error, UnicodeError, OverflowError)
+"""What a damaged file leads to; UnicodeError comes from a message about damaged text."""
 COLUMNS = {"name", "kind", "hash", "facts", "mark", "content", "used"}
 
 
@@ -81,7 +83,7 @@ class Database(Store):
             return self._db.execute(sql).fetchall()
         except sqlite3.OperationalError as error:
             self._tell("B015", f"the store cannot be read ({error})")
-        except sqlite3.DatabaseError as error:
+        except DAMAGE as error:
             self._db.close()
             self._aside(str(error))
             self._db = self._opened()
@@ -111,7 +113,7 @@ class Database(Store):
             except sqlite3.OperationalError as error:
                 self._tell("B015", f"the store cannot be used ({error})")
                 return None
-            except sqlite3.DatabaseError as error:
+            except DAMAGE as error:
                 self._aside(str(error))
         return None
 
@@ -131,7 +133,7 @@ class Database(Store):
             return self._db.execute(sql, values).fetchone()
         except sqlite3.OperationalError as error:
             self._tell("B015", f"the store cannot be read ({error})")
-        except sqlite3.DatabaseError as error:
+        except DAMAGE as error:
             self._db.close()
             self._aside(str(error))
             self._db = self._opened()
@@ -144,7 +146,7 @@ class Database(Store):
             self._db.execute(sql, values)
         except sqlite3.OperationalError as error:  # a full disk, a folder that cannot be written
             self._tell("B015", f"the store cannot be written ({error})")
-        except sqlite3.DatabaseError as error:
+        except DAMAGE as error:
             self._db.close()
             self._aside(str(error))
             self._db = self._opened()

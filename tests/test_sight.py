@@ -1,0 +1,85 @@
+"""Whether a model sees: one that looks at the picture, and those that do not."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_golden import HERE, footage
+from test_zoo import film
+
+from stepc.dataset.read import spread
+from stepc.model.client import Call, Completion, ModelClient
+from stepc.model.sight import Sight, measure
+from stepc.model.templates import Templates
+from stepc.video.decode import Pictures
+from stepc.video.probe import probe
+
+
+class Model:
+    """Answers by what a function says of the picture: labels of what is there."""
+
+    identity, templates, together = "model", "default", 1
+
+    def __init__(self, labels: Callable[[Any], list[str]], yes: bool | None = None) -> None:
+        self.labels, self.yes = labels, yes
+
+    def generate(
+        self, prompts: Iterable[Call], pictures: Pictures, done: Callable[[Completion], None]
+    ) -> None:
+        for prompt in prompts:
+            labels = self.labels(pictures.at(prompt.frames[0]))
+            if prompt.request == "narrate":
+                said: dict[str, Any] = {"narrative": "A picture."}
+            elif prompt.request == "list_objects":
+                said = {"objects": labels}
+            else:
+                there = any(f" {label} " in prompt.text for label in labels)
+                said = {"yes": there if self.yes is None else self.yes}
+            done(Completion.of(prompt, [json.dumps(said)] * len(prompt.seeds)))
+
+
+def looks(picture: Any) -> list[str]:
+    """The darker the picture, the later the word; its mirror image is as dark."""
+    words = ["cup", "dog", "tree", "bench", "lamp", "shoe", "boat", "drum"]
+    return [words[int(picture[:, :, 0].mean()) * 7 % 8], words[int(picture.std()) * 5 % 8]]
+
+
+MODELS = {
+    "sees": (Model(looks), True),
+    "says the same of everything": (Model(lambda _: ["man", "table"]), False),
+    "says yes to everything": (Model(looks, yes=True), False),
+    "sees the left of a picture": (
+        Model(lambda p: [f"thing {int(p[:, : p.shape[1] // 3].mean() * 10)}"]),
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_that_sees_is_told_from_those_that_do_not(name: str, tmp_path: Path) -> None:
+    model, sees = MODELS[name]
+    source = probe(film(tmp_path / "a.mp4", [0, 9000, 255, 61000, 77, 30000, 4095, 65000] * 4))
+    pictures = Pictures()
+    pictures.add(source)
+    client = ModelClient(model, Templates("default"), pictures)
+    seen = measure(client, spread(source, 8))
+    assert isinstance(seen, Sight) and seen.frames == 8
+    assert seen.sees is sees, seen
+    if name == "sees":
+        assert seen.mirrored == 1 and seen.absurd == 0 and seen.own == 1
+
+
+def test_the_command_tells_what_it_measured() -> None:
+    """The embedded model refuses what it does not know, also here."""
+    video = str(footage("bikes.mp4"))
+    done = subprocess.run(
+        [sys.executable, "-m", "stepc", "model", "check", "embedded", "--videos", video],
+        cwd=HERE, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1 and "M006" in done.stderr
