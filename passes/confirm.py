@@ -89,7 +89,7 @@ class ConfirmAll(Pass[t.Fsg, t.Fsg]):
         verdicts: dict[int, Any] = {}
         for e, reply in zip(open_, tools.ask().ask(requests), strict=True):
             if not reply.read:
-                tools.counts.add("unanswered")
+                tools.counts.add("kept without confirmation")
                 continue
             kind = "object" if isinstance(e, t.Object) else e.op
             yes = reply.read[0].yes

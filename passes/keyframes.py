@@ -34,6 +34,8 @@ LATE = 8
 HELD = 256 << 20
 """Maximum total pixels of a clip's candidates for holding them at full size. Above this, chosen frames are
 decoded again."""
+BLACK = 0.02
+"""Mean relative luminance up to which a frame is black."""
 WORST, WORST_CHANGE = 0.15, 0.10
 """Maximum fraction of frames that one quality criterion, or one transition criterion, may drop."""
 
@@ -71,6 +73,24 @@ class _Seen:
         """Mean relative luminance, 0 to 1."""
         blue, green, red, _ = cv2.mean(self.picture)
         return (0.2126 * red + 0.7152 * green + 0.0722 * blue) / 255
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to see: the frame is black, or a test card of colour bars."""
+        return self.dark <= BLACK or self._bars()
+
+    def _bars(self) -> bool:
+        """Whether the upper half consists of upright bars, at least five of them in strong colours."""
+        upper = self.picture[self.picture.shape[0] // 20 : self.picture.shape[0] // 2]
+        flat = upper.astype(np.float32).std(axis=0).max(axis=1) < 8
+        if flat.mean() < 0.9:
+            return False
+        row = upper.mean(axis=0)
+        strong = (row.max(axis=1) - row.min(axis=1) > 90) & flat
+        ends = np.flatnonzero(np.abs(np.diff(row, axis=0)).max(axis=1) > 24)
+        bars = np.split(strong, ends + 1)
+        wide = [bar for bar in bars if len(bar) > len(row) // 25]
+        return sum(float(bar.mean()) > 0.6 for bar in wide) >= 5
 
     @functools.cached_property
     def blur(self) -> float:
@@ -112,8 +132,9 @@ class _Seen:
 class Keyframes(DecodingPass):
     """Chooses representative keyframes by clustering, after [42] (section 3.1, visual splitting).
 
-    Frames that are dark, blurred, uniform or in a transition are dropped, the worst first and at most
-    a fixed fraction per criterion. The remaining frames are clustered by colour and gradient histograms
+    Black frames and test cards are never keyframes; a clip of nothing else is dropped. Frames that are
+    dark, blurred, uniform or in a transition are dropped, the worst first and at most a fixed fraction
+    per criterion. The remaining frames are clustered by colour and gradient histograms
     of a two-level pyramid. The stillest frame of each cluster becomes a keyframe. The number of clusters
     grows with the clip's length: the original's one cluster per shot would leave each clip with one
     keyframe and no motion edges.
@@ -145,8 +166,12 @@ class Keyframes(DecodingPass):
         return _Chooser(self, unit, tools)
 
     def chosen(self, clip: Clip, seen: list[_Seen], tools: Tools) -> list[_Seen]:
-        """The keyframes of a clip, of the frames of it that were looked at."""
+        """The keyframes of a clip, of the frames of it that were looked at; none if it shows nothing."""
         _changes(seen)
+        number, seen = len(seen), [s for s in seen if not s.empty]
+        tools.counts.add("black frames and test cards dropped", number - len(seen))
+        if not seen:
+            return []
         kept = self._good(seen)
         tools.counts.add("frames dropped", len(seen) - len(kept))
         wanted = self.per_clip or round((clip.end - clip.start) / 1000 / self.every)
@@ -228,7 +253,11 @@ class _Chooser:
             self.tools.counts.add("clips without a frame")
             return
         keyframes = []
-        for i, s in enumerate(self.by.chosen(clip, seen, self.tools)):
+        chosen = self.by.chosen(clip, seen, self.tools)
+        if not chosen:
+            self.tools.counts.add("clips that show nothing")
+            return
+        for i, s in enumerate(chosen):
             keyframes.append(Keyframe(id=f"{clip.id}.k{i}", at=s.at))
             if s.look is not None and self.tools.pictures.room:
                 self.tools.pictures.keep_at(Frame(video=self.video, at=s.at), s.look.picture())

@@ -54,7 +54,9 @@ def shell(command: str, cwd: Path, **environment: str) -> subprocess.CompletedPr
         (f"stepc opt {KITCHEN} 2>&-", 0, ""),
         ("stepc opt - <&-", 1, "B006"),
         ('stepc compile "" -o out', 1, "U001"),
-        ('stepc compile films -o ""', 1, ""),
+        ('stepc compile films -o ""', 1, "U001"),
+        ("stepc compile films --out=", 1, "U001"),
+        ("stepc plan films --model replay:.", 1, "M003"),
         ("mkfifo p; timeout 60 stepc check p.step", 1, ""),
     ],
 )

@@ -39,7 +39,8 @@ def test_a_reward_reads_what_models_write(reply: str, wanted: bool) -> None:
         ("-3", ["3"], False), ("-3", ["-3"], True), ("3", ["-3"], False),
         ("a well-known man", ["well-known man"], True),
         ("A. orange", ["orange"], True), ("B. orange", ["orange"], True), ("a cup", ["cup"], True),
-        ("two cups", ["two cup"], True),
+        ("two cups", ["two cup"], True), ("2", ["2d"], False), ("sta", ["star"], False),
+        ("do", ["dog"], False),
     ],
 )  # fmt: skip
 def test_what_counts_as_the_same_answer(reply: str, accepted: list[str], wanted: bool) -> None:

@@ -89,6 +89,19 @@ def test_the_old_result_stays_until_the_new_one_is_complete(tmp_path: Path) -> N
     )
 
 
+def test_files_of_the_old_dataset_do_not_stay_beside_the_new_one(tmp_path: Path) -> None:
+    """Such as Parquet shards, which would be read as if they were of the new dataset."""
+    for name in ("manifest.json", "qra-00000.parquet", "qra-00001.parquet", "mine.txt"):
+        write_whole(tmp_path / name, b"old")
+    with OutputFolder(tmp_path) as folder:
+        for name in ("manifest.json", "qra-00000.parquet"):
+            write_whole(folder.work / name, b"new")
+        folder.commit([tmp_path / "qra-00000.parquet", tmp_path / "qra-00001.parquet"])
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {
+        "manifest.json": b"new", "qra-00000.parquet": b"new", "mine.txt": b"old",
+    }  # fmt: skip
+
+
 def test_two_processes_do_not_write_to_one_folder(tmp_path: Path) -> None:
     code = "import sys; from pathlib import Path; from stepc.runtime.output_folder import locked\n" \
            "with locked(Path(sys.argv[1])): print('in', flush=True); input()"  # fmt: skip

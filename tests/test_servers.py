@@ -34,6 +34,7 @@ from stepc.model.requests import (
     ObjectClaim,
     Request,
 )
+from stepc.model.server_features import Refusal
 from stepc.model.server_options import ServerOptions
 from stepc.model.server_request import DIGITS
 from stepc.model.server_transport import hidden
@@ -493,4 +494,61 @@ def test_options_are_passed_through() -> None:
     for asked in server.asked:
         assert asked["max_tokens"] == 4096 and asked["reasoning_effort"] == "low"
         assert asked["top_k"] == 20
+    server.close()
+
+
+@pytest.mark.parametrize(
+    ("message", "code", "wanted"),
+    [
+        (
+            "Rate limit reached. Please try again in 7s. Visit https://aka.ms/oai/quotaincrease",
+            "",
+            "",
+        ),
+        (
+            "You exceeded your current quota, check your plan and billing. Please retry in 36s.",
+            "429",
+            "",
+        ),
+        ("You exceeded your current quota", "insufficient_quota", "quota"),
+        ("Insufficient credits", "", "quota"),
+    ],
+)
+def test_a_limit_that_goes_by_is_no_empty_purse(message: str, code: str, wanted: str) -> None:
+    assert Refusal(429, message, "", code).meaning == wanted
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [wrong(400, "bad request"), wrong(400, "video_url is not supported"), wrong(500, "boom")],
+)
+def test_pictures_are_sent_where_a_video_is_refused(refusal: Answer) -> None:
+    """Whatever the server says of it, and without giving up anything else."""
+    server = Server(lambda a: refusal if "video_url" in str(a["messages"]) else answer(a))
+    model = ServerModel("m", ServerOptions(server.url, at_once=1, wait=0.001, attempts=8))
+    client = ModelClient(model, Templates("default"), Greys(), video=True)
+    (reply,) = client.ask([DescribeEvent(frames=FRAMES)])
+    assert reply.read and len(server.asked) <= 9 and model.features.many
+    server.close()
+
+
+def test_a_filtered_prompt_with_403_costs_only_itself() -> None:
+    server = Server(lambda a: wrong(403, "Your input was flagged by moderation.")
+                    if _asks('{"kind"')(a) else answer(a))  # fmt: skip
+    values, _, _, _ = ask(server)
+    assert values == [None if i == 1 else right for i, right in enumerate(RIGHT)]
+    server.close()
+
+
+def test_several_replies_are_asked_for_at_a_temperature() -> None:
+    """vLLM refuses `n` at temperature 0; that is no reason to do without it."""
+
+    def mode(asked: Body) -> Answer:
+        if asked.get("n", 1) > 1 and asked.get("temperature") == 0:
+            return wrong(400, "n must be 1 when using greedy sampling, got 2.")
+        return answer(asked)
+
+    server = Server(mode)
+    _, _, told, model = ask(server)
+    assert model.features.many and not told
     server.close()

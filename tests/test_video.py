@@ -335,3 +335,25 @@ def test_frames_of_any_kind_are_made_small(tmp_path: Path) -> None:
         assert np.abs(small.astype(int) - exact).mean() < most, layout
     tiny = av.VideoFrame.from_ndarray(smooth[:97, :33], format="rgb24").reformat(format="yuv420p")
     assert DecodedFrame(0, tiny, Fraction(1)).small.shape == (96, 32, 3)
+
+
+def test_black_clips_and_test_cards_have_no_keyframes(tmp_path: Path) -> None:
+    """A leader of black, a test card whose counter runs, then a shot that fades in."""
+    card = np.zeros((96, 128, 3), np.uint8)
+    colours = [(192, 192, 192), (192, 192, 0), (0, 192, 192), (0, 192, 0), (192, 0, 192), (192, 0, 0),
+               (0, 0, 192)]  # fmt: skip
+    for i, colour in enumerate(colours):
+        card[:, i * 128 // 7 : (i + 1) * 128 // 7] = colour
+    cards = [card.copy() for _ in range(50)]
+    for i, shown in enumerate(cards):
+        shown[70:90, 20 + i : 30 + i] = 255
+    rng = np.random.default_rng(0)
+    scene = rng.integers(40, 220, (24, 32, 3)).repeat(4, 0).repeat(4, 1)
+    fade = [(scene * min(1.0, i / 25)).astype(np.uint8) for i in range(75)]
+    black = [np.zeros((96, 128, 3), np.uint8)] * 50
+    encode(tmp_path / "a.mp4", black + cards + fade)
+    unit = _compiled(tmp_path / "a.mp4", "split,keyframes")
+    times = [k.at for clip in unit.clips for k in clip.keyframes]
+    assert times and min(times) > 4000 + 5 * 40
+    encode(tmp_path / "b.mp4", black)
+    assert _compiled(tmp_path / "b.mp4", "split,keyframes").clips == ()

@@ -212,6 +212,7 @@ def test_a_damaged_video_is_refused_or_taken_as_far_as_it_goes(name: str, tmp_pa
     numbers = [number_of(frame.picture()) for frame in seen]
     assert len(numbers) >= least and numbers[:least] == list(range(least))
     assert seen[-1].at < source.video.duration <= seen[-1].at + 100  # what can be decoded, no more
+    assert [d.code for d in source.warnings()], "frames are missing without a word"
 
 
 @pytest.mark.parametrize("ending", ["mp4", "mkv", "ts", "avi", "flv"])

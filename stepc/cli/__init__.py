@@ -18,7 +18,7 @@ from stepc import __version__
 from stepc.cli.app import errors, with_verbosity
 from stepc.cli.common import app, say
 from stepc.cli.lazy import make_lazy
-from stepc.diagnostics import Diagnostic, Place, StepcError, fail, printable
+from stepc.diagnostics import Diagnostic, Place, StepcError, fail
 from stepc.runtime.extras import missing
 from stepc.runtime.interrupts import Ended, end_like_ctrl_c
 
@@ -36,6 +36,13 @@ def main() -> None:
     sys.exit(_run())
 
 
+UNWRITABLE = (errno.EBADF, errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG)
+
+
+PATHS = ("-o", "--out", "--store", "--spec", "-s", "--record", "--trace", "--videos", "--adapter")
+"""Options whose value is a path."""
+
+
 class _Closed(io.TextIOBase):
     """Stands for a standard output that is closed."""
 
@@ -45,12 +52,12 @@ class _Closed(io.TextIOBase):
 
 def _run() -> int:
     """Run the command line; return the exit code."""
-    end_like_ctrl_c()
+    ended = end_like_ctrl_c()
     try:
         _no_empty_argument(sys.argv[1:])
         code = _exit_code(lambda: app(prog_name="stepc"))
         sys.stdout.flush()
-        return code
+        return 128 + ended[0] if ended and code == 130 else code
     except StepcError as error:
         for diagnostic in error.diagnostics:
             say(diagnostic)
@@ -70,9 +77,11 @@ def _run() -> int:
     except KeyboardInterrupt:
         errors.print("stopped")
         return 130
-    except OSError as error:  # standard output: files of our own have their diagnostics
+    except OSError as error:
+        if error.filename is not None or error.errno not in UNWRITABLE:
+            raise  # not standard output: files of our own have their diagnostics
         _forget_output()
-        place = Place(printable(str(error.filename or "standard output")))
+        place = Place("standard output")
         say(Diagnostic("B014", f"cannot be written ({error.strerror or error})", place))
         return 1
 
@@ -94,10 +103,11 @@ def _forget_output() -> None:
 def _no_empty_argument(arguments: list[str]) -> None:
     """Raises StepcError (U001) for an empty argument, which often comes from an unset variable.
 
-    As a path it would be the current folder. The value of an option may be empty.
+    As a path it would be the current folder. The value of an option that takes no path may be empty.
     """
     for before, argument in pairwise(["", *arguments]):
-        if not argument and not before.startswith("-"):
+        path = not before.startswith("-") or before in PATHS
+        if (not argument and path) or argument in {f"{option}=" for option in PATHS}:
             help = "perhaps a variable of the shell is not set; the current folder is `.`"
             raise fail("U001", "an argument is empty", None, help)
 

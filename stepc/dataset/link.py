@@ -11,6 +11,7 @@ import orjson
 
 from stepc.diagnostics import Diagnostic, Statistics
 from stepc.runtime.atomic_files import write_parts
+from stepc.runtime.names import Name
 
 if TYPE_CHECKING:
     from stepc.passmanager.base import LinkPass
@@ -106,7 +107,7 @@ def _manifest(
             "sha256": card.sha256,
             "set": corpus.set_of(place) if corpus.sets else None,
             "samples": left[place],
-            "stsg": {"file": f"units/{card.name}.stsg", "sha256": card.stsg},
+            "stsg": {"file": _unit_file(card.name), "sha256": card.stsg},
         }
         text = orjson.dumps(video, option=orjson.OPT_INDENT_2).replace(b"\n", b"\n    ")
         yield (b"\n    " if first else b",\n    ") + text
@@ -118,3 +119,7 @@ def _manifest(
     ]
     text = orjson.dumps({"skipped": told}, option=orjson.OPT_INDENT_2)
     yield b"," + text[1:] + b"\n"
+
+
+def _unit_file(name: str) -> str:
+    return Name(name).below(Path("units"), ".stsg").as_posix()

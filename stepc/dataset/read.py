@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import islice, zip_longest
@@ -246,13 +246,12 @@ def load_dataset(
     samples, wrong = read_samples(dataset)
     made = TrainingData(left_out=wrong)
     places, missing = find_videos(videos, named_from)
-    by_name = _named(places, [*named_from] or [*videos])
+    there = _Videos(places, [*named_from] or [*videos])
     made.left_out += missing
     sources: dict[str, VideoSource | str] = {}
     for sample in samples:
         if sample.video not in sources:
-            there = by_name.get(sample.video) or by_name.get(PurePosixPath(sample.video).name)
-            sources[sample.video] = _found(there, sample.video)
+            sources[sample.video] = _found(there.find(sample.video), sample.video)
         source = sources[sample.video]
         if isinstance(source, VideoSource) and sample.sha256 not in ("", source.video.sha256):
             source = f"its video `{printable(sample.video)}` is not the file it was compiled from"
@@ -266,6 +265,7 @@ def load_dataset(
                 made.left_out.append(left_out(printable(str(dataset)), sample.line, shown))
                 continue
             made.frames[sample.video] = shown
+            made.left_out += made.pictures.source(shown[0].video).warnings()
         made.samples.append(sample)
     if not made.samples:
         help = "name the folder of its videos: --videos FOLDER"
@@ -276,11 +276,17 @@ def load_dataset(
     return made
 
 
-def _named(videos: Iterable[Path], places: Sequence[str | Path]) -> dict[str, Path]:
-    """The videos by their paths below `places`, and by their file names where those are unique."""
-    count = Counter(path.name for path in videos)
-    made = {path.name: path for path in videos if count[path.name] == 1}
-    return made | {below(path, places): path for path in videos}
+class _Videos:
+    """The videos that are there, by their paths below `places`, and by file names that are unique."""
+
+    def __init__(self, videos: Sequence[Path], places: Sequence[str | Path]) -> None:
+        count = Counter(path.name for path in videos)
+        self.by_path = {below(path, places): path for path in videos}
+        self.by_name = {path.name: path for path in videos if count[path.name] == 1}
+
+    def find(self, name: str) -> Path | None:
+        """The video that a sample names; None if it is not there, or its name is ambiguous."""
+        return self.by_path.get(name) or self.by_name.get(PurePosixPath(name).name)
 
 
 def _found(path: Path | None, name: str, keep: bool = False) -> VideoSource | str:

@@ -7,7 +7,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from stepc.diagnostics.diagnostic import Diagnostic, Place, StepcError, brief
+from stepc.diagnostics.diagnostic import Diagnostic, Place, StepcError
 
 
 def crash(code: str, what: str, error: BaseException, place: Place | None = None) -> StepcError:
@@ -29,12 +29,11 @@ def crash(code: str, what: str, error: BaseException, place: Place | None = None
     return StepcError(Diagnostic(code, message, place, help, detail=detail))
 
 
-def write_crash_file(folder: Path, name: str, diagnostic: Diagnostic) -> Path | None:
-    """Write a diagnostic's traceback to `folder/name.txt`. Returns None if that cannot be written."""
-    file = folder / f"{brief(name)}.txt"
+def write_crash_file(file: Path, diagnostic: Diagnostic) -> bool:
+    """Write a diagnostic's traceback to a file. Returns whether that was possible."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(diagnostic.detail, "utf-8", errors="backslashreplace")
     except OSError:
-        return None
-    return file
+        return False
+    return True

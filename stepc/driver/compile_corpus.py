@@ -5,7 +5,6 @@ A video that fails becomes a diagnostic, and the others are compiled. Files are 
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import signal
 import sys
@@ -173,9 +172,16 @@ def _videos_of(dataset: Path) -> dict[str, str]:
 
 
 def _missing(out: Path, spool: Spool) -> list[str]:
-    """The names of the units of the dataset in `out` whose videos were not compiled this time."""
-    old = _videos_of(out)
-    if old:
+    """The names of the units of the dataset in `out` whose videos were not compiled this time.
+
+    All of them, if there is no sample of any video: then something went wrong with the model.
+    """
+    old, samples = _videos_of(out), 0
+    for card in spool.cards() if old else ():
+        samples += len(card.samples)
+        if card.samples:
+            old.pop(card.sha256, None)
+    if samples:  # a video may have had no sample before, either
         for card in spool.cards():
             old.pop(card.sha256, None)
     return sorted(old.values())
@@ -241,8 +247,8 @@ def _taken(
             diagnostics = error.in_file(printable(str(result.path))).diagnostics
     for diagnostic in diagnostics:
         if diagnostic.detail:
-            file = write_crash_file(folder.path / "crashes", result.name, diagnostic)
-            if file is not None:
+            file = Name(result.name).below(folder.path / "crashes", ".txt")
+            if write_crash_file(file, diagnostic):
                 diagnostic = dataclasses.replace(
                     diagnostic, help=f"the traceback is in {printable(str(file))}"
                 )
@@ -297,6 +303,7 @@ def write_dataset(
 ) -> None:
     """Link the compiled units, and write the dataset and its manifest. Raises StepcError (B014)."""
     order, before = compiler.order, _videos_of(folder.path)
+    old_files = _files_of(folder.path)
     used = facts_of(compiler.plugins())
     plugins = {"plugins": used} if used else {}
 
@@ -329,10 +336,24 @@ def write_dataset(
         folder.work, spool, compiler.links, order.seed, compiler.formats, order.spec_name,
         summary.counts, about, skipped,
     )  # fmt: skip
-    folder.commit()
     now = {card.name for card in spool.cards()}
-    for name in (
-        set(before.values()) - now
-    ):  # units of the old dataset, which nothing names any more
-        with contextlib.suppress(OSError, StepcError):
-            unit_file(folder.path, name).unlink()
+    gone = [unit_file(folder.path, name) for name in set(before.values()) - now if _is_name(name)]
+    folder.commit([*gone, *(folder.path / name for name in old_files - set(summary.files))])
+
+
+def _is_name(text: str) -> bool:
+    try:
+        return bool(Name(text))
+    except ValueError:
+        return False
+
+
+def _files_of(dataset: Path) -> set[str]:
+    """The data files that a dataset's manifest names."""
+    try:
+        told = orjson.loads((dataset / "manifest.json").read_bytes())["files"]
+        return {
+            name for name in told if isinstance(name, str) and _is_name(name) and "/" not in name
+        }
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()

@@ -328,8 +328,9 @@ class Compiler:
         identity = self.asker().backend.identity
         whole = any(link.whole for link in self.links)
         name = name_of(
-            "linked", self.code, content.hex(), self.order.spec_name, identity, list(self.formats)
-        )
+            "linked", self.code, content.hex(), self.order.spec_name, identity, list(self.formats),
+            [p.digest for p in installed("stepc.formats") if p.name in self.formats],
+        )  # fmt: skip
         if self.store is not None and entry is not None:
             there = self.store.get(name)
             data = self.store.read(there) if there else None

@@ -69,9 +69,15 @@ def right(answer: str, accepted: Sequence[str]) -> bool:
 
 def _same(answer: str, accepted: Sequence[str]) -> bool:
     return bool(words(answer)) and any(
-        Policy.ANSWER.same(answer, a) or Policy.ANSWER.same(answer, _LETTER.sub("", a, count=1))
-        for a in accepted
+        Policy.ANSWER.same(answer, text) for a in accepted for text in (a, _without_letter(a))
     )
+
+
+def _without_letter(answer: str) -> str:
+    """`star` for `D. star`; other answers as they are."""
+    letter = _LETTER.match(answer)
+    rest = answer[letter.end() :] if letter else ""
+    return rest if words(rest) else answer
 
 
 def held(reasoning: str, sentences: Sequence[str]) -> int:

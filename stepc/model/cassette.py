@@ -13,7 +13,7 @@ import orjson
 from stepc.diagnostics import Place, fail, printable
 from stepc.model.client import Backend, Call, Completion, Together
 from stepc.model.reply import ModelReply
-from stepc.runtime.atomic_files import write_whole
+from stepc.runtime.atomic_files import read_regular, write_whole
 from stepc.store.base import Store, name_of
 from stepc.video.decode import Pictures
 
@@ -33,7 +33,11 @@ class Cassette:
 
     def _load(self) -> None:
         place = Place(printable(str(self.path)))
-        lines = self.path.read_bytes().splitlines(keepends=True)
+        try:
+            lines = read_regular(self.path).splitlines(keepends=True)
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise fail("M003", f"the cassette cannot be read ({why})", place) from None
         for number, line in enumerate(lines, 1):
             try:
                 row = orjson.loads(line.rstrip())
@@ -194,15 +198,16 @@ class ReplayBackend:
     def generate(
         self, prompts: Iterable[Call], pictures: Pictures, done: Callable[[Completion], None]
     ) -> None:
-        """Answer from the recorded calls.
+        """Answer from the recorded calls. While recording, calls with a failed reply are repeated.
 
         Without a recording backend, raises StepcError (M001) for a call that was never recorded.
         """
         missing = []
         for prompt in prompts:
             row = self.cassette.calls.get(prompt.key)
-            if row is not None:
-                done(Completion(prompt, row_replies(row)))
+            replies = row_replies(row) if row is not None else ()
+            if replies and not (self.backend and any(map(prompt.failed, replies))):
+                done(Completion(prompt, replies))
             elif self.backend is None:
                 message = f"`{prompt.request}` was never recorded: {prompt.text!r}"
                 place = Place(printable(str(self.cassette.path)))

@@ -36,7 +36,7 @@ from stepc.model.server_features import CALLED, FORMS, LIMITS, Features, Refusal
 from stepc.model.server_options import ServerOptions, address, api_key
 from stepc.model.server_request import eye_test, picture_part, response_format
 from stepc.model.server_response import BadResponse, parse_body, replies_of, tokens_of
-from stepc.model.server_transport import guarded, hidden
+from stepc.model.server_transport import bounded_client, hidden
 from stepc.model.transformers import most_tokens
 from stepc.reporter import SILENT
 from stepc.runtime.lazy import LazyModule
@@ -95,6 +95,8 @@ class ServerModel:
         self.features = Features()
         """What requests contain: what the server has not refused."""
         self.met = not self.server.handshake
+        """Whether the handshake has begun, or is not wanted."""
+        self.greeted = self.met
         """Whether the handshake is done."""
         self.reached = False
         """Whether the server has ever responded; one that has may come back after an outage."""
@@ -161,9 +163,7 @@ class ServerModel:
 
     def _client(self) -> Any:
         """A client that follows no redirect, and reads no response without end."""
-        http = self.openai.DefaultAsyncHttpxClient(
-            follow_redirects=False, transport=guarded(self.openai, LARGEST)
-        )
+        http = bounded_client(self.openai, LARGEST, self.server.at_once)
         return self.openai.AsyncOpenAI(
             api_key=self.key or "none",
             base_url=self.url,
@@ -184,7 +184,7 @@ class ServerModel:
             self.met = True
         known = self.memory.load() if self.memory is not None else None
         if known is not None:
-            self.features = known
+            self.features, self.greeted = known, True
             return known
         for number in (1, 2):
             call, pictures, shown = eye_test(number)
@@ -198,6 +198,7 @@ class ServerModel:
                 self._give_up(reply.refusal)
             if number == 1 and any(r.text for r in completion.replies):
                 self.features.sees = any(shown in r.text for r in completion.replies)
+        self.greeted = True
         self._keep()
         return self.features
 
@@ -216,7 +217,7 @@ class ServerModel:
 
     async def _one(self, client: Any, prompt: Call, pictures: Pictures) -> Completion:
         """Collect all replies to one call: in one request if the server supports `n`, else one by one."""
-        content = self._content(prompt, pictures)
+        content = self._content(prompt, pictures, self.features.video)
         replies: list[ModelReply] = []
         began, call = time.perf_counter(), Usage()
         while len(replies) < len(prompt.seeds):
@@ -228,10 +229,10 @@ class ServerModel:
             prompt, tuple(replies), took, call.tokens_in, call.tokens_out, call.retries
         )
 
-    def _content(self, prompt: Call, pictures: Pictures) -> list[dict[str, Any]]:
+    def _content(self, prompt: Call, pictures: Pictures, video: bool) -> list[dict[str, Any]]:
         """Build the message: the keyframes as images or as a video, then the instruction."""
         shown = [pictures.at(f) for f in prompt.frames]
-        if prompt.video and self.features.video:
+        if prompt.video and video:
             data = base64.b64encode(encode(shown, [f.at for f in prompt.frames])).decode()
             url = {"url": f"data:video/mp4;base64,{data}"}
             parts: list[dict[str, Any]] = [{"type": "video_url", "video_url": url}]
@@ -286,7 +287,7 @@ class ServerModel:
         while True:
             film = content[0]["type"] == "video_url"
             if film and not mine.video:
-                content[:], film = self._content(prompt, pictures), False
+                content[:], film = self._content(prompt, pictures, False), False
             number = left if mine.many else 1
             body = self._body(prompt, content, first, number, mine)
             self._afford()
@@ -299,7 +300,8 @@ class ServerModel:
                 return replies[:number]  # a proxy may return too many
             except Refused as error:
                 refusal = error.refusal
-                lasting = refusal.status not in REFUSED and refusal.meaning != "blind"
+                about = refusal.meaning in ABOUT_THE_REQUEST
+                lasting = refusal.status not in REFUSED and not about
                 if refusal.meaning in ("key", "model", "option") or lasting:
                     self._stop(error)
                 if fewer is None and self._named(refusal, mine, body, film):
@@ -309,7 +311,7 @@ class ServerModel:
                     fewer = mine.fewer(unproved)
                 following = next(fewer, None) if fewer is not None else None
                 if following is None:
-                    return self._request_refused(refusal, number)
+                    return self._request_refused(refusal, left)
                 mine = following
                 continue
             except Later as error:
@@ -399,7 +401,8 @@ class ServerModel:
         message += f" ({self._hidden(why)[:200]})" if why else ""
         help = "the run goes on without it"
         self.reporter.diagnostic(Diagnostic("M012", message, Place(self.identity), help, "warning"))
-        self._keep()
+        if self.greeted:
+            self._keep()
 
     async def _call(self, client: Any, body: dict[str, Any], call: Usage) -> list[ModelReply]:
         """Send one request. Raises Later if it may be retried, otherwise Refused."""

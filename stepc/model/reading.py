@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import repeat
@@ -76,7 +76,7 @@ def read_reply(request: Request, form: str, reply: ModelReply, asked: str = "") 
         marked = "answer:" in text.lower()
         text = f"{thought or reply.thought}\n{'' if marked else 'Answer: '}{text}"
     try:
-        return ReadReply(_answer(request, form, text))
+        return ReadReply(_answer(request, form, text, cut))
     except CutOff:
         return ReadReply(None, CUT_OFF)
     except StatesNothing:
@@ -95,21 +95,43 @@ def _without(text: str, asked: str) -> str:
     return text.strip()
 
 
-def _answer(request: Request, form: str, text: str) -> Answer:
+def _answer(request: Request, form: str, text: str, cut: bool) -> Answer:
     """Parse an answer. Raises ValueError, CutOff, StatesNothing and ValidationError."""
     if isinstance(request, Several):
-        return _several(request, form, text)
+        return _several(request, form, text, cut)
     if form == "thought":
         text = text.rpartition(":")[2]
     if form != "json":
         return fitted(request, request.words(text))
-    try:
-        data = last_json(text)
-    except CutOff:
-        raise
-    except ValueError:
+    data = _last_fitting(request, text)
+    if data is None:
+        if cut:
+            raise CutOff("words that are cut off may mean something else")
         data = _prose(request, text)
     return fitted(request, data)
+
+
+def _last_fitting(request: Request, text: str) -> Any:
+    """The last JSON object that has a field of the answer, or else the last JSON value; None without one.
+
+    Brackets in prose after the answer are not the answer. Raises CutOff if the text ends inside a value,
+    unless the answer stands whole before it.
+    """
+    values: list[Any] = []
+    torn: CutOff | None = None
+    try:
+        values.extend(all_json(text))
+    except CutOff as error:
+        torn = error
+        with contextlib.suppress(ValueError):
+            values.extend(all_json(text[: error.start]))
+    names = set(request.answer.model_fields)
+    for value in reversed(values):
+        if isinstance(value, dict) and {str(k).strip().lower() for k in value} & names:
+            return value
+    if torn is not None:
+        raise torn
+    return values[-1] if values else None
 
 
 def _prose(request: Request, text: str) -> Any:
@@ -129,9 +151,19 @@ def _prose(request: Request, text: str) -> Any:
         if marked and len(marked) == len(lines):
             return {next(iter(fields)): [item.strip(" .*") for item in marked]}
         items = [item.strip(" .") for item in text.split(",")]
-        if len(lines) == 1 and all(0 < len(item.split()) <= 3 for item in items):
+        if len(lines) == 1 and len(items) > 1 and all(map(_is_phrase, items)):
             return {next(iter(fields)): items}
     raise ValueError("no JSON in the reply")
+
+
+_SENTENCE = re.compile(
+    r"\b(?:i|there|they|it|we|you|no|not|none|are|is|see|visible)\b", re.IGNORECASE
+)
+
+
+def _is_phrase(text: str) -> bool:
+    """Whether a text of prose is a short phrase, and no part of a sentence."""
+    return 0 < len(text.split()) <= 3 and _SENTENCE.search(text) is None
 
 
 _BULLET = re.compile(r"(?:[-*•]|\d{1,3}[.)])\s+(.*)")
@@ -140,7 +172,7 @@ _BULLET = re.compile(r"(?:[-*•]|\d{1,3}[.)])\s+(.*)")
 # --- several answers in one reply ------------------------------------------------------------
 
 
-def _several(request: Several, form: str, text: str) -> Answers:
+def _several(request: Several, form: str, text: str, cut: bool) -> Answers:
     """Parse the answers, None for each that is unreadable. Raises ValueError if they do not match."""
     if form != "json":
         texts = text.strip(" .|").split("|")
@@ -149,9 +181,16 @@ def _several(request: Several, form: str, text: str) -> Answers:
         if request.items[0].answer is not Reworded:  # the answer follows `subject:`
             texts = [part.rpartition(":")[2] for part in texts]
         return Answers(items=tuple(map(_item, request.items, texts, repeat(True))))
-    found = _by_number(text, len(request.items))
-    items = (_item(item, found.get(n), False) for n, item in enumerate(request.items, 1))
-    return Answers(items=tuple(items))
+    names = set(request.items[0].answer.model_fields)
+    found = _by_number(text, len(request.items), names, cut)
+    if not found.keys() <= set(range(1, len(request.items) + 1)):
+        raise ValueError("the answers have other numbers than the questions")
+    return Answers(
+        items=tuple(
+            _item(item, found[n], False) if n in found else None
+            for n, item in enumerate(request.items, 1)
+        )
+    )
 
 
 def _item(request: Request, data: Any, words: bool) -> Answer | None:
@@ -161,25 +200,35 @@ def _item(request: Request, data: Any, words: bool) -> Answer | None:
         return None
 
 
-def _by_number(text: str, count: int) -> dict[int, Any]:
+def _by_number(text: str, count: int, names: set[str], cut: bool) -> dict[int, Any]:
     """Parse answers by question number, in any of the forms that models use.
 
-    These are an object with numbers as keys, a list or a sequence of objects with one item per
-    question, and lines that begin with a number. Raises ValueError if answers cannot be assigned.
+    These are a sequence of objects with one item per question, an object with numbers as keys, a list,
+    perhaps inside an object, and lines that begin with a number. `names` are the fields of an answer.
+    Raises ValueError if answers cannot be assigned, and CutOff.
     """
     values = list(all_json(text))
+    rows = [v for v in values if isinstance(v, dict) and {str(k).lower() for k in v} & names]
+    if len(rows) == count and count > 1:
+        return dict(enumerate(rows, 1))
     data = values[-1] if values else None
-    while isinstance(data, dict) and len(data) == 1 and isinstance(next(iter(data.values())), list):
-        data = next(iter(data.values()))
+    while isinstance(data, dict) and len(data) == 1:
+        ((key, inner),) = data.items()
+        if (
+            not isinstance(inner, list | dict)
+            or key.strip(" .#:").isdecimal()
+            or key.lower() in names
+        ):
+            break
+        data = inner
     if isinstance(data, list) and len(data) == count:
         return dict(enumerate(data, 1))
     if isinstance(data, dict):
         keys = {key: key.strip(" .#:") for key in data}
         if keys and all(key.isdecimal() and len(key) < 6 for key in keys.values()):
             return {int(key): data[whole] for whole, key in keys.items()}
-    rows = [value for value in values if isinstance(value, dict)]
-    if len(rows) == count:
-        return dict(enumerate(rows, 1))
+    if cut:
+        raise CutOff("lines that are cut off may mean something else")
     found: dict[int, Any] = {}
     for line in text.splitlines():
         number = _LINE.match(line.lstrip(" \t-*#>(["))
@@ -237,16 +286,15 @@ def fit(answer: type[Answer], data: Any) -> Any:
             continue
         value = data[name]
         if name in ("objects", "predicates") and _of_texts(field.annotation):
-            data = {
-                **data,
-                name: [_word(v) for v in (value if isinstance(value, list) else [value])],
-            }
+            parts = value if isinstance(value, list) else [value]
+            data = {**data, name: [_word(part, KEYS[name]) for part in parts]}
         elif field.annotation is bool and isinstance(value, str):
-            data = {**data, name: _YES_NO.get(value.strip(" .*").lower())}
+            data = {**data, name: _yes(value)}
         elif get_origin(field.annotation) is Literal and isinstance(value, str):
-            words = (word for word in re.findall(r"[a-z]+", value.lower()))
-            meant = next((word for word in words if word in get_args(field.annotation)), value)
-            data = {**data, name: meant}
+            words = re.findall(r"[a-z]+", value.lower())
+            meant = [word for word in words if word in get_args(field.annotation)]
+            denied = {"not", "non", "neither"} & set(words)
+            data = {**data, name: meant[0] if len(set(meant)) == 1 and not denied else value}
         elif value is not None and field.annotation is str:
             data = {**data, name: _word(value)}
     return data
@@ -255,18 +303,32 @@ def fit(answer: type[Answer], data: Any) -> Any:
 _YES_NO = {"yes": True, "true": True, "no": False, "false": False}
 
 
+def _yes(text: str) -> bool | str | None:
+    """The yes or no that a text begins with; None if it says neither, and the text if it is no word."""
+    first = re.match(r"[\s*\"']*([a-z]+)", text[:80], re.IGNORECASE)
+    if first and first[1].lower() in _YES_NO:
+        return _YES_NO[first[1].lower()]
+    return None if is_null(text) or len(text.split()) == 1 else text
+
+
 def _of_texts(annotation: Any) -> bool:
     return "Word" in str(annotation) or "StringConstraints" in str(annotation)
 
 
-def _word(value: Any) -> Any:
-    """A word that stands in an object, with a box for example, or in a list of one."""
+KEYS = {
+    "objects": ("label", "name", "object"),
+    "predicates": ("predicate", "relation", "relationship"),
+}
+"""The keys under which a word stands where models write an object, with a box for example."""
+
+
+def _word(value: Any, keys: Sequence[str] = ("label", "name", "text")) -> Any:
+    """A word that stands in an object, or in a list of one."""
     if isinstance(value, dict):
         lower = {str(k).lower(): v for k, v in value.items()}
-        return next((lower[k] for k in ("label", "name", "object", "predicate", "relation", "text")
-                     if isinstance(lower.get(k), str)), value)  # fmt: skip
+        return next((lower[k] for k in keys if isinstance(lower.get(k), str)), value)
     if isinstance(value, list) and len(value) == 1:
-        return _word(value[0])
+        return _word(value[0], keys)
     return value
 
 
@@ -291,7 +353,7 @@ def _facts(request: Request, data: dict[str, Any]) -> dict[str, Any]:
             if is_null(value or "none"):
                 raise StatesNothing
         elif isinstance(value, list):
-            value = [part for part in value if not _null_part(part)]
+            value = [_stated(part) for part in value if not _null_part(part)]
         made[name] = value
     if isinstance(request, Relate) and isinstance(made.get("predicates"), list):
         made["predicates"] = list(_predicates(made["predicates"], request.object.label))
@@ -301,10 +363,23 @@ def _facts(request: Request, data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _null_part(part: Any) -> bool:
+    """Whether a part of a list states nothing: a word, or one of the fields that make a fact."""
     if isinstance(part, dict):
-        facts = [v for k, v in part.items() if k != "attributes"]
+        facts = [v for k, v in part.items() if str(k).lower() in FACTS]
         return any(isinstance(v, str | None) and is_null(v or "none") for v in facts)
     return isinstance(part, str | None) and is_null(part or "none")
+
+
+FACTS = ("label", "kind", "value", "subject", "predicate", "object")
+"""The fields of an object, an attribute or a relation that must not be empty."""
+
+
+def _stated(part: Any) -> Any:
+    """An object of a graph, without the attributes that state nothing."""
+    if isinstance(part, dict) and isinstance(part.get("attributes"), list):
+        kept = [each for each in part["attributes"] if not _null_part(each)]
+        return {**part, "attributes": kept}
+    return part
 
 
 def _predicates(said: Iterable[Any], target: str) -> Iterable[Any]:
@@ -315,9 +390,10 @@ def _predicates(said: Iterable[Any], target: str) -> Iterable[Any]:
             continue
         for part in re.split(r"[,;]", each):
             words = predicate_form(part)
-            ending = f" {target.lower()}"
-            if words.lower().endswith(ending):
-                words = predicate_form(words[: -len(ending)])
+            for article in ("the", "a", "an"):
+                ending = f" {article} {target.lower()}"
+                if words.lower().endswith(ending):
+                    words = predicate_form(words[: -len(ending)])
             if words and not is_null(words):
                 yield words
 
@@ -332,6 +408,8 @@ def _nulls() -> tuple[frozenset[str], tuple[str, ...]]:
 
 def is_null(text: str) -> bool:
     """Whether a text is empty, a placeholder such as `...`, or says that there is no answer."""
+    if len(re.findall(r"[.!?](?:\s|$)", text[:400])) > 1 or ", but " in text:
+        return False  # it says more
     plain = " ".join(text[:200].lower().replace("\u2019", "'").split()).strip("\"'`*()<> ")
     whole, begun = _nulls()
     if not plain.strip(".… _?"):

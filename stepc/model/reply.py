@@ -126,7 +126,11 @@ def boxed(text: str) -> str | None:
 
 
 class CutOff(ValueError):
-    """The reply ends inside a value."""
+    """The reply ends inside a value, which begins at `start`."""
+
+    def __init__(self, message: str, start: int = 0) -> None:
+        super().__init__(message)
+        self.start = start
 
 
 _SPECIAL = re.compile(r"""[\[\]{}"'“‘]""")
@@ -171,9 +175,12 @@ def _spans(text: str) -> Iterator[tuple[int, int]]:
                 yield start, at
                 start = at
         elif depth and (mark == '"' or mark in _ENDS or _before(text, found.start()) in "[{(,:"):
-            at = _quoted(text, at, _ENDS.get(mark, mark))
+            end = _quoted(text, at, _ENDS.get(mark, mark))
+            if end < 0:
+                raise CutOff("the reply ends inside a text", start)
+            at = end
     if depth:
-        raise CutOff("the reply ends inside a value")
+        raise CutOff("the reply ends inside a value", start)
 
 
 def _before(text: str, at: int) -> str:
@@ -185,11 +192,11 @@ def _before(text: str, at: int) -> str:
 
 
 def _quoted(text: str, at: int, quote: str) -> int:
-    """Where the quoted text that begins at `at` ends. Raises CutOff."""
+    """Where the quoted text that begins at `at` ends; -1 if it does not."""
     while True:
         end = text.find(quote, at)
         if end < 0:
-            raise CutOff("the reply ends inside a text")
+            return -1
         back = end
         while back > at and text[back - 1] == "\\":
             back -= 1

@@ -10,7 +10,7 @@ from stepc.model.server_features import Refusal
 from stepc.model.server_response import BadResponse, parse_body
 from stepc.model.server_transport import wait_of
 
-AGAIN = frozenset([408, 409, 425, 429, 500, 502, 503, 504, 529])
+AGAIN = frozenset([408, 409, 425, 429, *range(500, 600)]) - {501}
 """HTTP statuses after which a call is retried."""
 REFUSED = frozenset([400, 404, 413, 415, 422, 501])
 """HTTP statuses that mean that the server will not answer this request."""

@@ -158,11 +158,15 @@ class Refusal:
 
         Empty if the error does not tell.
         """
-        text = f"{self.code} {self.message}".lower()
+        text = _URL.sub("", f"{self.code} {self.message}").lower()
         if self.status in (401, 403) and not _FILTER.search(text):
             return "key"
-        if self.status in (402, 429):
-            return "quota" if _QUOTA.search(text) else ""
+        if self.status == 402:
+            return "quota"
+        if self.status == 429:  # a limit per minute also speaks of quotas, and goes by
+            passing = _PASSING.search(text)
+            spent = self.code == "insufficient_quota" or (_QUOTA.search(text) and not passing)
+            return "quota" if spent else ""
         param = self.param.lower().split(".")[0].split("[")[0]
         if param in _PARAMS:
             return _PARAMS[param]
@@ -180,6 +184,8 @@ _PARAMS = {
     "n": "n", "seed": "seed", "temperature": "temperature", "response_format": "response_format",
     "max_tokens": "limit", "max_completion_tokens": "limit", "reasoning_effort": "option",
 }  # fmt: skip
+_URL = re.compile(r"https?://\S+")
+_PASSING = re.compile(r"(?:retry|try again) (?:after|in)|rate.?limit|per (?:minute|second|day)")
 _QUOTA = re.compile(r"quota|billing|credit|payment|insufficient funds|budget", re.IGNORECASE)
 _FILTER = re.compile(
     r"content.?filter|content management policy|content policy|responsible.?ai|safety|flagged"

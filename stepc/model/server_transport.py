@@ -12,15 +12,14 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 
-def guarded(openai: Any, largest: int) -> Any:
-    """An HTTP transport that gives up on responses of more than `largest` bytes, or in a compressed form.
+def bounded_client(openai: Any, largest: int, at_once: int) -> Any:
+    """An HTTP client that follows no redirect, and gives up on responses of more than `largest` bytes.
 
-    Compression is not asked for; a small body could unpack to gigabytes.
+    It also gives up on compressed responses, which are not asked for: a small body could unpack to
+    gigabytes. Proxies are those of the environment.
     """
     httpx = sys.modules[openai.DefaultAsyncHttpxClient.__mro__[1].__module__.partition(".")[0]]
-
     stream_base: Any = httpx.AsyncByteStream
-    transport_base: Any = httpx.AsyncHTTPTransport
 
     class Bounded(stream_base):  # type: ignore[misc]
         def __init__(self, stream: Any) -> None:
@@ -37,16 +36,16 @@ def guarded(openai: Any, largest: int) -> Any:
         async def aclose(self) -> None:
             await self.stream.aclose()
 
-    class Guarded(transport_base):  # type: ignore[misc]
-        async def handle_async_request(self, request: Any) -> Any:
-            response = await super().handle_async_request(request)
-            if response.headers.get("content-encoding", "identity").lower() != "identity":
-                await response.aclose()
-                raise httpx.ReadError("the response is compressed, which was not asked for")
-            response.stream = Bounded(response.stream)
-            return response
+    async def bound(response: Any) -> None:
+        if response.headers.get("content-encoding", "identity").lower() != "identity":
+            await response.aclose()
+            raise httpx.ReadError("the response is compressed, which was not asked for")
+        response.stream = Bounded(response.stream)
 
-    return Guarded()
+    limits = httpx.Limits(max_connections=max(100, at_once), max_keepalive_connections=at_once)
+    return openai.DefaultAsyncHttpxClient(
+        follow_redirects=False, limits=limits, event_hooks={"response": [bound]}
+    )
 
 
 def hidden(text: str, key: str) -> str:

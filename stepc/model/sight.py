@@ -25,7 +25,7 @@ else:
 
 ABSURD = ("submarine", "volcano", "space shuttle", "walrus", "harp", "igloo")
 """Objects that hardly any picture shows; a model that says they are there says yes to anything."""
-MIRRORED, CREDULOUS, ALIKE = 0.3, 0.3, 0.8
+MIRRORED, CREDULOUS, ALIKE = 0.3, 0.5, 0.8
 """A model sees if it lists at least this share of the same objects in a mirrored picture, says yes to at most
 this share of absurd objects, and lists at most this share of the same objects in different pictures."""
 

@@ -12,7 +12,9 @@ import functools
 import hashlib
 import importlib.metadata
 import importlib.util
+import inspect
 import re
+import secrets
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -89,7 +91,16 @@ def code_key(*modules: str) -> CodeKey:
 def pass_key(kind: type, uses: Iterable[str] = ()) -> CodeKey:
     """The code key of a pass. If it uses `model`, this includes the code that calls a model."""
     asking = ASKING if "model" in uses else ()
-    return code_key(kind.__module__, *asking)
+    key = code_key(kind.__module__, *asking)
+    if _path(kind.__module__) is not None:
+        return key
+    try:  # a class of a script or a notebook
+        source = inspect.getsource(kind)
+    except (OSError, TypeError):
+        source = secrets.token_hex()  # unknown code: its results are never found again
+    return CodeKey(
+        {**key.parts, f"class {kind.__qualname__}": hashlib.sha256(source.encode()).hexdigest()}
+    )
 
 
 def _imports(module: str, text: str) -> set[str]:

@@ -19,15 +19,21 @@ class Ended(KeyboardInterrupt):
         self.number = number
 
 
-def end_like_ctrl_c() -> None:
-    """Let the other signals that end a run raise `Ended`, so that what is done is written first."""
+def end_like_ctrl_c() -> list[int]:
+    """Let the other signals that end a run raise `Ended`, so that what is done is written first.
+
+    Returns a list to which each of these signals is added when it comes.
+    """
+    came: list[int] = []
 
     def end(number: int, frame: Any) -> None:
+        came.append(number)
         raise Ended(number)
 
     for number in SIGNALS[1:]:
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, end)
+    return came
 
 
 @contextmanager

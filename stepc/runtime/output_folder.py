@@ -8,7 +8,7 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,6 +18,7 @@ import orjson
 
 from stepc.diagnostics import Place, fail, printable
 from stepc.runtime.atomic_files import writing
+from stepc.runtime.interrupts import uninterrupted
 
 LOCK = ".lock"
 """Name of the lock file in a folder; it holds the process that writes."""
@@ -93,13 +94,25 @@ class OutputFolder:
         shutil.rmtree(self._aside, ignore_errors=True)
         self._holding.close()
 
-    def commit(self) -> None:
-        """Move the new files to their places, `last` as the last one. Raises StepcError (B014)."""
-        if not self.finished:
-            return
-        with writing(self.path):
+    def commit(self, obsolete: Iterable[Path] = ()) -> None:
+        """Move the new files to their places, `last` as the last one, and remove `obsolete` ones.
+
+        Obsolete files that were written anew stay. A signal waits until all is done. Raises StepcError
+        (B014).
+        """
+        with uninterrupted(), writing(self.path):
+            self._commit([path for path in obsolete if not self._new(path)])
+
+    def _new(self, path: Path) -> bool:
+        return (self.work / path.relative_to(self.path)).exists()
+
+    def _commit(self, obsolete: Iterable[Path]) -> None:
+        if self.finished:
             files = sorted(p for p in self._aside.rglob("*") if p.is_file())
             for file in sorted(files, key=lambda p: p == self._aside / self.last):
                 place = self.path / file.relative_to(self._aside)
                 place.parent.mkdir(parents=True, exist_ok=True)
                 file.replace(place)
+        for path in obsolete:
+            with contextlib.suppress(OSError):
+                path.unlink()

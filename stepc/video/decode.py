@@ -47,7 +47,7 @@ alone = True
 faster. Otherwise it uses one thread, which takes a fifth less CPU time."""
 
 
-RESTART = 500
+RESTART = 250
 """Time stamps that fall back by more than this, in milliseconds, begin again. Others are out of order."""
 
 

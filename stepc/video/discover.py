@@ -153,6 +153,6 @@ def below(path: Path, places: Iterable[str | Path]) -> str:
 
 def unit_name(file: str) -> str:
     """Return the name of a video's unit: its path below the named folder, without the extension."""
-    folder, slash, name = file.rpartition("/")
-    stem = PurePosixPath(name).stem.replace("\\", "_")
+    folder, slash, name = file.replace("\\", "_").rpartition("/")
+    stem = PurePosixPath(name).stem
     return f"{folder}{slash}{stem if stem.strip('.') else 'video'}"

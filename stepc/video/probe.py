@@ -90,12 +90,13 @@ def probe(path: Path, name: str = "", keep: bool = False) -> VideoSource:
             f"the video is too small: {width}x{height} pixels, but the minimum is {TINY}x{TINY}"
         )
         raise fail("B005", message, place_of(path))
-    if not keep:
-        _whole(path, packets, declared, whole)
+    missing = _missing(packets, declared, whole)
+    if missing and not keep:
+        raise fail("B007", missing, place_of(path), "copy it again, or use --keep-decodable")
     first = frame.pts if frame.pts is not None else 0
     length = packets.high - first * base if packets.low is not None else Fraction(0)
     video = video.model_copy(update={"width": width, "height": height})
-    source = replace(source, video=video, first=first)
+    source = replace(source, video=video, first=first, short=bool(missing))
     if keep or packets.restarts or length <= 0:
         length = _decoded(source) or packets.count / Fraction(rate)
     duration = max(1, round(length * 1000))
@@ -124,24 +125,23 @@ def _packets(container: InputContainer, index: int, step: Fraction, keep: bool) 
             if packet.stream.index != index:
                 continue
             now = packet.dts * base if packet.dts is not None else at
-            made.restarts += last is not None and now < last - 1
+            made.restarts += last is not None and now < last - Fraction(1, 4)
             last = now
             made.low = at if made.low is None else min(made.low, at)
             made.high = max(made.high, end)
     return made
 
 
-def _whole(path: Path, packets: _Packets, declared: Fraction | None, whole: Fraction) -> None:
-    """Raises StepcError (B007) if the file holds less than its header says.
+def _missing(packets: _Packets, declared: Fraction | None, whole: Fraction) -> str:
+    """What is missing if the file holds less than its header says; empty if nothing is.
 
     Many formats tell only the length of the longest stream.
     """
     there = packets.high - (packets.low or 0) if declared else packets.latest
     said = declared or whole
     if packets.low is None or packets.restarts or said - there <= max(Fraction(1), said / 20):
-        return
-    message = f"the file is truncated: it contains {float(there):.1f} of {float(said):.1f} seconds"
-    raise fail("B007", message, place_of(path), "copy it again, or use --keep-decodable")
+        return ""
+    return f"the file is truncated: it contains {float(there):.1f} of {float(said):.1f} seconds"
 
 
 def _decoded(source: VideoSource) -> Fraction:

@@ -56,6 +56,8 @@ class VideoSource:
     begin again, as in files that were put together byte by byte."""
     keep: bool = False
     """Whether what cannot be decoded is left out; otherwise it is an error (B007)."""
+    short: bool = False
+    """Whether the file ends before its header says."""
     damage: Counter[str] = field(default_factory=Counter, compare=False, repr=False)
     """What was left out while decoding, in frames or packets, by its kind."""
 
@@ -69,6 +71,7 @@ class VideoSource:
             "stream": self.stream,
             "sequential": self.sequential,
             "keep": self.keep,
+            "short": self.short,
         }
 
     @classmethod
@@ -77,11 +80,12 @@ class VideoSource:
         video = Video.model_validate(facts["video"])
         base, aspect = Fraction(facts["base"]), Fraction(facts["aspect"])
         return cls(path, video, facts["first"], base, aspect, facts["stream"], facts["sequential"],
-                   facts["keep"])  # fmt: skip
+                   facts["keep"], facts["short"])  # fmt: skip
 
     def warnings(self) -> Iterator[Diagnostic]:
         """Yield a warning (B025) for each kind of damage that was found while decoding."""
-        for kind, number in sorted(self.damage.items()):
+        early = {"end": 1} if self.short else {}
+        for kind, number in sorted({**self.damage, **early}.items()):
             message = DAMAGE[kind].format(n=number, s="" if number == 1 else "s")
             help = "check what is missing, or copy the file again"
             yield Diagnostic("B025", message, place_of(self.path), help, "warning")
