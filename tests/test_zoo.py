@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable
 from fractions import Fraction
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from hearing import Heard
 
+import stepc.video.decode
 from stepc.diagnostics import Diagnostic, StepcError
 from stepc.driver.compile_corpus import compile_corpus
 from stepc.driver.compile_video import CompileConfig
@@ -278,3 +280,19 @@ def test_a_corpus_of_odd_videos_compiles_what_it_can(tmp_path: Path) -> None:
     assert summary.failed == 4 and not summary.compiled
     assert sorted(d.code for d in said) == ["B007", "M001", "M001", "M001"]
     assert "half.mkv" in str(next(d.place for d in said if d.code == "B007"))
+
+
+def test_packets_that_become_no_frames_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As decoders do after some damage: without an error, and without a mark."""
+    source = probe(film(tmp_path / "a.mp4"))
+    whole = stepc.video.decode._decode
+
+    def half_of_it(*args: Any, **more: Any) -> Any:
+        return itertools.islice(whole(*args, **more), 51)
+
+    monkeypatch.setattr(stepc.video.decode, "_decode", half_of_it)
+    assert len(list(decoded_frames(source))) == 51
+    (warning,) = source.warnings()
+    assert warning.code == "B025" and "end of the video" in warning.message

@@ -212,6 +212,8 @@ def decoded_frames(source: VideoSource) -> Iterator[DecodedFrame]:
             if at > last:
                 yield DecodedFrame(at, frame, source.aspect)
                 last = at
+        if source.final - last > max(RESTART, 3 * float(step)):  # packets that became no frames
+            source.damage["end"] = 1
     except MemoryError:
         raise
     except decoding_errors() as error:

@@ -39,6 +39,8 @@ class _Packets:
     """Earliest presentation time of the video; None if packets have no times."""
     high: Fraction = Fraction(0)
     """End of the last packet of the video."""
+    final: Fraction = Fraction(0)
+    """Latest presentation time of the video."""
     latest: Fraction = Fraction(0)
     """End of the last packet of any stream."""
     restarts: int = 0
@@ -96,7 +98,8 @@ def probe(path: Path, name: str = "", keep: bool = False) -> VideoSource:
     first = frame.pts if frame.pts is not None else 0
     length = packets.high - first * base if packets.low is not None else Fraction(0)
     video = video.model_copy(update={"width": width, "height": height})
-    source = replace(source, video=video, first=first, short=bool(missing))
+    final = 0 if sequential else max(0, round((packets.final - first * base) * 1000))
+    source = replace(source, video=video, first=first, short=bool(missing), final=final)
     if keep or packets.restarts or length <= 0:
         length = _decoded(source) or packets.count / Fraction(rate)
     duration = max(1, round(length * 1000))
@@ -128,7 +131,7 @@ def _packets(container: InputContainer, index: int, step: Fraction, keep: bool) 
             made.restarts += last is not None and now < last - Fraction(1, 4)
             last = now
             made.low = at if made.low is None else min(made.low, at)
-            made.high = max(made.high, end)
+            made.high, made.final = max(made.high, end), max(made.final, at)
     return made
 
 

@@ -32,7 +32,7 @@ DAMAGE = {
     "corrupt": "{n} damaged frame{s} left out",
     "packets": "{n} part{s} of the file cannot be decoded and {n} left out",
     "restarts": "the time stamps begin again {n} time{s}; the parts follow each other",
-    "end": "the file ends early; what is there is used",
+    "end": "the end of the video is missing, or cannot be decoded",
 }
 """What is said of each kind of damage."""
 
@@ -58,6 +58,8 @@ class VideoSource:
     """Whether what cannot be decoded is left out; otherwise it is an error (B007)."""
     short: bool = False
     """Whether the file ends before its header says."""
+    final: int = 0
+    """Time of the last packet in milliseconds; 0 if it is unknown."""
     damage: Counter[str] = field(default_factory=Counter, compare=False, repr=False)
     """What was left out while decoding, in frames or packets, by its kind."""
 
@@ -72,6 +74,7 @@ class VideoSource:
             "sequential": self.sequential,
             "keep": self.keep,
             "short": self.short,
+            "final": self.final,
         }
 
     @classmethod
@@ -80,7 +83,7 @@ class VideoSource:
         video = Video.model_validate(facts["video"])
         base, aspect = Fraction(facts["base"]), Fraction(facts["aspect"])
         return cls(path, video, facts["first"], base, aspect, facts["stream"], facts["sequential"],
-                   facts["keep"], facts["short"])  # fmt: skip
+                   facts["keep"], facts["short"], facts["final"])  # fmt: skip
 
     def warnings(self) -> Iterator[Diagnostic]:
         """Yield a warning (B025) for each kind of damage that was found while decoding."""
