@@ -5,6 +5,7 @@ A video that fails becomes a diagnostic, and the others are compiled. Files are 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import signal
 import sys
@@ -123,9 +124,8 @@ def _compile_into(
     try:
         for result in engine.results(videos, compiler):
             total.add(result)
-            with (
-                uninterrupted()
-            ):  # the unit file, the dataset and the manifest name the same videos
+            # the unit file, the dataset and the manifest must name the same videos
+            with uninterrupted():
                 going = _taken(result, folder, spool, summary, skipped, reporter)
             if not going:
                 break
@@ -162,13 +162,24 @@ def _blind(summary: Summary, compiler: Compiler) -> Iterator[Diagnostic]:
         yield Diagnostic("M013", message, Place(compiler.order.choice.name), help, "warning")
 
 
-def _videos_of(dataset: Path) -> dict[str, str]:
-    """The videos of a dataset, by SHA-256: the names of their units. Empty if it has no manifest."""
+def _manifest_of(dataset: Path) -> tuple[dict[str, str], set[str]]:
+    """The names of a dataset's units, by the SHA-256 of their videos, and the names of its data files.
+
+    Empty without a manifest, or with a damaged one.
+    """
     try:
         told = orjson.loads((dataset / "manifest.json").read_bytes())
-        return {str(v["sha256"]): str(v["name"]) for v in told["videos"]}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
+        units = {str(v["sha256"]): str(v["name"]) for v in told["videos"]}
+        return units, {str(name) for name in told.get("files", ()) if _is_name(name)}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}, set()
+
+
+def _is_name(text: object) -> bool:
+    try:
+        return bool(Name.single(text))
+    except ValueError:
+        return False
 
 
 def _missing(out: Path, spool: Spool) -> list[str]:
@@ -176,7 +187,7 @@ def _missing(out: Path, spool: Spool) -> list[str]:
 
     All of them, if there is no sample of any video: then something went wrong with the model.
     """
-    old, samples = _videos_of(out), 0
+    (old, _), samples = _manifest_of(out), 0
     for card in spool.cards() if old else ():
         samples += len(card.samples)
         if card.samples:
@@ -190,8 +201,8 @@ def _missing(out: Path, spool: Spool) -> list[str]:
 def _would_lose(out: Path, missing: list[str]) -> Diagnostic:
     names = ", ".join(f"`{printable(name)}`" for name in missing[:3])
     rest = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-    message = f"the dataset was not replaced, because this run lacks {names}{rest} of it"
-    help = "use --replace to replace it all the same, or name another folder with -o"
+    message = f"the dataset was not replaced: this run did not produce {names}{rest}"
+    help = "to replace it anyway, use --replace; or name another folder with -o"
     return Diagnostic("B023", message, Place(printable(str(out))), help)
 
 
@@ -302,8 +313,8 @@ def write_dataset(
     summary: Summary,
 ) -> None:
     """Link the compiled units, and write the dataset and its manifest. Raises StepcError (B014)."""
-    order, before = compiler.order, _videos_of(folder.path)
-    old_files = _files_of(folder.path)
+    order = compiler.order
+    old_units, old_files = _manifest_of(folder.path)
     used = facts_of(compiler.plugins())
     plugins = {"plugins": used} if used else {}
 
@@ -337,23 +348,8 @@ def write_dataset(
         summary.counts, about, skipped,
     )  # fmt: skip
     now = {card.name for card in spool.cards()}
-    gone = [unit_file(folder.path, name) for name in set(before.values()) - now if _is_name(name)]
-    folder.commit([*gone, *(folder.path / name for name in old_files - set(summary.files))])
-
-
-def _is_name(text: str) -> bool:
-    try:
-        return bool(Name(text))
-    except ValueError:
-        return False
-
-
-def _files_of(dataset: Path) -> set[str]:
-    """The data files that a dataset's manifest names."""
-    try:
-        told = orjson.loads((dataset / "manifest.json").read_bytes())["files"]
-        return {
-            name for name in told if isinstance(name, str) and _is_name(name) and "/" not in name
-        }
-    except (OSError, ValueError, KeyError, TypeError):
-        return set()
+    gone = [folder.path / name for name in old_files - set(summary.files)]
+    for name in set(old_units.values()) - now:
+        with contextlib.suppress(StepcError):  # a damaged manifest may hold what is no name
+            gone.append(unit_file(folder.path, name))
+    folder.commit(gone)

@@ -76,11 +76,11 @@ class Database(Store):
     def _shrink(self) -> None:
         self._changed("VACUUM")
 
-    def _all(self, sql: str) -> list[Any]:
+    def _all(self, sql: str, *values: Any) -> list[Any]:
         if self._db is None:
             return []
         try:
-            return self._db.execute(sql).fetchall()
+            return self._db.execute(sql, values).fetchall()
         except sqlite3.OperationalError as error:
             self._tell("B015", f"the store cannot be read ({error})")
         except DAMAGE as error:
@@ -127,17 +127,8 @@ class Database(Store):
                 Path(f"{self.path}{end}").unlink()
 
     def _asked(self, sql: str, *values: Any) -> Any:
-        if self._db is None:
-            return None
-        try:
-            return self._db.execute(sql, values).fetchone()
-        except sqlite3.OperationalError as error:
-            self._tell("B015", f"the store cannot be read ({error})")
-        except DAMAGE as error:
-            self._db.close()
-            self._aside(str(error))
-            self._db = self._opened()
-        return None
+        rows = self._all(sql, *values)
+        return rows[0] if rows else None
 
     def _changed(self, sql: str, *values: Any) -> None:
         if self._db is None:
