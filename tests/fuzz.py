@@ -518,7 +518,7 @@ def campaign(
                     count.refused += not accepted
                 except StepcError:
                     count.refused += 1
-                except Exception:
+                except Exception:  # whatever is raised is a finding
                     count.findings.append(
                         f"{name} seed {seed} input {count.inputs - 1}\n{traceback.format_exc()}"
                     )

@@ -58,7 +58,7 @@ RIGHT = [("cup", "table"), "dynamic", True, "falling", "a cup is falling"]
 
 
 def content_of(asked: Body) -> str:
-    """What a model says that sees and does as it is told."""
+    """The reply of a model that sees and follows the instruction."""
     text = asked["messages"][0]["content"][-1]["text"]
     if "number is written" in text:
         return json.dumps({"number": DIGITS[0]})
@@ -205,7 +205,7 @@ ANSWERED: dict[str, Callable[[Body], Any]] = {
     "no index, no reason": lambda a: answer(a, finish_reason=None, index=None),
     "cut off after the answer": lambda a: answer(a, content_of(a) + " I hope", finish_reason="length"),
 }  # fmt: skip
-"""Modes in which every request gets its answer, and nothing is told."""
+"""Modes in which every request gets its answer, without a diagnostic."""
 
 
 @pytest.mark.parametrize("name", ANSWERED)

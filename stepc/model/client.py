@@ -125,7 +125,7 @@ FEW, SMALL = 3, 0.02
 CURES = {
     CUT_OFF: "allow longer replies: --reply-tokens 2048; models that reason need several thousand",
     EMPTY: "allow longer replies with --reply-tokens, and see `stepc model check`",
-    FILTERED: "the server's content filter refuses these requests; they cost only themselves",
+    FILTERED: "the server refuses these requests, often by its content filter; all others are answered",
     UNREADABLE: "use a server that supports JSON schemas (see `stepc model check`), or other --templates",
     TOO_LONG: "the model repeats itself; limit its replies with --reply-tokens",
 }

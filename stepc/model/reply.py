@@ -1,4 +1,4 @@
-"""What a model replied, and how its answer is told from everything else that it said.
+"""What a model replied, and how to separate its answer from the rest of the reply.
 
 A reply holds the model's reasoning, its answer, marks of its chat template, and how it ended. The
 answer is what follows the reasoning; in JSON, the last complete value. A value whose outer bracket
