@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent)]
@@ -35,3 +37,13 @@ html_title = f"stepc {version}"
 html_static_path = ["_static"]
 html_copy_source = False
 html_show_sourcelink = False
+
+
+def mark_code(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Write `a:b` as ``a:b`` in docstrings of attributes: napoleon splits them at the first plain colon."""
+    if what == "attribute":
+        lines[:] = [re.sub(r"(?<!`)`([^`]+)`(?!`)", r"``\1``", line) for line in lines]
+
+
+def setup(app: Any) -> None:
+    app.connect("autodoc-process-docstring", mark_code, priority=400)

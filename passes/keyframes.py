@@ -36,6 +36,14 @@ HELD = 256 << 20
 decoded again."""
 BLACK = 0.02
 """Mean relative luminance up to which a frame is black."""
+BLENDED, APART = 0.3, 0.06
+"""A frame is in a dissolve if a mixture of an earlier and a later frame explains all but BLENDED of their
+difference, and these differ by at least APART (mean absolute difference, 0 to 1)."""
+SAME = 0.06
+"""Maximum difference of any part of a picture, 0 to 1, up to which nothing has changed."""
+NEAREST, UNSEEN = 0.35, 2.0
+"""Keyframes are spread over a clip: neighbours are at least NEAREST and at most UNSEEN times their mean
+distance apart, and the ends of the clip at most half of UNSEEN from the nearest keyframe."""
 WORST, WORST_CHANGE = 0.15, 0.10
 """Maximum fraction of frames that one quality criterion, or one transition criterion, may drop."""
 
@@ -49,6 +57,8 @@ class _Seen:
         """Mean absolute difference to its neighbours, 0 to 1; one-sided at the ends of a clip."""
         self.redrawn = 0.0
         """Edge-change ratio to the previous frame."""
+        self.mixed = False
+        """Whether it is in a fade or a dissolve."""
 
     @functools.cached_property
     def grey(self) -> NDArray[np.uint8]:
@@ -73,6 +83,12 @@ class _Seen:
         """Mean relative luminance, 0 to 1."""
         blue, green, red, _ = cv2.mean(self.picture)
         return (0.2126 * red + 0.7152 * green + 0.0722 * blue) / 255
+
+    @functools.cached_property
+    def coarse(self) -> Features:
+        """The picture in 32x18 pixels, flattened, 0 to 1."""
+        small = cv2.resize(self.picture, (32, 18), interpolation=cv2.INTER_AREA)
+        return np.asarray(small, np.float32).ravel() / np.float32(255)
 
     @property
     def empty(self) -> bool:
@@ -132,12 +148,15 @@ class _Seen:
 class Keyframes(DecodingPass):
     """Chooses representative keyframes by clustering, after [42] (section 3.1, visual splitting).
 
-    Black frames and test cards are never keyframes; a clip of nothing else is dropped. Frames that are
-    dark, blurred, uniform or in a transition are dropped, the worst first and at most a fixed fraction
-    per criterion. The remaining frames are clustered by colour and gradient histograms
-    of a two-level pyramid. The stillest frame of each cluster becomes a keyframe. The number of clusters
-    grows with the clip's length: the original's one cluster per shot would leave each clip with one
-    keyframe and no motion edges.
+    Black frames and test cards are never keyframes; a clip of nothing else is dropped. Frames in a fade or
+    a dissolve are keyframes only where there are no others. Frames that are dark, blurred, uniform or in
+    another transition are dropped, the worst first and at most a fixed fraction per criterion. The
+    remaining frames are clustered by colour and gradient histograms of a two-level pyramid. The stillest
+    frame of each cluster becomes a keyframe. The number of clusters grows with the clip's length: the
+    original's one cluster per shot would leave each clip with one keyframe and no motion edges. A clip
+    in which nothing changes has two keyframes. Where
+    clusters put keyframes close together, or leave a part of the clip unseen, the clip is divided into
+    equal parts of time instead, and the stillest frame near the middle of each becomes a keyframe.
     """
 
     per_clip: int = Field(0, ge=0)
@@ -172,15 +191,19 @@ class Keyframes(DecodingPass):
         tools.counts.add("black frames and test cards dropped", number - len(seen))
         if not seen:
             return []
-        kept = self._good(seen)
-        tools.counts.add("frames dropped", len(seen) - len(kept))
+        _mixtures(seen)
+        whole = [s for s in seen if not s.mixed] or seen
+        kept = self._good(whole)
+        tools.counts.add("frames in fades and dissolves dropped", len(seen) - len(whole))
+        tools.counts.add("frames dropped", len(whole) - len(kept))
         wanted = self.per_clip or round((clip.end - clip.start) / 1000 / self.every)
         if not self.per_clip:
-            wanted = min(self.most, max(2, wanted))
-        wanted = min(wanted, len(seen))
+            wanted = min(self.most, max(2, min(wanted, _distinct(whole))))
+        wanted = min(wanted, len(whole))
         if len(kept) < wanted:
-            kept = seen
-        return sorted(_cluster(kept, wanted), key=lambda s: s.at)
+            kept = whole
+        chosen = sorted(_cluster(kept, wanted), key=lambda s: s.at)
+        return chosen if _spread(chosen, kept) else _by_time(kept, wanted)
 
     def _good(self, seen: list[_Seen]) -> list[_Seen]:
         """Return the frames that pass all criteria; each criterion drops a limited fraction, worst first."""
@@ -277,6 +300,57 @@ def _changes(seen: list[_Seen]) -> None:
         s.change = float(np.mean(near)) if near else 0.0
         if i:
             s.redrawn = _edge_change(seen[i - 1].edges, s.edges, kernel)
+
+
+def _mixtures(seen: list[_Seen]) -> None:
+    """Find fades, which lead to or from a black frame, and dissolves, which mix two pictures."""
+    usual = float(np.median([s.dark for s in seen]))
+    for order in (seen, seen[::-1]):
+        before = BLACK
+        for s in order if order[0].dark <= max(BLACK, usual / 4) else ():
+            if not before <= s.dark < 0.9 * usual:
+                break
+            s.mixed, before = True, s.dark
+    flat = [s.coarse for s in seen]
+    for far in range(1, 5):
+        for i in range(far, len(seen) - far):
+            whole, part = flat[i + far] - flat[i - far], flat[i] - flat[i - far]
+            size = float(whole @ whole)
+            if np.abs(whole).mean() < APART:
+                continue
+            share = float(part @ whole) / size
+            rest = part - share * whole
+            seen[i].mixed |= 0.1 < share < 0.9 and float(rest @ rest) < BLENDED**2 * size
+
+
+def _distinct(seen: list[_Seen]) -> int:
+    """How many pictures a clip shows, if one that hardly changes counts once."""
+    number, last = 0, None
+    for s in seen:
+        if last is None or np.abs(s.coarse - last).max() > SAME:
+            number, last = number + 1, s.coarse
+    return number
+
+
+def _spread(chosen: list[_Seen], seen: list[_Seen]) -> bool:
+    """Whether keyframes keep a distance from each other, and leave no part of the clip unseen."""
+    first, last = seen[0].at, seen[-1].at
+    mean = (last - first) / len(chosen)
+    gaps = [b.at - a.at for a, b in pairwise(chosen)]
+    near = any(gap < NEAREST * mean for gap in gaps)
+    ends = max(chosen[0].at - first, last - chosen[-1].at)
+    return not near and max([*gaps, 2 * ends]) <= UNSEEN * mean
+
+
+def _by_time(seen: list[_Seen], wanted: int) -> list[_Seen]:
+    """The stillest frame near the middle of each of `wanted` equal parts of the clip."""
+    first, part = seen[0].at, (seen[-1].at - seen[0].at) / wanted
+    made = []
+    for i in range(wanted):
+        middle = first + (i + 0.5) * part
+        near = [s for s in seen if abs(s.at - middle) <= part / 4]
+        made.append(_stillest(near) if near else min(seen, key=lambda s: abs(s.at - middle)))
+    return list(dict.fromkeys(made))
 
 
 def _edge_change(before: NDArray[np.uint8], after: NDArray[np.uint8], kernel: Picture) -> float:

@@ -6,6 +6,7 @@ The names in `__all__` are the public API:
 - `load` reads an IR file, `load_spec` a spec, `run` runs passes on a unit.
 - `Pass`, `LinkPass` and `Tools` are what a pass of your own needs, `Backend` what a model needs.
 - `Unit` and its levels `Clips`, `Fsg`, `Tsg`, `Stsg`, `Paths` and `Qras` are the IR.
+- `ModelConfig` says which model to use and how, with `LocalOptions` and `ServerOptions`.
 - `Reporter` receives diagnostics, progress, usage and notes; `LoggingReporter` logs them, `JsonReporter`
   writes JSON lines. `StepcError` carries diagnostics.
 
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from stepc.ir.load import load
     from stepc.ir.types import Clips, Fsg, Paths, Qras, Stsg, Tsg, Unit
     from stepc.model.client import Backend
+    from stepc.model.load import ModelConfig
+    from stepc.model.server_options import ServerOptions
+    from stepc.model.transformers import LocalOptions
     from stepc.passmanager.base import LinkPass, Pass, Tools
     from stepc.reporter import JsonReporter, LoggingReporter, Reporter
 
@@ -48,11 +52,14 @@ _WHERE = {
     "Fsg": "stepc.ir.types",
     "JsonReporter": "stepc.reporter",
     "LinkPass": "stepc.passmanager.base",
+    "LocalOptions": "stepc.model.transformers",
     "LoggingReporter": "stepc.reporter",
+    "ModelConfig": "stepc.model.load",
     "Pass": "stepc.passmanager.base",
     "Paths": "stepc.ir.types",
     "Qras": "stepc.ir.types",
     "Reporter": "stepc.reporter",
+    "ServerOptions": "stepc.model.server_options",
     "StepcError": "stepc.diagnostics",
     "Stsg": "stepc.ir.types",
     "Tools": "stepc.passmanager.base",
@@ -73,11 +80,14 @@ __all__ = [
     "Fsg",
     "JsonReporter",
     "LinkPass",
+    "LocalOptions",
     "LoggingReporter",
+    "ModelConfig",
     "Pass",
     "Paths",
     "Qras",
     "Reporter",
+    "ServerOptions",
     "StepcError",
     "Stsg",
     "Tools",

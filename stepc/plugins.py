@@ -6,21 +6,23 @@ two packages claim, is an error that names both (X001).
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import functools
 import hashlib
 import importlib.metadata
 import importlib.util
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from stepc.diagnostics import StepcError, fail
+from stepc.diagnostics import StepcError, crash, fail
 
 T = TypeVar("T")
 GROUPS: dict[str, str] = {
     "stepc.passes": "a pass: a subclass of stepc.Pass or stepc.LinkPass",
-    "stepc.backends": "a model backend: an instance of stepc.model.backends.BackendType",
+    "stepc.backends": "a model backend: a subclass of stepc.model.backends.BackendType",
     "stepc.benchmarks": "a benchmark: an instance of stepc.eval.benchmarks.Benchmark",
     "stepc.formats": "a dataset format (stepc.dataset.formats.Format) or an export"
     " (stepc.train.export.Export)",
@@ -48,10 +50,35 @@ class Plugin:
         """Import what the entry point names. Raises StepcError (X002) if that fails."""
         try:
             return self.entry.load()
-        except Exception as error:  # a plug-in's import may raise anything
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a plug-in's import may raise anything, and even exit
             message = f"plug-in `{self.name}` of {self.package} cannot be loaded: {error!r}"
             help = f"reinstall or remove the package: pip uninstall {self.package}"
             raise fail("X002", message, None, help) from error
+
+    @contextlib.contextmanager
+    def guarded(self, what: str) -> Iterator[None]:
+        """Turn an exception of the plug-in's code into a StepcError (X004). `what` is what it did.
+
+        A full disk stays an OSError.
+        """
+        try:
+            yield
+        except (StepcError, MemoryError):
+            raise
+        except Exception as error:  # a plug-in may raise anything
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            said = f"plug-in `{self.name}` of {self.package}: {what}"
+            raise crash("X004", said, error) from error
+
+    def is_of(self, kind: type) -> bool:
+        """Whether it is of this class, or cannot be loaded, which its use reports."""
+        try:
+            return isinstance(self.load(), kind)
+        except StepcError:
+            return True
 
     @functools.cached_property
     def digest(self) -> str:
@@ -86,11 +113,25 @@ def package_digest(package: str) -> str:
 def installed(group: str) -> tuple[Plugin, ...]:
     """The plug-ins of a group, sorted by name."""
     found = []
-    for entry in importlib.metadata.entry_points(group=group):
-        package = entry.dist.name if entry.dist else "an unknown package"
-        version = entry.dist.version if entry.dist else ""
-        found.append(Plugin(group, entry.name, package, version, entry.value, entry))
-    return tuple(sorted(found, key=lambda p: (p.name, p.package)))
+    for distribution in importlib.metadata.distributions():
+        try:
+            entries = distribution.entry_points.select(group=group)
+            if not entries:  # most packages: reading more of them takes a tenth of a second
+                continue
+            about = distribution.metadata
+            package, version = str(about["Name"] or ""), str(about["Version"] or "")
+        except Exception:  # the metadata of any package may be damaged; then it has no plug-ins
+            continue
+        for entry in entries:
+            name = package or "an unknown package"
+            found.append(Plugin(group, entry.name, name, version, entry.value, entry))
+    # of a package that is on the path twice, the first counts
+    unique = {(p.name, p.package, p.value): p for p in reversed(found)}
+    return tuple(sorted(unique.values(), key=lambda p: (p.name, p.package)))
+
+
+REGISTRIES: dict[str, list[Registry[Any]]] = {}
+"""All registries that were created, by group."""
 
 
 class Registry(Generic[T]):
@@ -109,6 +150,11 @@ class Registry(Generic[T]):
         """
         self.group, self._builtin, self._accept = group, builtin, accept
         self._loaded: dict[str, T] = {}
+        REGISTRIES.setdefault(group, []).append(self)
+
+    def builtin_names(self) -> tuple[str, ...]:
+        """The names that are built in."""
+        return tuple(self._builtin())
 
     def _plugins(self) -> dict[str, Plugin]:
         """The plug-ins by name. Raises StepcError (X001) if a name is already in use."""
@@ -127,14 +173,26 @@ class Registry(Generic[T]):
         """Whether a plug-in of the group belongs to this registry."""
         return True
 
+    def guarded(self, name: str, what: str) -> contextlib.AbstractContextManager[None]:
+        """Where the code of `name` runs: what a plug-in raises is X004 (see `Plugin.guarded`)."""
+        plugin = self.plugin(name)
+        return contextlib.nullcontext() if plugin is None else plugin.guarded(what)
+
     def names(self) -> tuple[str, ...]:
         """All names, sorted. Raises StepcError (X001)."""
         return tuple(sorted({*self._builtin(), *self._plugins(), *self._loaded}))
 
     def add(self, name: str, value: T) -> None:
-        """Register something in this process. Raises StepcError (X001) if the name is already in use."""
-        if self._loaded.get(name) is value:
+        """Register something in this process. Raises StepcError (X001) if the name is already in use.
+
+        A class may replace one of the same module and name: in a notebook, a cell is run again.
+        """
+        known = self._loaded.get(name)
+        if known is value:
             return
+        if known is not None and _where(known) != _where(value):
+            message = f"`{name}` ({self.group}) is already in use, by {_where(known)}"
+            raise fail("X001", message, None, "use another name")
         if name in self._builtin() or name in self._plugins():
             if self.get(name) is not value:
                 message = f"`{name}` ({self.group}) is already in use"
@@ -143,7 +201,7 @@ class Registry(Generic[T]):
         self._loaded[name] = value
 
     def __contains__(self, name: object) -> bool:
-        return name in self._loaded or name in self._builtin() or name in self._plugins()
+        return name in self._loaded or name in self._plugins() or name in self._builtin()
 
     def plugin(self, name: str) -> Plugin | None:
         """The plug-in that provides `name`. Returns None if it is built in."""
@@ -152,18 +210,29 @@ class Registry(Generic[T]):
     def get(self, name: str) -> T:
         """The thing called `name`. Raises KeyError if there is none, StepcError (X001-X003)."""
         if name not in self._loaded:
-            builtin = self._builtin()
+            plugins, builtin = self._plugins(), self._builtin()
             if name in builtin:
                 self._loaded[name] = builtin[name]()
             else:
-                plugin = self._plugins()[name]
+                plugin = plugins[name]
                 value = plugin.load()
-                wrong = self._accept(value)
+                wrong = self.wrong(name, value)
                 if wrong:
                     message = f"plug-in `{name}` of {plugin.package} is not usable: {wrong}"
                     raise fail("X003", message, None, f"it must be {GROUPS[self.group]}")
                 self._loaded[name] = value
         return self._loaded[name]
+
+    def wrong(self, name: str, value: Any) -> str:
+        """What is wrong with a plug-in's value; empty if nothing is."""
+        try:
+            return self._accept(value)
+        except Exception as error:  # even its `repr` may raise
+            return f"{type(error).__name__}: {error}"
+
+
+def _where(value: Any) -> str:
+    return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', repr(value))}"
 
 
 def facts_of(plugins: Iterable[Plugin | None]) -> list[dict[str, str]]:
@@ -173,18 +242,29 @@ def facts_of(plugins: Iterable[Plugin | None]) -> list[dict[str, str]]:
 
 
 def problems() -> list[StepcError]:
-    """Errors of the installed plug-ins: name clashes (X001) and failed imports (X002)."""
+    """Errors of the installed plug-ins: name clashes (X001), failed imports (X002), wrong things (X003).
+
+    Clashes with built-in names and wrong things are found in the groups whose registries are imported.
+    """
     found = []
     for group in GROUPS:
-        owners: dict[str, Plugin] = {}
+        owners: dict[str, str] = {}
+        for registry in REGISTRIES.get(group, ()):
+            owners |= dict.fromkeys(registry.builtin_names(), BUILT_IN)
         for plugin in installed(group):
             if plugin.name in owners:
-                found.append(clash(plugin, owners[plugin.name].package))
-            owners[plugin.name] = plugin
+                found.append(clash(plugin, owners[plugin.name]))
+                continue
+            owners.setdefault(plugin.name, plugin.package)
             try:
-                plugin.load()
+                value = plugin.load()
             except StepcError as error:
                 found.append(error)
+                continue
+            wrong = [registry.wrong(plugin.name, value) for registry in REGISTRIES.get(group, ())]
+            if wrong and all(wrong):
+                message = f"plug-in `{plugin.name}` of {plugin.package} is not usable: {wrong[0]}"
+                found.append(fail("X003", message, None, f"it must be {GROUPS[group]}"))
     return found
 
 

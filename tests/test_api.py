@@ -76,7 +76,7 @@ def test_a_corpus_and_one_video(films: Path, tmp_path: Path) -> None:
     assert isinstance(dataset.unit("one"), stepc.Stsg)
 
 
-def test_what_is_wrong_is_raised_with_its_code(tmp_path: Path) -> None:
+def test_what_is_wrong_is_raised_with_its_code(films: Path, tmp_path: Path) -> None:
     for call, code in (
         (lambda: stepc.load(tmp_path / "none.stsg"), "B006"),
         (lambda: stepc.load_spec(tmp_path / "none.step"), "B006"),
@@ -84,6 +84,10 @@ def test_what_is_wrong_is_raised_with_its_code(tmp_path: Path) -> None:
         (lambda: stepc.run("sampel", stepc.load(GRAPH)), "P002"),
         (lambda: stepc.run("split", stepc.load(GRAPH)), "P005"),
         (lambda: stepc.compile_video(tmp_path / "none.mp4", store=False), "B006"),
+        (lambda: stepc.compile(tmp_path / "none", tmp_path / "out", store=False), "B006"),
+        (lambda: stepc.compile(tmp_path, tmp_path / "out", store=False), "B010"),
+        (lambda: stepc.compile([], tmp_path / "out", store=False), "B010"),
+        (lambda: stepc.compile_video(films / "one.mp4", model="opnai:x", store=False), "U001"),
     ):
         with pytest.raises(stepc.StepcError) as error:
             call()
@@ -96,10 +100,35 @@ def test_what_is_wrong_is_raised_with_its_code(tmp_path: Path) -> None:
         (lambda: stepc.run([object()], stepc.load(GRAPH)), TypeError),  # type: ignore[list-item]
         (lambda: stepc.run("sample", None), TypeError),  # type: ignore[arg-type]
         (lambda: stepc.compile([], "out", jobs=-1), ValueError),
+        (lambda: stepc.compile(None, "out"), TypeError),  # type: ignore[arg-type]
+        (lambda: stepc.compile("a\0b", "out"), ValueError),
+        (lambda: stepc.compile([""], "out"), ValueError),
+        *(
+            (
+                lambda name=name, value=value: stepc.compile(
+                    "films", **{"out": "out", name: value}
+                ),
+                error,
+            )
+            for name, values, error in (
+                ("out", (None, 5), TypeError),
+                ("out", ("", "a\0b"), ValueError),
+                ("spec", (5, b"x"), TypeError),
+                ("model", (None, Path("model")), TypeError),
+                ("store", (None, b"x", 5), TypeError),
+                ("jobs", ("2", 1.5, True), TypeError),
+                ("seed", ("x", None), TypeError),
+                ("replace", ("no", 1), TypeError),
+                ("verify_each", (1,), TypeError),
+                ("reporter", (print, stepc.Reporter), TypeError),
+                ("pipeline", (b"split", 5), TypeError),
+            )
+            for value in values
+        ),
     ],
 )
 def test_a_wrong_call_is_a_python_error(call: Callable[[], object], error: type[Exception]) -> None:
-    with pytest.raises(error, match=r"needed|consists|must be"):
+    with pytest.raises(error, match=r"needed|consists|must be|is not the path"):
         call()
 
 
@@ -123,7 +152,85 @@ def test_passes_run_on_a_unit_by_text_or_as_objects(monkeypatch: pytest.MonkeyPa
     assert Halve.name == "halve"
 
 
+class Odd(stepc.Pass[stepc.Stsg, stepc.Stsg]):
+    """Has an option of every kind."""
+
+    word: str = "x"
+    number: float = 0.5
+    maybe: int | None = 3
+    flag: bool = False
+    many: tuple[str, ...] = ()
+    counts: dict[str, int] = {}  # noqa: RUF012
+
+    def run(self, unit: stepc.Stsg, tools: stepc.Tools) -> stepc.Stsg:
+        assert self == Odd.given
+        return unit
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"word": word}
+        for word in ("", " ", "the cup", "a,b", '"', '\\"', "none", "true", "5", "é\n", "[1]", "(")
+    ]
+    + [
+        {"number": 1e-9}, {"number": -1e300}, {"maybe": None}, {"maybe": 0}, {"flag": True},
+        {"many": ("a", 'b "c"')}, {"counts": {"a,b": 1}},
+    ],
+)  # fmt: skip
+def test_a_pass_object_keeps_its_options(
+    options: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PASSES, "_loaded", {**PASSES._loaded})
+    graph = stepc.load(GRAPH)
+    given = Odd.model_validate(options)
+    monkeypatch.setattr(Odd, "given", given, raising=False)
+    assert stepc.run(given, graph) == stepc.run([given], graph) == graph
+
+
+def test_what_a_pass_object_does_wrong_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PASSES, "_loaded", {**PASSES._loaded})
+    graph = stepc.load(GRAPH)
+
+    class Untyped(stepc.Pass):  # type: ignore[type-arg]
+        """A pass without levels."""
+
+    class Lazy(stepc.Pass[stepc.Stsg, stepc.Paths]):
+        """Returns its input."""
+
+        def run(self, unit: stepc.Stsg, tools: stepc.Tools) -> stepc.Paths:
+            return unit  # type: ignore[return-value]
+
+    class Boom(stepc.Pass[stepc.Stsg, stepc.Stsg]):
+        """Raises."""
+
+        def run(self, unit: stepc.Stsg, tools: stepc.Tools) -> stepc.Stsg:
+            raise LookupError("boom")
+
+    def other() -> type[stepc.Pass[stepc.Stsg, stepc.Stsg]]:
+        class Boom(stepc.Pass[stepc.Stsg, stepc.Stsg]):
+            """Another class of the same name."""
+
+        return Boom
+
+    for broken, code in (
+        (Untyped(), "P011"),
+        (Lazy(), "P008"),
+        (Boom(), "P010"),
+        (other()(), "X001"),
+    ):
+        with pytest.raises(stepc.StepcError) as error:
+            stepc.run(broken, graph)
+        assert error.value.diagnostics[0].code == code
+        assert "crash file" not in error.value.diagnostics[0].help
+        if code == "P010":
+            assert isinstance(error.value.__cause__, LookupError)
+
+
 def test_specs_are_named_or_files(tmp_path: Path) -> None:
+    with pytest.raises(stepc.StepcError) as error:
+        stepc.load_spec("setp")
+    assert error.value.diagnostics[0].help == "did you mean `step`?"
     assert stepc.load_spec("choice").name == "choice"
     (tmp_path / "mine.step").write_text('spec mine "mine"\nimport step\n')
     assert stepc.load_spec(tmp_path / "mine.step").blocks == stepc.load_spec("step").blocks

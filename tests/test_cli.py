@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import forked
 import pytest
 from test_golden import HERE
 from typer.main import get_command
@@ -62,22 +63,7 @@ COMMANDS = [
 def _run(
     arguments: list[str], cwd: Path, stdin: str | None = None, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "stepc", *arguments],
-        cwd=cwd,
-        env={
-            **os.environ,
-            "PYTHONPATH": str(HERE),
-            "COLUMNS": "100",
-            "NO_COLOR": "1",
-            **environment,
-        },
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=400,
-        check=False,
-    )
+    return forked.stepc(arguments, cwd, stdin, **environment)
 
 
 def _example(command: list[str], cwd: Path) -> str:

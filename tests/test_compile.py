@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import forked
 import pytest
 import recipes
 from datasets import load_dataset
@@ -165,15 +166,7 @@ def test_a_name_that_is_not_utf8(films: Path, recorded: tuple[Path, Path], tmp_p
 
 
 def _stepc(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "stepc", *arguments],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(HERE), "COLUMNS": "100", "NO_COLOR": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    return forked.stepc(arguments, cwd)
 
 
 @pytest.mark.embedded

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from speaking import Speaker
-from test_zoo import copied, film, half, zeroed
+from test_zoo import DAMAGED, RIGHT, copied, film, garbled, half, open_gop, zeroed
 
 from stepc.dataset.read import load_dataset
 from stepc.diagnostics import Diagnostic
+from stepc.driver.compile_corpus import compile_corpus
+from stepc.driver.compile_video import CompileConfig
 from stepc.eval.run import EvalSettings, evaluate
 from stepc.ir.words import chat_mark
+from stepc.lang.parse import builtin
 from stepc.model.client import ModelClient
 from stepc.model.templates import Templates
 from stepc.reporter import Collector
 from stepc.train.export import EXPORTS, export
+from stepc.train.loop import Recipe, train
+from stepc.train.rounds import selftrain
+from stepc.world.render import write
+from stepc.world.scene import make_film
 
 GOOD: dict[str, Any] = {
     "id": "good/q0", "video": "good.mp4", "question": "What is red?", "answer": "the cup",
@@ -129,3 +138,91 @@ def test_marks_of_chat_templates_are_found() -> None:
         assert chat_mark("fine", text)
     for text in ("a < b", "<b>", "the | sign", "image", "5 > 3", "[in]", "a\tb\nc"):
         assert not chat_mark(text)
+
+
+SHORT = "split,keyframes,parse(samples=1),merge,bridge(samples=1),sample,compose,check"
+
+
+def _zoo(folder: Path) -> Iterator[Path]:
+    """About fifty odd videos, made one by one in `folder`."""
+    makers = [make for make, *_ in [*RIGHT.values(), *DAMAGED.values()]]
+    makers += [
+        *(lambda f, e=e: garbled(film(f / f"a.{e}")) for e in ("mp4", "mkv", "ts")),
+        *(lambda f, s=s: half(film(f / "a.mp4"), s) for s in (0.0, 0.01, 0.3, 0.9, 0.99)),
+        *(lambda f, s=s: half(film(f / "a.mkv"), s) for s in (0.01, 0.1, 0.9)),
+        *(lambda f, s=s: half(film(f / "a.ts"), s) for s in (0.01, 0.1, 0.9)),
+        *(
+            lambda f, s=s: film(f / "a.mp4", range(9), size=s)
+            for s in ((16, 16), (2, 2), (640, 16), (16, 900))
+        ),
+        *(lambda f, n=n: film(f / "a.mp4", range(n)) for n in (2, 3)),
+        *(lambda f, c=c: film(f / "a.mkv", range(20), codec=c) for c in ("mjpeg", "ffv1", "mpeg4")),
+        open_gop,
+        lambda f: film(f / "a.mkv", range(200), lost=range(20, 150)),
+        *(lambda f, b=b, e=e: _file(f / f"a.{e}", b) for e in ("mp4", "mkv") for b in (
+            b"\0" * 5000, random.Random(1).randbytes(5000), b"<html>404</html>", b"ftypmp42")),
+    ]  # fmt: skip
+    for number, make in enumerate(makers):
+        place = folder / f"making {number}"
+        place.mkdir()
+        made = make(place)
+        ending = made.suffix.replace(".h264", ".mp4")
+        yield made.rename(folder / f"odd {number}{ending}")
+        shutil.rmtree(place)
+
+
+def _file(path: Path, data: bytes) -> Path:
+    path.write_bytes(data)
+    return path
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A film of the embedded model's world, and about fifty odd videos."""
+    folder = tmp_path_factory.mktemp("odd")
+    write(make_film(random.Random("contract"), 2), folder / "good.mp4")
+    assert len(list(_zoo(folder))) >= 50
+    return folder
+
+
+def _order(**more: Any) -> CompileConfig:
+    return CompileConfig(SHORT, "dedupe,emit", builtin("step"), "step.step", seed=1, **more)
+
+
+@pytest.mark.embedded
+@pytest.mark.parametrize("keep", [False, True])
+def test_odd_videos_cost_the_good_one_nothing(keep: bool, odd: Path, tmp_path: Path) -> None:
+    heard = Collector()
+    alone = compile_corpus([odd / "good.mp4"], tmp_path / "alone", _order())
+    chosen = [odd / "good.mp4", *sorted(odd.glob("odd *"))[:: 3 if keep else 1]]
+    made = compile_corpus(chosen, tmp_path / "out", _order(keep_decodable=keep), reporter=heard)
+    assert alone.compiled == 1 and made.compiled >= 1
+    named = {Path(str(d.place.file)).name for d in heard.diagnostics if d.place}
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_bytes())
+    compiled = {video["file"] for video in manifest["videos"]}
+    assert {path.name for path in chosen} <= named | compiled
+    assert not {"B021", "P010", "B022"} & {d.code for d in heard.diagnostics}
+    for where in ("alone", "out"):
+        rows = map(json.loads, (tmp_path / where / "qra.jsonl").read_text().splitlines())
+        (tmp_path / f"{where}.json").write_text(
+            json.dumps([r for r in rows if r["video"] == "good.mp4"])
+        )
+    assert (tmp_path / "alone.json").read_text() == (tmp_path / "out.json").read_text()
+    unit = Path("units", "good.stsg")
+    assert (tmp_path / "alone" / unit).read_text() == (tmp_path / "out" / unit).read_text()
+
+
+@pytest.mark.embedded
+def test_training_and_its_rounds_go_on_without_what_is_bad(
+    odd: Path, corpus: Path, tmp_path: Path
+) -> None:
+    recipe = Recipe(frames=2, steps=1)
+    made = train(_loaded(corpus)[0], "embedded", tmp_path / "trained", recipe)
+    assert made.samples == 3 and (tmp_path / "trained" / "model.safetensors").exists()
+    films = tmp_path / "films"
+    films.mkdir()
+    for path in [odd / "good.mp4", *sorted(odd.glob("odd *"))[::5]]:
+        shutil.copy(path, films / path.name)
+    heard = Collector()
+    ran = selftrain([films], tmp_path / "run", _order(), recipe, 1, reporter=heard)
+    assert ran.rounds[1].samples > 0 and len(heard.diagnostics) >= 4

@@ -18,17 +18,22 @@ import pytest
 from hearing import Heard
 from test_golden import HERE
 
+from stepc.dataset.dataset import Dataset
 from stepc.dataset.read import read_samples
 from stepc.diagnostics import Diagnostic, StepcError
+from stepc.driver.compile_video import CompileConfig, Compiler
 from stepc.eval.run import load_result
 from stepc.ir.load import load
 from stepc.ir.text import read, write
 from stepc.ir.types import from_json
 from stepc.ir.verify import verify
+from stepc.lang.parse import builtin
 from stepc.lang.source import spec_text
 from stepc.model.cassette import Cassette
 from stepc.store.base import name_of
+from stepc.store.open import open_store
 from stepc.store.sqlite import Database
+from stepc.video.discover import find_videos
 
 KITCHEN = HERE / "golden" / "sample" / "kitchen" / "input.stsg"
 
@@ -119,7 +124,10 @@ def test_a_signal_writes_what_is_done(number: int, tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, str(script)], cwd=tmp_path, text=True,
         env={**os.environ, "PYTHONPATH": str(HERE)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=lambda: (  # whatever the shell of these tests ignores, as under nohup
+            signal.signal(signal.SIGINT, signal.default_int_handler),
+            signal.signal(number, signal.SIG_DFL) if number != signal.SIGINT else None,
+        ),
     )  # fmt: skip
     assert process.stdout is not None and process.stdout.readline() == "ready\n"
     time.sleep(0.2)
@@ -299,3 +307,93 @@ def test_an_event_step_needs_its_object_and_a_sample_its_query() -> None:
     bad = unit.evolve(samples=(sample, *unit.samples[1:]))
     assert "V064" in {d.code for d in verify(bad)}
     assert write(unit) == write(read(write(unit), "x").unit)
+
+
+def test_without_a_terminal(film: Path, tmp_path: Path) -> None:
+    """As in a service: no controlling terminal, no TERM, nothing to read from."""
+    env = "setsid env -u TERM -u COLUMNS"
+    for command in (
+        "passes",
+        f"check {HERE}/specs/step.step",
+        f"dump {film} --after keyframes",
+        "--help",
+    ):
+        done = shell(f"{env} stepc {command} < /dev/null", tmp_path)
+        assert done.returncode == 0 and "Traceback" not in done.stderr and "\x1b" not in done.stdout
+
+
+def test_deep_and_unreadable_folders(film: Path, tmp_path: Path) -> None:
+    """Nested beyond what a path may hold, in a loop, or closed to this user."""
+    (tmp_path / "films").mkdir()
+    done = shell(
+        "cd films && python3 -c \"import os\nfor _ in range(2000): os.mkdir('d' * 20); os.chdir('d' * 20)\"",
+        tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "films" / "loop").symlink_to(tmp_path / "films")
+    (tmp_path / "films" / "one.mp4").write_bytes(film.read_bytes())
+    (tmp_path / "films" / "closed").mkdir(mode=0)
+    found, wrong = find_videos([tmp_path / "films"])
+    assert [path.name for path in found] == ["one.mp4"]
+    assert {d.code for d in wrong} == {"B006"}
+    shell("rm -rf films", tmp_path)
+
+
+def test_a_parquet_file_that_would_expand_without_bound(tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    pq = pytest.importorskip("pyarrow.parquet")
+    row = {"id": "a", "video": "a.mp4", "question": "who?", "answer": "a man", "set": "train"}
+    pq.write_table(pa.Table.from_pylist([row] * 60_000), tmp_path / "bomb.parquet")
+    pq.write_table(pa.Table.from_pylist([row] * 50), tmp_path / "small.parquet")
+    with pytest.raises(StepcError) as error:
+        read_samples(tmp_path / "bomb.parquet")
+    (wrong,) = error.value.diagnostics
+    assert wrong.code == "T001" and "60000 rows" in wrong.message
+    assert len(read_samples(tmp_path / "small.parquet")[0]) == 50
+    once = pa.DictionaryArray.from_arrays(
+        pa.array([0] * 3000, pa.int32()), pa.array(["x" * 2_000_000])
+    )
+    many = pa.Table.from_pylist([{**row, "id": str(i)} for i in range(3000)]).append_column(
+        "x", once
+    )
+    pq.write_table(many, tmp_path / "words.parquet", store_schema=False)
+    with pytest.raises(StepcError, match="not a dataset"):
+        read_samples(tmp_path / "words.parquet")
+
+
+def test_pipes_in_place_of_own_files_do_not_hang(film: Path, tmp_path: Path) -> None:
+    for name in ("ds", "out", "result"):
+        (tmp_path / name).mkdir()
+    os.mkfifo(tmp_path / "ds" / "qra.jsonl")
+    for name in ("out/manifest.json", "result/run.json", "ds/manifest.json"):
+        os.mkfifo(tmp_path / name)
+    with pytest.raises(StepcError, match="not a regular file"):
+        read_samples(tmp_path / "ds")
+    with pytest.raises(StepcError):
+        load_result(tmp_path / "result")
+    with pytest.raises(StepcError, match="not a regular file"):
+        Dataset(tmp_path / "out")
+
+
+def test_an_entry_of_another_unit_in_a_store_is_not_used(film: Path, tmp_path: Path) -> None:
+    """A store may be shared; what it says of a unit must be of this unit."""
+    order = CompileConfig("split,keyframes,parse-oneshot,lift,bridge-none,sample,compose,check", "",
+                          builtin("step"), "step.step", store=str(tmp_path / "store"))  # fmt: skip
+    first = Compiler(order).compile(film)
+    assert first.made is not None
+    with sqlite3.connect(next((tmp_path / "store").glob("*.sqlite"))) as files:
+        ((name,),) = files.execute("SELECT name FROM entries WHERE kind = 'linked'").fetchall()
+    store = open_store(str(tmp_path / "store"))
+    entry = store.get(name)
+    assert entry is not None
+    card, rows, stsg = orjson.loads(store.read(entry) or b"")
+    forged = [card.replace('"film"', '"../../PLANTED"', 1), rows, stsg]
+    store.put(name, "linked", orjson.dumps(forged), {})
+    again = Compiler(order).known(film)
+    assert again is not None and again.made == first.made
+
+
+def test_an_ir_file_of_another_editor_is_the_same_unit(tmp_path: Path) -> None:
+    data = b"\xef\xbb\xbf" + KITCHEN.read_bytes().replace(b"\n", b"\r\n")
+    (tmp_path / "input.stsg").write_bytes(data)
+    assert load(tmp_path / "input.stsg") == load(KITCHEN)

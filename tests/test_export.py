@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import families
 import pytest
+from test_golden import HERE
 from test_train import _sample
 
 from stepc.dataset.read import TrainingData, load_dataset
@@ -155,7 +159,12 @@ def test_a_task_of_lmms_eval_stands_by_itself(dataset: TrainingData, tmp_path: P
     assert place is not None and place.loader is not None
     module = importlib.util.module_from_spec(place)
     place.loader.exec_module(module)
-    assert "import stepc" not in (folder / "stepc_task.py").read_text()
+    loaded = "import sys, stepc_task; print({'torch', 'transformers'} & {*sys.modules})"
+    done = subprocess.run(
+        [sys.executable, "-c", loaded], cwd=folder, env={**os.environ, "PYTHONPATH": str(HERE)},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == "set()\n", "what grades must be light"
     named = [task["doc_to_visual"], task["doc_to_messages"], task["process_results"],
              *(m["aggregation"] for m in task["metric_list"])]  # fmt: skip
     assert all(hasattr(module, name.removeprefix("stepc_task.")) for name in named)

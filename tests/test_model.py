@@ -112,6 +112,8 @@ def test_a_template_cannot_reach_out_and_must_know_its_variables(tmp_path: Path)
         event.write_text("{#- answer: words -#}\n" + body)
         with pytest.raises(TemplateError, match=wrong):
             Templates(f"{folder}/").render(DescribeEvent(frames=()))
+    event.write_bytes(b"\xef\xbb\xbf{#- answer: words -#}\r\nas editors on Windows write it")
+    assert Templates(f"{folder}/").render(DescribeEvent(frames=())).startswith("as editors")
     event.write_text("no first line")
     with pytest.raises(TemplateError, match="does not begin"):
         Templates(f"{folder}/")
@@ -152,6 +154,18 @@ HOSTILE = [
     "{% macro m(n) %}{% if n %}{{ m(n - 1) }}{{ m(n - 1) }}{% endif %}{% endmacro %}{{ m(60) }}",
     "{% set s = 'abcdefghij' %}" + "{% for a in s %}" * 9 + "{% endfor %}" * 9,
     "{{ frames | tojson(indent=10 ** 9) }}",
+    *(
+        "{% set x = 'aaaaaaaaaa' %}" + made * 9 + "{{ " + shown + " }}"
+        for made in (
+            "{% set x = [x, x, x, x, x, x, x, x, x, x] %}",
+            "{% set x = {'a': x, 'b': x, 'c': x, 'd': x, 'e': x, 'f': x, 'g': x} %}",
+            "{% set x = (x, x, x, x, x, x, x, x, x, x) %}",
+        )
+        for shown in ("x", "x | string | length", "x | tojson | length", "x == x", "x | urlencode")
+    ),
+    "{% if 1 %}" * 3000 + "{% endif %}" * 3000,
+    "{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}",
+    "{{ " + "-" * 100_000 + "1 }}",
 ]
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import sysconfig
 import venv
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,22 @@ import pytest
 from test_golden import HERE
 from test_lsp import Editor, completed, session
 
-from stepc import plugins
+import stepc
+import stepc.model.templates  # each registers what it takes plug-ins for
+import stepc.train.export
+from stepc import forms, plugins
+from stepc.dataset.formats import FORMATS, Format, rows_of
 from stepc.diagnostics import StepcError
+from stepc.model.backends import BACKENDS, BackendType
+from stepc.model.load import ModelConfig, identity_of, load, together
 from stepc.passmanager.registry import PASSES
+from stepc.store.open import open_store
+from stepc.video.decode import Pictures
 from stepc.world.render import write
 from stepc.world.scene import make_film
 
 EXAMPLE = HERE / "examples" / "plugin"
+GRAPH = HERE / "golden" / "sample" / "the-shortest" / "input.stsg"
 
 
 class Environment:
@@ -191,15 +201,51 @@ def test_a_benchmark_of_a_plugin_is_evaluated(env: Environment) -> None:
 class _Entry:
     """An entry point that is not installed."""
 
-    def __init__(self, name: str, value: Any, package: str) -> None:
-        self.name, self.value, self.group = name, f"{package}:x", "stepc.passes"
-        self.dist = type("Dist", (), {"name": package, "version": "1"})
+    def __init__(self, name: str, value: Any, package: str, group: str = "stepc.passes") -> None:
+        self.name, self.value, self.group, self.package = name, f"{package}:x", group, package
         self._value = value
 
     def load(self) -> Any:
-        if isinstance(self._value, Exception):
+        if isinstance(self._value, BaseException):
             raise self._value
         return self._value
+
+
+class _Installed:
+    """A package that is not installed, with one entry point."""
+
+    def __init__(self, entry: _Entry) -> None:
+        self.entry = entry
+        self.metadata = {"Name": entry.package, "Version": "1"}
+
+    @property
+    def entry_points(self) -> _Installed:
+        if self.entry.group == "damaged":
+            raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+        return self
+
+    def select(self, group: str) -> list[_Entry]:
+        return [self.entry] * (self.entry.group == group)
+
+
+@pytest.fixture
+def installing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Pretends that packages with these entry points are installed, and no others."""
+
+    def install(*entries: _Entry) -> None:
+        found = [_Installed(entry) for entry in entries]
+        monkeypatch.setattr(plugins.importlib.metadata, "distributions", lambda: found)
+        plugins.installed.cache_clear()
+
+    for registries in plugins.REGISTRIES.values():
+        for registry in registries:
+            monkeypatch.setattr(registry, "_loaded", {})
+    monkeypatch.delitem(forms.FORMS.__dict__, "_loaded", raising=False)
+    monkeypatch.setattr(forms.FORMS, "_broken", {})
+    yield install
+    monkeypatch.undo()
+    plugins.installed.cache_clear()
+    forms.FORMS.__dict__.pop("_loaded", None)
 
 
 @pytest.mark.parametrize(
@@ -208,22 +254,109 @@ class _Entry:
         ([_Entry("split", int, "mine")], "X001", ["`split`", "stepc", "mine"]),
         ([_Entry("x", int, "one"), _Entry("x", int, "two")], "X001", ["`x`", "one", "two"]),
         ([_Entry("x", ImportError("no numpy"), "mine")], "X002", ["mine", "no numpy"]),
+        ([_Entry("x", SystemExit("bye"), "mine")], "X002", ["mine", "bye"]),
         ([_Entry("x", int, "mine")], "X003", ["not a pass"]),
     ],
 )
 def test_what_is_wrong_with_a_plugin_names_its_package(
-    entries: list[_Entry], code: str, words: list[str], monkeypatch: pytest.MonkeyPatch
+    entries: list[_Entry], code: str, words: list[str], installing: Callable[..., None]
 ) -> None:
-    plugins.installed.cache_clear()
-    monkeypatch.setattr(
-        plugins.importlib.metadata, "entry_points",
-        lambda group: entries if group == "stepc.passes" else [],
-    )  # fmt: skip
-    try:
+    installing(_Entry("x", int, "other", "damaged"), *entries)
+    with pytest.raises(StepcError) as error:
+        PASSES.names()
+        PASSES.get(entries[0].name)
+    (wrong,) = error.value.diagnostics
+    assert wrong.code == code and all(w in wrong.message for w in words)
+    assert code in [d.code for e in plugins.problems() for d in e.diagnostics]
+
+
+class Ask(forms.Form):
+    """A form that is no form."""
+
+    name = "mine"
+
+
+class Loud(forms.Form):
+    name, help = "loud", "Raises."
+
+    def __init__(self) -> None:
+        raise RuntimeError("loud")
+
+
+@pytest.mark.parametrize(
+    ("group", "name", "value"),
+    [
+        ("stepc.forms", "ask", Ask),  # a built-in name
+        ("stepc.backends", "openai", BackendType),
+        ("stepc.specs", "step", __file__),
+        ("stepc.templates", "default", "."),
+        ("stepc.formats", "jsonl", Format("other.jsonl", lambda *a: [])),
+    ],
+)
+def test_a_built_in_name_cannot_be_taken(
+    group: str, name: str, value: Any, installing: Callable[..., None]
+) -> None:
+    installing(_Entry(name, value, "mine", group))
+    assert [d.code for e in plugins.problems() for d in e.diagnostics] == ["X001"]
+    with pytest.raises(StepcError) as error:
+        for registry in plugins.REGISTRIES[group]:
+            registry.get(name)
+    assert error.value.diagnostics[0].code == "X001"
+
+
+@pytest.mark.parametrize("value", [Ask, Loud, int, ImportError("gone")])
+def test_a_broken_form_stops_only_who_uses_it(value: Any, installing: Callable[..., None]) -> None:
+    installing(_Entry("loud", value, "mine", "stepc.forms"))
+    assert "ask" in forms.FORMS and stepc.load_spec("step").blocks
+    with pytest.raises(StepcError) as error:
+        _ = forms.FORMS["loud"]
+    assert error.value.diagnostics[0].code in ("X002", "X003")
+    assert [d.code for e in plugins.problems() for d in e.diagnostics] in (["X002"], ["X003"])
+
+
+@pytest.mark.parametrize("file", ["../x", "/x", "a/b", "manifest.json", "qra", "", 5, "a\0b", ".."])
+def test_a_format_writes_a_file_of_its_own(file: Any, installing: Callable[..., None]) -> None:
+    installing(_Entry("mine", Format(file, lambda *a: []), "mine", "stepc.formats"))
+    with pytest.raises(StepcError) as error:
+        FORMATS.get("mine")
+    assert error.value.diagnostics[0].code == "X003"
+
+
+@pytest.mark.parametrize(
+    "records", [lambda *a: [], lambda *a: 5, lambda *a: 1 / 0, lambda *a: [[{1}]]]
+)
+def test_code_that_raises_names_its_package(records: Any, installing: Callable[..., None]) -> None:
+    installing(_Entry("mine", Format("mine.jsonl", records), "mine", "stepc.formats"))
+    unit = stepc.run("sample,compose,check", stepc.load(GRAPH))
+    assert isinstance(unit, stepc.Qras)
+    with pytest.raises(StepcError) as error:
+        rows_of("mine", unit, "model", "spec")
+    (wrong,) = error.value.diagnostics
+    assert wrong.code == "X004" and "`mine` of mine" in wrong.message
+
+
+def test_a_backend_that_raises_names_its_package(
+    installing: Callable[..., None], tmp_path: Path
+) -> None:
+    def kind(**methods: Any) -> type[BackendType]:
+        return type("Kind", (BackendType,), methods)
+
+    def boom(*words: Any) -> Any:
+        raise ZeroDivisionError("boom")
+
+    def nothing(*words: Any) -> Any:
+        return None
+
+    good = {"open": nothing}
+    for methods in (
+        {"__init__": boom}, {"check": boom}, {"key": boom}, {"facts": boom}, {"open": boom}, good,
+        {"key": lambda *a: 5}, {"key": lambda *a: "x", "facts": nothing},
+    ):  # fmt: skip
+        installing(_Entry("mine", kind(**methods), "mine", "stepc.backends"))
+        BACKENDS._loaded.pop("mine", None)
         with pytest.raises(StepcError) as error:
-            PASSES.names()
-            PASSES.get(entries[0].name)
-        (wrong,) = error.value.diagnostics
-        assert wrong.code == code and all(w in wrong.message for w in words)
-    finally:
-        plugins.installed.cache_clear()
+            for store in (None, open_store(str(tmp_path))):
+                load("mine:x", Pictures(), store=store)
+            together("mine:x")
+            identity_of(ModelConfig("mine:x"))
+        assert error.value.diagnostics[0].code == "X004", methods

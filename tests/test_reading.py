@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
 import pytest
 
 from stepc.ir.types import Frame
-from stepc.model.reading import CUT_OFF, EMPTY, FILTERED, NOTHING, TOO_LONG, UNREADABLE
+from stepc.model.reading import (
+    CUT_OFF,
+    EMPTY,
+    FILTERED,
+    NOTHING,
+    ONLY_THOUGHT,
+    REFUSED,
+    TOO_LONG,
+    TOO_LONG_A_PROMPT,
+    UNREADABLE,
+)
 from stepc.model.reply import ModelReply, last_json, parted
 from stepc.model.requests import (
     Classify,
@@ -17,6 +28,7 @@ from stepc.model.requests import (
     DescribeEvent,
     DescribeMotion,
     DrawGraph,
+    Judge,
     ListObjects,
     Mention,
     Narrate,
@@ -98,10 +110,40 @@ def test_attributes_without_a_value_are_no_facts() -> None:
     assert [(a.kind, a.value) for a in answer.attributes] == [("color", "red")]
 
 
+def test_attributes_of_a_drawn_graph_may_be_a_map() -> None:
+    """As the template of `draw_graph` shows it, and as a list of pairs."""
+    for said in ('{"color": "red"}', '[{"kind": "color", "value": "red"}]'):
+        text = (
+            '{"objects": [{"label": "cat", "kind": "dynamic", "attributes": %s}], "relations": []}'
+        )
+        answer: Any = TEMPLATES.read(DrawGraph(frames=()), text % said)
+        (cat,) = answer.objects
+        assert [(a.kind, a.value) for a in cat.attributes] == [("color", "red")]
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ('{"pred": true, "score": 4}', ("yes", 4)),
+        ('{"pred": "Correct", "score": "4.8/5"}', ("yes", 4.8)),
+        ('{"pred": "incorrect", "score": "0 out of 5"}', ("no", 0)),
+        ('{"pred": "False", "score": 1}', ("no", 1)),
+        ('{"pred": "maybe", "score": 1}', None),
+        ('{"pred": "yes", "score": "7/5"}', None),
+    ],
+)
+def test_a_verdict_is_read_in_the_words_that_judges_use(said: str, meant: Any) -> None:
+    reply: Any = TEMPLATES.read(Judge(question="q", truth="t", prediction="p", frames=()), said)
+    assert (None if reply is None else (reply.pred, reply.score)) == meant
+
+
 NONE: list[tuple[Request, ModelReply, str]] = [
     (EVENT, ModelReply(""), EMPTY),
     (EVENT, ModelReply("<|im_end|>"), EMPTY),
-    (EVENT, ModelReply("", thought="He walks."), CUT_OFF),
+    (EVENT, ModelReply("", thought="He walks."), ONLY_THOUGHT),
+    (EVENT, ModelReply("", thought="He walks.", finish="length"), CUT_OFF),
+    (EVENT, ModelReply("", finish="refused: length", refusal="too long"), TOO_LONG_A_PROMPT),
+    (EVENT, ModelReply("", finish="refused", refusal="bad request"), REFUSED),
     (EVENT, ModelReply('<think>{"event": "x"}'), CUT_OFF),
     (EVENT, ModelReply('{"event": "a man is wal', finish="length"), CUT_OFF),
     (EVENT, ModelReply('I see {"event": "a man is wal'), CUT_OFF),
@@ -118,6 +160,19 @@ NONE: list[tuple[Request, ModelReply, str]] = [
     (EVENT, ModelReply('{"event": "..."}'), NOTHING),
     (EVENT, ModelReply('{"event": "nothing much happens"}'), NOTHING),
     (EVENT, ModelReply("I'm sorry, I can't help with that."), NOTHING),
+    *(
+        (EVENT, ModelReply(json.dumps({"event": text})), NOTHING)
+        for text in (
+            "not clearly visible",
+            "there is no clear event",
+            "The frames do not show any action",
+            "hard to tell",
+            "can't tell from the frames",
+            "The image is too blurry to tell",
+            "no significant event occurs",
+            "not enough information to say",
+        )
+    ),
     (MOTION, ModelReply('{"motion": "none"}'), NOTHING),
     (MOTION, ModelReply('{"motion": null}'), NOTHING),
     (CONFIRM, ModelReply('{"yes": "unclear"}'), NOTHING),

@@ -486,7 +486,7 @@ def test_what_cannot_be_asked_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
             return 400, b'{"error": {"message": "too long"}}'
 
     with pytest.raises(StepcError) as error:
-        said(ServerModel("m", ServerOptions(Short(None, often=0).url)), _prompts(1))
+        said(ServerModel("m", ServerOptions(Short(None, often=0).url)), _prompts(20))
     assert error.value.diagnostics[0].code == "M010"
 
 

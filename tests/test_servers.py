@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import re
@@ -12,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from hearing import Heard
@@ -21,6 +23,7 @@ from stepc.driver.compile_corpus import compile_corpus
 from stepc.driver.compile_video import CompileConfig
 from stepc.ir.types import Frame
 from stepc.lang.parse import builtin
+from stepc.model.backends import identity_of
 from stepc.model.client import ModelClient, Usage
 from stepc.model.load import ModelConfig
 from stepc.model.openai_compatible import ServerModel
@@ -205,7 +208,7 @@ ANSWERED: dict[str, Callable[[Body], Any]] = {
     "no index, no reason": lambda a: answer(a, finish_reason=None, index=None),
     "cut off after the answer": lambda a: answer(a, content_of(a) + " I hope", finish_reason="length"),
 }  # fmt: skip
-"""Modes in which every request gets its answer, without a diagnostic."""
+"""Modes in which every request gets its answer, without a diagnostic but that `n` is ignored."""
 
 
 @pytest.mark.parametrize("name", ANSWERED)
@@ -213,7 +216,8 @@ def test_what_a_server_says_beside_the_answer_is_no_answer(name: str) -> None:
     server = Server(ANSWERED[name])
     values, usage, told, model = ask(server)
     assert values == RIGHT and usage.unread == 0
-    assert told == [] and model.features.sees
+    ignores_n = name in ("a choice alone", "one reply whatever n", "a completion")
+    assert [d.code for d in told] == ["M012"] * ignores_n and model.features.sees
     server.close()
 
 
@@ -275,9 +279,9 @@ COSTS_ITSELF: dict[str, tuple[Callable[[Body], Any], list[int], str]] = {
     "a refused picture": (_once(400, "cannot identify image file", _asks('{"yes"')), [2], "refused"),
     "a 400 without a reason": (_once(400, "bad request", _asks('{"kind"')), [1], "refused"),
     "one picture": (lambda a: wrong(400, "At most 1 image(s) may be provided in one request.")
-                    if pictures(a) > 1 else answer(a), [3, 4], "refused"),
+                    if pictures(a) > 1 else answer(a), [3, 4], "more pictures"),
     "a short context": (lambda a: wrong(400, "This model's maximum context length is 4096 tokens.")
-                        if pictures(a) > 1 else answer(a), [3, 4], "refused"),
+                        if pictures(a) > 1 else answer(a), [3, 4], "more tokens"),
     "413": (lambda a: (413, b"<html>Request Entity Too Large</html>") if pictures(a) > 1 else answer(a),
             [3, 4], "refused"),
     "a refusal of the model": (lambda a: answer(a, message={"content": None, "refusal": "I won't."})
@@ -291,6 +295,14 @@ COSTS_ITSELF: dict[str, tuple[Callable[[Body], Any], list[int], str]] = {
     "only reasoning": (lambda a: answer(a, message={"content": None, "reasoning_content": "hm"},
                                         finish_reason="length")
                        if _asks('{"kind"')(a) else answer(a), [1], "cut off"),
+    "only reasoning, and it ends": (
+        lambda a: answer(a, message={"content": None, "reasoning_content": "hm"})
+        if _asks('{"kind"')(a) else answer(a), [1], "reasoning without an answer"),
+    "a filter at the handshake": (
+        _once(400, "The response was filtered by the content management policy.",
+              _asks("number is written")), [], ""),
+    "an accident at the handshake": (
+        _once(400, "cannot identify image file", _asks("number is written")), [], ""),
     "thinks without end": (lambda a: answer(a, '<think>It is {"kind": "static"} or',
                                             finish_reason="length")
                            if _asks('{"kind"')(a) else answer(a), [1], "cut off"),
@@ -339,6 +351,10 @@ STOPS: dict[str, tuple[Callable[[Body], Any], str, str, int]] = {
     "no eyes": (lambda a: wrong(400, "m is not a multimodal model"), "M010", "vision", 1),
     "no mmproj": (lambda a: wrong(500, "image input is not supported - hint: you may need to provide the"
                                   " mmproj"), "M010", "vision", 1),
+    "an error in every choice": (
+        lambda a: answer(a, message=None, error={"message": "Provider returned error", "code": 502}),
+        "M008", "address", 3),
+    "not the address": (lambda a: (404, b"404 page not found"), "M008", "address", 1),
     "always busy": (lambda a: wrong(429, "slow down"), "M008", "", 3),
     "an error with status 200": (lambda a: (200, {"error": {"message": "Provider returned error",
                                                             "code": 429}}), "M008", "", 3),
@@ -486,6 +502,25 @@ def _compiled(server: Server, film: Path, folder: Path) -> tuple[Any, list[Diagn
 def test_the_key_is_hidden_in_any_encoding(text: str) -> None:
     assert "…" in hidden(f"no such key: Bearer {text}!", SECRET)
     assert text not in hidden(f"no such key: Bearer {text}!", SECRET)
+
+
+def test_large_pictures_are_scaled_down_where_asked_for() -> None:
+    def longest(asked: Body) -> int:
+        parts = asked["messages"][0]["content"]
+        url = next(p["image_url"]["url"] for p in parts if p["type"] == "image_url")
+        data = np.frombuffer(base64.b64decode(url.partition(",")[2]), np.uint8)
+        return max(cv2.imdecode(data, cv2.IMREAD_COLOR).shape[:2])
+
+    keys = set()
+    for side, sent in ((None, 224), (64, 64), (500, 224)):
+        server = Server(answer)
+        ask(server, longest_side=side)
+        assert longest(server.asked[0]) == sent  # the handshake's picture
+        server.close()
+        for form in ("jpeg", "png"):
+            options = ServerOptions("http://a/v1", longest_side=side, pictures=form)
+            keys.add(identity_of(ModelConfig("openai:m", server=options)))
+    assert len(keys) == 6, "replies to other pictures are other replies"
 
 
 def test_options_are_passed_through() -> None:

@@ -14,9 +14,16 @@ from test_golden import HERE, footage
 from test_zoo import film
 
 from stepc.dataset.read import spread
+from stepc.driver.compile_corpus import compile_corpus
+from stepc.driver.compile_video import CompileConfig
+from stepc.lang.parse import builtin
+from stepc.model.backends import identity_of
 from stepc.model.client import Call, Completion, ModelClient
+from stepc.model.load import ModelConfig
 from stepc.model.sight import Sight, measure
 from stepc.model.templates import Templates
+from stepc.reporter import Collector
+from stepc.store.open import open_store
 from stepc.video.decode import Pictures
 from stepc.video.probe import probe
 
@@ -83,3 +90,19 @@ def test_the_command_tells_what_it_measured() -> None:
         cwd=HERE, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 1 and "M006" in done.stderr
+
+
+def test_a_compile_warns_of_a_model_that_was_found_blind(tmp_path: Path) -> None:
+    tape = tmp_path / "calls.jsonl"
+    tape.write_text('{"model":"m","templates":"compact"}\n')
+    model = ModelConfig(f"replay:{tape}")
+    key, place = identity_of(model), str(tmp_path / "store")
+    assert key is not None
+    order = CompileConfig("split,keyframes,parse,merge,bridge,sample,compose", "emit", builtin("step"),
+                          "step.step", model, store=place)  # fmt: skip
+    path = film(tmp_path / "a.mp4")
+    for own, warned in ((0.9, False), (0.0, True), (0.9, False)):
+        Sight(4, own, 0.2, 0.0, 1.0).remember(open_store(place), key)
+        heard = Collector()
+        compile_corpus([path], tmp_path / "out", order, reporter=heard)
+        assert any(d.code == "M013" for d in heard.diagnostics) is warned

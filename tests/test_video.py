@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from fractions import Fraction
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -357,3 +357,68 @@ def test_black_clips_and_test_cards_have_no_keyframes(tmp_path: Path) -> None:
     assert times and min(times) > 4000 + 5 * 40
     encode(tmp_path / "b.mp4", black)
     assert _compiled(tmp_path / "b.mp4", "split,keyframes").clips == ()
+
+
+def _scenes(number: int) -> list[np.ndarray]:
+    """Pictures of different scenes: coarse coloured fields with detail, shape (120, 160, 3)."""
+    rng = np.random.default_rng(number)
+    return [
+        np.clip(
+            rng.integers(0, 256, (6, 8, 3)).repeat(20, 0).repeat(20, 1)
+            + rng.integers(-20, 21, (120, 160, 3)), 0, 255,
+        )
+        for _ in range(number)
+    ]  # fmt: skip
+
+
+def test_keyframes_avoid_fades_and_dissolves(tmp_path: Path) -> None:
+    first, second = _scenes(2)
+    black = np.zeros_like(first)
+
+    def mixed(one: np.ndarray, other: np.ndarray, frames: int) -> list[np.ndarray]:
+        return [one + (other - one) * (i + 0.5) / frames for i in range(frames)]
+
+    shown = [
+        *[black] * 15, *mixed(black, first, 25), *[first] * 50, *mixed(first, second, 30),
+        *[second] * 50, *mixed(second, black, 25), *[black] * 15,
+    ]  # fmt: skip
+    encode(tmp_path / "a.mp4", [picture.astype(np.uint8) for picture in shown])
+    times = [
+        k.at
+        for most in (6, 12)
+        for c in _compiled(
+            tmp_path / "a.mp4", f"split-uniform(seconds=60),keyframes(most={most},every=0.5)"
+        ).clips
+        for k in c.keyframes
+    ]
+    assert len(times) == 4, times  # each scene once, as nothing moves
+    clear = [(1600, 3600), (4800, 6800)]
+    wrong = [at for at in times if not any(a - 200 <= at <= b + 200 for a, b in clear)]
+    assert not wrong, times
+    assert all(any(a <= at <= b for at in times) for a, b in clear)
+
+
+@pytest.mark.parametrize("still", [False, True])
+def test_a_still_picture_is_not_repeated(still: bool, tmp_path: Path) -> None:
+    scene = _scenes(1)[0]
+    shown = [scene.copy() for _ in range(250)]
+    for i, picture in enumerate(() if still else shown):
+        picture[40:60, i // 2 : i // 2 + 20] = 255
+    encode(tmp_path / "a.mp4", [picture.astype(np.uint8) for picture in shown])
+    (clip,) = _compiled(tmp_path / "a.mp4", "split-uniform(seconds=60),keyframes").clips
+    assert len(clip.keyframes) == (2 if still else 5)
+
+
+def test_keyframes_are_spread_over_a_clip(tmp_path: Path) -> None:
+    """Half of the clip is still, half has a lot of change, which clusters would favour."""
+    scenes = _scenes(9)
+    busy = [np.roll(scenes[0], 4 * i, axis=1) for i in range(125)]
+    shown = [*[scenes[1]] * 125, *busy]
+    encode(tmp_path / "a.mp4", [picture.astype(np.uint8) for picture in shown])
+    unit = _compiled(tmp_path / "a.mp4", "split-uniform(seconds=60),keyframes(every=1.6)")
+    (clip,) = unit.clips
+    times = [0, *(k.at for k in clip.keyframes), 10_000]
+    mean = 10_000 / len(clip.keyframes)
+    gaps = [b - a for a, b in pairwise(times)]
+    assert len(clip.keyframes) == 6
+    assert min(gaps[1:-1]) >= 0.34 * mean and max(gaps) <= 2.1 * mean

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing.spawn
 import os
 import signal
 import threading
@@ -98,6 +99,19 @@ def _starved(path: Path) -> str:
 
 def _unable() -> None:
     raise MemoryError
+
+
+@pytest.mark.parametrize("attempt", range(4))
+def test_processes_that_end_at_once_are_no_hang(
+    attempt: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where this user may not start Python again. The pool's own threads may fail without a word."""
+    monkeypatch.setattr(multiprocessing.spawn, "_python_exe", b"/bin/false")
+    workers = WorkerPool(2, Limits(), _poison, _nothing, ())
+    began = time.monotonic()
+    with pytest.raises(PoolFailed), ended(workers):
+        list(workers.each([Path("a"), Path("b")]))
+    assert time.monotonic() - began < 60
 
 
 def test_workers_that_cannot_begin_blame_no_video() -> None:

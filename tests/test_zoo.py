@@ -17,7 +17,7 @@ from hearing import Heard
 import stepc.video.decode
 from stepc.diagnostics import Diagnostic, StepcError
 from stepc.driver.compile_corpus import compile_corpus
-from stepc.driver.compile_video import CompileConfig
+from stepc.driver.compile_video import CompileConfig, Compiler
 from stepc.ir.types import Frame
 from stepc.lang.parse import builtin
 from stepc.model.load import ModelConfig
@@ -55,9 +55,12 @@ def number_of(shown: Any) -> int:
 
 
 def film(path: Path, numbers: Any = range(100), *, codec: str = "libx264", every: int = 40,
-         size: tuple[int, int] = SIZE, **options: str) -> Path:  # fmt: skip
-    """A film whose frames tell their numbers, one each `every` milliseconds, a key frame each second."""
-    with av.open(str(path), "w") as container:
+         size: tuple[int, int] = SIZE, lost: Any = (), **options: str) -> Path:  # fmt: skip
+    """A film whose frames tell their numbers, one each `every` milliseconds, a key frame each second.
+
+    The packets of the `lost` numbers are not in the file.
+    """
+    with av.open(str(path), "w", options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream(codec, rate=25, options={"g": "25", "bf": "0", **options})
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         if codec == "mjpeg":
@@ -66,8 +69,8 @@ def film(path: Path, numbers: Any = range(100), *, codec: str = "libx264", every
         for i, number in enumerate(numbers):
             frame = av.VideoFrame.from_ndarray(picture(number, size), format="rgb24")
             frame.pts, frame.time_base = i * every // 40, Fraction(1, 25)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
+            container.mux([p for p in stream.encode(frame) if p.pts not in lost])
+        container.mux([p for p in stream.encode() if p.pts not in lost])
     return path
 
 
@@ -231,6 +234,68 @@ def test_damage_in_the_middle_is_told(ending: str, tmp_path: Path) -> None:
         numbers = [number_of(frame.picture()) for frame in seen]
         assert codec != "libx264" or numbers[:20] == list(range(20))
         assert len(seen) == 100 or list(source.warnings()), "frames are missing without a word"
+
+
+@pytest.mark.parametrize("ending", ["mkv", "ts", "avi"])
+def test_packets_that_a_demuxer_skipped_are_told(ending: str, tmp_path: Path) -> None:
+    path = film(tmp_path / f"a.{ending}", range(200), lost=range(50, 75), codec="mpeg4")
+    source = probe(path)
+    assert len(list(decoded_frames(source))) == 175
+    (warning,) = source.warnings()
+    assert warning.code == "B025" and "1 gap without frames" in warning.message
+
+
+@pytest.mark.parametrize("size", [(96, 112), (192, 128), (48, 32)])
+def test_a_picture_that_changes_its_size_is_scaled(size: tuple[int, int], tmp_path: Path) -> None:
+    parts = film(tmp_path / "a.ts", range(50)), film(tmp_path / "b.ts", range(50, 100), size=size)
+    path = joined(tmp_path, *parts)
+    source = probe(path)
+    seen = list(decoded_frames(source))
+    assert [number_of(frame.picture()) for frame in seen] == list(range(100))
+    assert {frame.picture().shape for frame in seen} == {(64, 96, 3)}
+    assert any("changes its size 1 time;" in d.message for d in source.warnings())
+    pictures = Pictures()
+    pictures.add(source)
+    shown = pictures.at(Frame(video=source.video.sha256, at=seen[80].at))
+    assert shown.shape == (64, 96, 3) and number_of(shown) == 80
+    tape = tmp_path / "calls.jsonl"
+    tape.write_text('{"model":"m","templates":"compact"}\n')
+    for passes in ("split,keyframes", "split-uniform,keyframes"):
+        order = CompileConfig(
+            passes, "", builtin("step"), "step.step", ModelConfig(f"replay:{tape}")
+        )
+        assert not Compiler(order).compile(path).diagnostics
+
+
+def test_a_frame_rate_that_varies_is_no_damage(tmp_path: Path) -> None:
+    still = {n for n in range(200) if n * n % 7 > 2 or 50 < n < 75}
+    source = probe(film(tmp_path / "screen.mkv", range(200), lost=still, codec="mjpeg"))
+    assert len(list(decoded_frames(source))) == 200 - len(still)
+    assert [d.message for d in source.warnings()] == []
+
+
+def test_a_store_repeats_what_was_left_out_and_does_not_hide_damage(tmp_path: Path) -> None:
+    tape = tmp_path / "calls.jsonl"
+    tape.write_text('{"model":"m","templates":"compact"}\n')
+
+    def compiled(path: Path, keep: bool) -> tuple[list[str], list[str], int]:
+        order = CompileConfig("split-uniform,keyframes", "", builtin("step"), "step.step",
+                              ModelConfig(f"replay:{tape}"), store=str(tmp_path / "store"),
+                              keep_decodable=keep)  # fmt: skip
+        made = Compiler(order).compile(path)
+        return (
+            [d.code for d in made.diagnostics],
+            sorted({d.code for d in made.warnings}),
+            made.found,
+        )
+
+    gaps = film(tmp_path / "a.mkv", range(200), lost=range(50, 75), codec="mpeg4")
+    assert compiled(gaps, False) == ([], ["B025"], 0)
+    assert compiled(gaps, False) == ([], ["B025"], 2)
+    damaged = zeroed(copied(film(tmp_path / "b.mp4"), tmp_path / "c.mp4", movflags="faststart"))
+    assert compiled(damaged, True) == ([], ["B025"], 0)
+    assert compiled(damaged, True) == ([], ["B025"], 2)
+    assert compiled(damaged, False) == (["B007"], [], 0)
 
 
 def test_a_stream_that_begins_inside_a_group_of_pictures(tmp_path: Path) -> None:

@@ -56,7 +56,8 @@ def _run() -> int:
     try:
         _no_empty_argument(sys.argv[1:])
         code = _exit_code(lambda: app(prog_name="stepc"))
-        sys.stdout.flush()
+        if not sys.stdout.closed:  # as the language server leaves it
+            sys.stdout.flush()
         return 128 + ended[0] if ended and code == 130 else code
     except StepcError as error:
         for diagnostic in error.diagnostics:

@@ -152,6 +152,8 @@ def _evaluate(name: str, asking: dict[str, Any], choice: Any) -> None:
     whole = orjson.dumps(summary(result), option=orjson.OPT_INDENT_2)
     write_whole(asking["out"] / "summary.json", whole)
     print(text(result))
+    if result.unanswered:
+        raise typer.Exit(1)
 
 
 def _command(name: str) -> None:
@@ -159,7 +161,8 @@ def _command(name: str) -> None:
         _evaluate(name, asking, choice)
 
     run.__doc__ = f"Evaluate a model on {title(name)}."
-    eval_app.command(name)(choosing(giving(_asking, "asking")(run)))
+    example = f"Example: stepc eval {name} -d {name} --videos videos -o result"
+    eval_app.command(name, epilog=example)(choosing(giving(_asking, "asking")(run)))
 
 
 for _name in BENCHMARKS.names():

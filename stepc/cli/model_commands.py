@@ -9,7 +9,17 @@ from typing import Annotated, Any
 import typer
 
 from stepc.cli.app import IO, TRAINING, errors
-from stepc.cli.common import Seed, Terminal, count, model_app, say, world
+from stepc.cli.common import (
+    NoStore,
+    Seed,
+    StorePlace,
+    Terminal,
+    count,
+    model_app,
+    say,
+    store_of,
+    world,
+)
 from stepc.cli.completion import complete_model
 from stepc.cli.model_options import MODEL_HELP, checking
 from stepc.diagnostics import Place, fail, printable
@@ -18,7 +28,7 @@ from stepc.ir.load import load
 
 @model_app.command(name="check", epilog="Example: stepc model check embedded -n 2")
 @checking
-def model_check(
+def model_check(  # long: most of it declares options
     model: Annotated[str, typer.Argument(help=MODEL_HELP, autocompletion=complete_model)],
     choice: Any,
     questions: Annotated[
@@ -40,6 +50,8 @@ def model_check(
             rich_help_panel=IO,
         ),
     ] = None,
+    store: StorePlace = None,
+    no_store: NoStore = False,
 ) -> None:
     """Ask a model every kind of request about pictures with known answers.
 
@@ -50,14 +62,15 @@ def model_check(
 
     With --videos, it asks about frames of your own videos and about their mirror images: how much of
     what the model lists is the same, and how often it agrees that absurd objects are there. The exit
-    code is 1 if the answers do not depend on what is shown.
+    code is 1 if the answers do not depend on what is shown. `stepc compile` with the same store then
+    warns (M013).
     """
     from stepc.model.load import load
     from stepc.model.openai_compatible import ServerModel
     from stepc.world.examination import Examination
 
     if videos:
-        _see(replace(choice, name=model), videos, questions, seed)
+        _see(replace(choice, name=model), videos, questions, seed, store_of(store, no_store))
         return
     exam = Examination(questions, seed)
     most = 8 if choice.together is None else choice.together
@@ -79,11 +92,13 @@ def model_check(
     errors.print(asker.usage.text(choice.server.prices))
 
 
-def _see(choice: Any, videos: list[Path], number: int, seed: int) -> None:
+def _see(choice: Any, videos: list[Path], number: int, seed: int, store: str | None) -> None:
     """Print what a model sees in frames of videos. Exits with 1 if it does not see."""
     from stepc.dataset.read import spread
+    from stepc.model.backends import identity_of
     from stepc.model.load import load
     from stepc.model.sight import ABSURD, measure
+    from stepc.store.open import open_store
     from stepc.video.decode import Pictures
     from stepc.video.discover import find_videos
     from stepc.video.probe import probe
@@ -100,6 +115,9 @@ def _see(choice: Any, videos: list[Path], number: int, seed: int) -> None:
         frames += spread(source, max(1, number // len(sources)))
     client = load(choice, pictures, seed=seed)
     seen = measure(client, frames)
+    identity = identity_of(choice) if store is not None else None
+    if store is not None and identity is not None:
+        seen.remember(open_store(store), identity)
     print(f"{seen.frames} frames of {count(len(sources), 'video')}")
     for name, share in (
         ("the same objects in the mirror image", seen.mirrored),

@@ -101,6 +101,15 @@ def _choice(  # a table of options
             rich_help_panel=SERVER,
         ),
     ] = "jpeg",
+    longest_side: Annotated[
+        int | None,
+        typer.Option(
+            min=28,
+            help="Scale pictures for a server down to this many pixels on the longer side. Default:"
+            " their own size.",
+            rich_help_panel=SERVER,
+        ),
+    ] = None,
     at_once: Annotated[
         int,
         typer.Option(
@@ -214,6 +223,7 @@ def _choice(  # a table of options
             base_url,
             at_once,
             pictures=pictures,
+            longest_side=longest_side,
             max_requests=max_requests,
             max_tokens=max_tokens,
             max_cost=max_cost,

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from stepc.cli.app import ASSUMPTIONS, BUDGET, CLUSTER, IO, LIMITS, PIPELINE, REPORTING, STORE
+from stepc.cli.app import ASSUMPTIONS, BUDGET, CLUSTER, IO, LIMITS, PIPELINE, REPORTING, STORE, log
 from stepc.cli.common import (
     EMBEDDED,
     STORE_HELP,
@@ -217,12 +217,14 @@ def compile(  # a table of options
     tell = reporter.note if log_json else errors.print
     if summary.usage.calls and (stats or not choice.name.startswith(EMBEDDED)):
         tell(summary.usage.text(prices))
+    log.debug("%d of %d videos were in the store", summary.found, summary.compiled)
     tell(_result(out, summary))
     if summary.interrupted:
-        kept = "is as it was" if summary.kept else "holds the videos compiled so far"
-        tell(f"stopped; the dataset {kept}")
+        if summary.compiled or summary.kept:
+            kept = "is as it was" if summary.kept else "holds the videos compiled so far"
+            tell(f"stopped; the dataset {kept}")
         raise typer.Exit(1 if summary.stopped else 128 + summary.signal)
-    if summary.failed or summary.kept:
+    if summary.failed or summary.kept or (summary.usage.unanswered and not summary.samples):
         raise typer.Exit(1)
 
 

@@ -25,7 +25,10 @@ from stepc.diagnostics import Diagnostic, Place, StepcError, did_you_mean, fail,
 
 @app.command(epilog="Example: stepc check specs/step.step")
 def check(
-    files: Annotated[list[Path], typer.Argument(help="Spec files (.step) and IR files.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="Spec files (.step), names of built-in specs, and IR files."),
+    ],
     json: Json = False,
 ) -> None:
     """Check specs and IR files, and report all errors.
@@ -33,12 +36,13 @@ def check(
     --json prints a list of diagnostics. Keys: code, severity, message, file, line, column, help;
     all but the first three may be null.
     """
+    from stepc.lang.parse import shipped
     from stepc.lang.resolve import read_spec
 
     found: list[Diagnostic] = []
     for file in files:
         try:
-            if file.suffix == ".step":
+            if file.suffix == ".step" or (str(file) in shipped() and not file.exists()):
                 text, _, folder = spec_of(file)
                 read_spec(text, printable(str(file)), folder)
             else:

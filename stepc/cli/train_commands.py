@@ -36,6 +36,7 @@ from stepc.cli.model_options import (
     training,
 )
 from stepc.diagnostics import Place, did_you_mean, fail, printable
+from stepc.runtime.atomic_files import read_regular
 
 DatasetPath = Annotated[
     Path, typer.Argument(help="A dataset of `stepc compile`: its folder, or a file like qra.jsonl.")
@@ -251,7 +252,7 @@ def _more(config: Path | None) -> tuple[tuple[str, Any], ...]:
     if config is None:
         return ()
     try:
-        data = orjson.loads(config.read_bytes())
+        data = orjson.loads(read_regular(config))
         if not isinstance(data, dict):
             raise ValueError("not a JSON object")
     except (OSError, ValueError) as error:

@@ -13,6 +13,7 @@ import orjson
 
 from stepc.dataset.parquet import read_rows, shards
 from stepc.diagnostics import Diagnostic, Place, fail, printable
+from stepc.runtime.atomic_files import read_regular
 
 if TYPE_CHECKING:
     from stepc.ir.types import Unit
@@ -38,8 +39,11 @@ class Dataset:
         """`manifest.json`: versions, hashes, pipeline, seed, model, counts, and what was skipped."""
         file = self.path / "manifest.json"
         try:
-            manifest = orjson.loads(file.read_bytes())
-            _ = manifest["samples"], manifest["files"], manifest["videos"]
+            manifest = orjson.loads(read_regular(file))
+            count, files, videos = (manifest[key] for key in ("samples", "files", "videos"))
+            if not isinstance(count, int) or count < 0 or not isinstance(files, dict):
+                raise ValueError("`samples` or `files` is damaged")
+            _ = [str(video["name"]) for video in videos]
         except (OSError, ValueError, KeyError, TypeError) as error:
             why = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
             help = "a dataset is the folder that `stepc compile … -o DATASET` writes"
@@ -51,13 +55,24 @@ class Dataset:
         return int(self.manifest["samples"])
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        lines = self.path / "qra.jsonl"
-        if "qra.jsonl" in self.manifest["files"]:
-            with lines.open("rb") as file:
-                for line in file:
-                    yield orjson.loads(line)
-            return
-        yield from read_rows(shards(self.path, "qra"))
+        """Yield the samples. Raises StepcError (T001) if there is no file of samples, or a damaged one."""
+        parts = shards(self.path, "qra")
+        try:
+            if "qra.jsonl" in self.manifest["files"]:
+                if not (self.path / "qra.jsonl").is_file():
+                    raise ValueError("qra.jsonl is missing, or not a regular file")
+                with (self.path / "qra.jsonl").open("rb") as file:
+                    for line in file:
+                        if line.strip():
+                            yield orjson.loads(line)
+            elif parts:
+                yield from read_rows(parts)
+            else:
+                raise ValueError("its formats have no file of samples; add jsonl or parquet")
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or str(error)
+            message = f"the samples cannot be read ({why})"
+            raise fail("T001", message, Place(printable(str(self.path)))) from None
 
     @property
     def names(self) -> list[str]:

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from string import ascii_uppercase
 from typing import Any
 
+import orjson
+
 from stepc.dataset.parquet import NUMBER, TEXT, WHOLE, YES, Features, many
 from stepc.edges import EDGES, ELEMENTS
 from stepc.ir import types as t
 from stepc.ir.text import query_text
 from stepc.plugins import Plugin, Registry
+from stepc.runtime.names import Name
 
 
 def records(unit: t.Qras, model: str, spec: str) -> list[list[dict[str, Any]]]:
@@ -78,9 +81,21 @@ class Format:
     """Whether records are written as Parquet shards with the columns of `COLUMNS`, instead of JSON lines."""
 
 
+def _accept(value: Any) -> str:
+    """What is wrong with a format of a plug-in: its file must be one of its own, in the dataset's folder."""
+    if not isinstance(value, Format):
+        return f"`{value!r}` is not a stepc.dataset.formats.Format"
+    try:
+        file = Name.single(value.file)
+    except ValueError as error:
+        return f"its file is {value.file!r}: {error}"
+    taken = {"manifest.json", "qra.jsonl", "chat.jsonl", "qra", "units", "crashes"}
+    return f"its file, {file!r}, belongs to stepc" if file in taken else ""
+
+
 class _Formats(Registry[Format]):
     def _concerns(self, plugin: Plugin) -> bool:
-        return isinstance(plugin.load(), Format)
+        return plugin.is_of(Format)
 
 
 FORMATS = _Formats(
@@ -90,8 +105,20 @@ FORMATS = _Formats(
         "chat": lambda: Format("chat.jsonl", chats),
         "parquet": lambda: Format("qra", records, sharded=True),
     },
+    _accept,
 )
 """The formats that a spec's `formats` may name."""
+
+
+def rows_of(name: str, unit: t.Qras, model: str, spec: str) -> list[list[dict[str, Any]]]:
+    """The records of each sample of a unit in the format `name`. Raises StepcError (X004)."""
+    with FORMATS.guarded(name, "`records`"):
+        made = FORMATS.get(name).records(unit, model, spec)
+        for rows in made:
+            orjson.dumps([{**row} for row in rows])
+        if len(made) != len(unit.samples):
+            raise ValueError(f"it returned {len(made)} records for {len(unit.samples)} samples")
+    return made
 
 
 _STEP: Features = {"question": TEXT, "answer": TEXT, "text": TEXT}

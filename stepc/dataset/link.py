@@ -46,7 +46,7 @@ def link_corpus(
     `counts`. `skipped` are the diagnostics of videos that were not compiled. Raises StepcError (B014,
     T005).
     """
-    from stepc.dataset.formats import COLUMNS, FORMATS
+    from stepc.dataset.formats import COLUMNS, FORMATS, rows_of
     from stepc.dataset.parquet import write_shards
 
     corpus = Corpus(spool)
@@ -62,13 +62,13 @@ def link_corpus(
             linked.by_steps[sample.steps] = linked.by_steps.get(sample.steps, 0) + 1
     for name in formats:
         form = FORMATS.get(name)
-        file, rows_of = form.file, form.records
+        file = form.file
 
-        def rows(name: str = name, rows_of: Any = rows_of) -> Iterator[dict[str, Any]]:
+        def rows(name: str = name) -> Iterator[dict[str, Any]]:
             for place, card, samples in corpus.walk():
                 if any(number in corpus.options for number, _ in samples):
                     unit = corpus.unit(place, samples)
-                    made = rows_of(unit, card.model, spec)
+                    made = rows_of(name, unit, card.model, spec)
                 elif samples:
                     every = dict(
                         zip((s.id for s in card.samples), spool.rows(place)[name], strict=True)

@@ -97,16 +97,31 @@ def shards(folder: Path, stem: str) -> list[Path]:
     return sorted(folder.glob(f"{stem}-[0-9][0-9][0-9][0-9][0-9].parquet"))
 
 
+READ, LARGEST = 64, 64 << 20
+"""Rows that are read at once, and their maximum size in memory."""
+INFLATED = 1000
+"""Maximum ratio of the uncompressed data of a Parquet file to its size."""
+
+
 def read_rows(paths: Iterable[Path]) -> Iterator[dict[str, Any]]:
     """Yield the rows of Parquet files, without null fields.
 
-    Raises StepcError (T005); OSError and ValueError if a file is not readable as Parquet.
+    Raises StepcError (T005); OSError and ValueError if a file is not readable as Parquet, or would expand
+    without bound: it claims more rows than it has bytes, or INFLATED times its bytes.
     """
     pa, pq = needed()
     for path in paths:
         try:
             with pq.ParquetFile(path) as file:
-                for part in file.iter_batches(GROUP):
+                size, about = path.stat().st_size, file.metadata
+                groups = (about.row_group(i).total_byte_size for i in range(about.num_row_groups))
+                if about.num_rows > size or sum(groups) > INFLATED * size:
+                    raise ValueError(f"{size} bytes expand to {about.num_rows} rows: not a dataset")
+                for part in file.iter_batches(READ):
+                    if part.nbytes > LARGEST:
+                        raise ValueError(
+                            f"{part.num_rows} rows are {part.nbytes:,} bytes: not a dataset"
+                        )
                     for row in part.to_pylist():
                         yield {k: v for k, v in row.items() if v is not None}
         except pa.ArrowInvalid as error:

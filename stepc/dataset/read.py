@@ -32,6 +32,7 @@ from stepc.ir.words import chat_mark
 from stepc.model.cassette import Cassette, row_replies
 from stepc.model.requests import Ask, Explain
 from stepc.model.templates import Templates
+from stepc.runtime.atomic_files import read_regular
 from stepc.runtime.names import Name
 from stepc.video.decode import Pictures
 from stepc.video.discover import below, find_videos
@@ -184,15 +185,8 @@ def read_samples(dataset: Path) -> tuple[list[TrainingSample], list[Diagnostic]]
     file = dataset / "qra.jsonl" if dataset.is_dir() else dataset
     parts = [file] if file.suffix == ".parquet" else _shards(dataset)
     shown = printable(str(dataset if parts else file))
-    rows: list[Any]
-    try:
-        rows = list(read_rows(parts)) if parts else file.read_bytes().splitlines()
-    except (OSError, ValueError) as error:
-        help = "a dataset is the folder that `stepc compile … -o DATASET` writes"
-        why = getattr(error, "strerror", None) or str(error)
-        raise fail("T001", f"the dataset cannot be read ({why})", Place(shown), help) from None
     samples, wrong = [], []
-    for number, row in enumerate(rows, 1):
+    for number, row in enumerate(_rows(parts, file, shown), 1):
         if isinstance(row, bytes) and not row.strip():
             continue
         try:
@@ -216,13 +210,23 @@ def read_samples(dataset: Path) -> tuple[list[TrainingSample], list[Diagnostic]]
     return samples, wrong
 
 
+def _rows(parts: list[Path], file: Path, shown: str) -> Iterator[Any]:
+    """The rows of Parquet files, or else the lines of a file. Raises StepcError (T001)."""
+    try:
+        yield from read_rows(parts) if parts else read_regular(file).splitlines()
+    except (OSError, ValueError) as error:
+        help = "a dataset is the folder that `stepc compile … -o DATASET` writes"
+        why = getattr(error, "strerror", None) or str(error)
+        raise fail("T001", f"the dataset cannot be read ({why})", Place(shown), help) from None
+
+
 def _shards(dataset: Path) -> list[Path]:
     """Return the shards of a dataset folder.
 
     Empty if `qra.jsonl` exists and is listed in the manifest, or the manifest cannot be read.
     """
     try:
-        told = orjson.loads((dataset / "manifest.json").read_bytes())["files"]
+        told = orjson.loads(read_regular(dataset / "manifest.json"))["files"]
         lines = "qra.jsonl" in told
     except (OSError, ValueError, KeyError, TypeError):
         lines = True

@@ -33,10 +33,10 @@ class CompiledUnit:
     @classmethod
     def of(cls, unit: t.Qras, model: str, spec: str, formats: Iterable[str]) -> CompiledUnit:
         """Serialise a unit, with its records in each format."""
-        from stepc.dataset.formats import FORMATS
+        from stepc.dataset.formats import rows_of
 
         stsg = write(t.raise_to(t.Stsg, unit))
-        rows = {name: FORMATS.get(name).records(unit, model, spec) for name in formats}
+        rows = {name: rows_of(name, unit, model, spec) for name in formats}
         *head, samples = summary_of(unit, model, stsg)
         card = orjson.dumps([*head, [tuple(sample) for sample in samples]])
         return cls(card, orjson.dumps(rows), stsg, unit.to_json())

@@ -37,7 +37,7 @@ PAGES: dict[str, Page] = {
     "B004": Page("a video has no frames", "The file has a video stream, but no frame can be decoded from it. Copy the file again or remove it."),
     "B005": Page("a video is too small", "A frame must be at least 16 pixels wide and high. Use a version with a higher resolution, or remove the file."),
     "B006": Page("a file cannot be read", "The file does not exist, is not readable, or should be UTF-8 text and is not. Check the path and its permissions."),
-    "B007": Page("a video is damaged", "Decoding started and then failed, or the file is shorter than its header says. The video is skipped and the others are compiled. Copy the file again, or cut off the damaged end."),
+    "B007": Page("a video is damaged", "Decoding started and then failed, or the file is shorter than its header says. The video is skipped and the others are compiled. Copy the file again, or use --keep-decodable, which takes what can be decoded and says what is left out (B025)."),
     "B008": Page("a video file is missing", "A pass needs pictures of a video, but only the IR of the video was given. Name the video file with `--video`. stepc matches it by content, so its name does not matter.", "stepc opt kitchen.ir --pipeline keyframes", "stepc opt kitchen.ir --pipeline keyframes --video kitchen.mp4"),
     "B009": Page("a file name is not UTF-8", "The file name becomes the name of the unit and is written to the dataset, which is UTF-8. Rename the file."),
     "B010": Page("a folder holds no video", "In a folder, stepc takes only files with a known video extension. To compile a file with another extension, name the file itself."),
@@ -83,6 +83,7 @@ PAGES: dict[str, Page] = {
     "P008": Page("a unit breaks the rules of the IR", "The input or output of a pass does not verify. The broken rules follow. If a pass of stepc returned this unit, it is a bug in stepc: please report it with the input (`--dump-after`)."),
     "P009": Page("too many paths to enumerate", "`enumerate` lists all paths of a graph, up to two million walks. Long paths on a large graph exceed this limit. Remove `enumerate`, use fewer steps, or filter what a path may use.", "steps 9\n  enumerate", "steps 9"),
     "P010": Page("a pass crashed", "The pass raised an exception that it does not handle: a bug in the pass, or in a library that it uses. The video is skipped, and the rest of the corpus is compiled. OUT/crashes/NAME.txt has the traceback."),
+    "P011": Page("a pass does not say its levels", "A pass names the level it takes and the level it gives as type arguments: class Mine(Pass[Stsg, Stsg]). Without them, stepc cannot tell where in a pipeline it fits."),
     "S001": Page("a spec cannot be parsed", "A word or symbol is not allowed at this place. The help line lists what is allowed. Strings are in double quotes and end on the same line.", "paths { steps 1: 1/2 2: 1/2 }", "paths { steps 1: 1/2, 2: 1/2 }"),
     "S002": Page("a string has an unknown escape", r'The escapes are \", \\, \n, \t, and \u with four hexadecimal digits.', r'ask "a \q"', r'ask "a \\"'),
     "S101": Page("unknown edge kind", "The edge kinds are attr, rel, motion, ref and event, as in the STSG, and `next`, which joins an event to the one after it.", 'start attributes, rel', 'start attr, rel'),
@@ -152,6 +153,7 @@ PAGES: dict[str, Page] = {
     "X001": Page("two packages claim one name", "Passes, backends, benchmarks, formats, question forms, specs and template sets are known by name. A plug-in uses a name that is built in, or that another plug-in uses. Uninstall one of the packages, or ask its author to rename."),
     "X002": Page("a plug-in cannot be loaded", "The module that its entry point names cannot be imported. Reinstall the package, or remove it. `stepc plugins` lists all plug-ins."),
     "X003": Page("a plug-in is not usable", "Its entry point names something of the wrong kind. The help line says what the group expects."),
+    "X004": Page("a plug-in failed", "Its code raised an exception, or returned something of the wrong type; the message says what and where. Report it to the package's author. Nothing of stepc's own data is lost: what was finished before is kept."),
 }  # fmt: skip
 
 PAGES |= {

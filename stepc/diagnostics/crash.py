@@ -13,7 +13,7 @@ from stepc.diagnostics.diagnostic import Diagnostic, Place, StepcError
 def crash(code: str, what: str, error: BaseException, place: Place | None = None) -> StepcError:
     """A diagnostic for an exception that nobody foresaw.
 
-    `what` says what failed (`pass boom`). The traceback is the diagnostic's `detail`, which the caller writes
+    `what` says what failed (`pass boom`). The traceback is the diagnostic's `detail`, which `compile` writes
     into a crash file.
     """
     frames = traceback.extract_tb(error.__traceback__)
@@ -25,7 +25,7 @@ def crash(code: str, what: str, error: BaseException, place: Place | None = None
         f"Python {sys.version.split()[0]} on {platform.platform()}\n\n"
         + "".join(traceback.format_exception(error))
     )
-    help = "the other videos are not affected; the crash file has the traceback"
+    help = "the exception that caused it, `__cause__`, has the traceback"
     return StepcError(Diagnostic(code, message, place, help, detail=detail))
 
 

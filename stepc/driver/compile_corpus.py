@@ -32,11 +32,13 @@ from stepc.driver.compile_video import CompileConfig, Compiler, VideoResult
 from stepc.driver.local_engine import Engine, LocalEngine
 from stepc.driver.process_pool import Limits
 from stepc.ir import types as t
+from stepc.model.backends import identity_of
 from stepc.model.client import Usage
+from stepc.model.sight import remembered
 from stepc.passmanager.pipeline_text import check_levels, pipeline_text
 from stepc.plugins import facts_of
 from stepc.reporter import SILENT, Reporter, Tee
-from stepc.runtime.atomic_files import write_whole, writing
+from stepc.runtime.atomic_files import read_regular, write_whole, writing
 from stepc.runtime.interrupts import Ended, uninterrupted
 from stepc.runtime.names import Name
 from stepc.runtime.output_folder import OutputFolder
@@ -60,6 +62,8 @@ class Summary:
     """The number of the signal that ended the run."""
     stopped: bool = False
     """Whether a diagnostic in `STOPS` ended the run."""
+    found: int = 0
+    """Videos whose results were all in the store."""
     kept: bool = False
     """Whether the dataset that was there was left as it was (B023)."""
     usage: Usage = field(default_factory=Usage)
@@ -155,8 +159,13 @@ def _compile_into(
 
 
 def _blind(summary: Summary, compiler: Compiler) -> Iterator[Diagnostic]:
-    """Yield a warning (M013) if the model behind a server does not see."""
-    if (summary.server or {}).get("sees") is False:
+    """Yield a warning (M013) if the model does not see: a server's, or any that was measured."""
+    identity = identity_of(compiler.order.choice) if compiler.store is not None else None
+    if compiler.store is not None and identity and remembered(compiler.store, identity) is False:
+        message = "`stepc model check --videos` found that the model does not see what it is shown"
+        help = "its answers may be guesses; try a larger model, or other --templates"
+        yield Diagnostic("M013", message, Place(compiler.order.choice.name), help, "warning")
+    elif (summary.server or {}).get("sees") is False:
         message = "the model did not read the number in a test picture: it may not see"
         help = "try it on your own frames: stepc model check MODEL --videos FOLDER"
         yield Diagnostic("M013", message, Place(compiler.order.choice.name), help, "warning")
@@ -168,7 +177,7 @@ def _manifest_of(dataset: Path) -> tuple[dict[str, str], set[str]]:
     Empty without a manifest, or with a damaged one.
     """
     try:
-        told = orjson.loads((dataset / "manifest.json").read_bytes())
+        told = orjson.loads(read_regular(dataset / "manifest.json"))
         units = {str(v["sha256"]): str(v["name"]) for v in told["videos"]}
         return units, {str(name) for name in told.get("files", ()) if _is_name(name)}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -297,6 +306,7 @@ def write_unit(folder: OutputFolder, made: CompiledUnit) -> None:
 
 
 def _add_up(summary: Summary, result: VideoResult) -> None:
+    summary.found += result.found > 0 and result.found == len(result.counts)
     for key, seconds in result.seconds.items():
         summary.seconds[key] = summary.seconds.get(key, 0.0) + seconds
     for key, counts in result.counts.items():

@@ -197,7 +197,7 @@ class Compiler:
         return known_features(self.store, key) if self.store is not None and key else None
 
     def _depends(self, thing: str) -> Any:
-        """JSON that identifies an input of a pass: `model`, `seed`, `drawing` or `wording`."""
+        """JSON that identifies an input of a pass: one of `Pass.uses`."""
         if thing not in self._stands:
             self._stands[thing] = self._depends_anew(thing)
         return self._stands[thing]
@@ -206,6 +206,8 @@ class Compiler:
         match thing:
             case "seed":
                 return self.order.seed
+            case "decoding":
+                return self.order.keep_decodable
             case "drawing":
                 return self.spec.drawing()
             case "wording":
@@ -228,6 +230,7 @@ class Compiler:
             *(pass_plugin(p.name) for p in (*self.passes, *self.links)),
             *(p for p in installed("stepc.forms") if p.name in forms),
             *(p for p in installed("stepc.formats") if p.name in self.formats),
+            *(p for p in installed("stepc.specs") if f"{p.name}.step" == self.order.spec_name),
             *(p for p in installed("stepc.templates") if p.name == self.order.choice.templates),
             *(
                 p
@@ -270,7 +273,13 @@ class Compiler:
         entry = self.store.get(self._probe(path)) if self.store is not None else None
         try:
             return VideoSource.from_facts(path, entry.facts) if entry is not None else None
-        except (KeyError, ValueError, TypeError, ZeroDivisionError):  # another version's entry
+        except (
+            KeyError,
+            ValueError,
+            TypeError,
+            AttributeError,
+            ZeroDivisionError,
+        ):  # another version's entry
             return None
 
     def _probe(self, path: Path) -> bytes:
@@ -296,10 +305,11 @@ class Compiler:
             help = "use --retry, or a higher --patience or --memory"
             wrong = Diagnostic("B018", message, Place(printable(str(path))), help)
             return VideoResult(path, self.name(path), diagnostics=(wrong,))
-        made = self._made(chain[-1].hash, None, chain[-1])
+        made = self._made(self.name(path), chain[-1].hash, None, chain[-1])
         if made is None:
             return None
         result = VideoResult(path, self.name(path), made, found=len(chain))
+        result.warnings = tuple(source.warnings()) if source is not None else ()
         for i, (p, entry) in enumerate(zip(self.passes, chain, strict=True), 1):
             result.counts[f"{i}:{p.name}"], result.seconds[f"{i}:{p.name}"] = (
                 entry.facts["counts"],
@@ -319,9 +329,11 @@ class Compiler:
         return name_of("lost", *_file(path), self.code)
 
     def _made(
-        self, content: bytes, unit: t.Qras | None, entry: Entry | None = None
+        self, called: str, content: bytes, unit: t.Qras | None, entry: Entry | None = None
     ) -> CompiledUnit | None:
-        """The linkable form of the unit whose JSON has the hash `content`, from the store or from `unit`.
+        """The linkable form of the unit `called` so, from the store or from `unit`.
+
+        `content` is the hash of its JSON.
 
         Returns None if the store has lost it.
         """
@@ -339,7 +351,11 @@ class Compiler:
                 return None
             if data is not None:
                 card, rows, stsg = (text.encode() for text in orjson.loads(data))
-                return CompiledUnit(card, rows, stsg.decode(), stored)
+                if orjson.loads(card)[0] == called:
+                    return CompiledUnit(card, rows, stsg.decode(), stored)
+                stored = self.store.read(entry)  # what is stored is of another unit: made again
+                if stored is None:
+                    return None
             read = t.from_json(stored)
             unit = read if isinstance(read, t.Qras) else None
         if unit is None:
@@ -415,8 +431,12 @@ class Compiler:
                 unit = last.unit
             result.server = self.server()
             result.warnings = tuple(source.warnings())
+            if (
+                self.store is not None and source.damage
+            ):  # a run that needs no decoding tells it, too
+                self.store.put(self._probe(path), "probe", b"", source.facts())
             if isinstance(unit, t.Qras):
-                result.made = self._made(hash_of(unit), unit)
+                result.made = self._made(unit.name, hash_of(unit), unit)
         except StepcError as error:
             result.diagnostics = error.in_file(printable(str(path))).diagnostics
         except Exception as error:

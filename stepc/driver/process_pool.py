@@ -138,6 +138,8 @@ class PoolFailed(Exception):
         self.left = left
 
 
+ALIVE = 2.0
+"""Seconds after which a pool that has made nothing is checked."""
 _STARTING = threading.Lock()
 _HANGUP = getattr(signal, "SIGHUP", signal.SIGTERM)
 
@@ -206,7 +208,9 @@ class WorkerPool(Generic[T]):
                 begin(path)
             if not running:
                 return
-            ready, _ = wait(running, return_when=FIRST_COMPLETED)
+            ready, _ = wait(running, ALIVE, FIRST_COMPLETED)
+            if not ready and not self.pool.active:  # its own threads have failed, without a word
+                raise PoolFailed("they exit at once", chain(running.values(), left))
             for future in ready:
                 path = running.pop(future)
                 failed = future.exception()

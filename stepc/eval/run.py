@@ -29,7 +29,7 @@ from stepc.ir.types import Frame
 from stepc.model.client import ModelClient
 from stepc.model.requests import Ask, Explain
 from stepc.reporter import SILENT, Reporter
-from stepc.runtime.atomic_files import claim, write_whole
+from stepc.runtime.atomic_files import claim, read_regular, write_whole
 from stepc.runtime.output_folder import locked
 from stepc.video.decode import Pictures, encode
 from stepc.video.probe import probe
@@ -105,6 +105,8 @@ class EvalResult:
     per group (`steps 2`) if the record is readable."""
     judge: str = ""
     second: str = ""
+    unanswered: bool = False
+    """Whether no reply to some kind of request could be used (M011)."""
 
 
 def evaluate(
@@ -149,6 +151,9 @@ def _evaluate(
         reporter.diagnostic(diagnostic)
     if not shown:
         place = Place(printable(str(folders[0])))
+        if not reading.items:
+            message = "the benchmark has no question that can be used"
+            raise fail("E001", message, place, "the warnings above say why")
         raise fail("E003", "no video of this benchmark was found", place, "pass --videos FOLDER")
     asker = ask(pictures)
     asker.video = settings.video
@@ -169,6 +174,9 @@ def _evaluate(
         with file.open("ab") as lines:
             lines.writelines(orjson.dumps(asdict(record)) + b"\n" for record in made)
         reporter.note(f"{len(items) - len(left) + start + len(part)} of {len(items)} questions")
+    for diagnostic in asker.usage.losses():
+        reporter.diagnostic(diagnostic)
+    result.unanswered = asker.usage.unanswered
     by_id = {item.id: item for item in items}
     result.records = [known[item.id] for item in items]
     try:
@@ -215,18 +223,18 @@ def _shown(
     sources: dict[str, VideoSource | str] = {}
     shown: dict[str, tuple[Frame, ...]] = {}
     for item in reading.items:
-        if item.video not in sources:
-            sources[item.video] = _source(videos.find(item.video), item, number, out)
-        source = sources[item.video]
+        path, span = videos.find(item.video), item.span
+        if path is None and span is not None and (part := videos.cut(item.video, span)) is not None:
+            path, span = part, None
+        name = item.video if span == item.span else str(path)
+        if name not in sources:
+            sources[name] = _source(path, item, number, out)
+        source = sources[name]
         if isinstance(source, VideoSource) and item.sha256 not in ("", source.video.sha256):
             source = f"video `{printable(item.video)}` is not the file the question was made from"
-        elif (
-            isinstance(source, VideoSource)
-            and item.span
-            and item.span[0] * 1000 >= source.video.duration
-        ):
+        elif isinstance(source, VideoSource) and span and span[0] * 1000 >= source.video.duration:
             there = source.video.duration / 1000
-            source = f"its span starts at {item.span[0]:g} s, but the video ends at {there:g} s"
+            source = f"its span starts at {span[0]:g} s, but the video ends at {there:g} s"
         if isinstance(source, str):
             reading.wrong.append(
                 Diagnostic("E003", f"question {item.id} skipped: {source}", severity="warning")
@@ -234,7 +242,7 @@ def _shown(
             continue
         if source.video.sha256 not in pictures.sources:
             pictures.add(source)
-        frames = spread(source, number, item.span)
+        frames = spread(source, number, span)
         why = undecodable(pictures, frames)
         if why:
             reading.wrong.append(
@@ -383,7 +391,7 @@ def read_records(out: Path) -> list[Record]:
     """Read the records of a result. Incomplete lines are ignored; the last record per question counts."""
     file = out / "records.jsonl"
     records: dict[str, Record] = {}
-    for line in file.read_bytes().splitlines() if file.exists() else ():
+    for line in read_regular(file).splitlines() if file.exists() else ():
         try:
             record = _RECORD.validate_python(orjson.loads(line))
         except ValueError:  # truncated line of an interrupted run
@@ -396,7 +404,7 @@ def write_records(out: Path, result: EvalResult, records: Sequence[Record]) -> N
     """Write all records in benchmark order as JSON lines and, if pyarrow is installed, also as Parquet."""
     rows = [asdict(record) for record in records]
     write_whole(out / "records.jsonl", b"".join(orjson.dumps(row) + b"\n" for row in rows))
-    told = orjson.loads((out / "run.json").read_bytes())
+    told = orjson.loads(read_regular(out / "run.json"))
     told |= {
         "missing": result.missing,
         "judge": result.judge or told.get("judge", ""),
@@ -415,7 +423,7 @@ def write_records(out: Path, result: EvalResult, records: Sequence[Record]) -> N
 def load_result(out: Path) -> EvalResult:
     """Load a result from its folder. Raises StepcError (E005) if it is not an evaluation result."""
     try:
-        told: dict[str, Any] = orjson.loads((out / "run.json").read_bytes())
+        told: dict[str, Any] = orjson.loads(read_regular(out / "run.json"))
         if told["benchmark"] not in BENCHMARKS:
             raise ValueError(f"unknown benchmark `{printable(str(told['benchmark']))[:40]}`")
         missing = _MISSING.validate_python(told.get("missing") or {})

@@ -12,6 +12,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from stepc.diagnostics import StepcError
 from stepc.forms.base import Form
 from stepc.plugins import Registry
 from stepc.runtime.discovery import classes_in
@@ -27,12 +28,24 @@ def _same(cls: type[Form]) -> type[Form]:
 
 
 def _accept(value: Any) -> str:
-    if inspect.isclass(value) and issubclass(value, Form) and hasattr(value, "name"):
-        return ""
-    return f"`{value!r}` is not a subclass of stepc.forms.Form with a name"
+    if not inspect.isclass(value) or not issubclass(value, Form):
+        return f"`{value!r}` is not a subclass of stepc.forms.Form"
+    form = value()
+    if not isinstance(form.order, int):
+        return f"its order is {form.order!r}, not a number"
+    return "" if isinstance(getattr(form, "help", None), str) else "it has no `help`"
 
 
-_REGISTRY: Registry[type[Form]] = Registry("stepc.forms", _builtin, _accept)
+class _FormTypes(Registry[type[Form]]):
+    def wrong(self, name: str, value: Any) -> str:
+        own = getattr(value, "name", None)
+        found = super().wrong(name, value)
+        if not found and own != name:
+            return f"its `name` is {own!r}, but its entry point is named {name!r}"
+        return found
+
+
+_REGISTRY = _FormTypes("stepc.forms", _builtin, _accept)
 
 
 class _Forms(Mapping[str, Form]):
@@ -40,10 +53,22 @@ class _Forms(Mapping[str, Form]):
 
     @functools.cached_property
     def _loaded(self) -> dict[str, Form]:
-        forms: list[Form] = [_REGISTRY.get(name)() for name in _REGISTRY.names()]
+        """All forms that can be used."""
+        forms: list[Form] = []
+        for name in _REGISTRY.names():
+            try:
+                forms.append(_REGISTRY.get(name)())
+            except StepcError as error:  # it must not stop those who do not use it
+                self._broken[name] = error
         return {form.name: form for form in sorted(forms, key=lambda f: (f.order, f.name))}
 
+    def __init__(self) -> None:
+        self._broken: dict[str, StepcError] = {}
+
     def __getitem__(self, name: str) -> Form:
+        """The form `name`. Raises KeyError if there is none, StepcError (X002, X003) if it is broken."""
+        if name not in self._loaded and name in self._broken:
+            raise self._broken[name]
         return self._loaded[name]
 
     def __iter__(self) -> Iterator[str]:

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from stepc.diagnostics import Diagnostic, Place, fail, printable
+from stepc.runtime.atomic_files import read_regular
 from stepc.video.discover import EXTENSIONS
 
 MANY = 20
@@ -94,7 +95,7 @@ def load_json(folder: Path, names: Iterable[str]) -> tuple[Any, str]:
         path = found(folder, name)
         if path is not None:
             try:
-                return parse_json(path.read_bytes()), path.name
+                return parse_json(read_regular(path)), path.name
             except (OSError, ValueError, RecursionError) as error:
                 shown = Place(printable(str(path)))
                 raise fail("E001", f"not valid JSON ({error})", shown) from None
@@ -181,6 +182,11 @@ class VideoIndex:
             best = max(_same(folders, p.parent.parts) for p in there)
             there = [p for p in there if _same(folders, p.parent.parts) == best]
         return there[0] if len(there) == 1 else None
+
+    def cut(self, video: str, span: tuple[float, float]) -> Path | None:
+        """Return the file of a part of a video, as some publish it: `NAME_21.4_37.6.mp4`. None without."""
+        told = Path(video)
+        return self.find(str(told.with_name(f"{told.stem}_{span[0]:g}_{span[1]:g}{told.suffix}")))
 
 
 def _same(told: tuple[str, ...], there: tuple[str, ...]) -> int:

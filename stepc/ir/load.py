@@ -31,7 +31,7 @@ def load(path: str | os.PathLike[str]) -> Unit:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise fail("B006", f"cannot be read ({reason})", Place(shown)) from None
     got = None
-    text = text.removeprefix("\ufeff")
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n")  # as some editors write
     if text.lstrip().startswith("{"):
         try:
             unit = from_json(text.encode())

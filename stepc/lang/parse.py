@@ -165,7 +165,8 @@ def builtin(name: str) -> str:
     """The text of a spec that comes with stepc or a plug-in. Raises FileNotFoundError."""
     if name not in SPECS:
         raise FileNotFoundError(name)
-    return Path(str(SPECS.get(name))).read_text("utf-8")
+    with SPECS.guarded(name, "its file"):
+        return Path(str(SPECS.get(name))).read_text("utf-8-sig")
 
 
 def shipped() -> list[str]:

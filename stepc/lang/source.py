@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from stepc.diagnostics import Place, fail, printable
-from stepc.lang.parse import builtin
+from stepc.diagnostics import Place, did_you_mean, fail, printable
+from stepc.lang.parse import builtin, shipped
 from stepc.runtime.atomic_files import read_regular
 
 
@@ -22,7 +22,8 @@ def read_spec_file(path: Path) -> str:
 def spec_text(path: str | os.PathLike[str] | None) -> tuple[str, str, Path | None]:
     """Text, name and folder of a spec file, or of a shipped spec by its name. Raises StepcError (B006)."""
     name = "step" if path is None else os.fspath(path)
-    if not name.endswith(".step"):
+    known = not name.endswith(".step")
+    if known:
         try:
             return builtin(name), f"{name}.step", None
         except FileNotFoundError:
@@ -31,4 +32,5 @@ def spec_text(path: str | os.PathLike[str] | None) -> tuple[str, str, Path | Non
         return read_spec_file(Path(name)), Path(name).name, Path(name).parent
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise fail("B006", f"cannot be read ({reason})", Place(printable(name))) from None
+        help = did_you_mean(name, shipped()) if known and "/" not in name else ""
+        raise fail("B006", f"cannot be read ({reason})", Place(printable(name)), help) from None

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stepc.diagnostics import Place, fail
+from stepc.diagnostics import Place, fail, nearest
 from stepc.model.client import Backend, Together
-from stepc.plugins import Registry, installed
+from stepc.plugins import Plugin, Registry, installed
 
 if TYPE_CHECKING:
     from stepc.model.load import ModelConfig
@@ -105,11 +105,21 @@ class ServerType(BackendType):
         server = config.server
         where = server.url or os.environ.get("OPENAI_BASE_URL") or ""
         more = (server.reply_tokens, server.reasoning_effort, server.extra_body.strip("{} "))
-        return f"{config.name}@{where}" + (f" {more}" if any(more) else "")
+        shown = (server.pictures, server.longest_side)
+        sent = f" {shown}" if shown != ("jpeg", None) else ""
+        return f"{config.name}@{where}" + (f" {more}" if any(more) else "") + sent
 
 
 class LocalType(BackendType):
     """A hub id, a folder, or `embedded`: a model that `transformers` loads on this machine."""
+
+    def check(self, name: str, config: ModelConfig) -> None:
+        scheme, colon, rest = name.partition(":")
+        close = nearest(scheme, BACKENDS.names()) if colon and not Path(name).exists() else ""
+        if close:
+            message = f"there is no kind of model called `{scheme}`"
+            help = f"did you mean `{close}:{rest}`?"
+            raise fail("U001", message, Place("--model"), help)
 
     def open(self, name: str, config: ModelConfig) -> Backend:
         from stepc.model.transformers import TransformersModel
@@ -153,7 +163,44 @@ def backend_type(name: str) -> tuple[BackendType, str]:
     scheme = scheme_of(name)
     if not scheme:
         return LocalType(), name
-    return BACKENDS.get(scheme)(), name.removeprefix(f"{scheme}:")
+    kind, owner = BACKENDS.get(scheme), BACKENDS.plugin(scheme)
+    return (kind() if owner is None else _Guarded(kind, owner)), name.removeprefix(f"{scheme}:")
+
+
+class _Guarded(BackendType):
+    """A backend type of a plug-in. What its code raises is X004; so is a value of the wrong type."""
+
+    def __init__(self, kind: type[BackendType], owner: Plugin) -> None:
+        self.owner = owner
+        with owner.guarded("its backend type"):
+            self.kind = kind()
+            self.remote, self.recordable = bool(self.kind.remote), bool(self.kind.recordable)
+
+    def check(self, name: str, config: ModelConfig) -> None:
+        with self.owner.guarded("`check`"):
+            self.kind.check(name, config)
+
+    def open(self, name: str, config: ModelConfig) -> Backend:
+        with self.owner.guarded("`open`"):
+            backend = self.kind.open(name, config)
+            for part in ("identity", "templates", "together", "generate"):
+                if not hasattr(backend, part):
+                    raise TypeError(f"it returned {type(backend).__name__}, which has no `{part}`")
+        return backend
+
+    def key(self, name: str, config: ModelConfig) -> str | None:
+        with self.owner.guarded("`key`"):
+            key = self.kind.key(name, config)
+            if not isinstance(key, str | None):
+                raise TypeError(f"it returned {type(key).__name__}, not a text or None")
+        return key
+
+    def facts(self, name: str, config: ModelConfig) -> ModelFacts:
+        with self.owner.guarded("`facts`"):
+            facts = self.kind.facts(name, config)
+            if not isinstance(facts, ModelFacts):
+                raise TypeError(f"it returned {type(facts).__name__}, not ModelFacts")
+        return facts
 
 
 def identity_of(config: ModelConfig) -> str | None:

@@ -25,7 +25,11 @@ from stepc.model.reading import (
     EMPTY,
     FILTERED,
     NOTHING,
+    ONLY_THOUGHT,
+    REFUSED,
     TOO_LONG,
+    TOO_LONG_A_PROMPT,
+    TOO_MANY_PICTURES,
     UNREADABLE,
     ReadReply,
 )
@@ -125,7 +129,11 @@ FEW, SMALL = 3, 0.02
 CURES = {
     CUT_OFF: "allow longer replies: --reply-tokens 2048; models that reason need several thousand",
     EMPTY: "allow longer replies with --reply-tokens, and see `stepc model check`",
-    FILTERED: "the server refuses these requests, often by its content filter; all others are answered",
+    FILTERED: "the server or the model refuses these requests, often by a content filter",
+    REFUSED: "see what the server says: --trace FILE, or the server's log",
+    TOO_LONG_A_PROMPT: "use smaller pictures (--longest-side 768), or a longer context at the server",
+    TOO_MANY_PICTURES: "allow more pictures per request at the server (vLLM: --limit-mm-per-prompt)",
+    ONLY_THOUGHT: "turn off the server's reasoning parser, or the model's reasoning (--reasoning-effort)",
     UNREADABLE: "use a server that supports JSON schemas (see `stepc model check`), or other --templates",
     TOO_LONG: "the model repeats itself; limit its replies with --reply-tokens",
 }
@@ -173,6 +181,15 @@ class Usage:
                 f" ({lost} of {self.asked[request]})"
             )
             yield Diagnostic("M011", message, None, CURES.get(why, ""), "warning")
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether no reply to some kind of request has an answer."""
+        lost: Counter[str] = Counter()
+        for key, number in self.why.items():
+            request, _, why = key.partition(": ")
+            lost[request] += number * (why != NOTHING)
+        return any(n >= FEW and n == self.asked[request] for request, n in lost.items())
 
     def cost(self, prices: tuple[float, float]) -> float:
         """Return the cost, given prices per million input tokens and per million output tokens."""

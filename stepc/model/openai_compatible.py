@@ -21,7 +21,7 @@ import orjson
 from stepc.diagnostics import Diagnostic, Place, StepcError, fail
 from stepc.model.backends import TOGETHER
 from stepc.model.client import Call, Completion, Together, Usage
-from stepc.model.reply import ModelReply
+from stepc.model.reply import REFUSED_WHOLLY, ModelReply
 from stepc.model.server_errors import (
     ABOUT_THE_REQUEST,
     HELP,
@@ -35,18 +35,19 @@ from stepc.model.server_errors import (
 from stepc.model.server_features import CALLED, FORMS, LIMITS, Features, Refusal, used
 from stepc.model.server_options import ServerOptions, address, api_key
 from stepc.model.server_request import eye_test, picture_part, response_format
-from stepc.model.server_response import BadResponse, parse_body, replies_of, tokens_of
+from stepc.model.server_response import BadResponse, error_in, parse_body, replies_of, tokens_of
 from stepc.model.server_transport import bounded_client, hidden
 from stepc.model.transformers import most_tokens
 from stepc.reporter import SILENT
 from stepc.runtime.lazy import LazyModule
-from stepc.video.decode import Pictures, encode
+from stepc.video.decode import Pictures, encode, shrink
 
 if TYPE_CHECKING:
     import asyncio
 else:
     asyncio = LazyModule("asyncio")
 
+UNREADABLE_BODY = 200
 ABSENT = 3
 """Maximum attempts while the server has never been reached."""
 HOPELESS = 5
@@ -190,12 +191,11 @@ class ServerModel:
             call, pictures, shown = eye_test(number)
             completion = await self._one(client, call, pictures)
             reply = completion.replies[0]
-            if reply.finish == REFUSED_WHOLLY:
+            if reply.finish.startswith(REFUSED_WHOLLY):
                 if number == 2:
                     self.features.several_pictures = False
                     self._tell("pictures", reply.refusal)
-                    break
-                self._give_up(reply.refusal)
+                break  # by accident, or by a filter: the requests to come will tell
             if number == 1 and any(r.text for r in completion.replies):
                 self.features.sees = any(shown in r.text for r in completion.replies)
         self.greeted = True
@@ -232,6 +232,8 @@ class ServerModel:
     def _content(self, prompt: Call, pictures: Pictures, video: bool) -> list[dict[str, Any]]:
         """Build the message: the keyframes as images or as a video, then the instruction."""
         shown = [pictures.at(f) for f in prompt.frames]
+        if self.server.longest_side is not None:
+            shown = [shrink(picture, self.server.longest_side) for picture in shown]
         if prompt.video and video:
             data = base64.b64encode(encode(shown, [f.at for f in prompt.frames])).decode()
             url = {"url": f"data:video/mp4;base64,{data}"}
@@ -295,14 +297,15 @@ class ServerModel:
             try:
                 replies = await self._call(client, body, call)
                 self._worked(mine, used(body, film), fewer is not None)
-                if len(replies) < number:
-                    self.features.many = False
+                if len(replies) < number and mine.many:
+                    self._only_one()
                 return replies[:number]  # a proxy may return too many
             except Refused as error:
                 refusal = error.refusal
                 about = refusal.meaning in ABOUT_THE_REQUEST
                 lasting = refusal.status not in REFUSED and not about
-                if refusal.meaning in ("key", "model", "option") or lasting:
+                nowhere = refusal.status == 404 and not refusal.meaning and not self.answered
+                if refusal.meaning in ("key", "model", "option") or lasting or nowhere:
                     self._stop(error)
                 if fewer is None and self._named(refusal, mine, body, film):
                     continue
@@ -316,7 +319,8 @@ class ServerModel:
                 continue
             except Later as error:
                 wait, why, again = error.wait, error, True
-                if not self.reached and tried + 1 >= ABSENT:
+                absent = not self.reached or (error.status == UNREADABLE_BODY and not self.answered)
+                if absent and tried + 1 >= ABSENT:
                     again = False
                 if error.status == 500 and tried >= 2:  # some servers reject a feature with 500
                     # llama.cpp: also for a reply that was cut off
@@ -325,6 +329,8 @@ class ServerModel:
                         fewer = fewer or iter(())
             tried += 1
             if not again or tried >= self.server.attempts:
+                if isinstance(why, Later) and why.refusal and self.answered:
+                    return self._request_refused(why.refusal, left)
                 self._stop(why)
             with self.lock:
                 self.spent.retries += 1
@@ -341,6 +347,12 @@ class ServerModel:
                     self.features.take(feature, mine)
                     self._tell(feature, "")
             self.features.proved |= {mine.name(feature) for feature in features}
+
+    def _only_one(self) -> None:
+        """Ask for one reply per request from now on: the server returned fewer than asked for."""
+        with self.lock:
+            if self.features.many and self.features.without("n"):
+                self._tell("n", "it returned fewer replies than asked for")
 
     def _unproved(self, mine: Features, features: list[str]) -> list[str]:
         return [feature for feature in features if mine.name(feature) not in self.features.proved]
@@ -369,7 +381,8 @@ class ServerModel:
             hopeless = not self.answered and self.refused >= HOPELESS
         if hopeless:
             self._give_up(said)
-        return [ModelReply("", finish=REFUSED_WHOLLY, refusal=said[:400])] * number
+        finish = f"{REFUSED_WHOLLY}: {refusal.meaning}" if refusal.meaning else REFUSED_WHOLLY
+        return [ModelReply("", finish=finish, refusal=said[:400])] * number
 
     def _give_up(self, said: str) -> NoReturn:
         """Stop all calls because the server refuses them. Raises StepcError (M010)."""
@@ -399,7 +412,7 @@ class ServerModel:
             instead = f"; using {LIMITS[self.features.limit] or 'no limit'} instead"
         message = f"the server does not accept {CALLED[feature]}{instead}"
         message += f" ({self._hidden(why)[:200]})" if why else ""
-        help = "the run goes on without it"
+        help = HELP.get(feature, "the run goes on without it")
         self.reporter.diagnostic(Diagnostic("M012", message, Place(self.identity), help, "warning"))
         if self.greeted:
             self._keep()
@@ -426,13 +439,12 @@ class ServerModel:
             raise Later(f"the response cannot be read: {error}") from None
         try:
             parsed = parse_body(content)
-            error_there = isinstance(parsed, dict) and parsed.get("error")
-            if error_there and not parsed.get("choices"):  # with status 200, as some proxies do
-                refusal = Refusal.read(status_in(parsed["error"]), parsed)
-                raise by_status(refusal, None)
+            if wrong := error_in(parsed):  # with status 200, as some proxies do
+                refusal = Refusal.read(status_in(wrong), {"error": wrong})
+                raise by_status(refusal, None, alone=bool(parsed.get("choices")))
             replies = replies_of(parsed)
         except BadResponse as error:
-            raise Later(self._hidden(str(error))) from None
+            raise Later(self._hidden(str(error)), status=UNREADABLE_BODY) from None
         sent, received = tokens_of(parsed)
         with self.lock:
             for spent in (self.spent, call):
@@ -462,7 +474,3 @@ class ServerModel:
     def _hidden(self, text: str) -> str:
         """Mask the API key in a text, also where it is encoded."""
         return hidden(text, self.key)
-
-
-REFUSED_WHOLLY = "refused"
-"""The `finish` of replies to a request that the server refuses."""

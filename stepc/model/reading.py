@@ -19,7 +19,15 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import ValidationError
 
 from stepc.ir.words import predicate_form
-from stepc.model.reply import LONGEST, CutOff, ModelReply, all_json, last_json, parted
+from stepc.model.reply import (
+    LONGEST,
+    REFUSED_WHOLLY,
+    CutOff,
+    ModelReply,
+    all_json,
+    last_json,
+    parted,
+)
 from stepc.model.requests import (
     Answer,
     Answers,
@@ -31,10 +39,16 @@ from stepc.model.requests import (
     Several,
 )
 
-EMPTY, CUT_OFF, FILTERED, UNREADABLE, TOO_LONG, NOTHING = (
-    "empty", "cut off", "refused by the server", "unreadable", "too long", "no answer",
+EMPTY, CUT_OFF, FILTERED, UNREADABLE, TOO_LONG, NOTHING, ONLY_THOUGHT, REFUSED = (
+    "empty", "cut off", "refused", "unreadable", "too long", "no answer",
+    "reasoning without an answer", "refused by the server",
 )  # fmt: skip
 """Why a reply has no answer. All but NOTHING are failures, which may go better the next time."""
+TOO_LONG_A_PROMPT, TOO_MANY_PICTURES = (
+    "more tokens than the server takes", "more pictures than the server takes",
+)  # fmt: skip
+MEANT = {"filter": FILTERED, "length": TOO_LONG_A_PROMPT, "pictures": TOO_MANY_PICTURES}
+"""Why a reply has no answer, by the meaning of the server's refusal (`Refusal.meaning`)."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +78,11 @@ def read_reply(request: Request, form: str, reply: ModelReply, asked: str = "") 
     text = _without(text, asked)
     cut = reply.finish == "length"
     if reply.refusal or reply.finish == "content_filter":
-        return ReadReply(None, FILTERED)
+        return ReadReply(None, _refused(reply))
+    if not text and not cut and reply.thought and not thought:
+        return ReadReply(None, ONLY_THOUGHT)
     if not text:
-        return ReadReply(None, CUT_OFF if cut or thought or reply.thought else EMPTY)
+        return ReadReply(None, CUT_OFF if cut or thought else EMPTY)
     if len(text) > LONGEST:
         return ReadReply(None, TOO_LONG)
     if cut and form != "json" and not isinstance(request, Question):
@@ -83,6 +99,12 @@ def read_reply(request: Request, form: str, reply: ModelReply, asked: str = "") 
         return ReadReply(None, NOTHING)
     except (ValueError, ValidationError):
         return ReadReply(None, CUT_OFF if cut else UNREADABLE)
+
+
+def _refused(reply: ModelReply) -> str:
+    """Why a reply was refused, as far as the server tells."""
+    whole, _, meaning = reply.finish.partition(": ")
+    return MEANT.get(meaning, REFUSED) if whole == REFUSED_WHOLLY else FILTERED
 
 
 def _without(text: str, asked: str) -> str:
@@ -281,6 +303,11 @@ def fit(answer: type[Answer], data: Any) -> Any:
             data = {**data, **{name: lower[name] for name in names if name in lower}}
     if "attributes" in fields:
         data = _mapped(data, names)
+    elif isinstance(data.get("objects"), list):  # of a whole graph
+        data = {**data, "objects": [
+            _mapped(each, []) if isinstance(each, dict) and each.get("attributes") else each
+            for each in data["objects"]
+        ]}  # fmt: skip
     for name, field in fields.items():
         if name not in data:
             continue

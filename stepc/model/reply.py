@@ -19,6 +19,8 @@ import lark
 
 from stepc.runtime.grammars import lalr_parser
 
+REFUSED_WHOLLY = "refused"
+"""The `finish` of replies to a request that a server refuses, perhaps with the meaning of the refusal."""
 LONGEST = 65_536
 """Maximum characters of an answer that are read; a longer one is a runaway."""
 DEEPEST = 64

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from stepc.ir.types import Frame, Value
 from stepc.model.reply import boxed
@@ -522,6 +522,30 @@ class JudgeReply(Answer):
     pred: Literal["yes", "no"]
     """Whether the answer is correct."""
     score: float = Field(ge=0, le=5)
+
+    @field_validator("pred", mode="before")
+    @classmethod
+    def _verdict(cls, value: Any) -> Any:
+        known = {
+            True: "yes",
+            False: "no",
+            "true": "yes",
+            "correct": "yes",
+            "false": "no",
+            "incorrect": "no",
+        }
+        plain = value.strip().lower() if isinstance(value, str) else value
+        return known.get(plain, value) if isinstance(plain, bool | str) else value
+
+    @field_validator("score", mode="before")
+    @classmethod
+    def _of_five(cls, value: Any) -> Any:
+        found = (
+            re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(?:/|out of)\s*5\s*", value)
+            if isinstance(value, str)
+            else None
+        )
+        return found[1] if found else value
 
 
 class Judge(Request):

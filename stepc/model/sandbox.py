@@ -117,6 +117,24 @@ class Sandbox(ImmutableSandboxedEnvironment):
             raise LimitReached(f"the template takes more than {SECONDS:g} seconds")
         return ""
 
+    def made(self, value: Any) -> Any:
+        """Measure a list or a dictionary that a template makes of others. Raises LimitReached.
+
+        Lists of lists grow by a factor with each line of a template.
+        """
+        size, left = 0, [value]
+        while left:
+            part = left.pop()
+            if isinstance(part, list | tuple):
+                left += part
+            elif isinstance(part, Mapping):
+                left += [*part.keys(), *part.values()]
+            size += len(part) if isinstance(part, str) else 1
+            if size > LONGEST:
+                raise LimitReached(f"the template makes a value of more than {LONGEST:,} parts")
+        self._spent.steps += size // 100
+        return value
+
     def joined(self, parts: Iterable[Any], between: str = "") -> str:
         """Concatenate texts (the operator `~` and the filter `join`). Raises LimitReached."""
         texts = [str(part) for part in parts]
@@ -146,7 +164,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
         """Calculate with numbers; add texts and lists. Raises LimitReached and TypeError."""
         if operator == "+" and isinstance(left, str | list | tuple):
             self._afford(len(left) + len(right))
-        elif not (isinstance(left, int | float) and isinstance(right, int | float)):
+            return self.made(super().call_binop(context, operator, left, right))
+        if operator == "+" and isinstance(right, list | tuple):
+            raise TypeError("`+` adds a list to a list only")
+        if not (isinstance(left, int | float) and isinstance(right, int | float)):
             raise TypeError(f"`{operator}` works on numbers only")
         elif operator == "**" and (abs(left) > 1000 or abs(right) > 10):
             raise LimitReached("the power is too large")
@@ -162,7 +183,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         ]  # fmt: skip
         for node in counted:
             node.body.insert(0, nodes.ExprStmt(_own("step"), lineno=node.lineno))
-        _Concatenations().visit(tree)
+        _Limits().visit(tree)
         tree.set_environment(self)
         return tree
 
@@ -176,7 +197,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def is_safe_callable(self, obj: Any) -> bool:
         """Allow only macros, and what counts against the limits."""
-        own = getattr(obj, "__func__", None) in (Sandbox.step, Sandbox.joined)
+        own = getattr(obj, "__func__", None) in (Sandbox.step, Sandbox.joined, Sandbox.made)
         return own or isinstance(obj, Macro)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
@@ -194,11 +215,32 @@ def _own(method: str, *arguments: nodes.Expr) -> nodes.Call:
     return nodes.Call(nodes.EnvironmentAttribute(method), list(arguments), [], None, None)
 
 
-class _Concatenations(jinja2.visitor.NodeTransformer):
+class _Limits(jinja2.visitor.NodeTransformer):
     def visit_Concat(self, node: nodes.Concat) -> nodes.Call:
         """Replace `a ~ b`, whose result may be of any length, by a call of `Sandbox.joined`."""
         self.generic_visit(node)
         return _own("joined", nodes.List(node.nodes, lineno=node.lineno))
+
+    def visit_List(self, node: nodes.List) -> nodes.Expr:
+        """Measure a list when it is made, unless it is constant."""
+        return self._measured(node)
+
+    def visit_Dict(self, node: nodes.Dict) -> nodes.Expr:
+        return self._measured(node)
+
+    def visit_Tuple(self, node: nodes.Tuple) -> nodes.Expr:
+        """Measure a tuple, unless it names variables to set."""
+        if node.ctx != "load":
+            return node
+        return self._measured(node)
+
+    def _measured(self, node: nodes.List | nodes.Dict | nodes.Tuple) -> nodes.Expr:
+        self.generic_visit(node)
+        try:
+            node.as_const()
+        except nodes.Impossible:
+            return _own("made", node)
+        return node
 
 
 class FolderLoader(jinja2.FileSystemLoader):

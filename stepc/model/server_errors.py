@@ -21,7 +21,7 @@ HELP = {
     "model": "check the model's name; most servers list theirs at /v1/models",
     "key": "set OPENAI_API_KEY to a key that this server accepts",
     "quota": "check the account's quota; what is done is in the store",
-    "length": "use fewer keyframes, or allow a longer context at the server",
+    "length": "use fewer or smaller pictures (--longest-side 768), or allow a longer context at the server",
     "pictures": "allow more pictures per request at the server (vLLM: --limit-mm-per-prompt)",
     "option": "check --reasoning-effort and --extra-body",
 }
@@ -29,11 +29,20 @@ HELP = {
 
 
 class Later(Exception):
-    """A failure that may be temporary: the call may be retried after `wait` seconds, if given."""
+    """A failure that may be temporary: the call may be retried after `wait` seconds, if given.
 
-    def __init__(self, message: str, wait: float | None = None, status: int = 0) -> None:
+    With a `refusal`, it is of this request alone: if it stays, other requests go on.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        wait: float | None = None,
+        status: int = 0,
+        refusal: Refusal | None = None,
+    ) -> None:
         super().__init__(message)
-        self.wait, self.status = wait, status
+        self.wait, self.status, self.refusal = wait, status, refusal
 
 
 class Refused(Exception):
@@ -58,10 +67,11 @@ def failure_of(error: Any) -> Exception:
     return by_status(refusal, wait_of(response.headers))
 
 
-def by_status(refusal: Refusal, wait: float | None) -> Exception:
-    """`Later` if the request may be sent again, otherwise `Refused`."""
+def by_status(refusal: Refusal, wait: float | None, alone: bool = False) -> Exception:
+    """`Later` if the request may be sent again, otherwise `Refused`. `alone`: only this request failed."""
     if refusal.status in AGAIN and refusal.meaning not in ("quota", "blind"):
-        return Later(f"{refusal.status} {refusal.message}", wait, refusal.status)
+        said = f"{refusal.status} {refusal.message}"
+        return Later(said, wait, refusal.status, refusal if alone else None)
     return Refused(refusal)
 
 

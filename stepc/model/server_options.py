@@ -22,6 +22,8 @@ class ServerOptions:
     """Maximum attempts per call."""
     pictures: str = "jpeg"
     """Image format: `jpeg`, or `png`, which is lossless and larger."""
+    longest_side: int | None = None
+    """Maximum length of the longer side of a picture, in pixels; larger ones are scaled down."""
     timeout: float = 300.0
     """Maximum seconds from sending a request to the end of its response."""
     wait: float = 0.5

@@ -26,6 +26,19 @@ def parse_body(content: bytes) -> Any:
         raise BadResponse(f"the response is {said}: {shown}") from None
 
 
+def error_in(body: Any) -> Any:
+    """The error that a body holds in place of replies, at the top or in all its choices; None without."""
+    if not isinstance(body, dict):
+        return None
+    choices = body.get("choices")
+    if not choices:
+        return body.get("error")
+    each = choices if isinstance(choices, list) else [choices]
+    errors = [choice.get("error") for choice in each if isinstance(choice, dict)]
+    said = any(_reply(choice).text for choice in each if isinstance(choice, dict))
+    return errors[0] if errors and all(errors) and not said else None
+
+
 def replies_of(body: Any) -> list[ModelReply]:
     """The replies in a body. Raises BadResponse if it holds none."""
     choices = body.get("choices") if isinstance(body, dict) else None

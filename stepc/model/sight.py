@@ -14,6 +14,7 @@ from stepc.ir.types import Frame
 from stepc.ir.words import Policy
 from stepc.model.client import ModelClient
 from stepc.model.requests import Confirm, ListObjects, Mention, Narrate, ObjectClaim, Request
+from stepc.store.base import Store, name_of
 from stepc.video.decode import Picture, Pictures
 
 if TYPE_CHECKING:
@@ -49,6 +50,17 @@ class Sight:
         """Whether the model's answers depend on what is shown."""
         several = self.frames < 2 or self.alike <= ALIKE
         return self.mirrored >= MIRRORED and self.absurd <= CREDULOUS and several
+
+    def remember(self, store: Store, model: str) -> None:
+        """Keep the result for the compiles to come. `model` is what its replies are stored by."""
+        store.put(name_of("sight", model), "sight", b"", {"sees": self.sees})
+
+
+def remembered(store: Store, model: str) -> bool | None:
+    """Whether a model saw when it was last measured; None if it was not."""
+    entry = store.get(name_of("sight", model))
+    sees = entry.facts.get("sees") if entry is not None else None
+    return sees if isinstance(sees, bool) else None
 
 
 class _Mirrored(Pictures):

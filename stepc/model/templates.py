@@ -36,6 +36,8 @@ from stepc.model.requests import (
 from stepc.model.sandbox import FolderLoader, Sandbox
 from stepc.plugins import Registry
 
+NESTED = (RecursionError, SyntaxError, MemoryError, OverflowError)
+"""What Python's own compiler raises for a template that is nested too deeply."""
 _FORM = re.compile(r"\A\{#-? *answer: *(json|words|thought) *-?#\}")
 VARIABLES: dict[str, frozenset[str]] = {
     **{
@@ -155,7 +157,8 @@ class Templates:
         """The text of a template: of the set, else of `default`. Raises TemplateError."""
         try:
             assert self._environment.loader is not None
-            return self._environment.loader.get_source(self._environment, f"{name}.jinja")[0]
+            source = self._environment.loader.get_source(self._environment, f"{name}.jinja")[0]
+            return source.removeprefix("\ufeff")
         except (OSError, UnicodeDecodeError) as error:
             problem = f"the file cannot be read in the template set `{self.name}`"
             raise TemplateError(f"{name}.jinja", problem) from error
@@ -170,7 +173,7 @@ class Templates:
         files_ = {p.stem: p.read_text("utf-8", "replace") for p in sorted(folder.glob("*.jinja"))}
         used = set(VARIABLES)
         for source in files_.values():
-            with contextlib.suppress(jinja2.TemplateSyntaxError):
+            with contextlib.suppress(jinja2.TemplateSyntaxError, *NESTED):
                 tree = self._environment.parse(source)
                 used |= {
                     str(n).removesuffix(".jinja")
@@ -192,6 +195,8 @@ class Templates:
             named = jinja2.meta.find_undeclared_variables(self._environment.parse(source))
         except jinja2.TemplateSyntaxError as error:
             raise TemplateError(f"{name}.jinja", f"line {error.lineno}: {error}") from error
+        except NESTED as error:
+            raise TemplateError(f"{name}.jinja", "it is nested too deeply") from error
         for unknown in sorted(named - known):
             has = ", ".join(sorted(known))
             problem = f"unknown variable `{unknown}`; this request has: {has}"

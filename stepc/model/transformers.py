@@ -28,6 +28,7 @@ from stepc.model.constrained import grammars
 from stepc.model.own_world import belongs
 from stepc.model.reply import ModelReply
 from stepc.model.requests import REQUESTS
+from stepc.runtime.atomic_files import read_regular
 from stepc.runtime.extras import extra_of, install
 from stepc.runtime.lazy import LazyModule
 from stepc.video.decode import Picture, Pictures
@@ -96,7 +97,7 @@ def settings(name: str) -> ModelSettings:
     if not path.exists():
         return ModelSettings()
     try:
-        return TypeAdapter(ModelSettings).validate_json(path.read_bytes())
+        return TypeAdapter(ModelSettings).validate_json(read_regular(path))
     except (ValidationError, OSError) as error:
         said = " ".join(str(error).split())[:200]
         help = 'for example {"templates": "compact", "together": 8}'
@@ -112,7 +113,7 @@ class TransformersModel:
         try:
             import torch
             import transformers
-        except ModuleNotFoundError as error:
+        except (ModuleNotFoundError, OSError) as error:  # without a folder for temporary files
             raise _unloadable(name, local or LocalOptions(), error) from error
 
         transformers.utils.logging.set_verbosity_error()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 import re
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from stepc.diagnostics import Statistics, fail
-from stepc.ir.types import Unit
+from stepc.ir.types import LEVELS, Unit
 from stepc.passmanager.corpus import Corpus
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Options(BaseModel):
         given = [
             f"{key}={shown(value)}"
             for key, value in self.model_dump().items()
-            if value != type(self).model_fields[key].default
+            if value != type(self).model_fields[key].get_default(call_default_factory=True)
         ]
         return self.name + (f"({','.join(given)})" if given else "")
 
@@ -99,9 +100,21 @@ def _kebab(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower()
 
 
-def shown(value: object) -> str:
-    """A value as a pipeline writes it."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9._+-]*")
+
+
+def shown(value: Any) -> str:
+    """A value as a pipeline writes it: a number, a word, or JSON, quoted if it is neither."""
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, str):
+        plain = _PLAIN.fullmatch(value) and value not in ("none", "true", "false")
+        return value if plain else json.dumps(value)
+    if isinstance(value, set | frozenset):
+        value = sorted(value)
+    return json.dumps(json.dumps(value, ensure_ascii=False))
 
 
 class Pass(Options, Generic[In, Out]):
@@ -113,16 +126,19 @@ class Pass(Options, Generic[In, Out]):
     keeps_level: ClassVar[bool] = False
     """Whether it accepts its input level and all later ones, and returns the level it got."""
     uses: ClassVar[frozenset[str]] = frozenset()
-    """What else it depends on: `model`, `seed`, and the spec's `drawing` and `wording`."""
+    """What else it depends on: `model`, `seed`, `decoding`, and the spec's `drawing` and `wording`."""
 
     @classmethod
     def levels(cls) -> tuple[type[Unit], type[Unit]]:
-        """Input and output level. Raises TypeError if the class does not name them."""
+        """Input and output level. Raises StepcError (P011) if the class does not name them."""
         for base in cls.__mro__:
             args = getattr(base, "__pydantic_generic_metadata__", {}).get("args", ())
-            if len(args) == 2:
+            if len(args) == 2 and all(a in LEVELS.values() for a in args):
                 return args[0], args[1]
-        raise TypeError(f"{cls.__name__} names no levels")
+        message = (
+            f"pass `{cls.name}` ({cls.__qualname__}) does not say which levels it takes and gives"
+        )
+        raise fail("P011", message, help="for example: class Mine(Pass[Stsg, Stsg])")
 
     def run(self, unit: In, tools: Tools) -> Out:
         """Return the unit at the output level. Raises StepcError."""

@@ -52,6 +52,8 @@ class _Given:
 class DecodingPass(Pass[Clips, Clips]):
     """A pass that reads every frame once, in order."""
 
+    uses = frozenset({"decoding"})
+
     def joins(self, following: Pass[Any, Any]) -> bool:
         """Whether the pass after this one can share the decode."""
         return isinstance(following, DecodingPass) and self.soon()

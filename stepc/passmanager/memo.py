@@ -38,6 +38,7 @@ class PassResult:
 MOST_NAMED = 4
 """Maximum number of changed modules, files and packages to name."""
 INPUT_NAMES = {
+    "decoding": "--keep-decodable",
     "model": "the model or how it is asked",
     "seed": "the seed",
     "drawing": "what the spec draws",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import json
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from types import NoneType
+from typing import Any, get_args, get_origin
 
 from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedInput
@@ -12,9 +14,6 @@ from pydantic import ValidationError
 
 from stepc.diagnostics import Place, did_you_mean, fail
 from stepc.ir.types import LEVELS, Unit
-
-if TYPE_CHECKING:
-    pass
 from stepc.passmanager.base import LinkPass, Pass
 from stepc.passmanager.registry import pass_names, pass_type
 
@@ -55,7 +54,7 @@ def parse_pipeline(text: str) -> list[Pass[Any, Any] | LinkPass]:
         except KeyError:
             helps = did_you_mean(str(name), pass_names())
             raise fail("P002", f"unknown pass `{name}`", _mark(text, name), helps) from None
-        options: dict[str, str] = {}
+        options: dict[str, Any] = {}
         for option in node.children[1:]:
             assert isinstance(option, Tree)
             key, value = option.children
@@ -63,7 +62,7 @@ def parse_pipeline(text: str) -> list[Pass[Any, Any] | LinkPass]:
                 helps = did_you_mean(str(key), kind.model_fields) if kind.model_fields else ""
                 message = f"unknown option `{key}` of pass `{name}`"
                 raise fail("P003", message, _mark(text, key), helps)
-            options[str(key)] = str(value).strip('"')
+            options[str(key)] = _value(kind.model_fields[str(key)].annotation, value)
         try:
             made.append(kind.model_validate(options))
         except ValidationError as error:
@@ -75,6 +74,19 @@ def parse_pipeline(text: str) -> list[Pass[Any, Any] | LinkPass]:
             )
             raise fail("P004", f"{name}, {where}: {first['msg']}", _mark(text, token)) from None
     return made
+
+
+def _value(wanted: Any, token: Any) -> Any:
+    """The value of an option that takes `wanted`: text, which pydantic converts, None, or JSON."""
+    text, kinds = str(token), {wanted, *get_args(wanted)}
+    if not text.startswith('"'):
+        return None if text == "none" and NoneType in kinds else text
+    try:
+        text = json.loads(text)
+        whole = {get_origin(kind) or kind for kind in kinds} & {tuple, list, dict, set, frozenset}
+        return json.loads(text) if whole and text[:1] in ("[", "{") else text
+    except ValueError:
+        return text
 
 
 def pipeline_text(passes: list[Pass[Any, Any] | LinkPass]) -> str:

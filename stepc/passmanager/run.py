@@ -61,6 +61,7 @@ def run(
             joined.append(passes[place + len(joined)])
         for p, made, seconds, counts in _made(joined, unit, tools, clock):
             why = memo.why(p, first + place, unit, content) if memo else ""
+            _at_level(p, made, unit)
             if verify_each:
                 after = f"after {', '.join(before)}" if before else "first"
                 _verified(made, unit, f"the output of `{p.name}` ({after})")
@@ -129,11 +130,17 @@ def run_alone(
         yield PassResult(link.name, functools.partial(_same, unit), clock() - began, counts)
 
 
+def _at_level(p: Pass[Any, Any], made: Unit, before: Unit) -> None:
+    """Raises StepcError (P008) if a pass returned anything but a unit of its output level."""
+    wanted = type(before) if p.keeps_level else p.levels()[1]
+    if type(made) is not wanted:
+        got = f"a unit at level {made.LEVEL}" if isinstance(made, Unit) else type(made).__name__
+        message = f"pass `{p.name}` returned {got} instead of a unit at level {wanted.LEVEL}"
+        raise fail("P008", message, None, "`run` must return a unit of the pass's output level")
+
+
 def _verified(unit: Unit, before: Unit | None, what: str) -> None:
     """Raises StepcError (P008) if a unit breaks the IR's rules or its text form does not read back."""
-    if not isinstance(unit, Unit):
-        message = f"{what} is not a unit but a {type(unit).__name__}"
-        raise fail("P008", message, None, "`run` must return a unit of the pass's output level")
     found = verify(unit)
     if found:
         head = fail("P008", f"{what} breaks the IR's rules", Place(unit.name)).diagnostics

@@ -17,7 +17,7 @@ import filelock
 import orjson
 
 from stepc.diagnostics import Place, fail, printable
-from stepc.runtime.atomic_files import writing
+from stepc.runtime.atomic_files import read_regular, writing
 from stepc.runtime.interrupts import uninterrupted
 
 LOCK = ".lock"
@@ -56,7 +56,7 @@ def locked(folder: Path) -> Iterator[None]:
 def _owner(file: Path) -> str:
     """Which process holds a lock, as far as the file tells."""
     try:
-        told = orjson.loads(file.read_bytes())
+        told = orjson.loads(read_regular(file))
         return f" (process {int(told['pid'])} on {printable(str(told['host']))})"
     except (OSError, ValueError, KeyError, TypeError):
         return ""

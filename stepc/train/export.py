@@ -8,7 +8,6 @@ steps for `stepc.grading.reward`, Parquet. `lmms-eval`: a task for that evaluati
 
 from __future__ import annotations
 
-import inspect
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ import orjson
 from stepc.dataset.parquet import TEXT, WHOLE, many, write_parquet
 from stepc.dataset.read import TrainingData, TrainingSample
 from stepc.diagnostics import Place, fail, printable
-from stepc.grading import reward
 from stepc.model.templates import Templates
 from stepc.plugins import Plugin, Registry
 from stepc.runtime.atomic_files import write_whole
@@ -236,9 +234,9 @@ METRIC = """  - metric: {name}
     aggregation: !function {module}.share
     higher_is_better: true
 """
-FUNCTIONS = """
+FUNCTIONS = '''"""What lmms-eval calls for the task `stepc`. Needs `pip install stepc`, which is light."""
 
-# --- called by lmms-eval ------------------------------------------------------------------
+from stepc.grading.reward import parted, right
 
 
 def visual(doc):
@@ -262,8 +260,8 @@ def graded(doc, results):
 
 def share(verdicts):
     return sum(verdicts) / len(verdicts) if verdicts else float("nan")
-"""
-"""End of the module beside the task, which must not import stepc: lmms-eval needs another PyAV version."""
+'''
+"""The module beside the task."""
 
 
 def lmms_eval(dataset: TrainingData, out: Path, templates: Templates, thought: Thought) -> None:
@@ -293,7 +291,7 @@ def lmms_eval(dataset: TrainingData, out: Path, templates: Templates, thought: T
     metrics = "".join(METRIC.format(name=name, module=module) for name in names)
     task = TASK.format(file=yaml(str(file)), task="stepc", module=module, metrics=metrics)
     write_whole(out / "stepc.yaml", task.encode())
-    write_whole(out / f"{module}.py", (inspect.getsource(reward) + FUNCTIONS).encode())
+    write_whole(out / f"{module}.py", FUNCTIONS.encode())
 
 
 def _card(sets: Sequence[tuple[str, int]]) -> str:
@@ -322,7 +320,7 @@ class Export:
 
 class _Exports(Registry[Export]):
     def _concerns(self, plugin: Plugin) -> bool:
-        return isinstance(plugin.load(), Export)
+        return plugin.is_of(Export)
 
 
 EXPORTS = _Exports(
@@ -352,7 +350,7 @@ def export(
     if (out / "manifest.json").exists():
         raise fail("B023", "this folder holds a dataset", place, "name another folder with -o")
     try:
-        with locked(out):
+        with locked(out), EXPORTS.guarded(to, "`write`"):
             EXPORTS.get(to).write(dataset, out, templates, thought)
     except OSError as error:
         raise fail("B014", f"cannot be written ({error.strerror})", place) from error

@@ -23,7 +23,7 @@ from stepc.eval.tables import of_groups, sound
 from stepc.model.cassette import Cassette
 from stepc.model.load import ModelConfig, load
 from stepc.reporter import SILENT, Reporter
-from stepc.runtime.atomic_files import claim, write_whole
+from stepc.runtime.atomic_files import claim, read_regular, write_whole
 from stepc.runtime.output_folder import locked
 from stepc.train.loop import Recipe, train
 from stepc.train.parsing import agreement
@@ -133,7 +133,7 @@ def _selftrain(
         folder = out / f"round-{number}"
         file = folder / "round.json"
         if file.exists():
-            one = Round(**orjson.loads(file.read_bytes()))
+            one = Round(**orjson.loads(read_regular(file)))
         else:
             part = places[number - 1 :: rounds] if fresh else places
             given = replace(order, choice=replace(order.choice, name=done[-1].model))
@@ -165,7 +165,7 @@ def _first(
     """Evaluate the initial model, or load its scores from an earlier run."""
     file = out / "round-0.json"
     if file.exists():
-        return Round(**orjson.loads(file.read_bytes()))
+        return Round(**orjson.loads(read_regular(file)))
     one = Round(0, choice.name)
     _see(one, choice, quiz, parsing, seed, out / "round-0", reporter)
     write_whole(file, orjson.dumps(asdict(one), option=orjson.OPT_INDENT_2))

@@ -99,7 +99,8 @@ def probe(path: Path, name: str = "", keep: bool = False) -> VideoSource:
     length = packets.high - first * base if packets.low is not None else Fraction(0)
     video = video.model_copy(update={"width": width, "height": height})
     final = 0 if sequential else max(0, round((packets.final - first * base) * 1000))
-    source = replace(source, video=video, first=first, short=bool(missing), final=final)
+    source = replace(source, video=video, first=first, short=bool(missing), final=final,
+                     coded=(frame.width, frame.height))  # fmt: skip
     if keep or packets.restarts or length <= 0:
         length = _decoded(source) or packets.count / Fraction(rate)
     duration = max(1, round(length * 1000))

@@ -30,7 +30,9 @@ else:
 
 DAMAGE = {
     "corrupt": "{n} damaged frame{s} left out",
+    "gaps": "{n} gap{s} without frames, in a video of constant frame rate",
     "packets": "{n} part{s} of the file cannot be decoded and {n} left out",
+    "sizes": "the picture changes its size {n} time{s}; all frames are scaled to the first one's size",
     "restarts": "the time stamps begin again {n} time{s}; the parts follow each other",
     "end": "the end of the video is missing, or cannot be decoded",
 }
@@ -60,6 +62,8 @@ class VideoSource:
     """Whether the file ends before its header says."""
     final: int = 0
     """Time of the last packet in milliseconds; 0 if it is unknown."""
+    coded: tuple[int, int] = (0, 0)
+    """Width and height of the first frame as it is stored; zeros if unknown."""
     damage: Counter[str] = field(default_factory=Counter, compare=False, repr=False)
     """What was left out while decoding, in frames or packets, by its kind."""
 
@@ -75,6 +79,8 @@ class VideoSource:
             "keep": self.keep,
             "short": self.short,
             "final": self.final,
+            "coded": list(self.coded),
+            "damage": dict(self.damage),
         }
 
     @classmethod
@@ -82,8 +88,10 @@ class VideoSource:
         """Rebuild a source from a path and the result of `facts`."""
         video = Video.model_validate(facts["video"])
         base, aspect = Fraction(facts["base"]), Fraction(facts["aspect"])
+        damage = Counter({kind: int(n) for kind, n in facts["damage"].items() if kind in DAMAGE})
         return cls(path, video, facts["first"], base, aspect, facts["stream"], facts["sequential"],
-                   facts["keep"], facts["short"], facts["final"])  # fmt: skip
+                   facts["keep"], facts["short"], facts["final"],
+                   (int(facts["coded"][0]), int(facts["coded"][1])), damage)  # fmt: skip
 
     def warnings(self) -> Iterator[Diagnostic]:
         """Yield a warning (B025) for each kind of damage that was found while decoding."""

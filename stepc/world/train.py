@@ -8,6 +8,7 @@ because the library's 0.02 is meant for wide models and leaves a narrow one on a
 
 from __future__ import annotations
 
+import functools
 import json
 import random
 import time
@@ -315,10 +316,15 @@ def _right(batch: Batch, kept: Tensor, best: Tensor, score: dict[str, list[int]]
 
 
 class _MakeBatch:
-    """Makes the batch of one step from its seed."""
+    """Makes the batch of one step from its seed. A worker gets it before anything in it is made."""
 
-    def __init__(self) -> None:
-        self.packer, self.phrasing = Packer(), Phrasing()
+    @functools.cached_property
+    def packer(self) -> Packer:
+        return Packer()
+
+    @functools.cached_property
+    def phrasing(self) -> Phrasing:
+        return Phrasing()
 
     def __call__(self, seed: int) -> Batch:
         """Make the packs of one step and shorten each to about `LESSON_TOKENS`."""

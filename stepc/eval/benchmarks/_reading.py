@@ -6,6 +6,7 @@ malformed records are skipped and reported (E002).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -22,6 +23,8 @@ def text_of(value: Any, name: str) -> str:
     """Return a string or number as non-empty text. Raises ValueError otherwise."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError(f"`{name}` is not text")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"`{name}` is {value}")
     if not str(value).strip():
         raise ValueError(f"`{name}` is empty")
     return str(value).strip()

@@ -7,6 +7,7 @@ from typing import Any
 
 from stepc.eval.benchmarks._reading import Benchmark, text_of
 from stepc.grading.items import Item, Reading, load_json, parse_json, read_rows
+from stepc.runtime.atomic_files import read_regular
 
 
 def moviechat(folder: Path) -> Reading:
@@ -20,7 +21,7 @@ def moviechat(folder: Path) -> Reading:
     films: dict[Path, Any] = {}
     for path in paths:
         try:
-            data = parse_json(path.read_bytes())
+            data = parse_json(read_regular(path))
         except (OSError, ValueError, RecursionError) as error:
             reading.file_missing(path.name, 0, f"not valid JSON ({error})")
             continue
@@ -37,7 +38,7 @@ def moviechat(folder: Path) -> Reading:
             span = None
             if mode == "breakpoint":
                 end = float(told["time"]) / float(data["info"]["fps"])
-                if end <= 0:
+                if not 0 < end < float("inf"):
                     raise ValueError("`time` must be greater than 0")
                 span = (0.0, end)
             return Item(f"{path.stem}/{mode}/{place}", text_of(data["info"]["video_path"], "video_path"),
