@@ -11,6 +11,7 @@ from stepc.edges import EDGES
 from stepc.forms import FORMS
 from stepc.forms.comparisons import ComparisonForm
 from stepc.ir import types as t
+from stepc.ir.spans import seconds
 from stepc.ir.words import chat_mark, mentions, unfinished
 from stepc.lang.inflect import cap, listed, low, the
 from stepc.lang.types import NoWording, PathRule, Spec, Wording, draw_wording
@@ -237,20 +238,22 @@ class PathWriter:
         """Whether the edge of a step has a time of its own."""
         return EDGES[step.edge].timed
 
-    def fact(self, step: t.Step, word: str) -> str:
-        """The text of a line in the `time` block of an edge: a clause, or a sentence for `because`."""
+    def fact(self, step: t.Step, word: str, span: int = 0) -> str:
+        """The text of a line in the `time` block of an edge: a clause, or a sentence for `because`.
+
+        `span` is the number of the time range that it states, if there are several.
+        """
         rule = self.spec.rule(step.edge)
         wordings = rule.time.line(word) if rule else ()
         if not wordings:
             return self.true(step)
-        start, end = self.graph.spans(step)[0]
+        start, end = self.graph.spans(step)[span]
         texts = self.texts(step, self.known(step))
         texts["near", ""] = texts.get(("near", ""), "")
         if "near" in EDGES[step.edge].time_ends:
             texts["near", ""] = self.graph.the(step.near)
         texts["far", ""] = step.word
-        texts["start", ""], texts["end", ""] = f"{start / 1000:.1f}", f"{end / 1000:.1f}"
-        texts["length", ""] = f"{(end - start) / 1000:.1f}"
+        texts["start", ""], texts["end", ""], texts["length", ""] = seconds(start, end)
         text = self.fill(wordings, texts)
         return _sentence(text) if word == "because" else text
 
@@ -296,7 +299,7 @@ class PathWriter:
         texts = {("question", ""): low(question)}
         if time == "span":
             start, end = self.graph.ranges[clip]
-            texts["start", ""], texts["end", ""] = f"{start / 1000:.1f}", f"{end / 1000:.1f}"
+            texts["start", ""], texts["end", ""], _ = seconds(start, end)
         else:
             texts["event", ""] = self.graph.events.get(clip, "")
         return texts

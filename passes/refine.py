@@ -11,6 +11,7 @@ from pydantic import Field
 from stepc.edges import EDGES
 from stepc.forms import FORMS
 from stepc.ir import types as t
+from stepc.ir.spans import seconds
 from stepc.ir.words import mentions, unfinished
 from stepc.model.requests import Reword, Smooth
 from stepc.passmanager.base import Pass, Tools
@@ -156,7 +157,7 @@ def _needed(query: t.Query) -> list[str]:
     words = [op.words for op in query]
     for op in query:
         if isinstance(op, t.Between):
-            words += [f"{op.start / 1000:.1f}", f"{op.end / 1000:.1f}"]
+            words += seconds(op.start, op.end)[:2]
     return [w for w in words if w]
 
 

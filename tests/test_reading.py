@@ -250,11 +250,13 @@ def test_words_of_a_graph_take_linear_time() -> None:
     def seconds(labels: int) -> float:
         objects = "; ".join(f"thing{i} static" for i in range(labels))
         relations = "; ".join(f"thing{i} on thing{labels - i - 1}" for i in range(labels))
-        began = time.process_time()
-        graph = DrawGraph(frames=()).words(f"{objects} | {relations}")
-        took = time.process_time() - began
+        best = 9.0
+        for _ in range(3):  # the garbage collector may run in between
+            began = time.process_time()
+            graph = DrawGraph(frames=()).words(f"{objects} | {relations}")
+            best = min(best, time.process_time() - began)
         assert len(graph["relations"]) == labels
-        return took
+        return best
 
     seconds(100)
     assert seconds(4000) < 10 * max(seconds(1000), 0.002)

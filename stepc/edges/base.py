@@ -10,6 +10,7 @@ from stepc.ir.elements import Element, Way, clip_of
 
 if TYPE_CHECKING:
     from stepc.ir.levels import Step, Stsg
+    from stepc.ir.spans import Bounds
     from stepc.ops.base import Op
     from stepc.ops.follow import Follow
     from stepc.proof.solver import Facts, Reached, State
@@ -113,6 +114,11 @@ class Edge(ABC):
     @abstractmethod
     def steps(self, step: Step, graph: QueryBuilder) -> tuple[Op, ...]:
         """The query operations of a step."""
+
+    def bounds(self, step: Step, graph: QueryBuilder) -> tuple[Bounds, ...]:
+        """What is known of the time ranges of the edge. Only for timed edges."""
+        clip = clip_of(step.near)
+        return tuple(graph.around(clip, span) for span in self.spans(step, graph))
 
     def spans(self, step: Step, graph: QueryBuilder) -> tuple[tuple[int, int], ...]:
         """The time ranges in which the edge of a step holds, in milliseconds. Only for timed kinds."""

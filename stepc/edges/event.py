@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from stepc.edges.base import Edge, Texts, clips_of
 from stepc.ir.elements import Element, Event, clip_of
 from stepc.ir.literals import quote, span, unspan
+from stepc.ir.spans import Bounds, within
 
 if TYPE_CHECKING:
     from stepc.ir.levels import Step, Stsg
@@ -59,15 +60,22 @@ class EventEdge(Edge):
 
     def rows(self, unit: Stsg, table: EdgeTable) -> None:
         for event in table.told:
-            at = table.event_edge[event.clip] = table.add(event)
+            edge = table.event_edge[event.clip] = table.add(event)
             clip, word = table.place[event.clip], table.phrase(event.event)
-            table.row(self.name, "--", word, None, None, at, 0, clip=clip, group=(word,), name=clip)
+            table.row(
+                self.name, "--", word, None, None, edge, 0, clip=clip, group=(word,), name=clip
+            )
+        at = {k.id: k.at for k in unit.keyframes.values()}
         for o in unit.objects:
             clip_id = clip_of(o.id)
             if clip_id in table.event_edge:
                 thing, word = table.entity[o.id], table.phrase(table.events[clip_id].event)
+                held = table.events[clip_id]
+                shown = (f for f in o.frames if held.start <= at[f] <= held.end)
+                if not (mask := table.mask(shown)):
+                    continue
                 table.row(self.name, "=>", word, table.index[o.id], None, table.event_edge[clip_id],
-                          table.mask(o.frames), known=thing, clip=table.place[clip_id],
+                          mask, known=thing, clip=table.place[clip_id],
                           group=(int(table.entity_label[thing]),), name=table.value(word))  # fmt: skip
 
     def ends(self, edge: Event, table: EdgeTable, row: int) -> tuple[str, str, str]:
@@ -86,6 +94,10 @@ class EventEdge(Edge):
 
     def spans(self, step: Step, graph: QueryBuilder) -> tuple[tuple[int, int], ...]:
         return (graph.times[step.far],)
+
+    def bounds(self, step: Step, graph: QueryBuilder) -> tuple[Bounds, ...]:
+        """An event happens at some time in its range: nobody looked when it begins and ends."""
+        return tuple(within(span) for span in self.spans(step, graph))
 
     def known(self, step: Step, graph: QueryBuilder) -> str:
         return step.word if step.way == "--" else graph.the(step.known)
@@ -113,4 +125,9 @@ class EventEdge(Edge):
         for h in state.here:
             clip = known.clip.get(state.thing_of(h), "")
             if clip in known.events and clip in state.scope:
-                yield state.value(known.events[clip], when=h.when, spans=(known.times[clip],))
+                start, end = known.times[clip]
+                when = frozenset(f for f in h.when if start <= known.at[f] <= end)
+                if when:  # the object is seen while it happens
+                    yield state.value(
+                        known.events[clip], when=when, spans=(known.times[clip],), loose=True
+                    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +18,18 @@ if TYPE_CHECKING:
     from stepc.sampling.query_builder import QueryBuilder
 
 
+def _consecutive(unit: Stsg) -> Iterator[tuple[str, str]]:
+    """Consecutive clips that both have an event."""
+    events = {e.clip for e in unit.events}
+    clips = pairwise([c.id for c in unit.clips])
+    return ((near, far) for near, far in clips if {near, far} <= events)
+
+
 class NextEdge(Edge):
-    """Near end: the earlier event. Far end: the later event. Derived from the order of the clips."""
+    """Near end: the earlier event. Far end: the later event. Derived from the order of the clips.
+
+    Both clips are consecutive: in a clip between them without a known event, something may have happened.
+    """
 
     name = "next"
     order = 6
@@ -29,15 +39,16 @@ class NextEdge(Edge):
     lines = {"far": ("because",), "near": ("because",)}
 
     def in_graph(self, unit: Stsg) -> Callable[[Step], bool]:
-        events = {e.clip for e in unit.events}
-        following = set(pairwise([c.id for c in unit.clips if c.id in events]))
+        following = {*_consecutive(unit)}
         return lambda step: (step.near, step.far) in following
 
     def elements(self, step: Step, index: Mapping[tuple[str, ...], Element]) -> list[Element]:
         return [index["event", clip] for clip in clips_of(step.near, step.far)]
 
     def rows(self, unit: Stsg, table: EdgeTable) -> None:
-        for one, two in pairwise(table.told):
+        told = {event.clip: event for event in table.told}
+        for near, far in _consecutive(unit):
+            one, two = told[near], told[far]
             ways: tuple[tuple[Way, Any], ...] = (("=>", one), ("<=", two))
             for way, known in ways:
                 at = table.add((one.clip, two.clip))
@@ -73,9 +84,9 @@ class NextEdge(Edge):
         return ("event",)
 
     def facts(self, unit: Stsg, known: Facts) -> None:
-        told = [c.id for c in unit.clips if c.id in known.events]
-        known.following = dict(pairwise(told))
-        known.preceding = {b: a for a, b in pairwise(told)}
+        for earlier, later in pairwise([c.id for c in unit.clips]):
+            if earlier in known.events and later in known.events:
+                known.following[earlier], known.preceding[later] = later, earlier
 
     def follow(self, op: Follow, state: State) -> Iterable[Reached]:
         known = state.known
@@ -83,4 +94,4 @@ class NextEdge(Edge):
         for h in state.here:
             clip = order.get(h.kind, "")
             if clip in known.events:
-                yield state.value(known.events[clip], clip, spans=(known.times[clip],))
+                yield state.value(known.events[clip], clip, spans=(known.times[clip],), loose=True)

@@ -11,12 +11,14 @@ from stepc.edges import EDGES
 if TYPE_CHECKING:
     from stepc.ir.elements import Way
     from stepc.ir.levels import Path, Step
+    from stepc.ir.spans import Bounds
     from stepc.lang.types import EdgeRule, Wording
     from stepc.ops.base import Op
     from stepc.passes.compose import Draft, PathWriter
     from stepc.sampling.query_builder import QueryBuilder
 
-Spans = Sequence[tuple[int, int]]
+Ranges = Sequence["Bounds"]
+"""What is known of the times of an answer."""
 
 
 class Form(ABC):
@@ -85,12 +87,15 @@ class Form(ABC):
         """The answer to a step in this form."""
         return EDGES[step.edge].answer(step, graph)
 
-    def rank(self, spans: Spans) -> float | None:
-        """The score of time ranges, for a form that picks the highest score. None for other forms."""
-        return None
+    def knows(self, step: Step, graph: QueryBuilder) -> bool:
+        """Whether the graph knows what the form asks of a step as precisely as the answer says it."""
+        return True
 
-    def comparable(self, one: Spans, other: Spans) -> bool:
-        """Whether the comparison of two time ranges has a clear answer. Only for comparisons."""
+    picks: ClassVar[bool] = False
+    """Whether it picks the one of several answers that beats all others."""
+
+    def beats(self, one: Ranges, other: Ranges) -> bool:
+        """Whether the first of two answers wins, whatever their exact times are."""
         return False
 
     # --- its leak rule -------------------------------------------------------------------

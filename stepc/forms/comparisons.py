@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from stepc.forms.ask import AskForm
-from stepc.forms.base import Form, Spans
+from stepc.forms.base import Form, Ranges
 from stepc.forms.times import WhenForm
 from stepc.ir.spans import span_text
 
@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 
 CLEAR = 0.1
 """Minimum difference of two durations, as a share of the longer one, for a clear answer."""
+
+
+def clearly_more(least: int, most: int) -> bool:
+    """Whether a duration of at least `least` is clearly longer than one of at most `most`."""
+    return least - most >= CLEAR * max(least, 1)
+
+
 How = Literal["first", "last", "longer", "shorter", "same"]
 
 
@@ -69,72 +76,58 @@ class ComparisonForm(Form):
         """The texts of the placeholders of its `pair` line."""
         return {("a", ""): options[0], ("b", ""): options[1]}
 
-    def more(self, one: tuple[int, int], other: tuple[int, int]) -> int:
-        """How far the first time range wins, in milliseconds: negative if it loses, 0 for a tie."""
-        raise NotImplementedError
-
     def winner(
         self, one: Step, other: Step, options: tuple[str, str], graph: QueryBuilder
     ) -> str | None:
-        """The correct option, or None for a tie."""
-        more = self.more(graph.spans(one)[0], graph.spans(other)[0])
-        return None if more == 0 else options[0] if more > 0 else options[1]
+        """The correct option, or None if it depends on times that are not known."""
+        ranges = graph.bounds(one), graph.bounds(other)
+        if self.beats(*ranges):
+            return options[0]
+        return options[1] if self.beats(*reversed(ranges)) else None
 
 
-class _Order(ComparisonForm):
-    def comparable(self, one: Spans, other: Spans) -> bool:
-        (a, b), (c, d) = one[0], other[0]
-        return (a < c and b < d) or (c < a and d < b)
-
-
-class WhichFirstForm(_Order):
+class WhichFirstForm(ComparisonForm):
     """Which of two motions or events begins first."""
 
     name = "which-first"
     order = 11
     help = "Which of two motions or events comes first, worded by a line of `pair`."
 
-    def more(self, one: tuple[int, int], other: tuple[int, int]) -> int:
-        return other[0] - one[0]
+    def beats(self, one: Ranges, other: Ranges) -> bool:
+        return one[0].begins[1] <= other[0].begins[0] and one[0].ends[1] <= other[0].ends[0]
 
 
-class WhichLastForm(_Order):
+class WhichLastForm(ComparisonForm):
     """Which of two motions or events ends last."""
 
     name = "which-last"
     order = 12
     help = "Which of two motions or events comes last, worded by a line of `pair`."
 
-    def more(self, one: tuple[int, int], other: tuple[int, int]) -> int:
-        return one[1] - other[1]
+    def beats(self, one: Ranges, other: Ranges) -> bool:
+        return other[0].begins[1] <= one[0].begins[0] and other[0].ends[1] <= one[0].ends[0]
 
 
-class _Length(ComparisonForm):
-    def comparable(self, one: Spans, other: Spans) -> bool:
-        first, second = (b - a for a, b in (one[0], other[0]))
-        return abs(first - second) >= CLEAR * max(first, second, 1)
-
-
-class WhichLongerForm(_Length):
+class WhichLongerForm(ComparisonForm):
     """Which of two motions or events takes longer."""
 
     name = "which-longer"
     order = 13
     help = "Which of two motions or events takes longer, worded by a line of `pair`."
 
-    def more(self, one: tuple[int, int], other: tuple[int, int]) -> int:
-        return (one[1] - one[0]) - (other[1] - other[0])
+    def beats(self, one: Ranges, other: Ranges) -> bool:
+        return clearly_more(one[0].least, other[0].most)
 
 
-class WhichShorterForm(_Length):
+class WhichShorterForm(ComparisonForm):
     """Which of two motions or events is shorter."""
 
     name = "which-shorter"
     order = 14
     help = "Which of two motions or events is shorter, worded by a line of `pair`."
 
-    def more(self, one: tuple[int, int], other: tuple[int, int]) -> int:
-        return (other[1] - other[0]) - (one[1] - one[0])
+    def beats(self, one: Ranges, other: Ranges) -> bool:
+        return clearly_more(other[0].least, one[0].most)
 
 
 class SameForm(ComparisonForm):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from stepc.forms.base import Form, Spans
+from stepc.forms.base import Form, Ranges
+from stepc.forms.comparisons import clearly_more
 
 if TYPE_CHECKING:
     from stepc.ir.elements import Superlative
@@ -22,6 +23,7 @@ class _Pick(Form):
 
     several = True
     ambiguous = False
+    picks = True
     ends: ClassVar[tuple[tuple[str, str], ...]]
 
     def ending(self, step: Step, unique: bool, graph: QueryBuilder) -> tuple[Op, ...]:
@@ -29,10 +31,11 @@ class _Pick(Form):
 
     def sentences(self, step: Step, writer: PathWriter) -> str:
         steps = [step, *writer.path.also]
-        if writer.timed(step):
-            steps.sort(key=writer.graph.spans)
-            return " ".join(writer.fact(x, "because") for x in steps)
-        return " ".join(map(writer.true, steps))
+        if not writer.timed(step):
+            return " ".join(map(writer.true, steps))
+        parts = [(span, x, i) for x in steps for i, span in enumerate(writer.graph.spans(x))]
+        parts.sort(key=lambda part: part[0])
+        return " ".join(writer.fact(x, "because", i) for _, x, i in parts)
 
 
 class FirstForm(_Pick):
@@ -43,8 +46,8 @@ class FirstForm(_Pick):
     help = "Which of several comes first."
     lines = dict.fromkeys((*_RELATIONS, *_MOTIONS), ("first",))
 
-    def rank(self, spans: Spans) -> float:
-        return -min(start for start, _ in spans)
+    def beats(self, one: Ranges, other: Ranges) -> bool:
+        return min(r.begins[1] for r in one) <= min(r.begins[0] for r in other)
 
 
 class LastForm(_Pick):
@@ -55,29 +58,29 @@ class LastForm(_Pick):
     help = "Which of several comes last."
     lines = dict.fromkeys((*_RELATIONS, *_MOTIONS), ("last",))
 
-    def rank(self, spans: Spans) -> float:
-        return max(end for _, end in spans)
+    def beats(self, one: Ranges, other: Ranges) -> bool:
+        return max(r.ends[0] for r in one) >= max(r.ends[1] for r in other)
 
 
 class LongestForm(_Pick):
-    """The answer that takes longest."""
+    """The answer that takes longest in total."""
 
     name = "longest"
     order = 7
-    help = "Which of several takes longest."
+    help = "Which of several takes longest in total."
     lines = dict.fromkeys(_MOTIONS, ("longest",))
 
-    def rank(self, spans: Spans) -> float:
-        return max(end - start for start, end in spans)
+    def beats(self, one: Ranges, other: Ranges) -> bool:
+        return clearly_more(sum(r.least for r in one), sum(r.most for r in other))
 
 
 class ShortestForm(_Pick):
-    """The answer that takes the shortest time."""
+    """The answer that takes the shortest time in total."""
 
     name = "shortest"
     order = 8
-    help = "Which of several takes the shortest time."
+    help = "Which of several takes the shortest time in total."
     lines = dict.fromkeys(_MOTIONS, ("shortest",))
 
-    def rank(self, spans: Spans) -> float:
-        return -max(end - start for start, end in spans)
+    def beats(self, one: Ranges, other: Ranges) -> bool:
+        return clearly_more(sum(r.least for r in other), sum(r.most for r in one))

@@ -63,3 +63,7 @@ class HowLongForm(_Time):
     order = 10
     help = "How long it takes, in seconds, worded by a line in the `time` block of the edge."
     what = "duration"
+
+    def knows(self, step: Step, graph: QueryBuilder) -> bool:
+        """Whether the duration is known to a tenth."""
+        return all(10 * (r.most - r.least) <= r.most for r in graph.bounds(step))

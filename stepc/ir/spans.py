@@ -1,8 +1,43 @@
-"""Time ranges in milliseconds: joining them, and formatting them for answers."""
+"""Time ranges in milliseconds: joining them, what is known of them, and formatting them for answers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+
+class Bounds(NamedTuple):
+    """What is known of the time of something: its begin and its end each lie in a range."""
+
+    begins: tuple[int, int]
+    ends: tuple[int, int]
+
+    @property
+    def least(self) -> int:
+        """The shortest duration that is possible."""
+        return max(0, self.ends[0] - self.begins[1])
+
+    @property
+    def most(self) -> int:
+        """The longest duration that is possible."""
+        return self.ends[1] - self.begins[0]
+
+
+def around(span: tuple[int, int], keyframes: Sequence[int], clip: tuple[int, int]) -> Bounds:
+    """What is known of something that keyframes show from the begin to the end of `span`.
+
+    It begins after the last keyframe before them, and ends before the first keyframe after them; without
+    such a keyframe, within the clip.
+    """
+    start, end = span
+    before = max((at for at in keyframes if at < start), default=clip[0])
+    after = min((at for at in keyframes if at > end), default=clip[1])
+    return Bounds((before, start), (end, after))
+
+
+def within(clip: tuple[int, int]) -> Bounds:
+    """What is known of something that happens at some time in a clip."""
+    return Bounds(clip, clip)
 
 
 def join_spans(spans: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
@@ -16,11 +51,25 @@ def join_spans(spans: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
     return tuple(made)
 
 
+def seconds(start: int, end: int) -> tuple[str, str, str]:
+    """Start, end and length of a time range in seconds, as texts.
+
+    They are rounded to tenths such that the printed range lies within the exact one and its length is the
+    difference of its ends; a range that is too short for that has more decimals.
+    """
+    for digits, unit in ((1, 100), (2, 10), (3, 1)):  # noqa: B007
+        first, last = -(-start // unit), end // unit
+        if first < last:
+            break
+    a, b, length = (f"{x * unit / 1000:.{digits}f}" for x in (first, last, last - first))
+    return a, b, length
+
+
 def span_text(start: int, end: int) -> str:
     """Format a time range for an answer: `1.2 to 3.4 seconds`."""
-    return f"{start / 1000:.1f} to {end / 1000:.1f} seconds"
+    return "{} to {} seconds".format(*seconds(start, end))
 
 
 def duration_text(start: int, end: int) -> str:
     """Format a duration for an answer: `2.2 seconds`."""
-    return f"{(end - start) / 1000:.1f} seconds"
+    return f"{seconds(start, end)[2]} seconds"

@@ -9,6 +9,7 @@ from stepc.ir.literals import quote
 from stepc.ops.base import Op, take
 
 if TYPE_CHECKING:
+    from stepc.ir.spans import Bounds
     from stepc.proof.solver import State
 
 
@@ -38,16 +39,27 @@ class Compare(Op):
     def solve(self, state: State) -> None:
         if len(state.got) != 2 or not all(text for text, _ in state.got):
             state.refuse(())
-        (one, (start, end)), (other, (start2, end2)) = state.got
+        (one, a), (other, b) = state.got
         if self.how == "same":
             state.found = (self.one if state.known.same_phrase(one, other) else self.other,)
             return
-        more = {
-            "first": start2 - start,
-            "last": end - end2,
-            "longer": (end - start) - (end2 - start2),
-            "shorter": (end2 - start2) - (end - start),
-        }[self.how]
-        if more == 0:
+        if a is None or b is None:
+            state.refuse(())
+        if self._wins(a, b):
+            state.found = (self.one,)
+        elif self._wins(b, a):
+            state.found = (self.other,)
+        else:
             state.refuse((self.one, self.other))
-        state.found = (self.one if more > 0 else self.other,)
+
+    def _wins(self, a: Bounds, b: Bounds) -> bool:
+        """Whether the first wins at all times that are possible, durations by a tenth at least."""
+        match self.how:
+            case "first":
+                return a.begins[1] <= b.begins[0]
+            case "last":
+                return a.ends[0] >= b.ends[1]
+            case "longer":
+                return a.least > 0 and 10 * (a.least - b.most) >= a.least
+            case _:
+                return b.least > 0 and 10 * (b.least - a.most) >= b.least

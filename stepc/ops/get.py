@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -35,8 +36,23 @@ class Get(Op):
         if self.what in ("label", "value"):
             state.found = state.names()
         elif self.what == "span":
-            state.found = tuple(f"{a / 1000:.1f} to {b / 1000:.1f} seconds" for a, b in spans)
+            state.found = tuple(f"{a} to {b} seconds" for a, b, _ in map(_printed, spans))
         else:
-            state.found = tuple(f"{(b - a) / 1000:.1f} seconds" for a, b in spans)
+            state.found = tuple(f"{length} seconds" for _, _, length in map(_printed, spans))
+            for here in state.here:  # it must be known to a tenth
+                if any(10 * (b.most - b.least) > b.most for b in state.bounds(here)):
+                    state.refuse(())
         text = state.found[0] if len(state.found) == 1 else ""
-        state.got.append((text, spans[0] if self.what == "span" and spans else (0, 0)))
+        bounds = [b for h in state.here for b in state.bounds(h)] if self.what == "span" else []
+        state.got.append((text, bounds[0] if bounds else None))
+
+
+def _printed(span: tuple[int, int]) -> tuple[str, str, str]:
+    """Start, end and length in seconds, to as many decimals as the printed range needs to lie within."""
+    for places in (1, 2, 3):
+        parts = 10**places
+        first, last = math.ceil(span[0] * parts / 1000), math.floor(span[1] * parts / 1000)
+        if last > first:
+            break
+    return (f"{first / parts:.{places}f}", f"{last / parts:.{places}f}",
+            f"{(last - first) / parts:.{places}f}")  # fmt: skip

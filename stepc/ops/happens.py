@@ -35,6 +35,8 @@ class Happens(Op):
     def solve(self, state: State) -> None:
         known = state.known
         clips = sorted(known.clips_of(self.event) & state.scope)
-        state.here = [state.value(self.event, c, spans=(known.times[c],)) for c in clips]
+        state.here = [
+            state.value(self.event, c, spans=(known.times[c],), loose=True) for c in clips
+        ]
         if len(clips) != 1:
             state.refuse(self.event for _ in clips)

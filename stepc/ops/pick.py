@@ -9,7 +9,8 @@ from stepc.ir.elements import Superlative
 from stepc.ops.base import Op, take
 
 if TYPE_CHECKING:
-    from stepc.proof.solver import Reached, State
+    from stepc.ir.spans import Bounds
+    from stepc.proof.solver import State
 
 
 class Pick(Op):
@@ -29,17 +30,29 @@ class Pick(Op):
         return cls.model_validate({"which": which})
 
     def solve(self, state: State) -> None:
-        at = state.known.at
+        if len(state.here) < 2:
+            return
+        known = [(h, state.bounds(h)) for h in state.here]
+        best = [
+            h
+            for h, mine in known
+            if mine and all(self._wins(mine, its) for other, its in known if other is not h)
+        ]
+        if len(best) != 1:  # it depends on times that are not known
+            state.refuse(map(state.name, state.here))
+        state.here = best
 
-        def rank(h: Reached) -> float:
-            spans = h.spans or tuple((at[f], at[f]) for f in h.when)
-            if not spans:
-                return float("-inf")
-            start, end = min(s for s, _ in spans), max(e for _, e in spans)
-            longest = max(e - s for s, e in spans)
-            return {"first": -start, "last": end, "longest": longest, "shortest": -longest}[
-                self.which
-            ]
-
-        best = max(map(rank, state.here), default=0)
-        state.here = [h for h in state.here if rank(h) == best]
+    def _wins(self, mine: list[Bounds], its: list[Bounds]) -> bool:
+        """Whether one wins at all times that are possible, durations by a tenth at least."""
+        if not its:
+            return False
+        match self.which:
+            case "first":
+                return min(b.begins[1] for b in mine) <= min(b.begins[0] for b in its)
+            case "last":
+                return max(b.ends[0] for b in mine) >= max(b.ends[1] for b in its)
+            case "longest":
+                least, most = sum(b.least for b in mine), sum(b.most for b in its)
+            case _:
+                least, most = sum(b.least for b in its), sum(b.most for b in mine)
+        return least > 0 and 10 * (least - most) >= least

@@ -5,7 +5,7 @@ from __future__ import annotations
 from stepc.ir import types as t
 from stepc.ir.verify import hidden
 from stepc.proof import words
-from stepc.proof.solver import NoAnswer, answers, facts
+from stepc.proof.solver import NoAnswer, answers, called, facts
 
 
 class Prover:
@@ -30,6 +30,11 @@ class Prover:
             return "the question has more than one answer"
         if wrong := _wrong_answer(sample, found):
             return wrong
+        last = sample.query[-1]
+        if isinstance(last, t.Get) and last.what == "label":  # "the cup", where there are two
+            named = (sample.claim,) if sample.form == "yes-no" else sample.options
+            if any(called(label, sample.query, self.known) > 1 for label in named):
+                return "it names one of several"
         for i, because in enumerate(sample.rationale, 1):
             wrong, got = self._step(because)
             if wrong:

@@ -19,7 +19,7 @@ from typing import NamedTuple, NoReturn
 
 from stepc.edges import EDGES
 from stepc.ir import types as t
-from stepc.ir.spans import join_spans
+from stepc.ir.spans import Bounds, around, join_spans, within
 from stepc.ir.union_find import UnionFind
 from stepc.proof import words
 
@@ -45,6 +45,8 @@ class Reached(NamedTuple):
     """The attribute kind of a value, or the clip of an event."""
     when: Frames
     spans: tuple[Span, ...] = ()
+    loose: bool = False
+    """Whether it happens at some time in its spans, as events do, instead of filling them."""
 
 
 @dataclass
@@ -98,6 +100,8 @@ class Facts:
     """clip → time range"""
     at: dict[str, int] = field(default_factory=dict)
     """keyframe → time"""
+    keyframes: dict[str, list[int]] = field(default_factory=dict)
+    """clip → times of its keyframes"""
     scopes: dict[t.Op, frozenset[str]] = field(default_factory=dict)
     """Cache: scope operation → clips in scope"""
 
@@ -143,6 +147,7 @@ def facts(unit: t.Stsg) -> Facts:
         seen[n].update(o.frames)
     known.seen = {n: frozenset(frames) for n, frames in seen.items()}
     known.at = {k.id: k.at for k in unit.keyframes.values()}
+    known.keyframes = {c.id: [k.at for k in c.keyframes] for c in unit.clips}
     known.everywhere = frozenset(c.id for c in unit.clips)
     known.ranges = {c.id: (c.start, c.end) for c in unit.clips}
     for kind in EDGES.values():
@@ -152,6 +157,17 @@ def facts(unit: t.Stsg) -> Facts:
 
 def answers(query: t.Query, known: Facts) -> tuple[str, ...]:
     """All answers to `query`. Raises NoAnswer if one of its `unique` operations fails."""
+    return _solved(query, known).found
+
+
+def called(label: str, query: t.Query, known: Facts) -> int:
+    """How many different objects have a label in the clips that a query ends in. Raises NoAnswer."""
+    there = _solved(query, known).labelled(label)
+    return len({known.same[h.thing] for h in there if h.thing is not None})
+
+
+def _solved(query: t.Query, known: Facts) -> State:
+    """The state after a query. Raises NoAnswer."""
     state = State(known)
     for op in query:
         if op.ROLE == "scope" and op in known.scopes:
@@ -160,7 +176,7 @@ def answers(query: t.Query, known: Facts) -> tuple[str, ...]:
         op.solve(state)
         if op.ROLE == "scope":
             known.scopes[op] = state.scope
-    return state.found
+    return state
 
 
 class State:
@@ -172,8 +188,8 @@ class State:
         """The clips in scope."""
         self.here: list[Reached] = []
         """The current positions."""
-        self.got: list[tuple[str, Span]] = []
-        """The results of `get` so far, each with its time range, for `compare`."""
+        self.got: list[tuple[str, Bounds | None]] = []
+        """The results of `get` so far, each with what is known of its time, for `compare`."""
         self.found: tuple[str, ...] = ()
         """The answers."""
 
@@ -184,10 +200,14 @@ class State:
 
     @staticmethod
     def value(
-        text: str, kind: str = "", when: Frames = frozenset(), spans: tuple[Span, ...] = ()
+        text: str,
+        kind: str = "",
+        when: Frames = frozenset(),
+        spans: tuple[Span, ...] = (),
+        loose: bool = False,
     ) -> Reached:
         """A position at a value."""
-        return Reached(None, text, kind, when, spans)
+        return Reached(None, text, kind, when, spans, loose)
 
     @staticmethod
     def thing_of(here: Reached) -> int:
@@ -223,15 +243,31 @@ class State:
         """The time ranges of the current positions; overlapping or touching ranges are joined."""
         return join_spans(s for h in self.here for s in h.spans)
 
+    def bounds(self, here: Reached) -> list[Bounds]:
+        """What is known of the times of a position: those of its last fact, or where it is shown."""
+        known = self.known
+        if here.loose:
+            return [within(span) for span in here.spans]
+        shown = sorted(known.at[f] for f in here.when)
+        spans = here.spans or ([(shown[0], shown[-1])] if shown else [])
+        made = []
+        for span in spans:
+            clip = next(c for c, (start, end) in known.ranges.items() if start <= span[0] < end)
+            made.append(around(span, known.keyframes[clip], known.ranges[clip]))
+        return made
+
     @staticmethod
     def joined(here: Iterable[Reached]) -> list[Reached]:
         """Merge positions at the same thing or value; the result holds at the times of all of them."""
         here = list(here)
         if len(here) < 2:
             return here
-        when: dict[tuple[int | None, str, str], tuple[Frames, list[Span]]] = {}
+        when: dict[tuple[int | None, str, str, bool], tuple[Frames, list[Span]]] = {}
         for h in here:
-            key = (h.thing, words.phrase(h.value), h.kind)
+            key = (h.thing, words.phrase(h.value), h.kind, h.loose)
             frames, spans = when.get(key, (frozenset(), []))
             when[key] = (frames | h.when, [*spans, *h.spans])
-        return [Reached(*key, frames, join_spans(spans)) for key, (frames, spans) in when.items()]
+        return [
+            Reached(*key[:3], frames, join_spans(spans), key[3])
+            for key, (frames, spans) in when.items()
+        ]

@@ -10,6 +10,7 @@ import numpy as np
 
 from stepc.forms.comparisons import ComparisonForm
 from stepc.ir import types as t
+from stepc.ir.spans import Bounds
 from stepc.ir.words import any_mentions
 from stepc.sampling.edge_table import KIND, NONE, EdgeTable
 from stepc.sampling.path_rules import PathRules
@@ -96,6 +97,8 @@ class Finisher:
             rows, also, wrong = self._several(kind, rows, scope)
             why = why or wrong
         steps = tuple([s.step(r) for r in rows])
+        if not kind.asked.knows(steps[-1], self.graph):
+            why = why or "its time is not known so precisely"
         if also and not self._worded(kind, steps[-1], also):
             why = why or "not all of it can be said"
         path = t.Path.model_construct(
@@ -174,7 +177,7 @@ class Finisher:
             why = "too many to tell"
         elif {s.name[r] for r in found} != {s.name[r] for r in alone}:
             why = "its last step alone finds others"
-        elif kind.asked.rank([(0, 0)]) is not None:
+        elif kind.asked.picks:
             best = self._best(kind, found)
             why = "" if best is not None else "no one of several is it"
             rows = [*rows[:-1], best if best is not None else rows[-1]]
@@ -221,25 +224,28 @@ class Finisher:
         return found if len(found) <= MANY else None
 
     def _best(self, kind: PathKind, found: Found) -> int | None:
-        """The row that the form picks, or None if there is only one or a tie."""
+        """The row that the form picks, or None if there is only one, or no clear winner."""
         if len(found) < 2:
             return None
-        ranked = sorted(((self._rank(kind, rows), r) for r, rows in found.items()), reverse=True)
-        return ranked[0][1] if ranked[0][0] > ranked[1][0] else None
+        ranges = {r: self._ranges(rows) for r, rows in found.items()}
+        for r, mine in ranges.items():
+            if all(kind.asked.beats(mine, its) for other, its in ranges.items() if other != r):
+                return r
+        return None
 
-    def _rank(self, kind: PathKind, rows: list[tuple[int, int]]) -> float:
-        """The score of an answer, from all its rows."""
+    def _ranges(self, rows: list[tuple[int, int]]) -> list[Bounds]:
+        """What is known of the times of an answer, from all its rows."""
         s = self.table
-        spans: list[tuple[int, int]] = []
+        made: dict[Bounds, None] = {}
         for row, mask in rows:
             if s.kinds[s.edge[row]].timed:
-                spans += self.graph.spans(s.step(row))
-            else:
-                frames = s.unit.clips[int(s.clip[row])].keyframes
-                spans += [(k.at, k.at) for i, k in enumerate(frames) if mask >> i & 1]
-        rank = kind.asked.rank(spans)
-        assert rank is not None
-        return rank
+                made |= dict.fromkeys(self.graph.bounds(s.step(row)))
+                continue
+            clip = s.unit.clips[int(s.clip[row])]
+            shown = [k.at for i, k in enumerate(clip.keyframes) if mask >> i & 1]
+            if shown:
+                made[self.graph.around(clip.id, (shown[0], shown[-1]))] = None
+        return list(made)
 
     # --- words ---------------------------------------------------------------------------
 

@@ -33,8 +33,14 @@ class PathRules:
             and all(f.keep == _says(e, f) for f in block.filters if f.what == "event")
         }
         """Clips whose event may be used."""
-        self.timing = {c for c in self.telling if told[plain(table.events[c].event)] == 1}
-        """Clips whose event may give a time range: no other event has the same text."""
+        whole = {c.id: (c.start, c.end) for c in table.unit.clips}
+        self.timing = {
+            c
+            for c in self.telling
+            if told[plain(table.events[c].event)] == 1
+            and whole[c] == (table.events[c].start, table.events[c].end)
+        }
+        """Clips whose event may give a time range: no other event reads like it, and it fills the clip."""
         self.allowed = self._allowed()
         """Mask of the rows that the filters allow."""
         self.expanding = self._expanding()
@@ -202,8 +208,8 @@ class PathRules:
             return kinds[0] == kinds[1] and named[0] != named[1] and labels[0] != labels[1]
         if s.group[one] == s.group[other] or self._overlap(s.step(one), s.step(other)):
             return False
-        spans = [self.graph.spans(s.step(r)) for r in (one, other)]
-        return kind.asked.comparable(*spans)
+        ranges = [self.graph.bounds(s.step(r)) for r in (one, other)]
+        return kind.asked.beats(*ranges) or kind.asked.beats(*ranges[::-1])
 
     def _overlap(self, one: t.Step, other: t.Step) -> bool:
         """Whether one of two facts contains the other, such as an event and the motion of an object in it."""

@@ -11,7 +11,7 @@ from stepc.forms import FORMS, Form
 from stepc.forms.comparisons import ComparisonForm
 from stepc.ir import types as t
 from stepc.ir.graph import entities
-from stepc.ir.spans import join_spans
+from stepc.ir.spans import Bounds, around, join_spans
 from stepc.ir.verify import hidden
 from stepc.ir.words import any_mentions, mentions, plain
 from stepc.lang.inflect import the
@@ -62,6 +62,18 @@ class QueryBuilder:
     def spans(self, step: t.Step) -> tuple[tuple[int, int], ...]:
         """The time ranges of a motion or event, in ms; overlapping or touching ranges are joined."""
         return EDGES[step.edge].spans(step, self)
+
+    def bounds(self, step: t.Step) -> tuple[Bounds, ...]:
+        """What is known of the time ranges of a motion or event."""
+        return EDGES[step.edge].bounds(step, self)
+
+    def around(self, clip: str, span: tuple[int, int]) -> Bounds:
+        """What is known of something that keyframes of a clip show from the begin to the end of `span`."""
+        return around(span, self._keyframes[clip], self.ranges[clip])
+
+    @cached_property
+    def _keyframes(self) -> dict[str, list[int]]:
+        return {c.id: [k.at for k in c.keyframes] for c in self.unit.clips}
 
     def the(self, object_: str) -> str:
         """The label of an object with article."""
