@@ -153,7 +153,7 @@ PAGES: dict[str, Page] = {
     "X001": Page("two packages claim one name", "Passes, backends, benchmarks, formats, question forms, specs and template sets are known by name. A plug-in uses a name that is built in, or that another plug-in uses. Uninstall one of the packages, or ask its author to rename."),
     "X002": Page("a plug-in cannot be loaded", "The module that its entry point names cannot be imported. Reinstall the package, or remove it. `stepc plugins` lists all plug-ins."),
     "X003": Page("a plug-in is not usable", "Its entry point names something of the wrong kind. The help line says what the group expects."),
-    "X004": Page("a plug-in failed", "Its code raised an exception, or returned something of the wrong type; the message says what and where. Report it to the package's author. Nothing of stepc's own data is lost: what was finished before is kept."),
+    "X004": Page("a plug-in failed", "Its code raised an exception, or returned something of the wrong type; the message says what and where. Report it to the package's author. Finished results are kept."),
 }  # fmt: skip
 
 PAGES |= {

@@ -353,7 +353,7 @@ class Compiler:
                 card, rows, stsg = (text.encode() for text in orjson.loads(data))
                 if orjson.loads(card)[0] == called:
                     return CompiledUnit(card, rows, stsg.decode(), stored)
-                stored = self.store.read(entry)  # what is stored is of another unit: made again
+                stored = self.store.read(entry)  # the entry belongs to another unit; build it anew
                 if stored is None:
                     return None
             read = t.from_json(stored)
@@ -433,7 +433,7 @@ class Compiler:
             result.warnings = tuple(source.warnings())
             if (
                 self.store is not None and source.damage
-            ):  # a run that needs no decoding tells it, too
+            ):  # a later run without decoding repeats the warning
                 self.store.put(self._probe(path), "probe", b"", source.facts())
             if isinstance(unit, t.Qras):
                 result.made = self._made(unit.name, hash_of(unit), unit)

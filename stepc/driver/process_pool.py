@@ -209,7 +209,7 @@ class WorkerPool(Generic[T]):
             if not running:
                 return
             ready, _ = wait(running, ALIVE, FIRST_COMPLETED)
-            if not ready and not self.pool.active:  # its own threads have failed, without a word
+            if not ready and not self.pool.active:  # the pool's threads failed without an error
                 raise PoolFailed("they exit at once", chain(running.values(), left))
             for future in ready:
                 path = running.pop(future)
