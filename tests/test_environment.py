@@ -63,6 +63,8 @@ def shell(command: str, cwd: Path, **environment: str) -> subprocess.CompletedPr
         ("stepc compile films --out=", 1, "U001"),
         ("stepc plan films --model replay:.", 1, "M003"),
         ("mkfifo p; timeout 60 stepc check p.step", 1, ""),
+        ("ulimit -f 0; stepc passes > some.txt", 1, "B014"),
+        ("ulimit -f 0; stepc check p.step", 1, "not a regular file"),
     ],
 )
 def test_streams_and_arguments(command: str, code: int, word: str, tmp_path: Path) -> None:

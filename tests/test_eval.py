@@ -495,6 +495,23 @@ def test_a_folder_without_a_benchmarks_files_is_said(name: str, tmp_path: Path) 
     assert error.value.diagnostics[0].code == "E001"
 
 
+def test_a_benchmark_without_a_usable_question(tmp_path: Path, film: Path) -> None:
+    """The reasons are told before the error; a NaN is no text and no answer."""
+    _film(film, tmp_path, "video1.mp4")
+    row = {"id": 1, "question": "what moves?", "answer": "car", "video_id": 1}
+    rows = [{**row, "question": " "}, {**row, "answer": math.nan}, {"id": 3}]
+    (tmp_path / "test_qa.json").write_text(json.dumps(rows), "utf-8")
+    told: list[Diagnostic] = []
+    with pytest.raises(StepcError) as error:
+        evaluate(EvalSettings("msrvtt-qa"), [tmp_path], tmp_path / "o", _speaking({}),
+                 reporter=Heard(told.append))  # fmt: skip
+    found = error.value.diagnostics[0]
+    assert found.code == "E001" and "no question that can be used" in found.message
+    assert [d.code for d in told] == ["E002"] * 3
+    assert "is empty" in told[0].message and "is nan" in told[1].message
+    assert "missing field" in told[2].message and not (tmp_path / "o" / "result.json").exists()
+
+
 def test_no_video_at_all_and_no_folder(tmp_path: Path, film: Path) -> None:
     _star(tmp_path, film)
     (tmp_path / "WBS4I.mp4").write_bytes(b"no video")

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import families
+import numpy as np
 import pytest
+from recipes import encode
 from test_golden import HERE
 from test_train import _sample
 
 from stepc.dataset.read import TrainingData, load_dataset
+from stepc.diagnostics import StepcError
 from stepc.grading.reward import answered, reasoned
 from stepc.model.templates import Templates
 from stepc.train.export import EXPORTS, export
@@ -120,6 +123,34 @@ def test_others_as_they_publish_it(
         assert (folder / one["file_name"]).is_file() and one["formatting"] == "sharegpt"
         assert all(column in rows[0] for column in one["columns"].values())
         assert set(one["tags"].values()) == {"role", "content", "user", "assistant"}
+
+
+def test_a_video_of_one_frame_is_left_out_where_a_trainer_cannot_read_it(
+    film: Path, tmp_path: Path
+) -> None:
+    single = tmp_path / "single.mp4"
+    encode(single, [np.zeros((48, 64, 3), np.uint8)])
+    rows = [_sample(0, film), _sample(1, single), _sample(2, single)]
+    (tmp_path / "qra.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    loaded = load_dataset(tmp_path, [film, single], 2)
+    assert len(loaded.samples) == 3
+    for to in ("llamafactory", "ms-swift", "llava"):
+        written = export(loaded, to, tmp_path / to, Templates("default"), "apart")
+        assert [s.video for s in written.samples] == [film.name]
+        assert [d.code for d in written.left_out] == ["T002", "T002"]
+        assert "sample 2 is skipped: its video has 1 frame" in written.left_out[0].text()
+        assert "single.mp4" not in "".join(p.read_text() for p in (tmp_path / to).iterdir())
+    assert len(export(loaded, "hf", tmp_path / "hf", Templates("default"), "apart").samples) == 3
+    (tmp_path / "qra.jsonl").write_text(json.dumps(rows[1]), "utf-8")
+    with pytest.raises(StepcError) as caught:
+        export(
+            load_dataset(tmp_path, [single], 2),
+            "llava",
+            tmp_path / "no",
+            Templates("default"),
+            "apart",
+        )
+    assert [d.code for d in caught.value.diagnostics] == ["T002", "T003"]
 
 
 def test_one_conversation_with_a_thinking_block(dataset: TrainingData, tmp_path: Path) -> None:

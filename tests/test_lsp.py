@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -134,6 +135,27 @@ def test_completion() -> None:
         assert await completed(editor, one, "find a {\n    ") == list(LINES["rel", "near"])
 
     session(what)
+
+
+@pytest.mark.parametrize("orderly", [True, False])
+def test_the_server_ends_with_its_editor(orderly: bool) -> None:
+    """After `shutdown` and `exit` the code is 0; it also ends when the editor is gone without a word."""
+    server = subprocess.Popen(
+        [sys.executable, "-m", "stepc", "lsp"], env={**os.environ, "PYTHONPATH": str(HERE)},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    calls: list[dict[str, Any]] = [
+        {"id": 1, "method": "initialize", "params": {"capabilities": {}}},
+        {"method": "initialized", "params": {}},
+    ]
+    calls += [{"id": 2, "method": "shutdown"}, {"method": "exit"}] if orderly else []
+    said = b""
+    for call in calls:
+        text = json.dumps({"jsonrpc": "2.0", **call}).encode()
+        said += b"Content-Length: %d\r\n\r\n%s" % (len(text), text)
+    out, wrong = server.communicate(said, timeout=60)
+    assert b'"stepc"' in out and b"Traceback" not in wrong
+    assert server.returncode == 0
 
 
 def test_hover_definition_rename_symbols_and_layout() -> None:

@@ -218,10 +218,14 @@ class _Installed:
         self.entry = entry
         self.metadata = {"Name": entry.package, "Version": "1"}
 
-    @property
-    def entry_points(self) -> _Installed:
+    def read_text(self, name: str) -> str:
+        assert name == "entry_points.txt"
         if self.entry.group == "damaged":
             raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+        return f"[{self.entry.group}]\n{self.entry.name} = {self.entry.value}\n"
+
+    @property
+    def entry_points(self) -> _Installed:
         return self
 
     def select(self, group: str) -> list[_Entry]:
@@ -235,6 +239,7 @@ def installing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]
     def install(*entries: _Entry) -> None:
         found = [_Installed(entry) for entry in entries]
         monkeypatch.setattr(plugins.importlib.metadata, "distributions", lambda: found)
+        plugins._distributions.cache_clear()
         plugins.installed.cache_clear()
 
     for registries in plugins.REGISTRIES.values():
@@ -244,6 +249,7 @@ def installing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]
     monkeypatch.setattr(forms.FORMS, "_broken", {})
     yield install
     monkeypatch.undo()
+    plugins._distributions.cache_clear()
     plugins.installed.cache_clear()
     forms.FORMS.__dict__.pop("_loaded", None)
 

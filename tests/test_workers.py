@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing.spawn
 import os
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -112,6 +113,18 @@ def test_processes_that_end_at_once_are_no_hang(
     with pytest.raises(PoolFailed), ended(workers):
         list(workers.each([Path("a"), Path("b")]))
     assert time.monotonic() - began < 60
+
+
+def test_without_a_folder_for_temporary_files_no_pool_starts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def none(*_: object, **__: object) -> None:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "TemporaryDirectory", none)
+    with pytest.raises(PoolFailed, match="no temporary folder") as error:
+        WorkerPool(1, Limits(), _poison, _nothing, ())
+    assert error.value.left is None
 
 
 def test_workers_that_cannot_begin_blame_no_video() -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
+import os
+import sys
 from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
-from rich.console import Console
-from rich.text import Text
 from typer.core import TyperCommand, TyperGroup
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 IO = "Input and output"
 PIPELINE = "Pipeline"
@@ -37,15 +40,48 @@ WIDE = 30
 """Maximum width of the column of option names; longer names get a line of their own."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
 log = logging.getLogger("stepc")
+
+
+class ErrorStream:
+    """Standard error. Imports rich, which takes a tenth of the start-up time, only for a terminal."""
+
+    quiet = False
+
+    @functools.cached_property
+    def console(self) -> Console:
+        """The terminal; a progress bar is drawn on it."""
+        from rich.console import Console
+
+        return Console(stderr=True, highlight=False, soft_wrap=True)
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether colours and a progress bar can be shown."""
+        return sys.stderr.isatty() or bool(os.environ.get("FORCE_COLOR"))
+
+    def print(self, text: str, style: str = "", length: int | None = None) -> None:
+        """Print a line, its first `length` characters in `style` (rich syntax). Quiet prints nothing."""
+        if self.quiet:
+            return
+        if not self.is_terminal:
+            print(text, file=sys.stderr)
+            return
+        from rich.text import Text
+
+        line = Text(text)
+        line.stylize(style, 0, length)
+        self.console.print(line)
+
+
+errors = ErrorStream()
 
 
 class _ToConsole(logging.Handler):
     """Prints log records to standard error, above a progress bar if there is one."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        errors.print(Text(self.format(record), style="dim"))
+        errors.print(self.format(record), style="dim")
 
 
 def _set_verbosity(param: Any, value: bool) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.text import Text
 
 from stepc.cli.app import IO, PIPELINE, REPORTING, STORE, App, log
 from stepc.cli.app import errors as errors
@@ -103,11 +102,10 @@ def say(diagnostic: Diagnostic) -> None:
     quiet = errors.quiet
     if quiet and diagnostic.severity != "error":
         return
-    text = Text(diagnostic.text())
     head = f"{diagnostic.severity}[{diagnostic.code}]"
-    text.stylize("bold red" if diagnostic.severity == "error" else "bold yellow", 0, len(head))
+    colour = "bold red" if diagnostic.severity == "error" else "bold yellow"
     errors.quiet = False
-    errors.print(text)
+    errors.print(diagnostic.text(), colour, len(head))
     errors.quiet = quiet
 
 
@@ -125,7 +123,7 @@ class Terminal(Reporter):
         say(diagnostic)
 
     def note(self, text: str) -> None:
-        errors.print(Text(text))
+        errors.print(text)
 
 
 def terminal() -> Reporter:
@@ -215,7 +213,7 @@ def run_passes(
         log.debug("pass %s: %.2f s", done.name, done.seconds)
         counts[f"{i}:{done.name}"], seconds[f"{i}:{done.name}"] = dict(done.counts), done.seconds
         if dump_after in (done.name, "all"):
-            errors.print(Text(f"; after {done.name}\n{write(unit)}"))
+            errors.print(f"; after {done.name}\n{write(unit)}")
     compiler.close()
     if stats:
         show_stats(seconds, counts)

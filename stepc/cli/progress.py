@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.text import Text
 
 from stepc.cli.common import Terminal, errors
 
@@ -25,7 +24,9 @@ class ProgressBar(Terminal):
             TextColumn("{task.fields[asked]}"),
         )
         self.prices, self.notes = prices, notes
-        self.bar = Progress(*columns, console=errors, disable=not errors.is_terminal)
+        self.bar = Progress(
+            *columns, console=errors.console, disable=errors.quiet or not errors.is_terminal
+        )
         self.task = self.bar.add_task("compiling", total=None, asked="")
 
     def __enter__(self) -> Self:
@@ -43,4 +44,4 @@ class ProgressBar(Terminal):
 
     def note(self, text: str) -> None:
         if self.notes:
-            errors.print(Text(text))
+            errors.print(text)

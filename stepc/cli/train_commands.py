@@ -407,6 +407,7 @@ def export(
     ] = "default",
 ) -> None:
     """Export a dataset in the format of another trainer."""
+    from stepc.dataset.read import told
     from stepc.model.templates import Templates
     from stepc.train.export import EXPORTS
     from stepc.train.export import export as write
@@ -415,8 +416,10 @@ def export(
         help = did_you_mean(to, EXPORTS.names())
         raise fail("U001", f"unknown export format `{to}`", Place("--to"), help)
     loaded = _loaded(dataset, videos, frames)
-    write(loaded, to, out, Templates(templates), thought)
-    print(f"{count(len(loaded.samples), 'sample')} for {to} in {printable(str(out))}")
+    written = write(loaded, to, out, Templates(templates), thought)
+    for diagnostic in told(written.left_out):
+        say(diagnostic)
+    print(f"{count(len(written.samples), 'sample')} for {to} in {printable(str(out))}")
 
 
 @world.command(epilog="Example: stepc world ask films -o quiz --seed 3")

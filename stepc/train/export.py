@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import orjson
 
 from stepc.dataset.parquet import TEXT, WHOLE, many, write_parquet
-from stepc.dataset.read import TrainingData, TrainingSample
-from stepc.diagnostics import Place, fail, printable
+from stepc.dataset.read import MANY, TrainingData, TrainingSample, left_out, spread
+from stepc.diagnostics import Diagnostic, Place, StepcError, fail, printable
 from stepc.model.templates import Templates
 from stepc.plugins import Plugin, Registry
 from stepc.runtime.atomic_files import write_whole
@@ -316,6 +316,8 @@ class Export:
 
     write: Callable[[TrainingData, Path, Templates, Thought], None]
     """Writes the dataset to a folder that exists. Raises StepcError (T005) if a package is missing."""
+    least_frames: int = 1
+    """Least number of frames of a video. Trainers that decode a video themselves take at least two."""
 
 
 class _Exports(Registry[Export]):
@@ -327,9 +329,9 @@ EXPORTS = _Exports(
     "stepc.formats",
     lambda: {
         "trl": lambda: Export(trl),
-        "llamafactory": lambda: Export(llamafactory),
-        "ms-swift": lambda: Export(ms_swift),
-        "llava": lambda: Export(llava),
+        "llamafactory": lambda: Export(llamafactory, least_frames=2),
+        "ms-swift": lambda: Export(ms_swift, least_frames=2),
+        "llava": lambda: Export(llava, least_frames=2),
         "hf": lambda: Export(hf),
         "grpo": lambda: Export(grpo),
         "lmms-eval": lambda: Export(lmms_eval),
@@ -338,19 +340,39 @@ EXPORTS = _Exports(
 """All exports."""
 
 
+def _long_enough(dataset: TrainingData, least: int) -> TrainingData:
+    """The samples whose videos have at least `least` frames, and a warning (T002) for each other one."""
+    fit, short = [], []
+    for sample in dataset.samples:
+        source = dataset.pictures.source(dataset.frames[sample.video][0].video)
+        if (number := len(spread(source, least))) < least:
+            why = f"its video has {number} frame, and trainers that read this format take {least}"
+            short.append(left_out(sample.video, sample.line, why))
+        else:
+            fit.append(sample)
+    if not fit:
+        raise StepcError(*short[:MANY], Diagnostic("T003", "no sample's video is long enough"))
+    return replace(dataset, samples=fit, left_out=short)
+
+
 def export(
     dataset: TrainingData, to: str, out: Path, templates: Templates, thought: Thought
-) -> None:
+) -> TrainingData:
     """Write a dataset to the folder `out` in the format `to`, a name in `EXPORTS`.
 
-    Raises StepcError: B014 if `out` cannot be written, B023 if it holds a dataset, B024 if another process
-    writes to it, T005 if a package is missing.
+    Returns what was written: the samples whose videos are long enough for the format, and in `left_out` a
+    warning (T002) for each other one. Raises StepcError: B014 if `out` cannot be written, B023 if it holds
+    a dataset, B024 if another process writes to it, T003 if no video is long enough, T005 if a package is
+    missing.
     """
     place = Place(printable(str(out)))
     if (out / "manifest.json").exists():
         raise fail("B023", "this folder holds a dataset", place, "name another folder with -o")
     try:
         with locked(out), EXPORTS.guarded(to, "`write`"):
-            EXPORTS.get(to).write(dataset, out, templates, thought)
+            chosen = EXPORTS.get(to)
+            written = _long_enough(dataset, chosen.least_frames)
+            chosen.write(written, out, templates, thought)
+            return written
     except OSError as error:
         raise fail("B014", f"cannot be written ({error.strerror})", place) from error
