@@ -59,11 +59,15 @@ class Bridge(Pass[t.Tsg, t.Stsg]):
         costs.add(DescribeEvent, about.clips, 1, 2, self.samples)
 
     def run(self, unit: t.Tsg, tools: Tools) -> t.Stsg:
+        references, events = self._references(unit, tools), self._events(unit, tools)
+        told = {e.clip for e in events}
+        gaps = [t.Gap(where=c.id, what="event") for c in unit.clips if c.id not in told]
         return t.raise_to(
             t.Stsg,
             unit,
-            references=tuple(self._references(unit, tools)),
-            events=tuple(self._events(unit, tools)),
+            references=tuple(references),
+            events=tuple(events),
+            gaps=(*unit.gaps, *gaps),
         )
 
     def _references(self, unit: t.Tsg, tools: Tools) -> list[t.Reference]:

@@ -10,4 +10,5 @@ class BridgeNone(Pass[t.Tsg, t.Stsg]):
     """Adds no reference edges and no events (section 4.4, w/o bridging)."""
 
     def run(self, unit: t.Tsg, tools: Tools) -> t.Stsg:
-        return t.raise_to(t.Stsg, unit)
+        gaps = (t.Gap(where=c.id, what="event") for c in unit.clips)
+        return t.raise_to(t.Stsg, unit, gaps=(*unit.gaps, *gaps))

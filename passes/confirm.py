@@ -1,8 +1,7 @@
-"""confirm: ask whether each node and edge is in the video, and drop it if not.   fsg … stsg"""
+"""confirm: ask whether each node and edge is in the video, and deny it if not.   fsg … stsg"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
@@ -28,8 +27,9 @@ if TYPE_CHECKING:
 class ConfirmAll(Pass[t.Fsg, t.Fsg]):
     """The second half of dual verification (section 3.1), at any graph level.
 
-    Asks only about elements that were not asked about before, and shows the element's keyframes. An
-    element that depends on a dropped one is dropped too. An unreadable reply drops nothing.
+    Asks only about elements that were not asked about before, and shows the element's keyframes. What
+    the model denies becomes a denied fact; what depends on a denied object is dropped. An unreadable reply
+    changes nothing.
     """
 
     uses: ClassVar[frozenset[str]] = frozenset(["model"])
@@ -49,44 +49,31 @@ class ConfirmAll(Pass[t.Fsg, t.Fsg]):
 
     def run(self, unit: t.Fsg, tools: Tools) -> t.Fsg:
         named = name_objects(unit)
-        objects = self._asked(unit, unit.objects, named, tools)
-        ids = {o.id for o in objects}
-        fields: dict[str, tuple[Any, ...]] = {"objects": tuple(objects)}
-        fields["attributes"] = tuple(a for a in unit.attributes if a.owner in ids)
-        fields["relations"] = tuple(r for r in unit.relations if {r.subject, r.object} <= ids)
-        if isinstance(unit, t.Tsg):
-            fields["motions"] = tuple(m for m in unit.motions if {m.source, m.target} <= ids)
-        if isinstance(unit, t.Stsg):
-            fields["references"] = tuple(r for r in unit.references if {r.first, r.second} <= ids)
-            fields["events"] = unit.events
-        rest = [
-            e
-            for name in ("attributes", "relations", "motions", "events")
-            for e in fields.get(name, ())
-        ]
-        kept = {
-            id(e): a for e, a in zip(rest, self._answers(unit, rest, named, tools), strict=True)
-        }
-        for name in ("attributes", "relations", "motions", "events"):
-            if name in fields:
-                fields[name] = tuple(kept[id(e)] for e in fields[name] if kept[id(e)] is not None)
-        return unit.evolve(**fields)
-
-    def _asked(
-        self, unit: t.Fsg, elements: Sequence[t.Object], named: dict[str, Mention], tools: Tools
-    ) -> list[t.Object]:
-        answers = self._answers(unit, list(elements), named, tools)
-        return [a for a in answers if a is not None]
+        objects = self._answers(unit, list(unit.objects), named, tools)
+        ids = {o.id for o in objects if o.trust.verdict != "no"}
+        names = [name for name in _DEPENDENT if name in type(unit).model_fields]
+        fields = {name: [e for e in getattr(unit, name) if _ends(e) <= ids] for name in names}
+        rest = [e for name in names for e in fields[name] if not isinstance(e, t.Reference)]
+        answered = self._answers(unit, rest, named, tools)
+        now = {id(e): a for e, a in zip(rest, answered, strict=True)}
+        made = {name: [now.get(id(e), e) for e in fields[name]] for name in names}
+        made["objects"] = objects
+        denied = [e for e in unit.denied if _ends(e) <= ids]
+        denied += [e for es in made.values() for e in es if e.trust.verdict == "no"]
+        kept = {name: tuple(e for e in es if e.trust.verdict != "no") for name, es in made.items()}
+        gone = {o.id for o in objects} - ids
+        gaps = tuple(g for g in unit.gaps if gone.isdisjoint((g.where, g.other)))
+        return unit.evolve(**kept, denied=tuple(denied), gaps=gaps)
 
     def _answers(
         self, unit: t.Fsg, elements: list[Any], named: dict[str, Mention], tools: Tools
     ) -> list[Any]:
-        """Return each element with its verdict; None for an element that was denied."""
+        """Return each element with its verdict, `unasked` if the reply was unreadable."""
         open_ = [e for e in elements if e.trust.verdict == "unasked"]
         requests = [
             Confirm(frames=self._shown(unit, e), claim=_claim(unit, e, named)) for e in open_
         ]
-        verdicts: dict[int, Any] = {}
+        changed: dict[int, Any] = {}
         for e, reply in zip(open_, tools.ask().ask(requests), strict=True):
             if not reply.read:
                 tools.counts.add("kept without confirmation")
@@ -94,13 +81,11 @@ class ConfirmAll(Pass[t.Fsg, t.Fsg]):
             kind = "object" if isinstance(e, t.Object) else e.op
             yes = reply.read[0].yes
             tools.counts.add(f"{kind}: {'confirmed' if yes else 'denied'}")
-            origin = t.Origin(
-                nodes=e.origin.nodes, asks=tuple(dict.fromkeys((*e.origin.asks, reply.key)))
-            )
-            trust = e.trust.model_copy(update={"verdict": "yes"})
-            changed = e.model_copy(update={"trust": trust, "origin": origin})
-            verdicts[id(e)] = changed if yes else None
-        return [verdicts.get(id(e), e) for e in elements]
+            asks = tuple(dict.fromkeys((*e.origin.asks, reply.key)))
+            origin = t.Origin(nodes=e.origin.nodes, asks=asks)
+            trust = e.trust.model_copy(update={"verdict": "yes" if yes else "no"})
+            changed[id(e)] = e.model_copy(update={"trust": trust, "origin": origin})
+        return [changed.get(id(e), e) for e in elements]
 
     def _shown(self, unit: t.Fsg, e: Any) -> tuple[t.Frame, ...]:
         times = unit.keyframes
@@ -114,6 +99,25 @@ class ConfirmAll(Pass[t.Fsg, t.Fsg]):
         else:
             chosen = [times[e.frames[0]].at]
         return tuple(t.Frame(video=unit.video.sha256, at=at) for at in chosen)
+
+
+_DEPENDENT = ("attributes", "relations", "motions", "references", "events")
+"""Fields of a unit whose elements depend on objects, and events."""
+
+
+def _ends(e: t.Element) -> set[str]:
+    """The objects without which an element means nothing."""
+    match e:
+        case t.Attribute():
+            return {e.owner}
+        case t.Relation():
+            return {e.subject, e.object}
+        case t.Motion():
+            return {e.source, e.target}
+        case t.Reference():
+            return {e.first, e.second}
+        case _:
+            return set()
 
 
 def _claim(unit: t.Fsg, e: Any, named: dict[str, Mention]) -> Claim:

@@ -43,6 +43,23 @@ class Lift(Pass[t.Fsg, t.Tsg]):
             objects=tuple(moved(o, "id") for o in unit.objects),
             attributes=tuple(moved(a, "id") for a in unit.attributes),
             relations=tuple(moved(r, "subject", "object") for r in unit.relations),
+            denied=tuple(
+                moved(e, *(("subject", "object") if isinstance(e, t.Relation) else ("id",)))
+                for e in unit.denied
+            ),
+            gaps=(
+                *(
+                    g.model_copy(
+                        update={
+                            "where": _moved(g.where, renamed),
+                            "other": g.other and _moved(g.other, renamed),
+                        }
+                    )
+                    for g in unit.gaps
+                    if t.frame_of(g.where) and g.what != "motion"
+                ),
+                *(t.Gap(where=c.id, what="motion") for c in clips),
+            ),
         )
 
 

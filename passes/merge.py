@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -68,10 +68,11 @@ class Merge(Pass[t.Fsg, t.Tsg]):
             unit,
             objects=tuple(objects),
             attributes=tuple(attributes),
-            relations=tuple(_reattached(unit, names)),
+            relations=tuple(_reattached(unit.relations, names)),
+            denied=tuple(_denied(unit, names)),
         )
         moving = [members for root, members in tracks.items() if kinds[root] == "dynamic"]
-        return tsg.evolve(motions=tuple(self._motions(tsg, moving, tools)))
+        return self._motions(tsg, moving, tools)
 
     def _identify(self, unit: t.Fsg, tools: Tools) -> IdentityGroups:
         look, named, times = appearances(unit), name_objects(unit), unit.keyframes
@@ -190,11 +191,19 @@ class Merge(Pass[t.Fsg, t.Tsg]):
             for i, found in zip(ids, kept, strict=True)
         ]
 
-    def _motions(self, tsg: t.Tsg, moving: list[list[str]], tools: Tools) -> list[t.Motion]:
+    def _motions(self, tsg: t.Tsg, moving: list[list[str]], tools: Tools) -> t.Tsg:
+        """Add the motions.
+
+        There is a gap where an object is seen once only, and where no motion got enough votes.
+        """
         order = {k: i for i, k in enumerate(tsg.keyframes)}
         named, times = name_objects(tsg), tsg.keyframes
         pairs = []
+        gaps = [t.Gap(where=c.id, what="motion") for c in tsg.clips if len(c.keyframes) < 2]
+        short = {g.where for g in gaps}
         for members in moving:
+            if len(members) == 1 and t.clip_of(members[0]) not in short:
+                gaps.append(t.Gap(where=members[0], what="motion"))
             track = sorted(members, key=lambda m: order[t.frame_of(m) or ""])
             pairs += list(pairwise(track))
         spans = [tuple(times[t.frame_of(x) or ""].at for x in pair) for pair in pairs]
@@ -212,6 +221,7 @@ class Merge(Pass[t.Fsg, t.Tsg]):
             votes = vote(ballots, [reply.key] * len(ballots), self.samples, self.keep)
             if not votes:
                 tools.counts.add("motions dropped: few votes")
+                gaps.append(t.Gap(where=pair[0], what="motion", other=pair[1]))
                 continue
             best = max(votes, key=lambda v: v.trust.votes)
             tools.counts.add("motion edges")
@@ -226,7 +236,7 @@ class Merge(Pass[t.Fsg, t.Tsg]):
                     origin=best.origin,
                 )
             )
-        return made
+        return tsg.evolve(motions=tuple(made), gaps=tuple(dict.fromkeys([*tsg.gaps, *gaps])))
 
 
 def _kind(ops: Iterable[str]) -> str:
@@ -235,10 +245,12 @@ def _kind(ops: Iterable[str]) -> str:
 
 
 def _verdict(elements: Iterable[t.Element]) -> Literal["yes", "no", "unasked"]:
-    return "yes" if any(e.trust.verdict == "yes" for e in elements) else "unasked"
+    """The verdict on merged elements: all of them are denied, or none."""
+    verdicts = {e.trust.verdict for e in elements}
+    return "no" if "no" in verdicts else "yes" if "yes" in verdicts else "unasked"
 
 
-def _together(seen: list[t.Object] | list[t.Relation]) -> t.Trust:
+def _together(seen: Sequence[t.Element]) -> t.Trust:
     return t.Trust(
         votes=sum(e.trust.votes for e in seen),
         asked=sum(e.trust.asked for e in seen),
@@ -246,17 +258,17 @@ def _together(seen: list[t.Object] | list[t.Relation]) -> t.Trust:
     )
 
 
-def _origin(elements: list[t.Object] | list[t.Attribute] | list[t.Relation]) -> t.Origin:
+def _origin(elements: Sequence[t.Object | t.Attribute | t.Relation]) -> t.Origin:
     return t.Origin(
         nodes=tuple(e.id for e in elements if not isinstance(e, t.Relation)),
         asks=tuple(dict.fromkeys(k for e in elements for k in e.origin.asks)),
     )
 
 
-def _reattached(unit: t.Fsg, names: dict[str, str]) -> list[t.Relation]:
+def _reattached(relations: Iterable[t.Relation], names: dict[str, str]) -> list[t.Relation]:
     """Rename the ends of relations; merge relations that become equal, with all their keyframes."""
     same: dict[tuple[str, str, str], list[t.Relation]] = {}
-    for r in unit.relations:
+    for r in relations:
         ends = names.get(r.subject, r.subject), names.get(r.object, r.object)
         same.setdefault((ends[0], plain(r.predicate), ends[1]), []).append(r)
     return [
@@ -270,3 +282,24 @@ def _reattached(unit: t.Fsg, names: dict[str, str]) -> list[t.Relation]:
         )
         for (subject, _, object_), found in same.items()
     ]
+
+
+def _denied(unit: t.Fsg, names: dict[str, str]) -> Iterator[t.Denied]:
+    """The denied facts about the merged nodes; equal ones are merged, with all their keyframes."""
+    yield from (e for e in unit.denied if isinstance(e, t.Object))
+    same: dict[tuple[str, str, str], list[t.Attribute]] = {}
+    for a in unit.denied:
+        if isinstance(a, t.Attribute):
+            owner = names.get(a.owner, a.owner)
+            same.setdefault((owner, a.kind, plain(a.value)), []).append(a)
+    ids = t.ordinals(f"{owner}/{t.slug(found[0].value)}" for (owner, *_), found in same.items())
+    for name, found in zip(ids, same.values(), strict=True):
+        yield t.Attribute(
+            id=name,
+            kind=found[0].kind,
+            value=found[0].value,
+            frames=tuple(f for a in found for f in a.frames),
+            trust=_together(found),
+            origin=_origin(found),
+        )
+    yield from _reattached((r for r in unit.denied if isinstance(r, t.Relation)), names)

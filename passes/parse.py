@@ -21,7 +21,8 @@ class Parse(Pass[t.Clips, t.Fsg]):
     """Semantics parsing (section 3.1): narrative, objects, kinds, attributes, relations.
 
     Every request is sampled. An element's confidence is the fraction of answers that contain it;
-    elements below `keep` are dropped (the first half of dual verification).
+    elements below `keep` are dropped (the first half of dual verification). Where too few replies could be
+    read for any element to be kept, the graph has a gap.
     """
 
     uses: ClassVar[frozenset[str]] = frozenset(["model"])
@@ -54,6 +55,10 @@ class Parse(Pass[t.Clips, t.Fsg]):
         n = samples or self.samples
         return tools.ask().ask(requests, samples=n, temperature=self.temperature)
 
+    def _unread(self, read: int) -> bool:
+        """Whether so few replies of a request could be read that nothing can be kept."""
+        return read < self.keep * self.samples
+
     def _objects(self, unit: t.Clips, tools: Tools) -> t.Fsg:
         frames = {k.id: t.Frame(video=unit.video.sha256, at=k.at) for k in unit.keyframes.values()}
         told = self._ask(tools, [Narrate(frames=(f,)) for f in frames.values()])
@@ -68,6 +73,7 @@ class Parse(Pass[t.Clips, t.Fsg]):
             for answer in reply.read:
                 listed[frame_id].append((reply.key, answer.objects))
         found: list[tuple[str, Vote]] = []
+        gaps: list[t.Gap] = []
         for frame_id, answers in listed.items():
             votes = vote(
                 [_numbered(labels) for _, labels in answers],
@@ -79,6 +85,8 @@ class Parse(Pass[t.Clips, t.Fsg]):
             tools.counts.add("objects dropped: few votes", len(asked) - len(votes))
             tools.counts.add("objects dropped: too many", max(0, len(votes) - self.objects))
             found += [(frame_id, v) for v in votes[: self.objects]]
+            if self._unread(len(answers)) or len(votes) > self.objects:
+                gaps.append(t.Gap(where=frame_id, what="object"))
         names = t.ordinals(f"{frame_id}/{t.slug(v.value)}" for frame_id, v in found)
         nodes = [
             t.Object(
@@ -91,23 +99,25 @@ class Parse(Pass[t.Clips, t.Fsg]):
             )
             for name, (frame_id, v) in zip(names, found, strict=True)
         ]
-        fsg = t.raise_to(t.Fsg, unit, objects=tuple(nodes))
-        return fsg.evolve(objects=tuple(self._kinds(fsg, frames, tools)))
+        fsg = t.raise_to(t.Fsg, unit, objects=tuple(nodes), gaps=tuple(gaps))
+        return self._kinds(fsg, frames, tools)
 
-    def _kinds(self, fsg: t.Fsg, frames: dict[str, t.Frame], tools: Tools) -> list[t.Object]:
+    def _kinds(self, fsg: t.Fsg, frames: dict[str, t.Frame], tools: Tools) -> t.Fsg:
         named = name_objects(fsg)
         requests: list[Request] = [
             Classify(frames=(frames[o.frames[0]],), target=named[o.id]) for o in fsg.objects
         ]
         made = []
+        gaps = list(fsg.gaps)
         for o, reply in zip(fsg.objects, self._ask(tools, requests), strict=True):
             count = Counter(a.kind for a in reply.read)
             if not count:
                 tools.counts.add("objects of unknown kind, taken as static")
+                gaps.append(t.Gap(where=o.id, what="motion"))
             op = "dynamic" if count["dynamic"] > count["static"] else "static"
             origin = t.Origin(asks=tuple(dict.fromkeys((*o.origin.asks, reply.key))))
             made.append(o.model_copy(update={"op": op, "origin": origin}))
-        return made
+        return fsg.evolve(objects=tuple(made), gaps=tuple(dict.fromkeys(gaps)))
 
     def _attributes(self, fsg: t.Fsg, tools: Tools) -> t.Fsg:
         named, times = name_objects(fsg), fsg.keyframes
@@ -119,7 +129,10 @@ class Parse(Pass[t.Clips, t.Fsg]):
             for o in fsg.objects
         ]
         made: list[t.Attribute] = []
+        gaps = list(fsg.gaps)
         for o, reply in zip(fsg.objects, self._ask(tools, requests), strict=True):
+            if self._unread(len(reply.read)):
+                gaps.append(t.Gap(where=o.id, what="attr"))
             ballots = [
                 [((a.kind, plain(a.value)), a) for a in _plain_kinds(answer.attributes)]
                 for answer in reply.read
@@ -139,7 +152,7 @@ class Parse(Pass[t.Clips, t.Fsg]):
                 )
                 for name, v in zip(names, votes, strict=True)
             ]
-        return fsg.evolve(attributes=tuple(made))
+        return fsg.evolve(attributes=tuple(made), gaps=tuple(dict.fromkeys(gaps)))
 
     def _relations(self, fsg: t.Fsg, tools: Tools) -> t.Fsg:
         named, times = name_objects(fsg), fsg.keyframes
@@ -158,7 +171,10 @@ class Parse(Pass[t.Clips, t.Fsg]):
             for a, b in pairs
         ]
         made: list[t.Relation] = []
+        gaps = list(fsg.gaps)
         for (a, b), reply in zip(pairs, self._ask(tools, requests), strict=True):
+            if self._unread(len(reply.read)):
+                gaps.append(t.Gap(where=a.id, what="rel", other=b.id))
             ballots = [
                 [(plain(p), predicate_form(p)) for p in answer.predicates if plain(p)]
                 for answer in reply.read
@@ -180,7 +196,7 @@ class Parse(Pass[t.Clips, t.Fsg]):
                         origin=v.origin,
                     )
                 )
-        return fsg.evolve(relations=tuple(made))
+        return fsg.evolve(relations=tuple(made), gaps=tuple(dict.fromkeys(gaps)))
 
 
 def _numbered(labels: tuple[str, ...]) -> list[tuple[tuple[str, int], str]]:

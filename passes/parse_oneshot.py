@@ -34,10 +34,14 @@ class ParseOneshot(Pass[t.Clips, t.Fsg]):
         objects: list[t.Object] = []
         attributes: list[t.Attribute] = []
         relations: list[t.Relation] = []
+        gaps: list[t.Gap] = []
         for keyframe, reply in zip(keyframes, tools.ask().ask(requests), strict=True):
             if not reply.read:
                 tools.counts.add("keyframes without a readable graph")
+                gaps.append(t.Gap(where=keyframe.id, what="object"))
                 continue
+            if len(reply.read[0].objects) > self.objects:
+                gaps.append(t.Gap(where=keyframe.id, what="object"))
             parts = self._graph(keyframe.id, reply.read[0], reply.key, tools)
             objects += parts[0]
             attributes += parts[1]
@@ -48,6 +52,7 @@ class ParseOneshot(Pass[t.Clips, t.Fsg]):
             objects=tuple(objects),
             attributes=tuple(attributes),
             relations=tuple(relations),
+            gaps=tuple(gaps),
         )
 
     def _graph(

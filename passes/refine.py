@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from stepc.edges import EDGES
 from stepc.forms import FORMS
 from stepc.ir import types as t
 from stepc.ir.spans import seconds
 from stepc.ir.words import mentions, unfinished
 from stepc.model.requests import Reword, Smooth
 from stepc.passmanager.base import Pass, Tools
+from stepc.sampling.distractors import Distractors
+from stepc.sampling.query_builder import QueryBuilder
 
 if TYPE_CHECKING:
     from stepc.model.plan import Plan, VideoStats
@@ -50,8 +51,9 @@ class Refine(Pass[t.Qras, t.Qras]):
         rngs = [tools.rng(unit, "refine", i) for i in range(len(unit.samples))]
         paths = {p.id: p for p in unit.paths}
         plain_forms = {s.id for s in unit.samples if FORMS[paths[s.path].form].rewordable}
+        words = Distractors(unit, QueryBuilder(unit))
         samples = [
-            self._plan(unit, paths[s.path], s, rng)
+            self._plan(words, paths[s.path], s, rng)
             if s.form == "open" and s.id in plain_forms and paths[s.path].unique
             else s
             for s, rng in zip(unit.samples, rngs, strict=True)
@@ -113,32 +115,19 @@ class Refine(Pass[t.Qras, t.Qras]):
                 )
         return unit.evolve(samples=tuple(made))
 
-    def _plan(self, unit: t.Qras, path: t.Path, s: t.Sample, rng: random.Random) -> t.Sample:
+    def _plan(self, words: Distractors, path: t.Path, s: t.Sample, rng: random.Random) -> t.Sample:
         """Turn a sample into a yes-no question with probability `yes_no`, otherwise return it unchanged.
 
-        The claim is true, or false according to the graph. A claim that contains a sub-answer is not
-        made. False claims are only about values: the graph has the only true value, while an object that
-        is missing from the graph may still be in the video (open world).
+        The claim is true, or one that the graph refutes. A claim that contains a sub-answer is not made.
         """
         last = path.steps[-1]
         if last.edge in ("event", "next") or last.way == "--" or rng.random() >= self.yes_no:
             return s
-        claim, answer = s.answer, "yes"
-        if EDGES[last.edge].finds_value(last) and rng.random() < 0.5:
-            others = sorted(_rivals(unit, last) - {s.answer})
-            if others:
-                claim, answer = rng.choice(others), "no"
+        wrong = words.false(last, (), rng) if rng.random() < 0.5 else None
+        claim, answer = (s.answer, "yes") if wrong is None else (wrong, "no")
         if any(mentions(claim, b.answer) for b in s.rationale[:-1]):
             return s
         return s.model_copy(update={"form": "yes-no", "claim": claim, "answer": answer})
-
-
-def _rivals(unit: t.Qras, step: t.Step) -> set[str]:
-    """All values of the same kind in the video."""
-    if step.edge == "motion":
-        return {m.motion for m in unit.motions}
-    kind = next(a.kind for a in unit.attributes if a.id == step.far)
-    return {a.value for a in unit.attributes if a.kind == kind}
 
 
 def tidy(text: str) -> str:

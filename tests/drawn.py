@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stepc.diagnostics import StepcError
 from stepc.ir import types as t
-from stepc.ir.words import inverse, normal, plain
+from stepc.ir.words import excludes, inverse, mentions, normal, plain
 from stepc.lang.resolve import read_spec
 from stepc.lang.types import Spec
 
@@ -95,7 +95,215 @@ def graph(rng: random.Random) -> t.Stsg:
         motions=tuple(motions),
         events=events,
     )
-    return unit.evolve(references=_references(unit, rng))
+    unit = unit.evolve(references=_references(unit, rng))
+    return holed(unit, rng) if rng.random() < 0.5 else unit
+
+
+def holed(unit: t.Stsg, rng: random.Random) -> t.Stsg:
+    """The graph with gaps, and with some of its facts denied instead of stated."""
+    denied: list[t.Denied] = []
+    kept: dict[str, list[t.Element]] = {}
+    few = rng.choice([0.0, 0.1, 0.3])
+    no = t.Trust(votes=1, asked=3, verdict="no")
+    for name in ("attributes", "relations", "motions", "events"):
+        for e in getattr(unit, name):
+            if rng.random() < few:
+                denied.append(e.model_copy(update={"trust": no}))
+            else:
+                kept.setdefault(name, []).append(e)
+    gaps: list[t.Gap] = []
+    some = rng.choice([0.0, 0.05, 0.2])
+    for clip in unit.clips:
+        for what in ("motion", "event"):
+            if rng.random() < some:
+                gaps.append(t.Gap(where=clip.id, what=what))  # type: ignore[arg-type]
+        for k in clip.keyframes:
+            for what in ("object", "attr", "rel"):
+                if rng.random() < some:
+                    gaps.append(t.Gap(where=k.id, what=what))  # type: ignore[arg-type]
+    for o in unit.objects:
+        if t.frame_of(o.id):
+            what = rng.choice(["attr", "motion"])
+            if rng.random() < some:
+                gaps.append(t.Gap(where=o.id, what=what))  # type: ignore[arg-type]
+            for other in unit.objects:
+                if (
+                    t.frame_of(other.id) == t.frame_of(o.id)
+                    and other.id > o.id
+                    and rng.random() < some
+                ):
+                    gaps.append(t.Gap(where=o.id, what="rel", other=other.id))
+    blind = {g.where for g in gaps if g.what == "event"}
+    kept["events"] = [e for e in kept.get("events", ()) if e.place not in blind]
+    fields = {
+        name: tuple(kept.get(name, ())) for name in ("attributes", "relations", "motions", "events")
+    }
+    return unit.evolve(**fields, denied=tuple(denied), gaps=tuple(gaps))
+
+
+def completed(unit: t.Stsg, rng: random.Random) -> t.Stsg:
+    """A graph without gaps that may be the truth of which `unit` is what was seen."""
+    whole = _Completion(unit, rng)
+    still = tuple(e for e in unit.denied if isinstance(e, t.Motion))  # it stays one object
+    return unit.evolve(**whole.fields(), denied=still, gaps=())
+
+
+class _Completion:
+    """Adds facts at random where the graph knows nothing, and others in place of denied ones."""
+
+    def __init__(self, unit: t.Stsg, rng: random.Random) -> None:
+        self.unit, self.rng = unit, rng
+        self.objects, self.events = list(unit.objects), list(unit.events)
+        self.attributes, self.relations = list(unit.attributes), list(unit.relations)
+        self.motions = list(unit.motions)
+        self.seen = {n: o for o in unit.objects for n in (o.id, *o.origin.nodes)}
+        for gap in unit.gaps:
+            if gap.what == "object":
+                for _ in range(rng.randint(0, 2)):
+                    self.object(gap.where)
+        for gap in unit.gaps:
+            frame = t.frame_of(gap.where) or ""
+            there = [o for o in self.objects if frame in o.frames]
+            if gap.what == "attr":
+                for o in there if "/" not in gap.where else [self.seen[gap.where]]:
+                    self.attribute(o, frame, rng.choice([*VALUES]))
+            elif gap.what == "rel" and gap.other:
+                self.relation(self.seen[gap.where], self.seen[gap.other], frame)
+            elif gap.what == "rel":
+                for one, two in combinations(there, 2):
+                    self.relation(one, two, frame)
+            elif gap.what == "motion":
+                self.motion(gap.where)
+            elif gap.what == "event":
+                self.event(gap.where)
+        for e in unit.denied:
+            if isinstance(e, t.Attribute):
+                for f in e.frames:
+                    if not any(
+                        a.owner == e.owner and a.kind == e.kind and f in a.frames
+                        for a in unit.attributes
+                    ):
+                        self.attribute(self.seen[e.owner], f, e.kind)
+            elif isinstance(e, t.Motion):
+                if not any(m.source == e.source for m in unit.motions):
+                    self.motion(e.source)
+            elif isinstance(e, t.Event):
+                self.event(e.clip)
+
+    def fields(self) -> dict[str, tuple[t.Element, ...]]:
+        names = ("objects", "attributes", "relations", "motions", "events")
+        return {name: tuple(getattr(self, name)) for name in names}
+
+    def object(self, frame: str) -> None:
+        label, rng = self.rng.choice(LABELS), self.rng
+        name = f"{frame}/{t.slug(label)}.new{len(self.objects)}"
+        made = t.Object(op="dynamic", id=name, label=label, frames=(frame,), trust=_sure(rng))
+        self.objects.append(made)
+        for kind in VALUES:
+            self.attribute(made, frame, kind)
+        for other in self.objects:
+            if other is not made and frame in other.frames:
+                self.relation(made, other, frame)
+
+    def attribute(self, o: t.Object, frame: str, kind: str) -> None:
+        value = self.rng.choice(VALUES[kind])
+        true = [
+            a for a in self.attributes if (a.owner, a.kind) == (o.id, kind) and frame in a.frames
+        ]
+        false = [a for a in self.unit.denied if isinstance(a, t.Attribute) and a.owner == o.id]
+        if any(excludes(a.value, value, kind) or plain(a.value) == plain(value) for a in true):
+            return
+        if any(
+            a.kind == kind and plain(a.value) == plain(value) and frame in a.frames for a in false
+        ):
+            return
+        name = f"{o.id}/new{len(self.attributes)}"
+        self.attributes.append(
+            t.Attribute(id=name, kind=kind, value=value, frames=(frame,), trust=_sure(self.rng))
+        )
+
+    def relation(self, one: t.Object, two: t.Object, frame: str) -> None:
+        one, two = self.rng.sample([one, two], 2)
+        word = self.rng.choice(PREDICATES)
+        back = inverse(word)
+        for r in (*self.relations, *self.unit.denied):
+            if not isinstance(r, t.Relation):
+                continue
+            same, turned = (
+                (r.subject, r.object) == (one.id, two.id),
+                (r.object, r.subject) == (one.id, two.id),
+            )
+            said = plain(word) if same else plain(back) if turned and back else ""
+            if said == plain(r.predicate) or (said and excludes(said, r.predicate)):
+                return
+            if turned and plain(r.predicate) == plain(word) and back != plain(word):
+                return
+        self.relations.append(
+            t.Relation(
+                subject=one.id,
+                object=two.id,
+                predicate=word,
+                frames=(frame,),
+                trust=_sure(self.rng),
+            )
+        )
+
+    def motion(self, where: str) -> None:
+        """Something else that is done in a clip, or by an object from a keyframe on."""
+        for known in [
+            m for m in (*self.unit.motions, *self.unit.denied) if isinstance(m, t.Motion)
+        ]:
+            if where not in (known.source, t.clip_of(known.source)):
+                continue
+            word = self.rng.choice(MOTIONS)
+            others = [
+                m
+                for m in (*self.motions, *self.unit.denied)
+                if isinstance(m, t.Motion) and m.source == known.source
+            ]
+            if any(plain(m.motion) == plain(word) or excludes(m.motion, word) for m in others):
+                continue
+            self.motions.append(known.model_copy(update={"motion": word, "trust": _sure(self.rng)}))
+
+    def does(self, label: str, event: str, clip: str) -> bool:
+        """Whether an object of a clip does what an event says that it does, if it says so."""
+        said = {plain(m) for m in MOTIONS if mentions(event, m)}
+        done = {
+            plain(m.motion)
+            for m in self.motions
+            if t.clip_of(m.source) == clip and normal(self.label(m.source)) == normal(label)
+        }
+        return not said or bool(said & done)
+
+    def label(self, name: str) -> str:
+        return next(o.label for o in self.objects if o.id == name)
+
+    def event(self, clip: str) -> None:
+        """What happens in a clip whose event is not known; its words name only what is there."""
+        if any(e.clip == clip for e in self.events):
+            return
+        there = {normal(o.label) for o in self.objects if t.clip_of(o.id) == clip}
+        false = {
+            plain(e.event) for e in self.unit.denied if isinstance(e, t.Event) and e.clip == clip
+        }
+        fits = [
+            e
+            for e in EVENTS
+            if plain(e) not in false
+            and all(normal(label) in there for label in LABELS if mentions(e, label))
+            and all(self.does(label, e, clip) for label in LABELS if mentions(e, label))
+        ]
+        if fits:
+            made = next(c for c in self.unit.clips if c.id == clip)
+            self.events.append(
+                t.Event(
+                    clip=clip,
+                    event=self.rng.choice(fits),
+                    start=made.start,
+                    end=made.end,
+                    trust=_sure(self.rng),
+                )
+            )
 
 
 def _sure(rng: random.Random) -> t.Trust:

@@ -121,7 +121,7 @@ def _fresh(monkeypatch: pytest.MonkeyPatch, change: Callable[[str], str]) -> dic
         ("scenedetect", {"split"}),
         ("scikit-learn", {"keyframes"}),
         ("av", FRAMES),
-        ("inflect", {"sample", "compose", "distract"}),
+        ("inflect", {"sample", "compose", "distract", "refine"}),
         ("typer", set()),
         ("torch", set()),
     ],

@@ -95,15 +95,42 @@ class AttributeEdge(Edge):
             n, when = known.thing[a.owner], frozenset(a.frames)
             known.has[n].append((a.kind, a.value, when))
             known.having[a.kind, known.phrase(a.value)].append((n, when))
+        for e in unit.denied:
+            if isinstance(e, Attribute):
+                key = known.thing[e.owner], e.kind, known.phrase(e.value)
+                known.unlike[key] = known.unlike.get(key, frozenset()) | frozenset(e.frames)
 
     def follow(self, op: Follow, state: State) -> Iterable[Reached]:
-        known = state.known
+        known, unknown = state.known, state.known.unknown
         for h in state.here:
+            thing = state.thing_of(h)
             if op.way == "=>":
-                for kind, value, when in known.has.get(state.thing_of(h), ()):
+                state.stop_if(unknown.value(thing, op.word, h.when))
+                for kind, value, when in known.has.get(thing, ()):
                     if kind == op.word and when & h.when:
                         yield state.value(value, kind, when & h.when)
             else:
+                state.stop_if(unknown.holders(h.kind, h.value, state.scope))
                 for m, when in known.having.get((h.kind, known.phrase(h.value)), ()):
                     if known.clip[m] in state.scope:
                         yield state.thing(m, when)
+
+    def refutes(self, op: Follow, claim: str, state: State) -> bool:
+        if op.way == "=>":
+            return all(_not(state, state.thing_of(h), op.word, claim, h.when) for h in state.here)
+        things = state.labelled(claim)
+        return bool(things) and all(
+            _not(state, state.thing_of(x), h.kind, h.value, x.when)
+            for x in things
+            for h in state.here
+        )
+
+
+def _not(state: State, thing: int, kind: str, value: str, when: frozenset[str]) -> bool:
+    """Whether a thing is known not to have a value in all these keyframes, of which there is one."""
+    known = state.known
+    denied = known.unlike.get((thing, kind, known.phrase(value)), frozenset())
+    for k, stated, frames in known.has.get(thing, ()):
+        if k == kind and known.excludes(stated, value, kind):
+            denied |= frames
+    return bool(when) and when <= denied

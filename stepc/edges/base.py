@@ -170,7 +170,14 @@ class Edge(ABC):
 
     @abstractmethod
     def follow(self, op: Follow, state: State) -> Iterable[Reached]:
-        """The positions reached by following edges of this kind from each position of the state."""
+        """The positions reached by following edges of this kind from each position of the state.
+
+        Raises NotKnown if there may be others.
+        """
+
+    def refutes(self, op: Follow, claim: str, state: State) -> bool:
+        """Whether the graph refutes that following finds `claim`, a label or a value."""
+        return False
 
 
 def clips_of(*identifiers: str) -> list[str]:

@@ -124,6 +124,7 @@ class EventEdge(Edge):
         known = state.known
         for h in state.here:
             clip = known.clip.get(state.thing_of(h), "")
+            state.stop_if(clip in state.scope and known.unknown.happens(clip))
             if clip in known.events and clip in state.scope:
                 start, end = known.times[clip]
                 when = frozenset(f for f in h.when if start <= known.at[f] <= end)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from stepc.edges.base import Edge, Texts
@@ -116,15 +117,39 @@ class MotionEdge(Edge):
             when = frozenset(k.id for k in at if m.start <= k.at <= m.end)
             known.does[n].append((m.motion, when, whole))
             known.doing[motion].append((n, when, whole))
+        for e in unit.denied:
+            if isinstance(e, Motion):
+                key = known.thing[e.source], known.phrase(e.motion)
+                known.idle[key].append((e.start, e.end))
 
     def follow(self, op: Follow, state: State) -> Iterable[Reached]:
-        known = state.known
+        known, unknown = state.known, state.known.unknown
         for h in state.here:
+            thing = state.thing_of(h)
             if op.way == "=>":
-                for motion, when, whole in known.does.get(state.thing_of(h), ()):
+                state.stop_if(unknown.motion(thing))
+                for motion, when, whole in known.does.get(thing, ()):
                     if when & h.when:
                         yield state.value(motion, when=when & h.when, spans=(whole,))
             else:
+                state.stop_if(unknown.movers(h.value, state.scope))
                 for m, when, whole in known.doing.get(known.phrase(h.value), ()):
                     if known.clip[m] in state.scope:
                         yield state.thing(m, when, (whole,))
+
+    def refutes(self, op: Follow, claim: str, state: State) -> bool:
+        if op.way == "=>":
+            return all(_not(state, state.thing_of(h), claim) for h in state.here)
+        things = state.labelled(claim)
+        return bool(things) and all(
+            _not(state, state.thing_of(x), h.value) for x in things for h in state.here
+        )
+
+
+def _not(state: State, thing: int, motion: str) -> bool:
+    """Whether a thing is known not to do this between any two keyframes in which it is seen."""
+    known = state.known
+    free = list(known.idle.get((thing, known.phrase(motion)), ()))
+    free += [span for m, _, span in known.does.get(thing, ()) if known.excludes(m, motion)]
+    pairs = [*pairwise(sorted(known.at[f] for f in known.seen.get(thing, ())))]
+    return bool(pairs) and all(any(a <= x and y <= b for a, b in free) for x, y in pairs)

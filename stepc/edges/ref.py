@@ -80,6 +80,7 @@ class ReferenceEdge(Edge):
         """Adds nothing: the solver resolves references before it reads edges."""
 
     def scope(self, op: Follow, state: State) -> frozenset[str]:
+        state.stop_if(state.known.unknown.event(op.word, state.known.everywhere))
         return state.known.clips_of(op.word)
 
     def follow(self, op: Follow, state: State) -> Iterable[Reached]:

@@ -106,13 +106,17 @@ class RelationEdge(Edge):
         return texts
 
     def facts(self, unit: Stsg, known: Facts) -> None:
-        for e in unit.relations:
+        for e in (*unit.relations, *(e for e in unit.denied if isinstance(e, Relation))):
             readings = [(known.thing[e.subject], known.phrase(e.predicate), known.thing[e.object])]
             back = known.inverse(e.predicate)
             if back is not None:
                 readings.append((known.thing[e.object], back, known.thing[e.subject]))
             for one, predicate, two in readings:
                 when = frozenset(e.frames)
+                if e.trust.verdict == "no":
+                    denied = known.unrelated.get((one, predicate, two), frozenset())
+                    known.unrelated[one, predicate, two] = denied | when
+                    continue
                 known.related[one, predicate, "=>"].append((two, when))
                 known.related[two, predicate, "<="].append((one, when))
                 known.between[one].append((two, predicate, when))
@@ -120,8 +124,13 @@ class RelationEdge(Edge):
     def follow(self, op: Follow, state: State) -> Iterable[Reached]:
         known = state.known
         for h in state.here:
-            for m, when in known.related.get(
-                (state.thing_of(h), known.phrase(op.word), op.way), ()
-            ):
+            thing = state.thing_of(h)
+            state.stop_if(known.unknown.relations(thing, h.when))
+            for m, when in known.related.get((thing, known.phrase(op.word), op.way), ()):
                 if when & h.when:
                     yield state.thing(m, when & h.when)
+
+    def refutes(self, op: Follow, claim: str, state: State) -> bool:
+        there = state.labelled(claim)
+        ones, others = (state.here, there) if op.way == "=>" else (there, state.here)
+        return state.unrelated(ones, op.word, others)

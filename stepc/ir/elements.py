@@ -197,6 +197,27 @@ class Event(Element):
         return self.clip
 
 
+class Gap(Value):
+    """A part of the graph that is not known: nothing was asked, or no usable reply came back.
+
+    Anything may be the case there. What no gap covers was examined: what is not stated there is not so.
+    """
+
+    op: Literal["gap"] = "gap"
+    where: Annotated[str, StringConstraints(pattern=r'^c\d{1,9}(\.k\d{1,9}(/[^\s/";]+)?)?$')]
+    """A clip, a keyframe, or an object of a keyframe, also one that was merged into an object of a clip."""
+    what: Literal["object", "attr", "rel", "motion", "event"]
+    """The kind of fact that is not known."""
+    other: ObjectId | None = None
+    """The second of two objects of a keyframe, for relations; the same object in a later keyframe, for a
+    motion."""
+
+    @property
+    def place(self) -> str:
+        """The id by which elements are ordered."""
+        return self.where
+
+
 class Keyframe(Value):
     """A representative frame of a clip."""
 

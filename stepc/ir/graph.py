@@ -38,11 +38,17 @@ def graph(unit: t.Fsg) -> rx.PyDiGraph[GraphNode, GraphEdge]:
 
 
 def entities(unit: t.Unit) -> dict[str, int]:
-    """Object id → entity number. Objects joined by motion edges are the same entity."""
+    """Object id → entity number. Objects joined by motion edges are the same entity.
+
+    So are those joined by a motion that is denied or not known: it is one object, whatever it does.
+    """
     groups = UnionFind(o.id for o in getattr(unit, "objects", ()))
-    for m in getattr(unit, "motions", ()):
-        if m.source in groups and m.target in groups:
-            groups.join(m.source, m.target)
+    pairs = [(m.source, m.target) for m in getattr(unit, "motions", ())]
+    pairs += [(m.source, m.target) for m in getattr(unit, "denied", ()) if isinstance(m, t.Motion)]
+    pairs += [(g.where, g.other or "") for g in getattr(unit, "gaps", ()) if g.what == "motion"]
+    for one, other in pairs:
+        if one in groups and other in groups:
+            groups.join(one, other)
     numbers: dict[str, int] = {}
     return {o: numbers.setdefault(groups.root(o), len(numbers)) for o in groups}
 

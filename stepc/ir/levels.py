@@ -18,6 +18,7 @@ from stepc.ir.elements import (
     ClipId,
     EdgeKind,
     Event,
+    Gap,
     Keyframe,
     Motion,
     Object,
@@ -135,7 +136,10 @@ class Sample(Value):
         return f"<p><b>{question}</b>{options}</p><ol>{steps}</ol><p>{answer}</p>"
 
 
-_Placed = TypeVar("_Placed", Object, Attribute, Relation, Motion, Reference, Event)
+Denied = Annotated[Object | Attribute | Relation | Motion | Event, Field(discriminator="op")]
+"""A fact that is known to be false: the verifying question about it was answered no."""
+
+_Placed = TypeVar("_Placed", Object, Attribute, Relation, Motion, Reference, Event, Gap, Denied)
 
 
 def _by_clip(elements: tuple[_Placed, ...]) -> tuple[_Placed, ...]:
@@ -185,6 +189,10 @@ class Fsg(Unit):
     objects: Annotated[tuple[Object, ...], AfterValidator(_by_clip)] = ()
     attributes: Annotated[tuple[Attribute, ...], AfterValidator(_by_clip)] = ()
     relations: Annotated[tuple[Relation, ...], AfterValidator(_by_clip)] = ()
+    denied: Annotated[tuple[Denied, ...], AfterValidator(_by_clip)] = ()
+    """Facts known to be false. They have ids of their own, which nothing refers to."""
+    gaps: Annotated[tuple[Gap, ...], AfterValidator(_by_clip)] = ()
+    """What was not examined."""
 
 
 class Tsg(Fsg):

@@ -7,6 +7,7 @@ valid text is normalised by the same call. The grammar is `grammar/ir.lark`.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -45,13 +46,20 @@ def _believed(e: t.Element, calls: bool) -> str:
     return text
 
 
-def statement(e: t.Element, calls: bool = True) -> str:
-    """The line of one node or edge; without the keys of its model calls if `calls` is False."""
+def statement(e: t.Element | t.Gap, calls: bool = True) -> str:
+    """The line of a node, an edge or a gap; without the keys of its model calls if `calls` is False."""
+    if isinstance(e, t.Gap):
+        return f"gap     {e.where} {e.what} {e.other or ''}".rstrip()
     if isinstance(e, t.Object):
         line = f"{e.op:7} {e.id} {quote(e.label)}{at_frames(e.frames, e.id)}"
     else:
         line = ELEMENTS[type(e)].statement(e)
     return line + _believed(e, calls)
+
+
+def denial(e: t.Element, calls: bool = True) -> str:
+    """The line of a denied fact."""
+    return re.sub(r"^(\w+) *", r"no \1 ", statement(e, calls))
 
 
 def query_text(query: t.Query) -> str:
@@ -86,6 +94,10 @@ def _lines(unit: t.Unit, calls: bool) -> Iterator[str]:
     for name in ("events", "objects", *inside):
         for e in getattr(unit, name, ()):
             groups.setdefault(t.clip_of(e.place), []).append(statement(e, calls))
+    for e in getattr(unit, "denied", ()):
+        groups.setdefault(t.clip_of(e.place), []).append(denial(e, calls))
+    for gap in getattr(unit, "gaps", ()):
+        groups.setdefault(t.clip_of(gap.place), []).append(statement(gap))
     for group in groups.values():
         yield ""
         yield from group
@@ -189,6 +201,24 @@ def _read_op(tree: Tree[Token]) -> t.Op:
         raise _Bad(tree, f"`{keyword}`: {error}", f"such as: {KEYWORDS[keyword].SYNTAX}") from None
 
 
+def _element(tree: Tree[Token]) -> tuple[str, t.Element]:
+    """(field of the unit, element) of the statement of a node or an edge."""
+    c: list[Any] = tree.children
+    if tree.data == "object":
+        data: dict[str, Any] = {"op": str(c[0]), "id": str(c[1]), "label": _string(c[2])}
+        data |= {"frames": _frames(c[3], data["id"]), **_believe(c[4], c[5])}
+        return "objects", t.Object.model_validate(data)
+    kind = EDGES[tree.data]
+    assert kind.element is not None
+    parts = {str(x.data): x for x in c if isinstance(x, Tree)}
+    tokens = (x for x in c if isinstance(x, Token))
+    data = kind.fields([_string(x) if x.type == "STRING" else str(x) for x in tokens])
+    if "at" in parts:
+        data["frames"] = _frames(parts["at"], *kind.placed(data))
+    data |= _believe(parts["trust"], parts["origin"])
+    return kind.field, kind.element.model_validate(data)
+
+
 _PARTS = {"block": ["block"], "form": ["form"], "time": ["time", "clip"], "ambiguous": []}
 """Part of the head of a path → the fields that it sets."""
 
@@ -246,20 +276,16 @@ class _Builder:
                 keyframe = t.Keyframe(id=str(c[0]), at=millis(c[1]))
                 self.clips[-1]["keyframes"].append(keyframe)
                 self.lines.setdefault(keyframe, line)
-            case "object":
-                data: dict[str, Any] = {"op": str(c[0]), "id": str(c[1]), "label": _string(c[2])}
-                data |= {"frames": _frames(c[3], data["id"]), **_believe(c[4], c[5])}
-                self.add("objects", line, t.Object.model_validate(data))
-            case name if name in EDGES:
-                kind = EDGES[name]
-                assert kind.element is not None
-                parts = {str(x.data): x for x in c if isinstance(x, Tree)}
-                tokens = (x for x in c if isinstance(x, Token))
-                data = kind.fields([_string(x) if x.type == "STRING" else str(x) for x in tokens])
-                if "at" in parts:
-                    data["frames"] = _frames(parts["at"], *kind.placed(data))
-                data |= _believe(parts["trust"], parts["origin"])
-                self.add(kind.field, line, kind.element.model_validate(data))
+            case "gap":
+                data = dict(zip(("where", "what", "other"), map(str, c), strict=False))
+                self.add("gaps", line, t.Gap.model_validate(data))
+            case "denied":
+                if c[0].data == "ref":
+                    raise _Bad(tree, "a reference cannot be denied")
+                self.add("denied", line, _element(c[0])[1])
+            case name if name == "object" or name in EDGES:
+                field_, made = _element(tree)
+                self.add(field_, line, made)
             case _:
                 self.path_or_sample(tree, line)
 

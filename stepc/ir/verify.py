@@ -3,12 +3,14 @@
 The table is the specification of the IR. `--verify-each` checks it after every pass.
 """
 
+# Long: the rules of all levels are one table.
+
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from stepc.diagnostics import Diagnostic, Place
 from stepc.edges import EDGES
@@ -16,7 +18,7 @@ from stepc.forms import FORMS
 from stepc.ir import types as t
 from stepc.ir.graph import entities, identities
 from stepc.ir.literals import seconds, span
-from stepc.ir.text import Read, statement
+from stepc.ir.text import Read, denial, statement
 from stepc.ir.words import mentions, normal, plain, unfinished
 
 Finding = tuple[str, t.Value | None]
@@ -34,6 +36,7 @@ class Rule:
     until: str = "qra"
 
 
+_E = TypeVar("_E", bound=t.Element)
 _ORDER = list(t.LEVELS)
 RULES: list[Rule] = []
 
@@ -48,17 +51,28 @@ def _rule(
     return add
 
 
+_FIELDS = ("objects", "attributes", "relations", "motions", "references", "events")
+
+
 def _edges(u: t.Unit) -> Iterator[tuple[Any, tuple[str, ...]]]:
-    for r in getattr(u, "relations", ()):
-        yield r, (r.subject, r.object)
-    for m in getattr(u, "motions", ()):
-        yield m, (m.source, m.target)
-    for f in getattr(u, "references", ()):
-        yield f, (f.first, f.second)
+    """All edges with their ends, stated and denied."""
+    for e in _elements(u):
+        if isinstance(e, t.Relation):
+            yield e, (e.subject, e.object)
+        elif isinstance(e, t.Motion):
+            yield e, (e.source, e.target)
+        elif isinstance(e, t.Reference):
+            yield e, (e.first, e.second)
+
+
+def _of(u: t.Unit, kind: type[_E]) -> Iterator[_E]:
+    """All elements of a kind, stated and denied."""
+    return (e for e in _elements(u) if isinstance(e, kind))
 
 
 def _elements(u: t.Unit) -> Iterator[Any]:
-    for name in ("objects", "attributes", "relations", "motions", "references", "events"):
+    """All elements, stated and denied."""
+    for name in (*_FIELDS, "denied"):
         yield from getattr(u, name, ())
 
 
@@ -84,7 +98,7 @@ def _votes(u: t.Unit) -> Iterator[Finding]:
 @_rule("V003", "every clip and keyframe that an element names must exist", "fsg")
 def _places(u: t.Unit) -> Iterator[Finding]:
     clips, frames = {c.id for c in u.clips}, u.keyframes
-    for e in _elements(u):
+    for e in (*_elements(u), *getattr(u, "gaps", ())):
         place = t.frame_of(e.place) if hasattr(e, "place") else None
         named = [f for f in getattr(e, "frames", ()) if f not in frames]
         if place and place not in frames:
@@ -145,17 +159,17 @@ def _ends(u: t.Fsg) -> Iterator[Finding]:
 @_rule("V022", "an attribute must belong to an existing object", "fsg")
 def _owners(u: t.Fsg) -> Iterator[Finding]:
     ids = {o.id for o in u.objects}
-    for a in u.attributes:
+    for a in _of(u, t.Attribute):
         if a.owner not in ids:
             yield f"object `{a.owner}` does not exist", a
 
 
 @_rule("V023", "edges must be unique", "fsg")
 def _distinct(u: t.Unit) -> Iterator[Finding]:
-    seen: set[tuple[str, ...]] = set()
+    seen: set[tuple[object, ...]] = set()
     for e, ends in _edges(u):
         word = getattr(e, "predicate", getattr(e, "motion", ""))
-        key = (e.op, *ends, plain(word))
+        key = (e.op, *ends, plain(word), e.trust.verdict == "no")
         if key in seen:
             yield "duplicate edge", e
         seen.add(key)
@@ -170,7 +184,7 @@ def _loops(u: t.Unit) -> Iterator[Finding]:
 
 @_rule("V025", "a relation must connect objects of the same keyframe or the same clip", "fsg")
 def _together(u: t.Fsg) -> Iterator[Finding]:
-    for r in u.relations:
+    for r in _of(u, t.Relation):
         frames = {f for f in (t.frame_of(r.subject), t.frame_of(r.object)) if f}
         if t.clip_of(r.subject) != t.clip_of(r.object) or len(frames) > 1:
             yield f"`{r.subject}` and `{r.object}` are never visible together", r
@@ -179,17 +193,90 @@ def _together(u: t.Fsg) -> Iterator[Finding]:
 @_rule("V026", "an element must hold only in keyframes in which its ends are visible", "fsg")
 def _seen(u: t.Fsg) -> Iterator[Finding]:
     seen = {o.id: set(o.frames) for o in u.objects}
-    for o in u.objects:
+    for o in _of(u, t.Object):
         frame = t.frame_of(o.id)
         if frame is not None and o.frames != (frame,):
             yield f"an object of {frame} is visible only in that keyframe", o
     held: list[tuple[t.Element, tuple[str, ...], tuple[str, ...]]] = []
-    held += [(r, (r.subject, r.object), r.frames) for r in u.relations]
-    held += [(a, (a.owner,), a.frames) for a in u.attributes]
+    held += [(r, (r.subject, r.object), r.frames) for r in _of(u, t.Relation)]
+    held += [(a, (a.owner,), a.frames) for a in _of(u, t.Attribute)]
     for e, ends, frames in held:
         for end in ends:
             if end in seen and not set(frames) <= seen[end]:
                 yield f"`{end}` is not visible in all of {' '.join(frames)}", e
+
+
+@_rule(
+    "V027", "a fact is denied if and only if its verdict is no, and is not stated as well", "fsg"
+)
+def _denials(u: t.Fsg) -> Iterator[Finding]:
+    stated = {k for name in _FIELDS for e in getattr(u, name, ()) for k in _facts(e)}
+    for name in _FIELDS:
+        for e in getattr(u, name, ()):
+            if e.trust.verdict == "no":
+                yield "its verdict is no, so it is written with `no` in front", e
+    names = Counter(e.id for e in u.denied if isinstance(e, t.Object | t.Attribute))
+    for e in u.denied:
+        field = {"motion": "motions", "event": "events"}.get(e.op, "objects")
+        if e.trust.verdict != "no":
+            yield f"its verdict is {e.trust.verdict}", e
+        elif field not in type(u).model_fields:
+            yield f"level {u.LEVEL} has no {field}", e
+        elif stated & set(_facts(e)):
+            yield "it is stated as well", e
+        elif isinstance(e, t.Object | t.Attribute) and names[e.id] > 1:
+            yield f"`{e.id}` is used {names[e.id]} times", e
+
+
+def _facts(e: t.Element) -> Iterator[tuple[object, ...]]:
+    """What an element says, one entry for each keyframe in which it says so."""
+    match e:
+        case t.Object():
+            yield (e.id,)
+        case t.Attribute():
+            yield from (("attr", e.owner, e.kind, plain(e.value), f) for f in e.frames)
+        case t.Relation():
+            yield from (("rel", e.subject, plain(e.predicate), e.object, f) for f in e.frames)
+        case t.Motion():
+            yield "motion", e.source, e.target, plain(e.motion)
+        case t.Event():
+            yield "event", e.clip, plain(e.event)
+
+
+_GAPS: dict[str, str] = {
+    "object": "keyframe",
+    "attr": "keyframe or object",
+    "rel": "keyframe or pair of objects in a keyframe",
+    "motion": "clip, object, or object at two times",
+    "event": "clip",
+}
+"""Kind of fact → where a gap may be."""
+
+
+@_rule("V028", "a gap is stated once, at a place that exists and fits its kind of fact", "fsg")
+def _gaps(u: t.Fsg) -> Iterator[Finding]:
+    seen: set[t.Gap] = set()
+    objects = {o.id for o in u.objects} | {n for o in u.objects for n in o.origin.nodes}
+    for gap in u.gaps:
+        named = [x for x in (gap.where, gap.other) if x is not None and "/" in x]
+        if not _fits(gap, len(named)):
+            yield f"{' '.join(named) or gap.where} is not a {_GAPS[gap.what]}", gap
+        elif gone := [x for x in named if x not in objects]:
+            yield f"object `{gone[0]}` does not exist", gap
+        elif gap in seen:
+            yield "it is stated twice", gap
+        seen.add(gap)
+
+
+def _fits(gap: t.Gap, objects: int) -> bool:
+    """Whether the place of a gap, which names some objects, is one for its kind of fact."""
+    one, two = t.frame_of(gap.where), t.frame_of(gap.other or gap.where)
+    if objects == 2:
+        together = t.clip_of(gap.where) == t.clip_of(gap.other or "") and gap.where != gap.other
+        return together and {"rel": one == two, "motion": one != two}.get(gap.what, False)
+    if objects == 1:
+        return gap.other is None and gap.what in ("attr", "motion")
+    return gap.other is None and (gap.what in ("motion", "event")) == (one is None)
 
 
 @_rule("V031", "at level fsg, every object must belong to a keyframe", "fsg", "fsg")
@@ -222,7 +309,7 @@ def _merged(u: t.Tsg) -> Iterator[Finding]:
 )
 def _motions(u: t.Tsg) -> Iterator[Finding]:
     objects, frames = {o.id: o for o in u.objects}, u.keyframes
-    for m in u.motions:
+    for m in _of(u, t.Motion):
         one, two = objects.get(m.source), objects.get(m.target)
         if one is None or two is None:
             continue
@@ -240,7 +327,7 @@ def _motions(u: t.Tsg) -> Iterator[Finding]:
 @_rule("V034", "the interval of a motion must be that of its keyframes", "tsg")
 def _interval(u: t.Tsg) -> Iterator[Finding]:
     frames = u.keyframes
-    for m in u.motions:
+    for m in _of(u, t.Motion):
         first, last = t.frame_of(m.source), t.frame_of(m.target)
         if first in frames and last in frames:
             start, end = frames[first].at, frames[last].at
@@ -259,10 +346,11 @@ def _references(u: t.Stsg) -> Iterator[Finding]:
 def _events(u: t.Stsg) -> Iterator[Finding]:
     spans = {c.id: c for c in u.clips}
     seen: set[str] = set()
-    for e in u.events:
-        if e.clip in seen:
-            yield f"{e.clip} has a second event", e
-        seen.add(e.clip)
+    for e in _of(u, t.Event):
+        if e.trust.verdict != "no":
+            if e.clip in seen:
+                yield f"{e.clip} has a second event", e
+            seen.add(e.clip)
         clip = spans.get(e.clip)
         if clip and not clip.start <= e.start < e.end <= clip.end:
             yield f"its time is not within {e.clip}", e
@@ -413,22 +501,25 @@ def verify(unit: t.Unit, read: Read | None = None, file: str = "") -> list[Diagn
     """
     level = _ORDER.index(unit.LEVEL)
     found: list[Diagnostic] = []
+    denied = {*getattr(unit, "denied", ())}
     for rule in RULES:
         if not _ORDER.index(rule.since) <= level <= _ORDER.index(rule.until):
             continue
         for what, value in rule.check(unit):
             place = Place(file or unit.name)
             if read is not None and value in read.lines:
-                source = _line(value)
+                source = _line(value, denied)
                 place = Place(file, read.lines[value], 1, max(1, len(source)), source)
             elif value is not None:
-                what += f" (in `{_line(value)}`)"
+                what += f" (in `{_line(value, denied)}`)"
             found.append(Diagnostic(rule.code, f"{rule.says}: {what}", place))
     return found
 
 
-def _line(value: t.Value) -> str:
-    if isinstance(value, t.Element):
+def _line(value: t.Value, denied: set[t.Denied]) -> str:
+    if isinstance(value, t.Element) and value in denied:
+        return denial(value)
+    if isinstance(value, t.Element | t.Gap):
         return statement(value)
     kind = type(value).__name__.lower().replace("keyframe", "frame")
     return f"{kind:7} {getattr(value, 'id', '')}"

@@ -1,7 +1,7 @@
 """Compares labels, predicates and motions by normalised form. The words themselves are never edited.
 
-All knowledge of English in the IR is here and in two data files, `grammar/nouns.txt` and
-`grammar/predicates.txt`.
+All knowledge of English in the IR is here and in three data files, `grammar/nouns.txt`,
+`grammar/predicates.txt` and `grammar/exclusions.txt`.
 """
 
 from __future__ import annotations
@@ -79,6 +79,31 @@ def _inverses() -> dict[str, str]:
 def inverse(predicate: str) -> str | None:
     """The inverse of a predicate, or None if unknown. A symmetric predicate is its own inverse."""
     return _inverses().get(plain(predicate))
+
+
+@functools.cache
+def _exclusions() -> dict[str, list[tuple[str, frozenset[str]]]]:
+    """Word → (attribute kind or "", words of which only one is true at a time), for each of its lines."""
+    table: dict[str, list[tuple[str, frozenset[str]]]] = {}
+    for line in (files("stepc.grammar") / "exclusions.txt").read_text("utf-8").splitlines():
+        if line.strip() and not line.startswith("#"):
+            kind, _, words = line.rpartition(":")
+            group = frozenset(map(plain, words.split("|")))
+            for word in group:
+                table.setdefault(word, []).append((kind.strip(), group))
+    return table
+
+
+def excludes(one: str, other: str, kind: str = "") -> bool:
+    """Whether two predicates, motions or values of a kind cannot both be true of a thing at a time."""
+    a, b = plain(one), plain(other)
+    return a != b and any(b in g and k in ("", kind) for k, g in _exclusions().get(a, ()))
+
+
+def excluded_by(word: str, kind: str = "") -> list[str]:
+    """The words that `grammar/exclusions.txt` excludes where a word of this kind is true, sorted."""
+    groups = _exclusions().get(plain(word), ())
+    return sorted({x for k, group in groups if k in ("", kind) for x in group} - {plain(word)})
 
 
 def same_relation(subject: str, predicate: str, object_: str) -> tuple[str, str, str]:

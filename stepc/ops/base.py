@@ -60,7 +60,14 @@ class Op(Value):
 
     @abstractmethod
     def solve(self, state: State) -> None:
-        """Advance the state of the solver. Raises NoAnswer if the required single answer is missing."""
+        """Advance the state of the solver.
+
+        Raises NoAnswer if the required single answer is missing, NotKnown if the graph does not know it.
+        """
+
+    def refutes(self, claim: str, state: State) -> bool:
+        """Whether the graph refutes that the operation finds `claim`, from the state before it."""
+        return False
 
 
 def take(arguments: Sequence[str], *kinds: str) -> list[str]:

@@ -35,6 +35,7 @@ class Beyond(Op):
 
     def solve(self, state: State) -> None:
         known = state.known
+        state.stop_if(known.unknown.event(self.event, known.everywhere))
         clips = known.clips_of(self.event)
         if not clips:
             state.scope = clips

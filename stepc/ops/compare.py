@@ -17,7 +17,7 @@ class Compare(Op):
     """Compares the two results of `get` in time (first, last, longer, shorter) or for equality (same).
 
     The answer is `one` if the first result wins, otherwise `other`. For `same`, it is `one` if the
-    results are equal.
+    results are equal, and `other` if they exclude each other.
     """
 
     op: Literal["compare"] = "compare"
@@ -37,11 +37,14 @@ class Compare(Op):
         return cls.model_validate({"how": how, "one": one, "other": other})
 
     def solve(self, state: State) -> None:
-        if len(state.got) != 2 or not all(text for text, _ in state.got):
+        if len(state.got) != 2 or not all(text for text, _, _ in state.got):
             state.refuse(())
-        (one, a), (other, b) = state.got
+        (one, a, kind), (other, b, _) = state.got
         if self.how == "same":
-            state.found = (self.one if state.known.same_phrase(one, other) else self.other,)
+            same = state.known.same_phrase(one, other)
+            if not same and not state.known.excludes(one, other, kind):
+                state.refuse((self.one, self.other))  # such as "red" and "dark red"
+            state.found = (self.one if same else self.other,)
             return
         if a is None or b is None:
             state.refuse(())

@@ -42,6 +42,7 @@ class During(Op):
 
     def solve(self, state: State) -> None:
         known = state.known
+        state.stop_if(self.event is not None and known.unknown.event(self.event, known.everywhere))
         state.scope = known.everywhere if self.event is None else known.clips_of(self.event)
         if self.event is not None and any(known.times[c] != known.ranges[c] for c in state.scope):
             state.refuse(())  # it fills only a part of the clip, and facts are known by clip

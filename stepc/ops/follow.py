@@ -41,3 +41,6 @@ class Follow(Op):
         kind = EDGES[self.edge]
         state.scope = kind.scope(self, state)
         state.here = state.joined(kind.follow(self, state))
+
+    def refutes(self, claim: str, state: State) -> bool:
+        return bool(state.here) and EDGES[self.edge].refutes(self, claim, state)

@@ -44,7 +44,8 @@ class Get(Op):
                     state.refuse(())
         text = state.found[0] if len(state.found) == 1 else ""
         bounds = [b for h in state.here for b in state.bounds(h)] if self.what == "span" else []
-        state.got.append((text, bounds[0] if bounds else None))
+        kind = state.here[0].kind if state.here else ""
+        state.got.append((text, bounds[0] if bounds else None, kind))
 
 
 def _printed(span: tuple[int, int]) -> tuple[str, str, str]:

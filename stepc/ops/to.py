@@ -34,6 +34,8 @@ class To(Op):
     def solve(self, state: State) -> None:
         known = state.known
         there = {h.thing: h.when for h in state.labelled(self.label)}
+        unknown = known.unknown
+        state.stop_if(any(unknown.relations(state.thing_of(h), h.when) for h in state.here))
         if len({known.same[n] for n in there if n is not None}) != 1:
             state.refuse(self.label for _ in there)
         state.here = state.joined(
@@ -43,3 +45,6 @@ class To(Op):
             for other, predicate, when in known.between[h.thing]
             if (both := when & h.when & there.get(other, frozenset()))
         )
+
+    def refutes(self, claim: str, state: State) -> bool:
+        return state.unrelated(state.here, claim, state.labelled(self.label))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from stepc.ir import types as t
 from stepc.ir.verify import hidden
 from stepc.proof import words
-from stepc.proof.solver import NoAnswer, answers, called, facts
+from stepc.proof.solver import NoAnswer, NotKnown, answers, called, facts, refuted
+
+UNKNOWN = "it depends on what is not known"
 
 
 class Prover:
@@ -22,6 +24,8 @@ class Prover:
         unique = self.unique.get(sample.path, True)
         try:
             found = answers(sample.query, self.known)
+        except NotKnown:
+            return UNKNOWN
         except NoAnswer as error:
             return "the question has more than one answer" if error.found else "it has no answer"
         if not found:
@@ -30,6 +34,8 @@ class Prover:
             return "the question has more than one answer"
         if wrong := _wrong_answer(sample, found):
             return wrong
+        if sample.form == "yes-no" and sample.answer == "no" and not self._refuted(sample):
+            return "nothing refutes its claim"
         last = sample.query[-1]
         if isinstance(last, t.Get) and last.what == "label":  # "the cup", where there are two
             named = (sample.claim,) if sample.form == "yes-no" else sample.options
@@ -43,6 +49,12 @@ class Prover:
                 return "a step has more than one answer"
         leaks = any(words.mentions(sample.question, answer) for answer in hidden(sample))
         return "the question says an answer" if leaks else ""
+
+    def _refuted(self, sample: t.Sample) -> bool:
+        try:
+            return refuted(sample.claim, sample.query, self.known)
+        except NoAnswer:
+            return False
 
     def _step(self, because: t.Because) -> tuple[str, tuple[str, ...]]:
         """Prove a rationale step. Returns (error or "", answers of its query)."""
@@ -58,6 +70,8 @@ class Prover:
                     wrong = "a sub-answer is another"
                 elif words.mentions(because.question, because.answer):
                     wrong = "a step's question says its answer"
+            except NotKnown:
+                wrong = UNKNOWN
             except NoAnswer as error:
                 many = bool(error.found)
                 wrong = "a step has more than one answer" if many else "a step has no answer"

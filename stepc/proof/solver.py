@@ -8,6 +8,9 @@ A position is an object of a clip or a value, with the keyframes in which the wh
 holds and the time ranges of the last fact. Edges are chained only if their times overlap. Motion edges
 connect one dynamic object at several times, and reference edges connect one object in several clips.
 Two objects with the same label and no such edge are different objects.
+
+A query that depends on what the graph does not know has no answer (NotKnown): each operation asks
+`stepc.proof.unknown` whether it may find more than the graph states.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import product
 from typing import NamedTuple, NoReturn
 
 from stepc.edges import EDGES
@@ -22,6 +26,7 @@ from stepc.ir import types as t
 from stepc.ir.spans import Bounds, around, join_spans, within
 from stepc.ir.union_find import UnionFind
 from stepc.proof import words
+from stepc.proof.unknown import Unknown
 
 Span = tuple[int, int]
 Frames = frozenset[str]
@@ -34,6 +39,13 @@ class NoAnswer(ValueError):
         shown = ", ".join(found) if found else "nothing"
         super().__init__(f"{len(found)} answers: {shown}")
         self.found = found
+
+
+class NotKnown(NoAnswer):
+    """A query depends on what the graph does not know."""
+
+    def __init__(self) -> None:
+        super().__init__(())
 
 
 class Reached(NamedTuple):
@@ -102,6 +114,14 @@ class Facts:
     """keyframe → time"""
     keyframes: dict[str, list[int]] = field(default_factory=dict)
     """clip → times of its keyframes"""
+    unlike: dict[tuple[int, str, str], Frames] = field(default_factory=dict)
+    """(thing, attribute kind, value) → keyframes in which it is denied"""
+    unrelated: dict[tuple[int, str, int], Frames] = field(default_factory=dict)
+    """(subject, predicate, object) → keyframes in which it is denied"""
+    idle: dict[tuple[int, str], list[Span]] = field(default_factory=lambda: defaultdict(list))
+    """(thing, motion) → time ranges in which it is denied"""
+    unknown: Unknown = field(init=False)
+    """What the graph does not know."""
     scopes: dict[t.Op, frozenset[str]] = field(default_factory=dict)
     """Cache: scope operation → clips in scope"""
 
@@ -114,6 +134,11 @@ class Facts:
     def same_phrase(one: str, other: str) -> bool:
         """Whether two predicates, motions, events or values are the same."""
         return words.phrase(one) == words.phrase(other)
+
+    @staticmethod
+    def excludes(one: str, other: str, kind: str = "") -> bool:
+        """Whether two predicates, motions or values cannot both be true at a time."""
+        return words.excludes(one, other, kind)
 
     @staticmethod
     def inverse(predicate: str) -> str | None:
@@ -129,9 +154,13 @@ def facts(unit: t.Stsg) -> Facts:
     """Build the facts of an STSG."""
     number = {o.id: i for i, o in enumerate(unit.objects)}
     moves, joins = UnionFind(number.values()), UnionFind(number.values())
-    for m in unit.motions:
+    for m in (*unit.motions, *(e for e in unit.denied if isinstance(e, t.Motion))):
         moves.join(number[m.source], number[m.target])
         joins.join(number[m.source], number[m.target])
+    for gap in unit.gaps:
+        if gap.what == "motion" and gap.other is not None:
+            moves.join(number[gap.where], number[gap.other])
+            joins.join(number[gap.where], number[gap.other])
     for r in unit.references:
         joins.join(number[r.first], number[r.second])
     known = Facts({o: moves.root(n) for o, n in number.items()})
@@ -152,6 +181,7 @@ def facts(unit: t.Stsg) -> Facts:
     known.ranges = {c.id: (c.start, c.end) for c in unit.clips}
     for kind in EDGES.values():
         kind.facts(unit, known)
+    known.unknown = Unknown(unit, known)
     return known
 
 
@@ -164,6 +194,18 @@ def called(label: str, query: t.Query, known: Facts) -> int:
     """How many different objects have a label in the clips that a query ends in. Raises NoAnswer."""
     there = _solved(query, known).labelled(label)
     return len({known.same[h.thing] for h in there if h.thing is not None})
+
+
+def refuted(claim: str, query: t.Query, known: Facts) -> bool:
+    """Whether the graph refutes a claim about the result of a query. Raises NoAnswer.
+
+    It does so if a fact that is denied, or that another one excludes, makes the claim false at each time
+    that the question is about. That a graph says something else refutes nothing.
+    """
+    last = max((i for i, op in enumerate(query) if op.ROLE == "step"), default=0)
+    while last and not isinstance(query[last], t.Follow | t.To):
+        last -= 1
+    return query[last].refutes(claim, _solved(query[:last], known))
 
 
 def _solved(query: t.Query, known: Facts) -> State:
@@ -188,8 +230,8 @@ class State:
         """The clips in scope."""
         self.here: list[Reached] = []
         """The current positions."""
-        self.got: list[tuple[str, Bounds | None]] = []
-        """The results of `get` so far, each with what is known of its time, for `compare`."""
+        self.got: list[tuple[str, Bounds | None, str]] = []
+        """The results of `get` so far, for `compare`: text, what is known of its time, attribute kind."""
         self.found: tuple[str, ...] = ()
         """The answers."""
 
@@ -219,9 +261,38 @@ class State:
         """Raise NoAnswer."""
         raise NoAnswer(tuple(found))
 
-    def labelled(self, label: str) -> list[Reached]:
-        """Positions at the things in scope with a label."""
+    @staticmethod
+    def stop_if(may_be_more: bool) -> None:
+        """Raise NotKnown if there may be more than the graph states."""
+        if may_be_more:
+            raise NotKnown
+
+    def unrelated(self, ones: Iterable[Reached], predicate: str, others: Iterable[Reached]) -> bool:
+        """Whether the graph refutes that one of the first things has this relation to one of the others.
+
+        It must do so in each keyframe in which both are seen, and there must be one. Things of different
+        clips are never related.
+        """
         known = self.known
+        pairs = [
+            (self.thing_of(one), self.thing_of(two), one.when & two.when)
+            for one, two in product(ones, others)
+            if known.clip[self.thing_of(one)] == known.clip[self.thing_of(two)]
+        ]
+        return bool(pairs) and all(self._unrelated(*pair, predicate) for pair in pairs)
+
+    def _unrelated(self, one: int, two: int, when: Frames, predicate: str) -> bool:
+        known = self.known
+        denied = known.unrelated.get((one, known.phrase(predicate), two), frozenset())
+        for other, stated, frames in known.between.get(one, ()):
+            if other == two and words.excludes(stated, predicate):
+                denied |= frames
+        return bool(when) and when <= denied
+
+    def labelled(self, label: str) -> list[Reached]:
+        """Positions at the things in scope with a label. Raises NotKnown if there may be others."""
+        known = self.known
+        self.stop_if(known.unknown.objects(self.scope))
         things = known.labelled.get(words.label(label), ())
         return [self.thing(n, known.seen[n]) for n in things if known.clip[n] in self.scope]
 

@@ -1,7 +1,7 @@
 """The word comparison of the solver, implemented independently of `stepc.ir.words`.
 
-Both read the same data (`grammar/predicates.txt`, `grammar/nouns.txt`) and must agree; a differential test
-compares them. An error in one of them therefore leads to an unproved sample.
+Both read the same data (`grammar/predicates.txt`, `grammar/nouns.txt`, `grammar/exclusions.txt`) and must
+agree; a differential test compares them. An error in one of them therefore leads to an unproved sample.
 """
 
 from __future__ import annotations
@@ -79,6 +79,15 @@ def inverse(predicate: str) -> str | None:
     return _predicates().get(phrase(predicate))
 
 
+@functools.cache
+def excludes(one: str, other: str, kind: str = "") -> bool:
+    """Whether at most one of two predicates, motions or values of a kind is true of a thing at a time."""
+    pair = {phrase(one), phrase(other)}
+    return len(pair) == 2 and any(
+        pair <= words for limit, words in _exclusive() if limit in ("", kind)
+    )
+
+
 @functools.lru_cache(1 << 15)
 def _tokens(text: str) -> tuple[str, ...]:
     found: list[str] = _TOKEN.findall(text.lower().replace("\u2019", "'"))
@@ -107,6 +116,17 @@ def _predicates() -> dict[str, str]:
             left, right = map(str.strip, line.split("|"))
             table |= {left: right, right: left}
     return table
+
+
+@functools.cache
+def _exclusive() -> list[tuple[str, set[str]]]:
+    """(attribute kind or "", words that exclude each other)."""
+    made = []
+    for line in _lines((files("stepc.grammar") / "exclusions.txt").read_text("utf-8")):
+        limit, colon, rest = line.partition(":")
+        words = rest if colon else line
+        made.append((limit.strip() if colon else "", {phrase(word) for word in words.split("|")}))
+    return made
 
 
 @functools.cache

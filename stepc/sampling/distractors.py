@@ -9,8 +9,9 @@ from functools import cached_property
 
 from stepc.edges import EDGES
 from stepc.ir import types as t
-from stepc.ir.words import inverse, mentions, normal, plain, unfinished
+from stepc.ir.words import mentions, normal, plain, unfinished
 from stepc.sampling.query_builder import QueryBuilder
+from stepc.sampling.refutation import Refutation
 
 Category = tuple[str, ...]
 
@@ -82,73 +83,33 @@ class Distractors:
         return made
 
     def false(self, step: t.Step, others: Sequence[str], rng: random.Random) -> str | None:
-        """Draw an answer that is false according to the graph, or return None if there is none.
+        """Draw an answer that the graph refutes, or return None if there is none.
 
-        For a value: another value of its kind, since the step has only one. For an object: an
-        object that the graph describes in the same respect but differently. `others` are correct
-        answers too.
+        Words of the clip, and those that the model denied there, are preferred to words of the rest of the
+        video, and these to words that the video does not have. `others` are correct answers too.
         """
         right = [self.graph.answer(step), *others]
         if self.graph.finds_value(step):
             kind, clip = EDGES[step.edge].category(step, self.graph), t.clip_of(step.near)
-            near, far = self.pool(kind, clip), self.pool(kind)
-            wrong = [w for w in near if apart(w, right)] or [w for w in far if apart(w, right)]
-            if step.edge == "rel":
-                wrong = [w for w in wrong if self._contradicts(step, w)]
-            return rng.choice(wrong) if wrong else None
-        if step.edge == "ref":
-            return None
-        entity = self.graph.entity
-        if step.edge in ("attr", "motion"):
-            kind_ = self.graph.kinds[step.far] if step.edge == "attr" else ""
-            held = self._held.get((step.edge, kind_, t.clip_of(step.near)), [])
-            word = plain(step.word)
-            yes = {n for n, w in held if w == word}
-            wrong_ids = {n for n, w in held if w != word} - yes
+            false = self.refutation
+            near = [*self.pool(kind, clip), *false.denied_words(step)]
+            places = [near, self.pool(kind), false.excluded_words(step)]
         else:
-            known, way = entity[step.known], step.way
-            pairs = self._related.get(known, ())
-            yes = {n for n, w, there in pairs if w == plain(step.word) and there == way}
-            wrong_ids = {n for n, w, there in pairs} - yes
-        labels = sorted({self._labels[n] for n in wrong_ids})
-        labels = [x for x in labels if apart(x, [*right, *(self._labels[n] for n in yes)])]
-        return rng.choice(labels) if labels else None
-
-    def _contradicts(self, step: t.Step, word: str) -> bool:
-        """Whether the graph has relations between the two ends of a step, but not `word`."""
-        one, two = self.graph.entity[step.near], self.graph.entity[step.far]
-        said = {w for n, w, way in self._related.get(one, ()) if n == two and way == "=>"}
-        return bool(said) and plain(word) not in said
+            places = [[*self.refutation.labels(step)]]
+        for words_ in places:
+            wrong = [
+                w
+                for w in dict.fromkeys(words_)
+                if apart(w, right) and self.refutation.refuted(step, w)
+            ]
+            if wrong:
+                return rng.choice(wrong)
+        return None
 
     @cached_property
-    def _held(self) -> dict[tuple[str, str, str], list[tuple[int, str]]]:
-        """(edge kind, attribute kind or "", clip) → (entity, value or motion)."""
-        held: dict[tuple[str, str, str], list[tuple[int, str]]] = defaultdict(list)
-        entity = self.graph.entity
-        for a in self.unit.attributes:
-            held["attr", a.kind, t.clip_of(a.id)].append((entity[a.owner], plain(a.value)))
-        for m in self.unit.motions:
-            held["motion", "", t.clip_of(m.source)].append((entity[m.source], plain(m.motion)))
-        return dict(held)
-
-    @cached_property
-    def _labels(self) -> dict[int, str]:
-        return {self.graph.entity[o.id]: o.label for o in self.unit.objects}
-
-    @cached_property
-    def _related(self) -> dict[int, list[tuple[int, str, str]]]:
-        """entity → (other entity, predicate, direction), including inverse readings."""
-        made: dict[int, list[tuple[int, str, str]]] = defaultdict(list)
-        entity = self.graph.entity
-        for r in self.unit.relations:
-            one, two = entity[r.subject], entity[r.object]
-            readings = [(one, plain(r.predicate), two)]
-            back = inverse(r.predicate)
-            readings += [(two, back, one)] if back else []
-            for a, word, b in readings:
-                made[a].append((b, word, "=>"))
-                made[b].append((a, word, "<="))
-        return dict(made)
+    def refutation(self) -> Refutation:
+        """Which claims the graph refutes."""
+        return Refutation(self.unit, self.graph)
 
 
 def _some(pool: list[str], rng: random.Random) -> Iterator[str]:

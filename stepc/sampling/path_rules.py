@@ -10,7 +10,7 @@ import numpy as np
 
 from stepc.edges import EDGES
 from stepc.ir import types as t
-from stepc.ir.words import mentions, normal, plain
+from stepc.ir.words import excludes, mentions, normal, plain
 from stepc.lang.types import Block, Filter, Spec
 from stepc.sampling.edge_table import KIND, NONE, WAY, Bools, EdgeTable, Ints
 from stepc.sampling.plan import PathKind
@@ -205,7 +205,10 @@ class PathRules:
             kinds = [s.edges[s.edge[r]].kind for r in (one, other)]
             named = [int(s.identity[s.known[r]]) for r in (one, other)]
             labels = [int(s.label[r]) for r in (one, other)]
-            return kinds[0] == kinds[1] and named[0] != named[1] and labels[0] != labels[1]
+            values = [s.edges[s.edge[r]].value for r in (one, other)]
+            clear = plain(values[0]) == plain(values[1]) or excludes(values[0], values[1], kinds[0])
+            apart = named[0] != named[1] and labels[0] != labels[1]
+            return kinds[0] == kinds[1] and apart and clear
         if s.group[one] == s.group[other] or self._overlap(s.step(one), s.step(other)):
             return False
         ranges = [self.graph.bounds(s.step(r)) for r in (one, other)]
