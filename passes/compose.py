@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -139,8 +139,19 @@ class PathWriter:
             room=draft.room,
             also=tuple(dict.fromkeys(x for x in also if x != draft.answer)),
             query=self.path.query,
-            rationale=tuple(self.because(i, steps, named) for i in range(len(steps))),
+            rationale=tuple(self.reasons(named)),
         )
+
+    def reasons(self, named: list[str]) -> Iterator[t.Because]:
+        """The rationale: one entry per step that counts. What an identity says begins the next one's text."""
+        same = ""
+        for i, step in enumerate(self.path.steps):
+            if self.graph.is_identity(step):
+                same += f"{self.true(step)} "
+                continue
+            made = self.because(i, self.path.steps, named)
+            yield made.model_copy(update={"text": same + made.text}) if same else made
+            same = ""
 
     def because(self, i: int, steps: Sequence[t.Step], named: list[str]) -> t.Because:
         """The rationale of step `i`: its question, answer and sentence."""

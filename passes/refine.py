@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from itertools import islice
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
@@ -11,10 +12,11 @@ from pydantic import Field
 from stepc.forms import FORMS
 from stepc.ir import types as t
 from stepc.ir.spans import seconds
-from stepc.ir.words import mentions, unfinished
+from stepc.ir.words import mentions, needle, row, unfinished
 from stepc.model.requests import Reword, Smooth
 from stepc.passmanager.base import Pass, Tools
 from stepc.sampling.distractors import Distractors
+from stepc.sampling.distractors import words as graph_words
 from stepc.sampling.query_builder import QueryBuilder
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ class Refine(Pass[t.Qras, t.Qras]):
         paths = {p.id: p for p in unit.paths}
         plain_forms = {s.id for s in unit.samples if FORMS[paths[s.path].form].rewordable}
         words = Distractors(unit, QueryBuilder(unit))
+        vocabulary = {word for _, _, word in graph_words(unit)}
         samples = [
             self._plan(words, paths[s.path], s, rng)
             if s.form == "open" and s.id in plain_forms and paths[s.path].unique
@@ -81,7 +84,7 @@ class Refine(Pass[t.Qras, t.Qras]):
             Smooth(
                 frames=(),
                 question=unit.samples[i].question,
-                steps=tuple(b.text for b in unit.samples[i].rationale),
+                steps=tuple(x for b in unit.samples[i].rationale for x in split_sentences(b.text)),
                 reply=unit.samples[i].answer,
             )
             for i in told
@@ -90,7 +93,7 @@ class Refine(Pass[t.Qras, t.Qras]):
         made = list(unit.samples)
         for i, reply in zip(asked, replies[: len(asked)], strict=True):
             text = tidy(reply.read[0].text) if reply.read else ""
-            lost = _lost_question(text, samples[i], unit.samples[i])
+            lost = _lost_question(text, samples[i], unit.samples[i], vocabulary)
             tools.counts.add("questions kept as they were" if lost else "questions refined")
             if lost:
                 tools.counts.add(f"refused: {lost}")
@@ -99,7 +102,8 @@ class Refine(Pass[t.Qras, t.Qras]):
                     update={"question": text, "wording": "refined", "checked": False}
                 )
         for i, reply in zip(told, replies[len(asked) :], strict=True):
-            sentences = split_sentences(tidy(reply.read[0].text)) if reply.read else []
+            said = split_sentences(tidy(reply.read[0].text)) if reply.read else []
+            sentences = _grouped(said, made[i])
             lost = _lost_rationale(sentences, made[i])
             tools.counts.add("rationales kept as they were" if lost else "rationales refined")
             if lost:
@@ -150,8 +154,8 @@ def _needed(query: t.Query) -> list[str]:
     return [w for w in words if w]
 
 
-def _lost_question(text: str, new: t.Sample, old: t.Sample) -> str:
-    """Why a reworded question is rejected, or ""."""
+def _lost_question(text: str, new: t.Sample, old: t.Sample, vocabulary: set[str]) -> str:
+    """Why a reworded question is rejected, or "". `vocabulary` are all words of the graph."""
     if unfinished(text) or not text.endswith("?") or len(split_sentences(text)) != 1:
         return "not one question"
     needed = _needed(old.query)
@@ -168,11 +172,33 @@ def _lost_question(text: str, new: t.Sample, old: t.Sample) -> str:
         hidden = hidden[:-1]
         if new.answer == "no":
             hidden.append(old.answer)
-    if not all(mentions(text, w) for w in needed):
+    if not _holds(text, needed):
         return "something asked about is gone"
     if any(mentions(text, h) for h in hidden):
         return "it says an answer"
+    said = f"{old.question} {new.claim}"
+    if any(mentions(text, w) and not mentions(said, w) for w in vocabulary):
+        return "it says more"
     return ""
+
+
+def _holds(text: str, phrases: list[str]) -> bool:
+    """Whether a text mentions all phrases, each at a place of its own: "star" not only in an event."""
+    left = row(text)
+    for phrase in sorted(map(needle, phrases), key=len, reverse=True):
+        if phrase not in left:
+            return False
+        left = left.replace(phrase, " | ", 1)
+    return True
+
+
+def _grouped(sentences: list[str], sample: t.Sample) -> list[str]:
+    """Sentences joined as in the rationale of a sample, where a step may have several."""
+    counts = [len(split_sentences(b.text)) for b in sample.rationale]
+    if len(sentences) != sum(counts):
+        return []
+    left = iter(sentences)
+    return [" ".join(islice(left, n)) for n in counts]
 
 
 def _lost_rationale(sentences: list[str], sample: t.Sample) -> str:

@@ -541,6 +541,26 @@ def test_counts(n: int, shown: str) -> None:
     assert count(n, "film") == shown
 
 
+def test_ask_says_why_nothing_is_asked(tmp_path: Path) -> None:
+    unit = tmp_path / "u.stsg"
+    text = (HERE / "golden" / "check" / "a-gap-of-a-keyframe.case").read_text()
+    graph = text[text.index("stsg 1") : text.index("--- spec")]
+    unit.write_text(graph)
+    spec = tmp_path / "own.step"
+    spec.write_text(
+        'spec own "colours"\npaths { count 9 per video steps 1 start attr }\n'
+        'edge attr(o -> v) { find v { ask "Which {v.kind} has {o}?" because "{o} is {v}." } }\n'
+    )
+    told = _run(["ask", str(spec), str(unit)], tmp_path).stderr
+    assert "0 questions" in told and "stepc paths" in told
+    assert "nothing can be asked: " in told and "it depends on what is not known (3 times)" in told
+    unit.write_text("\n".join(line for line in graph.splitlines() if not line.startswith("attr")))
+    assert (
+        "no edge of the graph gives a question"
+        in _run(["ask", str(spec), str(unit)], tmp_path).stderr
+    )
+
+
 def test_ask_counts_the_ambiguous(tmp_path: Path) -> None:
     unit = HERE / "golden" / "specs" / "agqa-like-street" / "input.stsg"
     one = _run(["ask", str(HERE / "specs" / "step.step"), str(unit)], tmp_path).stderr

@@ -35,6 +35,7 @@ GOOD: dict[str, Any] = {
 }  # fmt: skip
 ODD_TEXTS = [
     "<image>", "<video>", "</s>", "<|im_end|>", "<|image_pad|>", "<|vision_start|>", "[INST]", "<think>",
+    "<IMG_CONTEXT>", "<image_soft_token>", "<\uff5cend\u2581of\u2581sentence\uff5c>",
     "\x00", "\x07", "x" * 30_000, "", "   ", 5, None, ["a"], {"a": 1},
 ]  # fmt: skip
 ODD_ROWS: list[Any] = [
@@ -226,3 +227,60 @@ def test_training_and_its_rounds_go_on_without_what_is_bad(
     heard = Collector()
     ran = selftrain([films], tmp_path / "run", _order(), recipe, 1, reporter=heard)
     assert ran.rounds[1].samples > 0 and len(heard.diagnostics) >= 4
+
+
+@pytest.mark.embedded
+def test_odd_videos_cost_only_themselves_in_every_other_command(odd: Path, tmp_path: Path) -> None:
+    """Loading, every export, a training and an evaluation, with a sample or question about each."""
+    names = sorted(path.name for path in odd.iterdir() if path.is_file())
+    rows = [{**GOOD, "id": f"{name}/q0", "video": name} for name in names]
+    (tmp_path / "qra.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    loaded = load_dataset(tmp_path, [odd], 2)
+    used = {sample.video for sample in loaded.samples}
+    told = "".join(d.text() for d in loaded.left_out)
+    assert "good.mp4" in used and 10 < len(used) < len(names)
+    for number, name in enumerate(names, 1):
+        assert (name in used) != (f"sample {number} is skipped" in told)
+    for to in EXPORTS.names():
+        written = export(loaded, to, tmp_path / to, Templates("default"), "apart")
+        assert len(written.samples) + len(written.left_out) == len(loaded.samples)
+    made = train(loaded, "embedded", tmp_path / "trained", Recipe(frames=2, steps=1))
+    assert made.samples == len(loaded.samples)
+    asked = [
+        {"question_id": i, "video_name": Path(name).stem, "question": "what is red?"}
+        for i, name in enumerate(names)
+    ]
+    bench = tmp_path / "bench"
+    bench.mkdir()
+    (bench / "test_q.json").write_text(json.dumps(asked))
+    (bench / "test_a.json").write_text(
+        json.dumps([{"question_id": i, "answer": "cup"} for i in range(len(names))])
+    )
+    result = evaluate(
+        EvalSettings("msrvtt-qa", frames=2), [bench, odd], tmp_path / "result",
+        lambda p: ModelClient(Speaker(lambda call, seed: "cup"), Templates("default"), p),
+    )  # fmt: skip
+    assert len(result.records) + result.missing.get("all", 0) == len(names)
+    assert 10 < len(result.records) < len(names)
+
+
+def test_a_video_damaged_anywhere_is_left_out_before_a_trainer_meets_it(tmp_path: Path) -> None:
+    """Its first and its last frame may decode and one between them not."""
+    rows = []
+    for i in range(24):
+        path = film(tmp_path / f"v{i}.mp4", range(40))
+        data, rng = bytearray(path.read_bytes()), random.Random(i)
+        for _ in range(rng.randint(1, 3)):
+            at = rng.randrange(len(data) // 4, 3 * len(data) // 4)
+            data[at : at + 40] = rng.randbytes(40)
+        path.write_bytes(data)
+        rows.append(json.dumps({**GOOD, "id": f"v{i}/q0", "video": path.name}))
+    film(tmp_path / "good.mp4", range(40))
+    (tmp_path / "qra.jsonl").write_text("\n".join([*rows, json.dumps(GOOD)]))
+    loaded = load_dataset(tmp_path, [tmp_path], 8)
+    assert loaded.samples
+    for frames in loaded.frames.values():
+        for frame in frames:
+            assert loaded.pictures.at(frame).any()
+    written = export(loaded, "grpo", tmp_path / "out", Templates("default"), "apart")
+    assert len(written.samples) == len(loaded.samples)

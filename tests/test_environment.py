@@ -75,6 +75,13 @@ def test_streams_and_arguments(command: str, code: int, word: str, tmp_path: Pat
     assert "Traceback" not in done.stderr and word in done.stderr
 
 
+def test_half_a_surrogate_pair_in_a_diagnostic_stops_nothing() -> None:
+    found = Diagnostic("M010", "caf\ud83d", help="\udc80 é", detail="\ud83d")
+    for text in (found.text(), json.dumps(found.data()), found.detail):
+        text.encode()
+    assert "caf?" in found.text() and "é" in found.text()
+
+
 def test_a_pipe_or_a_device_is_no_file_to_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.step")
     with pytest.raises(StepcError, match="not a regular file"):

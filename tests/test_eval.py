@@ -434,7 +434,7 @@ def test_the_world_is_the_same_twice(tmp_path: Path) -> None:
     one, two = (load_result(tmp_path / x) for x in ("one", "two"))
     assert one.records == two.records and one.model.startswith("embedded@")
     assert {d.code for d in told} <= {"M011"}  # it gives some rationales without an answer
-    assert len(one.records) > 10 and set(of_groups(one.records)["steps"]) == {"1", "2", "3"}
+    assert len(one.records) > 10 and set(of_groups(one.records)["steps"]) >= {"1", "2"}
     assert (tmp_path / "one/records.jsonl").read_bytes() == (
         tmp_path / "two/records.jsonl"
     ).read_bytes()
@@ -493,6 +493,18 @@ def test_a_folder_without_a_benchmarks_files_is_said(name: str, tmp_path: Path) 
     with pytest.raises(StepcError) as error:
         _run(name, tmp_path, {})
     assert error.value.diagnostics[0].code == "E001"
+
+
+def test_a_benchmark_may_be_json_lines(tmp_path: Path, film: Path) -> None:
+    _film(film, tmp_path, "video1.mp4")
+    row = {"question": "what moves?", "answer": "car", "video_id": 1}
+    rows = [json.dumps({**row, "id": 1}), json.dumps({**row, "id": 2, "answer": "\u22123"})]
+    (tmp_path / "test_qa.json").write_text("\n".join(rows) + "\n", "utf-8")
+    made, told = _run("msrvtt-qa", tmp_path, {"what moves": "-3"})
+    assert [r.right for r in made.records] == [False, True] and told == []
+    (tmp_path / "test_qa.json").write_text("\n".join([rows[0], rows[1][:-5]]), "utf-8")
+    with pytest.raises(StepcError, match="not valid JSON"):
+        _run("msrvtt-qa", tmp_path, {}, out="other")
 
 
 def test_a_benchmark_without_a_usable_question(tmp_path: Path, film: Path) -> None:

@@ -153,6 +153,23 @@ def test_a_video_of_one_frame_is_left_out_where_a_trainer_cannot_read_it(
     assert [d.code for d in caught.value.diagnostics] == ["T002", "T003"]
 
 
+@pytest.mark.parametrize("times", [[0, 60_000], [0, 40]])
+def test_two_frames_are_enough_however_far_apart(times: list[int], tmp_path: Path) -> None:
+    encode(tmp_path / "two.mp4", [np.full((48, 64, 3), n, np.uint8) for n in (0, 90)], times)
+    (tmp_path / "qra.jsonl").write_text(json.dumps(_sample(0, tmp_path / "two.mp4")), "utf-8")
+    loaded = load_dataset(tmp_path, [tmp_path / "two.mp4"], 2)
+    assert len(export(loaded, "llava", tmp_path / "o", Templates("default"), "apart").samples) == 1
+
+
+def test_a_set_may_be_called_like_the_list_of_sets(film: Path, tmp_path: Path) -> None:
+    row = _sample(0, film, set="dataset_info")
+    (tmp_path / "qra.jsonl").write_text(json.dumps(row), "utf-8")
+    folder = _export(load_dataset(tmp_path, [film], 2), "llamafactory", tmp_path)
+    info = json.loads((folder / "dataset_info.json").read_text())
+    rows = json.loads((folder / info["stepc_dataset_info"]["file_name"]).read_text())
+    assert len(rows) == 2 and rows[0]["messages"]
+
+
 def test_one_conversation_with_a_thinking_block(dataset: TrainingData, tmp_path: Path) -> None:
     folder = _export(dataset, "ms-swift", tmp_path, "block")
     lines = (folder / "train.jsonl").read_text("utf-8").splitlines()

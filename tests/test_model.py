@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import shutil
@@ -545,6 +546,25 @@ def test_settings_of_a_model_folder(tmp_path: Path) -> None:
     with pytest.raises(StepcError) as error:
         TransformersModel(str(tmp_path / "tiny"))
     assert "stepc.json" in error.value.diagnostics[0].text()
+
+
+@pytest.mark.parametrize("odd", ["a pipe", "a folder", "a device", "a large file", "a dead link"])
+def test_odd_files_in_a_folder_of_templates_are_refused(odd: str, tmp_path: Path) -> None:
+    shutil.copy(HERE / "templates" / "default" / "confirm.jinja", tmp_path)
+    file = tmp_path / "zzz.jinja"
+    match odd:
+        case "a pipe":
+            os.mkfifo(file)
+        case "a folder":
+            file.mkdir()
+        case "a device":
+            file.symlink_to("/dev/zero")
+        case "a large file":
+            file.write_bytes(b"x" * 1_000_001)
+        case _:
+            file.symlink_to(tmp_path / "nothing")
+    with pytest.raises(StepcError, match=r"M005.*\n.*zzz.jinja"):
+        Templates(str(tmp_path))
 
 
 def test_a_folder_of_templates_may_hold_a_few_and_is_checked_first(tmp_path: Path) -> None:

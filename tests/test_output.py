@@ -9,10 +9,14 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hearing import Heard
 
+from stepc.dataset.previous import previous
 from stepc.dataset.read import read_samples
 from stepc.diagnostics import Diagnostic, StepcError
 from stepc.driver.compile_corpus import compile_corpus
@@ -69,6 +73,44 @@ def test_a_run_that_made_less_leaves_the_dataset(what: str, tape: str, tmp_path:
     assert left == ["manifest.json", "qra.jsonl"]
     _, kept = _compile([tmp_path / place], tmp_path / "out", tape, replace=True)
     assert not kept and (tmp_path / "out" / "qra.jsonl").read_bytes() == b""
+
+
+@pytest.mark.parametrize("manifest", ["", "{", '{"videos": 5}', None])
+def test_a_dataset_without_a_manifest_is_not_lost_either(
+    manifest: str | None, tape: str, tmp_path: Path
+) -> None:
+    _dataset(tmp_path / "out", [])
+    rows = [{"video": "a.mp4", "sha256": "0" * 64}, {"video": "b.mp4"}, {"video": 5}]
+    data = "\n".join([*map(json.dumps, rows), "no JSON"]).encode()
+    (tmp_path / "out" / "qra.jsonl").write_bytes(data)
+    (tmp_path / "out" / "manifest.json").unlink()
+    if manifest is not None:
+        (tmp_path / "out" / "manifest.json").write_text(manifest)
+    said, kept = _compile([tmp_path / "flims"], tmp_path / "out", tape)
+    assert kept and said[-1].code == "B023" and "`a`, `b`" in said[-1].message
+    assert (tmp_path / "out" / "qra.jsonl").read_bytes() == data
+
+
+def test_a_video_that_has_no_samples_any_more_is_a_loss() -> None:
+    def card(name: str, samples: int) -> Any:
+        return SimpleNamespace(name=name, sha256=name * 64, samples=[0] * samples)
+
+    def entry(name: str, **more: object) -> dict[str, object]:
+        return {"name": name, "sha256": name * 64, **more}
+
+    old = [entry("a", samples=2), entry("b", samples=0), entry("c"), {"name": "d"}, {"sha256": "x"}]
+    with TemporaryDirectory() as folder:
+        (Path(folder) / "manifest.json").write_text(
+            json.dumps({"videos": old, "files": {"../x": 1}})
+        )
+        before = previous(Path(folder))
+    assert before.files == set()
+    every = [card(name, 1) for name in "abcd"]
+    assert before.missing(every) == []
+    assert before.missing([card("a", 0), *every[1:]]) == ["a"]
+    assert before.missing([every[0], card("b", 0), *every[2:]]) == []
+    assert before.missing([*every[:2], card("c", 0), card("d", 0)]) == ["c", "d"]
+    assert before.missing(every[:1]) == ["b", "c", "d"]
 
 
 def test_the_old_result_stays_until_the_new_one_is_complete(tmp_path: Path) -> None:

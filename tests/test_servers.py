@@ -497,7 +497,8 @@ def _compiled(server: Server, film: Path, folder: Path) -> tuple[Any, list[Diagn
     "text",
     [SECRET, "sk-very-secret%2Bkey%2F0123456789", "SK-VERY-SECRET+KEY/0123456789",
      "c2stdmVyeS1zZWNyZXQra2V5LzAxMjM0NTY3ODk", "sk%2Dvery-secret%2bkey/0123456789",
-     SECRET.encode().hex(), SECRET[::-1]],
+     SECRET.encode().hex(), SECRET[::-1], "".join(f"&#{ord(c)};" for c in SECRET),
+     "".join(f"\\\\u{ord(c):04x}" for c in SECRET), "".join(f"\\x{ord(c):02x}" for c in SECRET)],
 )  # fmt: skip
 def test_the_key_is_hidden_in_any_encoding(text: str) -> None:
     assert "…" in hidden(f"no such key: Bearer {text}!", SECRET)

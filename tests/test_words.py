@@ -60,7 +60,7 @@ def _texts() -> st.SearchStrategy[str]:
     word = st.one_of(
         st.sampled_from(DATA),
         st.builds(str.__add__, st.sampled_from(STEMS), st.sampled_from(ENDINGS)),
-        st.text(st.sampled_from("abs'-._ \u2019\u00e9XY1"), max_size=8),
+        st.text(st.sampled_from("\u7537\u30cdabs'-._ \u2019\u00e9XY1"), max_size=8),
     )
     return st.builds(
         lambda first, parts, last: first + " ".join(parts) + last,
@@ -109,3 +109,26 @@ def test_policies(policy: Policy, one: str, other: str, same: bool) -> None:
 def test_a_reward_agrees_with_the_proof_about_plurals() -> None:
     assert Policy.LABEL.same("cups", "cup") and right("cups", ["cup"])
     assert answered(["Answer: the cups"], [["cup"]]) == [1.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "found"),
+    [
+        ("Before Maria's brother comes in, what is chopping?", "Maria", True),
+        ("Before Maria\u2019s brother comes in, what is chopping?", "Maria", True),
+        ("What is wearing the man's hat?", "man", True),
+        ("What is wearing the man's hat?", "man's hat", True),
+        ("What is wearing the woman's hat?", "man", False),
+        ("\u7537\u4eba\u5728\u9a91\u81ea\u884c\u8f66\u65f6", "\u7537\u4eba", True),
+        ("\u7537\u4eba\u5728\u9a91\u81ea\u884c\u8f66\u65f6", "\u5973\u4eba", False),
+        ("\u30cd\u30b3\u304c\u5bdd\u3066\u3044\u308b", "\u30cd\u30b3", True),
+    ],
+)  # fmt: skip
+def test_an_answer_is_found_in_a_question_in_any_script(text: str, said: str, found: bool) -> None:
+    assert ours.mentions(text, said) is found
+    assert theirs.mentions(text, said) is found
+
+
+def test_a_name_is_told_by_each_of_its_parts() -> None:
+    assert theirs.told_by("Lionel Messi") == ["Lionel Messi", "Lionel", "Messi"]
+    assert theirs.told_by("red cup") == ["red cup"] and theirs.told_by("Messi") == ["Messi"]

@@ -28,8 +28,10 @@ from stepc.driver.process_pool import Limits, LostVideo, PoolFailed, WorkerPool,
 from stepc.ir.types import Frame
 from stepc.lang.parse import builtin
 from stepc.model.batching import Shared
-from stepc.model.client import Call, Completion
+from stepc.model.client import Call, Completion, ModelClient
 from stepc.model.load import ModelConfig
+from stepc.model.requests import Confirm, EventClaim
+from stepc.model.templates import Templates
 from stepc.passmanager.pipeline_text import DEFAULT, LINK
 from stepc.runtime import watchdog as watch
 from stepc.video.decode import Pictures
@@ -331,3 +333,23 @@ def test_a_spool_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     with pytest.raises(StepcError) as error:
         Spool(tmp_path / "nowhere")
     assert error.value.diagnostics[0].code == "B014"
+
+
+def test_a_reply_counts_as_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long asking pass is no hang while replies arrive."""
+    seen: list[str] = []
+    monkeypatch.setattr("stepc.model.client.watch.alive", lambda: seen.append("alive"))
+
+    def say(prompt: Call, seed: int) -> str:
+        seen.append("reply")
+        return '{"yes": true}'
+
+    pictures = Pictures(keep=4)
+    for at in range(3):
+        pictures.keep_at(Frame(video="0" * 64, at=at), np.zeros((8, 8, 3), np.uint8))
+    asked = [
+        Confirm(frames=(Frame(video="0" * 64, at=at),), claim=EventClaim(event=f"it rains {at}"))
+        for at in range(3)
+    ]
+    ModelClient(Speaker(say), Templates("default"), pictures).ask(asked)
+    assert seen.count("reply") == 3 and seen.count("alive") == 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from test_golden import footage
@@ -133,10 +134,19 @@ def test_pictures_of_the_world_are_told_from_all_others(tmp_path: Path) -> None:
     for seed in range(6):
         film = make_film(random.Random(f"guard/{seed}"), 3)
         shown = list(render.frames(film))
-        assert min(own_world.share(p) for p in shown[::9]) > own_world.SHARE + 0.1
+        assert min(own_world.shares(p)[0] for p in shown[::9]) > own_world.SHARE + 0.1
+        assert min(own_world.shares(p)[1] for p in shown[::9]) > own_world.GROUND + 0.1
+        assert max(own_world.shares(p)[2] for p in shown[::9]) < own_world.FOREIGN / 4
+    exam = Examination(3)
+    assert exam.questions()
+    assert all(own_world.belongs(p) for p in exam.pictures.drawn.values())
     for name in ("bikes", "bigbuckbunny", "carphone_pristine", "carphone_distorted"):
         seen = [p for _, p in frames(probe(footage(f"{name}.mp4")))][::40]
-        assert max(own_world.share(p) for p in seen) < own_world.SHARE - 0.2
+        assert max(own_world.shares(p)[0] for p in seen) < own_world.SHARE - 0.2
+        for grey in (25, 200, 206):  # inside a flat border, as in a video call
+            framed = np.full((480, 640, 3), grey, np.uint8)
+            framed[120:330, 170:450] = cv2.resize(seen[0], (280, 210), interpolation=cv2.INTER_AREA)
+            assert not own_world.belongs(framed)
     rng = np.random.default_rng(0)
     odd = [np.zeros((64, 64, 3)), np.full((64, 64, 3), 255), rng.integers(0, 256, (64, 64, 3))]
     assert not any(own_world.belongs(p.astype(np.uint8)) for p in odd)

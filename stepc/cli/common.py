@@ -192,7 +192,9 @@ def run_passes(
     dump_after: str | None,
     verify_each: bool,
     stats: bool,
+    counts: dict[str, dict[str, int]] | None = None,
 ) -> Any:
+    """Run a pipeline on a unit; returns the last unit. `counts` receives the counters of each pass."""
     from stepc.driver.compile_video import split_pipeline
     from stepc.ir.text import write
     from stepc.passmanager.run import run, run_alone
@@ -206,7 +208,8 @@ def run_passes(
     if after is not None:
         last = max(i for i, name in enumerate(names) if name == after) + 1
         passes, links = passes[:last], links[: max(0, last - len(passes))]
-    counts, seconds = {}, {}
+    counts = {} if counts is None else counts
+    seconds = {}
     steps = run(passes, unit, compiler.tools(), verify_each=verify_each, memo=compiler.memo)
     for i, done in enumerate(run_alone(steps, unit, links, compiler.order.seed), 1):
         unit = done.unit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -120,6 +121,7 @@ def ask(
 
     order = order_of("sample,compose,check", spec, ModelConfig(), seed)
     compiler = Compiler(order)
+    counts: dict[str, dict[str, int]] = {}
     made = run_passes(
         compiler,
         load(unit),
@@ -128,6 +130,7 @@ def ask(
         dump_after=None,
         verify_each=True,
         stats=False,
+        counts=counts,
     )
     assert isinstance(made, Qras)
     blocks = {p.id: p.block for p in made.paths}
@@ -147,6 +150,23 @@ def ask(
     if several:
         answers += f", {several} with several (all are given)"
     errors.print(f"{counted}: {answers}")
+    if not made.samples:
+        errors.print(f"nothing can be asked: {_reasons(counts)}")
+        errors.print(
+            "`stepc paths` with the same spec and graph counts all paths, and why they are rejected"
+        )
+
+
+def _reasons(counts: dict[str, dict[str, int]]) -> str:
+    """Why paths and samples were rejected, the most frequent reason first."""
+    why = Counter[str]()
+    for table in counts.values():
+        for what, n in table.items():
+            if what.startswith(("drawn anew: ", "dropped: ")):
+                why[what.partition(": ")[2]] += n
+    return "; ".join(f"{what} ({n} times)" for what, n in why.most_common()) or (
+        "no edge of the graph gives a question that has one answer and that the spec can word"
+    )
 
 
 def _turn(sample: Any, samples: Any, blocks: dict[str, str]) -> tuple[int, int]:

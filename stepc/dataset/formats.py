@@ -12,6 +12,7 @@ import orjson
 from stepc.dataset.parquet import NUMBER, TEXT, WHOLE, YES, Features, many
 from stepc.edges import EDGES, ELEMENTS
 from stepc.ir import types as t
+from stepc.ir.graph import identities_only, numbered
 from stepc.ir.text import query_text
 from stepc.plugins import Plugin, Registry
 from stepc.runtime.names import Name
@@ -168,8 +169,8 @@ def _record(unit: t.Qras, path: t.Path, s: t.Sample, seen: _Evidence) -> dict[st
         "evidence": [
             {"step": number, **where}
             for number, step in [
-                *enumerate(path.steps, 1),
-                *((len(path.steps), other) for other in path.also),
+                *numbered(path, identities_only(unit)),
+                *((len(s.rationale), other) for other in path.also),
             ]
             for where in seen.of(step)
         ],

@@ -310,9 +310,13 @@ def _found(path: Path | None, name: str, keep: bool = False) -> VideoSource | st
 
 
 def undecodable(pictures: Pictures, frames: Sequence[Frame]) -> str:
-    """Why the last of these frames of a video cannot be shown; empty if it can."""
+    """Why one of these frames of a video cannot be shown; empty if all can.
+
+    The last is tried first: of a file that was cut off, it is the one that is missing.
+    """
     try:
-        pictures.at(frames[-1])
+        for frame in reversed(frames):
+            pictures.at(frame)
     except StepcError as error:
         return f"its video: {error.diagnostics[0].message}"
     return ""

@@ -37,6 +37,13 @@ class Diagnostic:
     detail: str = ""
     """A traceback, for a crash file."""
 
+    def __post_init__(self) -> None:
+        """Replace halves of surrogate pairs, which no file and no terminal can hold."""
+        for name in ("message", "help", "detail"):
+            text = getattr(self, name)
+            if not text.isascii():
+                object.__setattr__(self, name, text.encode("utf-8", "replace").decode())
+
     def text(self) -> str:
         """The diagnostic as printed: several lines, without colour.
 
@@ -128,7 +135,7 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word most similar to `word`, or None if none is similar enough."""
     import difflib
 
-    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.55)
+    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.66)
     return found[0] if found else None
 
 

@@ -19,6 +19,7 @@ import orjson
 from stepc import __version__
 from stepc.dataset import parquet
 from stepc.dataset.link import Linked, link_corpus
+from stepc.dataset.previous import previous
 from stepc.dataset.spool import CompiledUnit, Spool
 from stepc.diagnostics import (
     Diagnostic,
@@ -38,7 +39,7 @@ from stepc.model.sight import remembered
 from stepc.passmanager.pipeline_text import check_levels, pipeline_text
 from stepc.plugins import facts_of
 from stepc.reporter import SILENT, Reporter, Tee
-from stepc.runtime.atomic_files import read_regular, write_whole, writing
+from stepc.runtime.atomic_files import write_whole, writing
 from stepc.runtime.interrupts import Ended, uninterrupted
 from stepc.runtime.names import Name
 from stepc.runtime.output_folder import OutputFolder
@@ -92,8 +93,8 @@ def compile_corpus(
     `crashes/NAME.txt`.
 
     A dataset that `out` already holds stays as it is until the new one is complete. It is not replaced by
-    one without some of its videos (B023), unless `replace` is set. Raises StepcError if nothing can be
-    compiled, B024 if another process writes to `out`.
+    one without some of its videos, or without samples of them (B023), unless `replace` is set. Raises
+    StepcError if nothing can be compiled, B024 if another process writes to `out`.
     """
     order = dataclasses.replace(order, places=order.places or tuple(map(str, places)))
     summary = Summary()
@@ -150,7 +151,7 @@ def _compile_into(
     summary.server = summary.server or compiler.server()
     for diagnostic in (*_blind(summary, compiler), *summary.usage.losses()):
         reporter.diagnostic(diagnostic)
-    missing = [] if replace else _missing(folder.path, spool)
+    missing = [] if replace else previous(folder.path).missing(spool.cards())
     if missing:
         summary.kept = True
         reporter.diagnostic(_would_lose(folder.path, missing))
@@ -171,46 +172,10 @@ def _blind(summary: Summary, compiler: Compiler) -> Iterator[Diagnostic]:
         yield Diagnostic("M013", message, Place(compiler.order.choice.name), help, "warning")
 
 
-def _manifest_of(dataset: Path) -> tuple[dict[str, str], set[str]]:
-    """The names of a dataset's units, by the SHA-256 of their videos, and the names of its data files.
-
-    Empty without a manifest, or with a damaged one.
-    """
-    try:
-        told = orjson.loads(read_regular(dataset / "manifest.json"))
-        units = {str(v["sha256"]): str(v["name"]) for v in told["videos"]}
-        return units, {str(name) for name in told.get("files", ()) if _is_name(name)}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}, set()
-
-
-def _is_name(text: object) -> bool:
-    try:
-        return bool(Name.single(text))
-    except ValueError:
-        return False
-
-
-def _missing(out: Path, spool: Spool) -> list[str]:
-    """The names of the units of the dataset in `out` whose videos were not compiled this time.
-
-    All of them, if there is no sample of any video: then something went wrong with the model.
-    """
-    (old, _), samples = _manifest_of(out), 0
-    for card in spool.cards() if old else ():
-        samples += len(card.samples)
-        if card.samples:
-            old.pop(card.sha256, None)
-    if samples:  # a video may have had no sample before, either
-        for card in spool.cards():
-            old.pop(card.sha256, None)
-    return sorted(old.values())
-
-
 def _would_lose(out: Path, missing: list[str]) -> Diagnostic:
     names = ", ".join(f"`{printable(name)}`" for name in missing[:3])
     rest = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-    message = f"the dataset was not replaced: this run did not produce {names}{rest}"
+    message = f"the dataset was not replaced: this run has no samples of {names}{rest}"
     help = "to replace it anyway, use --replace; or name another folder with -o"
     return Diagnostic("B023", message, Place(printable(str(out))), help)
 
@@ -324,7 +289,7 @@ def write_dataset(
 ) -> None:
     """Link the compiled units, and write the dataset and its manifest. Raises StepcError (B014)."""
     order = compiler.order
-    old_units, old_files = _manifest_of(folder.path)
+    old = previous(folder.path)
     used = facts_of(compiler.plugins())
     plugins = {"plugins": used} if used else {}
 
@@ -358,8 +323,8 @@ def write_dataset(
         summary.counts, about, skipped,
     )  # fmt: skip
     now = {card.name for card in spool.cards()}
-    gone = [folder.path / name for name in old_files - set(summary.files)]
-    for name in set(old_units.values()) - now:
+    gone = [folder.path / name for name in old.files - set(summary.files)]
+    for name in set(old.units.values()) - now:
         with contextlib.suppress(StepcError):  # a damaged manifest may hold what is no name
             gone.append(unit_file(folder.path, name))
     folder.commit(gone)

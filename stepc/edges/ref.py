@@ -80,7 +80,8 @@ class ReferenceEdge(Edge):
         """Adds nothing: the solver resolves references before it reads edges."""
 
     def scope(self, op: Follow, state: State) -> frozenset[str]:
-        state.stop_if(state.known.unknown.event(op.word, state.known.everywhere))
+        state.scope = state.known.everywhere
+        state.one_event(op.word)
         return state.known.clips_of(op.word)
 
     def follow(self, op: Follow, state: State) -> Iterable[Reached]:

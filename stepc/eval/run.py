@@ -222,6 +222,7 @@ def _shown(
     """Frames of each question, by question id; questions without a usable video go to `reading.wrong`."""
     sources: dict[str, VideoSource | str] = {}
     shown: dict[str, tuple[Frame, ...]] = {}
+    tried: dict[tuple[Frame, ...], str] = {}
     for item in reading.items:
         path, span = videos.find(item.video), item.span
         if path is None and span is not None and (part := videos.cut(item.video, span)) is not None:
@@ -243,8 +244,9 @@ def _shown(
         if source.video.sha256 not in pictures.sources:
             pictures.add(source)
         frames = spread(source, number, span)
-        why = undecodable(pictures, frames)
-        if why:
+        if frames not in tried:
+            tried[frames] = undecodable(pictures, frames)
+        if why := tried[frames]:
             reading.wrong.append(
                 Diagnostic("E003", f"question {item.id} skipped: {why}", severity="warning")
             )

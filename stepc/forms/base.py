@@ -102,8 +102,7 @@ class Form(ABC):
 
     def hides(self, path: Path, graph: QueryBuilder) -> list[str] | None:
         """The answers that the question must not contain. None if it may contain any."""
-        found = [graph.answer(x) for x in path.steps[:-1]]
-        return found + [graph.answer(x) for x in (path.steps[-1], *path.also)]
+        return graph.answers((*path.steps, *path.also))
 
     # --- its text ------------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ class ClaimForm(Form):
     rewordable = True
 
     def hides(self, path: Path, graph: QueryBuilder) -> list[str]:
-        return [graph.answer(x) for x in path.steps]
+        return graph.answers(path.steps)
 
     def step_form(self) -> Form:
         return AskForm()

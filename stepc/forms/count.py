@@ -37,7 +37,7 @@ class CountForm(Form):
         return (graph.count,)
 
     def hides(self, path: Path, graph: QueryBuilder) -> list[str]:
-        return [graph.answer(x) for x in path.steps]
+        return graph.answers(path.steps)
 
     def written_answer(self, step: Step, writer: PathWriter) -> str:
         return str(len(writer.path.also) + 1)

@@ -95,13 +95,26 @@ def load_json(folder: Path, names: Iterable[str]) -> tuple[Any, str]:
         path = found(folder, name)
         if path is not None:
             try:
-                return parse_json(read_regular(path)), path.name
+                return _records(read_regular(path)), path.name
             except (OSError, ValueError, RecursionError) as error:
                 shown = Place(printable(str(path)))
                 raise fail("E001", f"not valid JSON ({error})", shown) from None
     shown = Place(printable(str(folder)))
     help = "see docs/how-to/evaluation.md for where to get this benchmark"
     raise fail("E001", f"this folder does not contain `{'` or `'.join(names)}`", shown, help)
+
+
+def _records(data: bytes) -> Any:
+    """Parse JSON, or JSON lines as a list. Raises ValueError."""
+    try:
+        return parse_json(data)
+    except ValueError:
+        lines = [line for line in data.splitlines() if line.strip()]
+        if len(lines) < 2 or not all(
+            line.lstrip(b"\xef\xbb\xbf ").startswith(b"{") for line in lines
+        ):
+            raise
+        return [parse_json(line) for line in lines]
 
 
 def found(folder: Path, name: str) -> Path | None:

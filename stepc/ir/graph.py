@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import rustworkx as rx
 
 from stepc.ir import types as t
 from stepc.ir.union_find import UnionFind
+from stepc.ir.words import normal
 
 GraphNode = t.Object | t.Attribute | t.Event
 GraphEdge = t.Attribute | t.Relation | t.Motion | t.Reference | t.Event
@@ -61,3 +64,22 @@ def identities(unit: t.Unit) -> dict[int, int]:
         if r.first in entity and r.second in entity:
             groups.join(entity[r.first], entity[r.second])
     return {e: groups.root(e) for e in groups}
+
+
+def identities_only(unit: t.Unit) -> Callable[[t.Step], bool]:
+    """Return a test for whether a step only says that a thing is itself.
+
+    A reference between objects of one label says that the circle is the circle. It leads a path to another
+    clip, but is no step of reasoning.
+    """
+    labels = {o.id: normal(o.label) for o in getattr(unit, "objects", ())}
+    return lambda step: step.edge == "ref" and labels.get(step.near) == labels.get(step.far)
+
+
+def numbered(path: t.Path, identity: Callable[[t.Step], bool]) -> list[tuple[int, t.Step]]:
+    """The steps of a path with their numbers, from 1. An identity has the number of the next step."""
+    made, number = [], 1
+    for step in path.steps:
+        made.append((number, step))
+        number += not identity(step)
+    return made

@@ -16,7 +16,7 @@ from stepc.diagnostics import Diagnostic, Place
 from stepc.edges import EDGES
 from stepc.forms import FORMS
 from stepc.ir import types as t
-from stepc.ir.graph import entities, identities
+from stepc.ir.graph import entities, identities, identities_only
 from stepc.ir.literals import seconds, span
 from stepc.ir.text import Read, denial, statement
 from stepc.ir.words import mentions, normal, plain, unfinished
@@ -384,16 +384,18 @@ def _steps(u: t.Paths) -> Iterator[Finding]:
 
 @_rule(
     "V062",
-    "a path must have at least one step, no more than wanted, and find no node twice",
+    "a path must have at least one step that counts, no more than wanted, and find no node twice",
     "paths",
 )
 def _chain(u: t.Paths) -> Iterator[Finding]:
+    identity = identities_only(u)
     for p in u.paths:
         if p.form not in FORMS:
             yield f"unknown form `{p.form}`", p
             continue
-        if not 1 <= len(p.steps) <= p.wanted:
-            yield f"it has {len(p.steps)} steps, wanted {p.wanted}", p
+        count = sum(not identity(s) for s in p.steps)
+        if not 1 <= count <= p.wanted:
+            yield f"it has {count} steps, wanted {p.wanted}", p
         compares = FORMS[p.form].compares
         if compares and len(p.steps) != 2:
             yield f"a comparison has 2 steps, this has {len(p.steps)}", p
@@ -435,13 +437,15 @@ def _is_query(query: t.Query) -> bool:
 
 @_rule("V071", "a sample must belong to a path and have one sentence per step", "qra")
 def _aligned(u: t.Qras) -> Iterator[Finding]:
-    paths = {p.id: p for p in u.paths}
+    paths, identity = {p.id: p for p in u.paths}, identities_only(u)
     for s in u.samples:
         path = paths.get(s.path)
         if path is None:
             yield f"path `{s.path}` does not exist", s
-        elif len(path.steps) != len(s.rationale):
-            yield f"{len(s.rationale)} sentences for {len(path.steps)} steps", s
+            continue
+        count = sum(not identity(step) for step in path.steps)
+        if count != len(s.rationale):
+            yield f"{len(s.rationale)} sentences for {count} steps", s
 
 
 def hidden(s: t.Sample) -> tuple[str, ...]:

@@ -119,7 +119,8 @@ def words_of(text: str) -> tuple[str, ...]:
     """The words of a text in lower case. A sign belongs to its number."""
     return tuple(
         re.findall(
-            r"(?:(?<![\w-])-(?=\d))?[^\W_]+(?:['-][^\W_]+)*", text.lower().replace("\u2019", "'")
+            r"(?:(?<![\w-])-(?=\d))?[^\W_]+(?:['-][^\W_]+)*",
+            text.lower().replace("\u2019", "'").replace("\u2212", "-"),
         )
     )
 
@@ -182,8 +183,23 @@ def needle(phrase: str) -> str:
 
 @functools.lru_cache(1 << 15)
 def row(text: str) -> str:
-    """The words of a text in the singular, separated and surrounded by single spaces."""
-    return f" {' '.join(map(_singular, words_of(text)))} "
+    """The words of a text in the singular, separated and surrounded by single spaces.
+
+    "Maria's" is two words, and in scripts without spaces each character is one.
+    """
+    return f" {' '.join(part for word in words_of(text) for part in _parts(word))} "
+
+
+_SPACELESS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+"""Thai, Lao, Burmese, Khmer, Japanese and Chinese characters, as a set of a regular expression."""
+_PART = re.compile(f"[{_SPACELESS}]|[^{_SPACELESS}]+")
+
+
+def _parts(word: str) -> list[str]:
+    """The parts of a word that texts are searched for."""
+    owner = word.removesuffix("'s")
+    made = [_singular(part) for part in _PART.findall(owner)]
+    return made if owner == word else [*made, "'s"]
 
 
 def unfinished(*texts: str) -> bool:
@@ -192,7 +208,9 @@ def unfinished(*texts: str) -> bool:
 
 
 _MARK = re.compile(
-    r"<\|[^<>|\s]{1,40}\|>|</?(?:image|video|audio|img|vid|s|bos|eos|pad|unk|think|im_patch)>"
+    r"<\|[^<>|\s]{1,40}\|>|<｜[^<>｜]{1,40}｜>"
+    r"|</?(?:image|video|audio|img|vid|s|bos|eos|pad|unk|think|im_patch)>"
+    r"|<(?:img|image|video|audio)_[a-z_]{1,30}>"
     r"|<(?:start|end)_of_turn>|\[/?INST\]|[\x00-\x08\ud800-\udfff]",
     re.IGNORECASE,
 )

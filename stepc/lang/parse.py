@@ -8,6 +8,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from fractions import Fraction
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -107,7 +108,7 @@ def syntax_error(error: UnexpectedInput, file: str, rows: list[str]) -> Diagnost
         column = len(rows[-1]) + 1
     source = rows[line - 1]
     rest = re.match(r"[A-Za-z-]+|\S", source[column - 1 :])
-    word = rest[0] if rest else "the end"
+    word = rest[0] if rest else "the end" if line == len(rows) else "the end of the line"
     expected: set[str] = set()
     if isinstance(error, UnexpectedToken):
         expected = set(error.accepts or error.expected)
@@ -117,9 +118,31 @@ def syntax_error(error: UnexpectedInput, file: str, rows: list[str]) -> Diagnost
     names = [s for s in shown if s.replace("-", "").isalpha()]
     close = did_you_mean(word, names) if word.isalpha() and names else ""
     help = close if close.startswith("did you") else "expected " + " or ".join(shown)
+    help = _better(source, column, word, shown) or help
     return Diagnostic(
         "S001", f"unexpected {brief(word)}", Place(file, line, column, len(word), source), help
     )
+
+
+def _better(source: str, column: int, word: str, expected: list[str]) -> str:
+    """What to do about a common mistake, if this is one."""
+    before, after = source[: column - 1], source[column - 1 :]
+    number = re.search(r"(\d+)$", before)
+    decimal = re.match(r"\.(\d+)", after)
+    if not "".join(source).strip() and expected == ["spec"]:
+        return 'the file is empty; a spec begins with: spec NAME "title"'
+    if word in "\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb":
+        return 'write straight quotes: "'
+    if number and decimal:
+        share = f"{number[1]}.{decimal[1]}"
+        return f"write a share as a fraction or in percent: {Fraction(share)} or {float(share):.0%}"
+    if expected == ["per"]:
+        return "say of what, as in: count 5 per video"
+    if "a name" in expected and word.isalpha() and not word.islower():
+        return f"names are in lower case: {word.lower()}"
+    if expected in ([], [""]) or re.fullmatch(r"edge \w+\(\w+", before):
+        return "an edge has two ends, such as: edge attr(o -> v)"
+    return ""
 
 
 def _said(terminal: str) -> list[str]:

@@ -194,6 +194,8 @@ class Wordings:
             if side != end or word in ANSWER_LINES:
                 continue
             allowed[name, ""] = f"!S311 `{word}` reveals its answer `{name}`"
+            if word == "count":
+                allowed[name, ""] = f"!S311 `count` names `{name}`, which is what it counts"
             if word == "name":
                 allowed[name, ""] = f"!S312 `name` mentions `{name}`, the node it describes"
             elif word in TOTAL_LINES:

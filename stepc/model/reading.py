@@ -37,6 +37,7 @@ from stepc.model.requests import (
     Request,
     Reworded,
     Several,
+    yes_no,
 )
 
 EMPTY, CUT_OFF, FILTERED, UNREADABLE, TOO_LONG, NOTHING, ONLY_THOUGHT, REFUSED = (
@@ -137,7 +138,7 @@ def _last_fitting(request: Request, text: str) -> Any:
     """The last JSON object that has a field of the answer, or else the last JSON value; None without one.
 
     Brackets in prose after the answer are not the answer. Raises CutOff if the text ends inside a value,
-    unless the answer stands whole before it.
+    unless the answer stands whole before it and the torn value is none.
     """
     values: list[Any] = []
     torn: CutOff | None = None
@@ -148,7 +149,8 @@ def _last_fitting(request: Request, text: str) -> Any:
         with contextlib.suppress(ValueError):
             values.extend(all_json(text[: error.start]))
     names = set(request.answer.model_fields)
-    for value in reversed(values):
+    again = torn is not None and any(name in text[torn.start :].lower() for name in names)
+    for value in reversed(values if not again else []):
         if isinstance(value, dict) and {str(k).strip().lower() for k in value} & names:
             return value
     if torn is not None:
@@ -327,15 +329,12 @@ def fit(answer: type[Answer], data: Any) -> Any:
     return data
 
 
-_YES_NO = {"yes": True, "true": True, "no": False, "false": False}
-
-
 def _yes(text: str) -> bool | str | None:
     """The yes or no that a text begins with; None if it says neither, and the text if it is no word."""
-    first = re.match(r"[\s*\"']*([a-z]+)", text[:80], re.IGNORECASE)
-    if first and first[1].lower() in _YES_NO:
-        return _YES_NO[first[1].lower()]
-    return None if is_null(text) or len(text.split()) == 1 else text
+    try:
+        return yes_no(text)
+    except ValueError:
+        return None if is_null(text) or len(text.split()) == 1 else text
 
 
 def _of_texts(annotation: Any) -> bool:
@@ -426,11 +425,13 @@ def _predicates(said: Iterable[Any], target: str) -> Iterable[Any]:
 
 
 @functools.cache
-def _nulls() -> tuple[frozenset[str], tuple[str, ...]]:
+def _nulls() -> tuple[frozenset[str], tuple[str, ...], tuple[str, ...]]:
+    """Whole texts, beginnings, and parts that say that there is no answer."""
     lines = (files("stepc.grammar") / "no-answer.txt").read_text("utf-8").splitlines()
     texts = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-    begun = tuple(text[:-1] for text in texts if text.endswith("…"))
-    return frozenset(text for text in texts if not text.endswith("…")), begun
+    within = tuple(text.strip("…") for text in texts if text.startswith("…"))
+    begun = tuple(text[:-1] for text in texts if text.endswith("…") and not text.startswith("…"))
+    return frozenset(text for text in texts if "…" not in text), begun, within
 
 
 def is_null(text: str) -> bool:
@@ -438,7 +439,11 @@ def is_null(text: str) -> bool:
     if len(re.findall(r"[.!?](?:\s|$)", text[:400])) > 1 or ", but " in text:
         return False  # it says more
     plain = " ".join(text[:200].lower().replace("\u2019", "'").split()).strip("\"'`*()<> ")
-    whole, begun = _nulls()
+    whole, begun, within = _nulls()
     if not plain.strip(".… _?"):
         return True
-    return plain.rstrip(".!") in whole or plain.startswith(begun)
+    return (
+        plain.rstrip(".!") in whole
+        or plain.startswith(begun)
+        or any(part in plain for part in within)
+    )

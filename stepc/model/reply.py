@@ -63,8 +63,17 @@ class Parted(NamedTuple):
     """Empty if the reasoning never ended."""
 
 
-_OPEN = re.compile(r"<(?:think|thinking|thought|reasoning)>|\[THINK\]|◁think▷", re.IGNORECASE)
-_CLOSE = re.compile(r"</(?:think|thinking|thought|reasoning)>|\[/THINK\]|◁/think▷", re.IGNORECASE)
+_THOUGHT = r"(?:think|thinking|thought|reasoning)"
+_OPEN = re.compile(
+    rf"<(?:\w+:)?{_THOUGHT}>|<\|(?:begin_of_|start_)?{_THOUGHT}\|>|<\|im_start\|>think(?:ing)?\b"
+    r"|\[THINK\]|◁think▷",
+    re.IGNORECASE,
+)
+_CLOSE = re.compile(
+    rf"</(?:\w+:)?{_THOUGHT}>|<\|(?:end_of_|end_|/){_THOUGHT}\|>|<\|im_start\|>answer\b"
+    r"|\[/THINK\]|◁/think▷",
+    re.IGNORECASE,
+)
 _MARK = re.compile(r"<\|[\w/-]{1,40}\|>|</?s>|<[be]os>|<(?:start|end)_of_turn>|\[/?INST\]")
 _FINAL = re.compile(r"<\|channel\|>\s*final\b[^<]{0,80}<\|message\|>")
 _ANSWER_TAG = re.compile(r"<(/?)answer>", re.IGNORECASE)
@@ -73,8 +82,8 @@ _ANSWER_TAG = re.compile(r"<(/?)answer>", re.IGNORECASE)
 def parted(text: str) -> Parted:
     """Divide a reply into reasoning and answer.
 
-    Knows the tags `<think>` (also without its beginning, which some chat templates write themselves),
-    `<answer>`, the channels of gpt-oss, and the special tokens of chat templates.
+    Knows the tags and tokens of reasoning (also without their beginning, which some chat templates write
+    themselves), `<answer>`, the channels of gpt-oss, and the special tokens of chat templates.
     """
     thought = ""
     if "<|channel|>" in text:
@@ -120,8 +129,14 @@ def boxed(text: str) -> str | None:
     for mark in re.finditer(r"[{}]", text[begin:]):
         depth += 1 if mark[0] == "{" else -1
         if not depth:
-            return text[begin : begin + mark.start()].strip()
-    return text[begin:].strip()
+            return _plain(text[begin : begin + mark.start()])
+    return _plain(text[begin:])
+
+
+def _plain(text: str) -> str:
+    r"""The text of `\text{…}` and the like."""
+    within = re.fullmatch(r"\\(?:text|textbf|mathrm|mathbf|textit)\{([^{}]*)\}", text.strip())
+    return (within[1] if within else text).strip()
 
 
 # --- JSON --------------------------------------------------------------------------------

@@ -79,10 +79,19 @@ def _listed(text: str, separator: str = ",") -> list[str]:
     return [item for item in items if item and item.lower() not in ("none", "nothing")]
 
 
-def _yes_no(text: str) -> bool:
-    first = text[:80].strip(" *`\"'").lower().replace(".", " ").replace(",", " ").split()
-    if first and first[0] in ("yes", "no", "true", "false"):
-        return first[0] in ("yes", "true")
+_YES_NO = {"yes": True, "true": True, "no": False, "false": False}
+_BOTH = re.compile(
+    r"\W*(?:(?:yes|no|true|false)(?: */ *|\W+(?:or|and)\W+)(?:yes|no|true|false)|no (?:doubt|question))\b",
+    re.IGNORECASE,
+)
+"""The beginning of a text that says yes and no, or neither."""
+
+
+def yes_no(text: str) -> bool:
+    """The yes or no that a text begins with. Raises ValueError if it says neither, or both."""
+    first = re.match(r"[\s*\"']*([a-z]+)", text[:80], re.IGNORECASE)
+    if first and first[1].lower() in _YES_NO and not _BOTH.match(text[:80]):
+        return _YES_NO[first[1].lower()]
     raise ValueError("neither yes nor no")
 
 
@@ -282,7 +291,7 @@ class Confirm(Request):
 
     def words(self, text: str) -> Any:
         """Parse a reply that begins with yes or no."""
-        return {"yes": _yes_no(text)}
+        return {"yes": yes_no(text)}
 
 
 class MotionWords(Answer):
@@ -319,7 +328,7 @@ class SameObject(Request):
 
     def words(self, text: str) -> Any:
         """Parse a reply that begins with yes or no."""
-        return {"yes": _yes_no(text)}
+        return {"yes": yes_no(text)}
 
 
 class EventWords(Answer):

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from stepc.model.server_response import clean
+
 FORMS = ("json_schema", "json_object", "")
 """Values of `response_format`, best first."""
 FEATURES = ("video", "n", "seed", "limit", "temperature", "response_format")
@@ -149,7 +151,9 @@ class Refusal:
             return cls(status, _line(said), next((n for n in reversed(names) if n != "body"), ""))
         message = error.get("message") or detail or error.get("msg") or error
         param, code = error.get("param"), error.get("code")
-        return cls(status, _line(message), str(param or ""), str(code or error.get("type") or ""))
+        return cls(
+            status, _line(message), _line(param or ""), _line(code or error.get("type") or "")
+        )
 
     @property
     def meaning(self) -> str:
@@ -177,7 +181,7 @@ class Refusal:
 
 
 def _line(said: Any) -> str:
-    return " ".join(str(said).split())[:400]
+    return clean(" ".join(str(said).split())[:400])
 
 
 _PARAMS = {

@@ -71,7 +71,7 @@ def _reply(choice: dict[str, Any]) -> ModelReply:
     finish = {"max_tokens": "length", "MAX_TOKENS": "length", "SAFETY": "content_filter"}.get(
         finish, finish
     )
-    return ModelReply(clean(text), clean(thought), finish[:40], clean(refusal)[:400])
+    return ModelReply(clean(text), clean(thought), clean(finish)[:40], clean(refusal)[:400])
 
 
 def _parts(content: Any) -> tuple[str, str]:

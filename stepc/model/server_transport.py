@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import email.utils
+import html
 import re
 import sys
 import time
@@ -59,8 +60,10 @@ def hidden(text: str, key: str) -> str:
     forms |= {"".join(f"%{byte:02x}" for byte in key.encode()), key.encode().hex()}
     made = re.compile("|".join(map(re.escape, sorted(forms, key=len, reverse=True))), re.IGNORECASE)
     text = made.sub("…", text)
-    # percent-encoded in part: `sk%2Dvery…`
-    return "…" if key.lower() in urllib.parse.unquote(text).lower() else text
+    # escaped in part, perhaps twice: `sk%2Dvery…`, `&#115;k…`, `\\u0073k…`, `\x73k…`
+    plain = html.unescape(urllib.parse.unquote(text))
+    plain = re.sub(r"\\+(?:u00|x)([0-9a-fA-F]{2})", lambda m: chr(int(m[1], 16)), plain)
+    return "…" if key.lower() in plain.lower() else text
 
 
 def wait_of(headers: Any) -> float | None:

@@ -33,7 +33,7 @@ from stepc.model.requests import (
     Request,
     Several,
 )
-from stepc.model.sandbox import FolderLoader, Sandbox
+from stepc.model.sandbox import LONGEST, FolderLoader, Sandbox
 from stepc.plugins import Registry
 
 NESTED = (RecursionError, SyntaxError, MemoryError, OverflowError)
@@ -113,6 +113,17 @@ def _set_folder(name: str) -> Path:
     return Path(str(TEMPLATE_SETS.get(name)))
 
 
+def _bytes(file: Any) -> bytes:
+    """Read a template's file. Raises TemplateError for what is no file, or too large for a template."""
+    try:
+        path = Path(str(file))
+        if path.exists() and (not path.is_file() or path.stat().st_size > LONGEST):
+            raise TemplateError(file.name, f"it is no file, or longer than {LONGEST:,} bytes")
+        return path.read_bytes()
+    except OSError as error:
+        raise TemplateError(file.name, f"it cannot be read ({error.strerror})") from error
+
+
 class Templates:
     """A template set with one template per request: a built-in name (`default`, `compact`) or a folder.
 
@@ -140,7 +151,7 @@ class Templates:
         for place in (folder, builtin) if own else (folder,):
             for part in sorted(place.iterdir(), key=lambda p: p.name):
                 if part.name.endswith(".jinja"):
-                    whole.update(part.read_bytes())
+                    whole.update(_bytes(part))
         self.digest = whole.hexdigest()
         """SHA-256 of the texts of all templates."""
 
@@ -170,7 +181,9 @@ class Templates:
 
     def _misnamed(self, folder: Path) -> None:
         """Raises TemplateError for a file that no request and no template uses, but nearly."""
-        files_ = {p.stem: p.read_text("utf-8", "replace") for p in sorted(folder.glob("*.jinja"))}
+        files_ = {
+            p.stem: _bytes(p).decode("utf-8", "replace") for p in sorted(folder.glob("*.jinja"))
+        }
         used = set(VARIABLES)
         for source in files_.values():
             with contextlib.suppress(jinja2.TemplateSyntaxError, *NESTED):

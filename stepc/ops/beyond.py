@@ -35,7 +35,7 @@ class Beyond(Op):
 
     def solve(self, state: State) -> None:
         known = state.known
-        state.stop_if(known.unknown.event(self.event, known.everywhere))
+        state.one_event(self.event)
         clips = known.clips_of(self.event)
         if not clips:
             state.scope = clips

@@ -42,7 +42,8 @@ class During(Op):
 
     def solve(self, state: State) -> None:
         known = state.known
-        state.stop_if(self.event is not None and known.unknown.event(self.event, known.everywhere))
+        if self.event is not None:
+            state.one_event(self.event)
         state.scope = known.everywhere if self.event is None else known.clips_of(self.event)
         if self.event is not None and any(known.times[c] != known.ranges[c] for c in state.scope):
             state.refuse(())  # it fills only a part of the clip, and facts are known by clip

@@ -34,7 +34,7 @@ class Happens(Op):
 
     def solve(self, state: State) -> None:
         known = state.known
-        state.stop_if(known.unknown.event(self.event, state.scope))
+        state.one_event(self.event)
         clips = sorted(known.clips_of(self.event) & state.scope)
         state.here = [
             state.value(self.event, c, spans=(known.times[c],), loose=True) for c in clips

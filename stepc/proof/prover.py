@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from stepc.ir import types as t
 from stepc.ir.verify import hidden
 from stepc.proof import words
-from stepc.proof.solver import NoAnswer, NotKnown, answers, called, facts, refuted
+from stepc.proof.solver import (
+    NoAnswer,
+    NotKnown,
+    Repeated,
+    answers,
+    called,
+    facts,
+    refuted,
+)
 
 UNKNOWN = "it depends on what is not known"
+REPEATED = "its event also happens in another clip"
+SEVERAL = "it names one of several"
 
 
 class Prover:
@@ -26,6 +38,8 @@ class Prover:
             found = answers(sample.query, self.known)
         except NotKnown:
             return UNKNOWN
+        except Repeated:
+            return REPEATED
         except NoAnswer as error:
             return "the question has more than one answer" if error.found else "it has no answer"
         if not found:
@@ -36,19 +50,28 @@ class Prover:
             return wrong
         if sample.form == "yes-no" and sample.answer == "no" and not self._refuted(sample):
             return "nothing refutes its claim"
-        last = sample.query[-1]
-        if isinstance(last, t.Get) and last.what == "label":  # "the cup", where there are two
-            named = (sample.claim,) if sample.form == "yes-no" else sample.options
-            if any(called(label, sample.query, self.known) > 1 for label in named):
-                return "it names one of several"
         for i, because in enumerate(sample.rationale, 1):
             wrong, got = self._step(because)
             if wrong:
                 return wrong
             if len(got) > 1 and (unique or i < len(sample.rationale)):
                 return "a step has more than one answer"
-        leaks = any(words.mentions(sample.question, answer) for answer in hidden(sample))
+        named = (sample.claim,) if sample.form == "yes-no" else sample.options or found
+        if self._one_of_several(sample.query, named):
+            return SEVERAL
+        leaks = any(
+            words.mentions(sample.question, part)
+            for answer in hidden(sample)
+            for part in words.told_by(answer)
+        )
         return "the question says an answer" if leaks else ""
+
+    def _one_of_several(self, query: t.Query, labels: Iterable[str]) -> bool:
+        """Whether one of these labels, such as "the cup", names several objects where a query ends."""
+        last = query[-1]
+        if not isinstance(last, t.Get) or last.what != "label":
+            return False
+        return any(called(label, query, self.known) > 1 for label in labels)
 
     def _refuted(self, sample: t.Sample) -> bool:
         try:
@@ -70,8 +93,12 @@ class Prover:
                     wrong = "a sub-answer is another"
                 elif words.mentions(because.question, because.answer):
                     wrong = "a step's question says its answer"
+                elif self._one_of_several(because.query, got):
+                    wrong = SEVERAL
             except NotKnown:
                 wrong = UNKNOWN
+            except Repeated:
+                wrong = REPEATED
             except NoAnswer as error:
                 many = bool(error.found)
                 wrong = "a step has more than one answer" if many else "a step has no answer"

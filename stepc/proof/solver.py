@@ -48,6 +48,13 @@ class NotKnown(NoAnswer):
         super().__init__(())
 
 
+class Repeated(NoAnswer):
+    """A query names an event that also happens in another clip."""
+
+    def __init__(self, event: str) -> None:
+        super().__init__((event, event))
+
+
 class Reached(NamedTuple):
     """A position: a thing (by number) or a value (by text), and when it holds."""
 
@@ -266,6 +273,12 @@ class State:
         """Raise NotKnown if there may be more than the graph states."""
         if may_be_more:
             raise NotKnown
+
+    def one_event(self, event: str) -> None:
+        """Raise Repeated or NotKnown if a clip in scope may show an event besides those that state it."""
+        if self.known.unknown.repeated(event, self.scope):
+            raise Repeated(event)
+        self.stop_if(self.known.unknown.event(event, self.scope))
 
     def unrelated(self, ones: Iterable[Reached], predicate: str, others: Iterable[Reached]) -> bool:
         """Whether the graph refutes that one of the first things has this relation to one of the others.

@@ -36,6 +36,20 @@ class Unknown:
         """Thing → denied motions in whose place nothing is stated."""
         self.events: dict[str, str] = {}
         """Clip without a stated event → denied event, or "" in a gap."""
+        self.there: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
+        """Clip → (label, thing)"""
+        for label, things in known.labelled.items():
+            for n in things:
+                self.there[known.clip[n]].append((label, n))
+        self.showing: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+        """(label, motion) → clips in which such a thing does this. The motion "" is that it is seen."""
+        for clip, seen in self.there.items():
+            for label, n in seen:
+                does = {known.phrase(m) for m, _, _ in known.does.get(n, ())}
+                for motion in ("", *does):
+                    self.showing[label, motion].add(clip)
+        self._twice: dict[tuple[str, frozenset[str]], bool] = {}
+        """Cache of `repeated`."""
         self._gaps(unit)
         self._denied(unit)
 
@@ -145,15 +159,41 @@ class Unknown:
             for clip in open_
         )
 
+    def repeated(self, event: str, clips: frozenset[str]) -> bool:
+        """Whether the stated motions of another of these clips show an event, whatever its own event is.
+
+        "The ring is moving right" is true of every clip in which a ring moves right.
+        """
+        key = self.known.phrase(event), clips
+        if key not in self._twice:
+            named = self._named(event)
+            shown = clips - self.known.clips_of(event) if any(named.values()) else frozenset[str]()
+            for label, motions in named.items():
+                for motion in motions or {""}:
+                    shown = shown & self.showing[label, motion]
+            self._twice[key] = any(
+                all(self._does(label, motions, clip) for label, motions in named.items())
+                for clip in shown
+            )
+        return self._twice[key]
+
+    def _does(self, label: str, motions: set[str], clip: str) -> bool:
+        """Whether an object of a clip has this label, and is stated to do all these motions."""
+        known = self.known
+        return any(
+            motions <= {known.phrase(m) for m, _, _ in known.does.get(n, ())}
+            for name, n in self.there[clip]
+            if name == label
+        )
+
     def _named(self, event: str) -> dict[str, set[str]]:
         """The labels that an event names → the motions of these objects that it names, in its own clips."""
         known, own = self.known, self.known.clips_of(event)
         named: dict[str, set[str]] = {}
-        for label, things in known.labelled.items():
-            there = [n for n in things if known.clip[n] in own]
-            if there and words.mentions(event, label):
-                does = {known.phrase(m) for n in there for m, _, _ in known.does.get(n, ())}
-                named[label] = {m for m in does if words.mentions(event, m)}
+        for label, n in (pair for clip in own for pair in self.there[clip]):
+            if words.mentions(event, label):
+                does = {known.phrase(m) for m, _, _ in known.does.get(n, ())}
+                named.setdefault(label, set()).update(m for m in does if words.mentions(event, m))
         return named
 
     def _takes_part(self, label: str, motions: set[str], clip: str) -> bool:
@@ -163,8 +203,8 @@ class Unknown:
             not motions
             or self.motion(n)
             or any(known.phrase(m) in motions for m, _, _ in known.does.get(n, ()))
-            for n in known.labelled[label]
-            if known.clip[n] == clip
+            for name, n in self.there[clip]
+            if name == label
         )
 
     def _any(self, what: str, clips: frozenset[str]) -> bool:

@@ -25,6 +25,11 @@ ENDINGS: tuple[tuple[str, int, str], ...] = (
     ("s", 0, ""),
 )
 """(ending, minimum number of letters before it, replacement). The first three are not plurals."""
+SPACELESS = (
+    ("\u0e00", "\u0eff"), ("\u1000", "\u109f"), ("\u1780", "\u17ff"), ("\u3040", "\u30ff"),
+    ("\u3400", "\u9fff"), ("\uf900", "\ufaff"),
+)  # fmt: skip
+"""First and last character of scripts that put no spaces between words; each character counts as one."""
 _TOKEN = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
 
 
@@ -90,19 +95,38 @@ def excludes(one: str, other: str, kind: str = "") -> bool:
 
 @functools.lru_cache(1 << 15)
 def _tokens(text: str) -> tuple[str, ...]:
-    found: list[str] = _TOKEN.findall(text.lower().replace("\u2019", "'"))
-    return tuple(map(singular, found))
+    made: list[str] = []
+    for word in _TOKEN.findall(text.lower().replace("\u2019", "'")):
+        owns = len(word) > 2 and word.endswith("'s")
+        start = 0
+        stem = word[:-2] if owns else word
+        for at, letter in enumerate(stem):
+            if any(first <= letter <= last for first, last in SPACELESS):
+                made += [singular(stem[start:at])] * (at > start) + [letter]
+                start = at + 1
+        made += [singular(stem[start:])] * (start < len(stem)) + ["'s"] * owns
+    return tuple(made)
 
 
 @functools.lru_cache(1 << 15)
 def mentions(text: str, said: str) -> bool:
-    """Whether `text` contains `said` as whole words, ignoring plural, case and a leading article."""
+    """Whether `text` contains `said` as whole words, ignoring plural, case and a leading article.
+
+    "Maria's" contains "Maria".
+    """
     first, space, rest = said.lower().partition(" ")
     wanted = _tokens(rest if space and first in ARTICLES else said)
     there = _tokens(text)
     if not wanted:
         return False
     return any(there[at : at + len(wanted)] == wanted for at in range(len(there) - len(wanted) + 1))
+
+
+def told_by(answer: str) -> list[str]:
+    """The texts that tell an answer: itself, and of a name such as "Lionel Messi" each part."""
+    parts = answer.split()
+    is_name = len(parts) > 1 and all(part[0].isupper() and part[1:].islower() for part in parts)
+    return [answer, *parts] if is_name else [answer]
 
 
 @functools.cache

@@ -13,11 +13,12 @@ Judge = Callable[[list[int]], bool]
 
 
 class BatchSampler:
-    """Draws random paths of `length` steps.
+    """Draws random paths of `length` rows.
 
     `pool` has the possible last rows, one array per edge kind. `expanding` has (kind number, rows that may
     describe a node). As in the paper, all available edge kinds are equally likely, and so are all
-    edges of a kind. `judge`, if given, rejects draws.
+    edges of a kind. With `crossing`, one row of each path, neither the first nor the last, is one of those.
+    `judge`, if given, rejects draws.
     """
 
     def __init__(
@@ -28,6 +29,7 @@ class BatchSampler:
         expanding: Sequence[tuple[int, Ints]],
         seed: int,
         judge: Judge | None = None,
+        crossing: Ints | None = None,
     ) -> None:
         self.steps, self.length, self.pool, self.judge = steps, length, pool, judge
         self.rng = np.random.Generator(np.random.PCG64(seed))
@@ -35,20 +37,36 @@ class BatchSampler:
         """Per expanding kind: rows sorted by found object, and the offset of each object."""
         self.inner: list[tuple[Ints, Ints]] = []
         """The same for kinds and rows that lead to another object."""
-        entities = np.arange(len(steps.entity_label) + 1)
         for number, rows in expanding if length > 1 else ():
-            rows = rows[np.argsort(steps.found[rows], kind="stable")]
-            self.last.append((rows, np.searchsorted(steps.found[rows], entities)))
+            self.last.append(self._by_found(rows))
             if LEADS[number]:
-                on = rows[steps.known[rows] != NONE]
-                self.inner.append((on, np.searchsorted(steps.found[on], entities)))
+                self.inner.append(self._by_found(rows[steps.known[rows] != NONE]))
+        self.crossing = [] if crossing is None else [self._by_found(crossing)]
+
+    def _by_found(self, rows: Ints) -> tuple[Ints, Ints]:
+        """Rows sorted by found object, and the offset of each object."""
+        rows = rows[np.argsort(self.steps.found[rows], kind="stable")]
+        entities = np.arange(len(self.steps.entity_label) + 1)
+        return rows, np.searchsorted(self.steps.found[rows], entities)
 
     def chains(self, n: int) -> Ints:
         """Draw `n` times. Returns the complete paths in reasoning order, shape (paths, steps)."""
-        at = self._ends(n)
+        at, place = self._ends(n), np.zeros(n, np.int64)
+        if self.crossing:
+            place = self.rng.integers(1, self.length - 1, size=n)
         for step in range(1, self.length):
-            at = self._expanded(at, self.last if step + 1 == self.length else self.inner)
-            at = at[self._new(at)]
+            free = self.last if step + 1 == self.length else self.inner
+            grown = [
+                self._expanded(at[mine], place[mine], tables)
+                for mine, tables in ((place == step, self.crossing), (place != step, free))
+                if mine.any()
+            ]
+            if not grown:
+                return np.empty((0, self.length), np.int64)
+            at = np.concatenate([rows for rows, _ in grown])
+            place = np.concatenate([places for _, places in grown])
+            new = self._new(at)
+            at, place = at[new], place[new]
         at = at[:, ::-1]
         return self._judged(at[self.steps.meet(at)])
 
@@ -67,14 +85,16 @@ class BatchSampler:
             made[mine, 0] = rows[self.rng.integers(len(rows), size=int(mine.sum()))]
         return made
 
-    def _expanded(self, at: Ints, tables: list[tuple[Ints, Ints]]) -> Ints:
+    def _expanded(
+        self, at: Ints, place: Ints, tables: list[tuple[Ints, Ints]]
+    ) -> tuple[Ints, Ints]:
         """Extend paths by one step. Paths whose open node cannot be expanded are dropped."""
         known = self.steps.known[at[:, -1]]
         if not tables:
-            return np.empty((0, at.shape[1] + 1), np.int64)
+            return np.empty((0, at.shape[1] + 1), np.int64), place[:0]
         counts = np.stack([starts[known + 1] - starts[known] for _, starts in tables])
         alive = counts.any(axis=0)
-        at, known, counts = at[alive], known[alive], counts[:, alive]
+        at, place, known, counts = at[alive], place[alive], known[alive], counts[:, alive]
         chosen = np.argmax(self.rng.random(counts.shape) * (counts > 0), axis=0)
         some = counts[chosen, np.arange(len(at))]
         offset = (self.rng.random(len(at)) * some).astype(np.int64)
@@ -82,7 +102,7 @@ class BatchSampler:
         for i, (rows, starts) in enumerate(tables):
             mine = chosen == i
             made[mine] = rows[starts[known[mine]] + offset[mine]]
-        return np.column_stack([at, made])
+        return np.column_stack([at, made]), place
 
     def _new(self, at: Ints) -> Bools:
         """Whether the known node of the newest step is new in its path."""

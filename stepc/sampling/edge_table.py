@@ -137,6 +137,9 @@ class EdgeTable:
         self.group, self.clip, self.label, self.far_label, self.word = columns[5:10]
         self.near, self.far, self.edge, self.reading = columns[10:14]
         self.drawn = columns[14].astype(bool)
+        labels = np.append(self.entity_label, NONE)  # NONE is the last
+        self.identity_only = (self.kind == KIND["ref"]) & (labels[self.known] == labels[self.found])
+        """Mask of the rows that only say that a thing is itself, and so are no steps of reasoning."""
         clips = len(self.clips)
         self.one_group = SameNameIndex.of(self.group, self.clip, self.name, clips)
         self.one_label = SameNameIndex.of(self.entity_label, self.entity_clip, self.identity, clips)

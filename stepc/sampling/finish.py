@@ -132,7 +132,7 @@ class Finisher:
 
     def _key(self, kind: PathKind, rows: list[int], path: t.Path) -> object:
         """A key that identifies the question: its form and query, or an equivalent that is faster."""
-        if not path.unique:
+        if not path.unique and not kind.asked.compares:
             return kind.form, path.query
         groups = [int(self.table.group[r]) for r in rows]
         if kind.asked.compares:  # the order of the two does not matter

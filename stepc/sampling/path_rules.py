@@ -38,15 +38,50 @@ class PathRules:
             c
             for c in self.telling
             if told[plain(table.events[c].event)] == 1
+            and not self._elsewhere(c)
             and whole[c] == (table.events[c].start, table.events[c].end)
         }
-        """Clips whose event may give a time range: no other event reads like it, and it fills the clip."""
+        """Clips whose event may give a time range: no other clip shows it, and it fills the clip."""
         self.allowed = self._allowed()
         """Mask of the rows that the filters allow."""
         self.expanding = self._expanding()
         """Per expanding kind: (number of the kind, mask of the rows that may describe a node)."""
 
     # --- which rows ----------------------------------------------------------------------
+
+    def _elsewhere(self, clip: str) -> bool:
+        """Whether the motions of another clip show the event of this one."""
+        event = self.table.events[clip].event
+        named = {
+            label: {m for m in motions if mentions(event, m)}
+            for label, motions in self._moves.get(clip, {}).items()
+            if mentions(event, label)
+        }
+        if not any(named.values()):
+            return False
+        wanted = [(label, m) for label, motions in named.items() for m in motions or {""}]
+        return len(set.intersection(*(self._shown[pair] for pair in wanted))) > 1
+
+    @cached_property
+    def _moves(self) -> dict[str, dict[str, set[str]]]:
+        """Clip → label → motions of the objects with this label."""
+        made: dict[str, dict[str, set[str]]] = {}
+        labels = {o.id: normal(o.label) for o in self.table.objects}
+        for name, label in labels.items():
+            made.setdefault(t.clip_of(name), {}).setdefault(label, set())
+        for m in self.table.unit.motions:
+            made[t.clip_of(m.source)][labels[m.source]].add(plain(m.motion))
+        return made
+
+    @cached_property
+    def _shown(self) -> dict[tuple[str, str], set[str]]:
+        """(label, motion) → clips in which such an object does this. The motion "" is that it is seen."""
+        made: dict[tuple[str, str], set[str]] = {}
+        for clip, labels in self._moves.items():
+            for label, motions in labels.items():
+                for motion in ("", *motions):
+                    made.setdefault((label, motion), set()).add(clip)
+        return made
 
     def _allowed(self) -> Bools:
         s, block = self.table, self.block
@@ -144,6 +179,25 @@ class PathRules:
             made.append((KIND[k.kind], fits & np.isin(s.way, [WAY[w] for w in ways])))
         return made
 
+    def expansions(self, kind: PathKind) -> list[tuple[int, Ints]]:
+        """Per expanding kind: its number, and the rows that may describe a node in a step that counts."""
+        fits_all = self.one(kind.time) & ~self.table.identity_only
+        return [(number, np.flatnonzero(fits & fits_all)) for number, fits in self.expanding]
+
+    def crossings(self, time: t.When | None) -> Ints:
+        """The rows that lead to another clip without being a step."""
+        fits_all = self.one(time) & self.table.identity_only
+        return np.flatnonzero(fits_all & np.any([fits_all & f for _, f in self.expanding], axis=0))
+
+    @cached_property
+    def references(self) -> float:
+        """The share of paths that lead to another clip: a third, unless filters say all or none."""
+        for f in self.block.filters:
+            if f.what in ("same-clip", "across-clips"):
+                return float(f.keep == (f.what == "across-clips"))
+        times = {when for when, share in self.block.time if share > 0} | {None}
+        return 1 / 3 if any(len(self.crossings(time)) for time in times) else 0.0
+
     def several(self, kind: PathKind) -> bool:
         """Whether the last step of such a path may find several answers."""
         return not kind.asked.compares and (kind.asked.several or not self.block.unique)
@@ -154,11 +208,11 @@ class PathRules:
         one = self._begins(kind.time) if self.several(kind) else self.one(kind.time)
         for k in self.block.start:
             ways = [w for w in k.ways if self.spec.words(kind.form, k.kind, w)]
-            fits = self.allowed & one & (s.kind == KIND[k.kind])
+            fits = self.allowed & one & (s.kind == KIND[k.kind]) & ~s.identity_only
             fits &= np.isin(s.way, [WAY[w] for w in ways])
             if k.kind == "event":  # `--` for forms that know the event, otherwise `=>`
                 fits &= (s.way == WAY["--"]) == kind.asked.knows_event
-            if kind.steps > 1 and not kind.asked.compares:
+            if kind.rows > 1 and not kind.asked.compares:
                 fits &= s.known != NONE
             rows = np.flatnonzero(fits)
             if len(rows):

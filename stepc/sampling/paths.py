@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterator
-from itertools import combinations
+from dataclasses import replace
+from itertools import chain, combinations
 
 import numpy as np
 
@@ -46,7 +47,8 @@ class PathSampler:
 
         After a large batch without a new path, the remaining paths of this kind are given up.
         """
-        for kind, wanted in plan(self.block, rng).items():
+        todo = self._plan(rng)
+        for kind, wanted in todo:
             made = 0
             for size, batch in self.proposed(kind, wanted * self.block.tries, rng):
                 before = made
@@ -64,7 +66,7 @@ class PathSampler:
                         break
                 if made >= wanted or (made == before and size > ENOUGH):
                     break
-            self._told(kind, made, wanted)
+            self._told(kind, made, wanted, todo)
 
     def proposed(
         self, kind: PathKind, tries: int, rng: random.Random
@@ -91,17 +93,21 @@ class PathSampler:
                 self.table, 1, rules.pool(kind), (), seed,
                 lambda rows: rules.comparable(kind, *rows),
             )  # fmt: skip
-        one = rules.one(kind.time)
-        expanding = [(number, np.flatnonzero(fits & one)) for number, fits in rules.expanding]
         judge = (lambda rows: rules.visits_once(rows[::-1])) if rules.picky else None
-        return BatchSampler(self.table, kind.steps, rules.pool(kind), expanding, seed, judge)
+        crossing = rules.crossings(kind.time) if kind.reference else None
+        none_there = crossing is not None and not len(crossing)
+        return BatchSampler(
+            self.table, kind.rows, [] if none_there else rules.pool(kind),
+            rules.expansions(kind), seed, judge, crossing,
+        )  # fmt: skip
 
     def listed(self, rng: random.Random, known: KeysSeen) -> Iterator[t.Path]:
         """Draw paths uniformly without repetition from all possible paths (reservoir sampling).
 
         Raises TooMany after `MOST` walks of a kind.
         """
-        for kind, wanted in plan(self.block, rng).items():
+        todo = self._plan(rng)
+        for kind, wanted in todo:
             held: list[tuple[t.Path, object]] = []
             new: KeysSeen = set()
             for rows in self.every(kind):
@@ -118,7 +124,7 @@ class PathSampler:
             for path, key in held:
                 known.add(key)
                 yield path
-            self._told(kind, len(held), wanted)
+            self._told(kind, len(held), wanted, todo)
 
     def census(self) -> Iterator[tuple[t.Path, object, str]]:
         """All paths that the block may draw, as (path, key, reason for rejection or "").
@@ -129,9 +135,20 @@ class PathSampler:
             for rows in self.every(kind):
                 yield from self.finisher.finished(kind, rows)
 
-    def _told(self, kind: PathKind, made: int, wanted: int) -> None:
+    def _plan(self, rng: random.Random) -> list[tuple[PathKind, int]]:
+        """The kinds of paths to draw, and how many of each."""
+        self.counts["references that are no step"] += int(self.table.identity_only.sum()) // 2
+        return list(plan(self.block, rng, self.rules.references).items())
+
+    def _told(
+        self, kind: PathKind, made: int, wanted: int, todo: list[tuple[PathKind, int]]
+    ) -> None:
+        """Count what was drawn. What has no reference to another clip is drawn without one."""
         self.counts[f"paths of {kind.steps} steps"] += made
-        self.counts[f"given up: {kind.steps} steps"] += wanted - made
+        if kind.reference and made < wanted and self.rules.references < 1:
+            todo.append((replace(kind, reference=False), wanted - made))
+        else:
+            self.counts[f"given up: {kind.steps} steps"] += wanted - made
 
     def every(self, kind: PathKind) -> Iterator[list[int]]:
         """The rows of all paths of a kind in reasoning order, before checks of words and answers.
@@ -148,21 +165,29 @@ class PathSampler:
                     yield list(pair)
             return
         into: dict[int, list[int]] = {}
-        for _, fits in rules.expanding:
-            for row in np.flatnonzero(fits & rules.one(kind.time)).tolist():
-                into.setdefault(int(s.found[row]), []).append(row)
+        crossing = rules.crossings(kind.time).tolist() if kind.reference else []
+        for row in [
+            *chain.from_iterable(rows.tolist() for _, rows in rules.expansions(kind)),
+            *crossing,
+        ]:
+            into.setdefault(int(s.found[row]), []).append(row)
 
         def grow(rows: list[int]) -> Iterator[list[int]]:
             nonlocal looked
             looked += 1
             if looked > MOST:
                 raise TooMany
-            if len(rows) == kind.steps:
+            if len(rows) == kind.rows:
+                if kind.reference and not s.identity_only[rows].any():
+                    return
                 if rules.visits_once(rows) and s.meet(np.array([rows[::-1]]))[0]:
                     yield rows[::-1]
                 return
+            crossed = kind.reference and bool(s.identity_only[rows].any())
             for row in into.get(int(s.known[rows[-1]]), ()):
-                last = len(rows) + 1 == kind.steps
+                last = len(rows) + 1 == kind.rows
+                if s.identity_only[row] and (crossed or last):
+                    continue
                 if (last or s.known[row] != NONE) and rules.visits_once([*rows, row]):
                     yield from grow([*rows, row])
 

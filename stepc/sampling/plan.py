@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from stepc.forms import FORMS, Form
@@ -17,11 +17,24 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class PathKind:
-    """What paths of one kind share: number of steps, form, and kind of time range."""
+    """What paths of one kind share."""
 
     steps: int
+    """Number of steps that count."""
     form: str
     time: t.When | None
+    reference: bool = False
+    """Whether one more edge, a reference that is no step, leads to another clip."""
+
+    @property
+    def can_cross(self) -> bool:
+        """Whether a reference can lead to another clip: between two steps, of an object that is described."""
+        return self.steps > 1 and not self.asked.compares
+
+    @property
+    def rows(self) -> int:
+        """The number of edges."""
+        return self.steps + self.reference
 
     @classmethod
     def of(cls, steps: int, form: str, time: t.When | None) -> PathKind:
@@ -33,18 +46,23 @@ class PathKind:
         return FORMS[self.form]
 
 
-def plan(block: Block, rng: random.Random) -> Counter[PathKind]:
-    """The number of paths to draw per kind. Shares are rounded to whole numbers."""
+def plan(block: Block, rng: random.Random, references: float = 0.0) -> Counter[PathKind]:
+    """The number of paths to draw per kind. Shares are rounded to whole numbers.
+
+    `references` is the share of paths that lead to another clip.
+    """
     times = [*block.time, (None, max(0.0, 1 - sum(share for _, share in block.time)))]
     columns = (
         _shares([(n, w) for n, w in block.steps], block.count, rng),
         _shares([(f, w) for f, w in block.form], block.count, rng),
         _shares(times, block.count, rng),
     )
-    made: Counter[PathKind] = Counter()
-    for n, form, time in zip(*columns, strict=True):
-        made[PathKind.of(n, form, time)] += 1
-    return made
+    drawn = [PathKind.of(n, form, time) for n, form, time in zip(*columns, strict=True)]
+    if references:
+        able = [i for i, kind in enumerate(drawn) if kind.can_cross]
+        for i in rng.sample(able, min(len(able), round(references * len(drawn)))):
+            drawn[i] = replace(drawn[i], reference=True)
+    return Counter(drawn)
 
 
 def kinds(block: Block) -> list[PathKind]:
@@ -59,6 +77,7 @@ def kinds(block: Block) -> list[PathKind]:
         for time in times
         if weight > 0 and share > 0
     ]
+    made += [replace(kind, reference=True) for kind in made if kind.can_cross]
     return list(dict.fromkeys(made))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -10,7 +10,7 @@ from stepc.edges import EDGES
 from stepc.forms import FORMS, Form
 from stepc.forms.comparisons import ComparisonForm
 from stepc.ir import types as t
-from stepc.ir.graph import entities
+from stepc.ir.graph import entities, identities_only
 from stepc.ir.spans import Bounds, around, join_spans
 from stepc.ir.verify import hidden
 from stepc.ir.words import any_mentions, mentions, plain
@@ -94,6 +94,15 @@ class QueryBuilder:
     def answer(self, step: t.Step, form: str = "ask") -> str:
         """What a step finds, in words: a label or value, or in some forms a time."""
         return FORMS[form].answer(step, self)
+
+    @cached_property
+    def is_identity(self) -> Callable[[t.Step], bool]:
+        """Whether a step only says that a thing is itself, and so is no step of reasoning."""
+        return identities_only(self.unit)
+
+    def answers(self, steps: Iterable[t.Step]) -> list[str]:
+        """What steps find, in words, without identities."""
+        return [self.answer(step) for step in steps if not self.is_identity(step)]
 
     def alike(self, one: t.Step, other: t.Step) -> bool:
         """Whether two steps find the same value."""

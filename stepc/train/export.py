@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +26,8 @@ from stepc.runtime.atomic_files import write_whole
 from stepc.runtime.escape import markdown, yaml
 from stepc.runtime.names import Name
 from stepc.runtime.output_folder import locked
+from stepc.video.decode import decoded_frames
+from stepc.video.source import VideoSource, decoding_errors
 
 Thought = Literal["apart", "block"]
 """Layout of answer and rationale: two separate conversations, or one with a thinking block."""
@@ -90,9 +93,12 @@ def llamafactory(dataset: TrainingData, out: Path, templates: Templates, thought
             for sample in samples
             for _, asked, reply in talks(dataset, sample, templates, thought)
         ]
-        write_whole(name.below(out, ".json"), orjson.dumps(rows, option=orjson.OPT_INDENT_2))
+        file = (
+            Name(f"{name}-set") if name == "dataset_info" else name
+        )  # that file is the list of sets
+        write_whole(file.below(out, ".json"), orjson.dumps(rows, option=orjson.OPT_INDENT_2))
         info[f"stepc_{name}"] = {
-            "file_name": f"{name}.json",
+            "file_name": f"{file}.json",
             "formatting": "sharegpt",
             "columns": {"messages": "messages", "videos": "videos"},
             "tags": {
@@ -340,12 +346,20 @@ EXPORTS = _Exports(
 """All exports."""
 
 
+def _frames(source: VideoSource, most: int) -> int:
+    """The number of frames of a video, counted up to `most`."""
+    try:
+        return sum(1 for _ in islice(decoded_frames(source), most))
+    except decoding_errors():
+        return 0
+
+
 def _long_enough(dataset: TrainingData, least: int) -> TrainingData:
     """The samples whose videos have at least `least` frames, and a warning (T002) for each other one."""
     fit, short = [], []
     for sample in dataset.samples:
         source = dataset.pictures.source(dataset.frames[sample.video][0].video)
-        if (number := len(spread(source, least))) < least:
+        if len(spread(source, least)) < least and (number := _frames(source, least)) < least:
             why = f"its video has {number} frame, and trainers that read this format take {least}"
             short.append(left_out(sample.video, sample.line, why))
         else:
