@@ -142,7 +142,7 @@ def holed(unit: t.Stsg, rng: random.Random) -> t.Stsg:
 
 
 def completed(unit: t.Stsg, rng: random.Random) -> t.Stsg:
-    """A graph without gaps that may be the truth of which `unit` is what was seen."""
+    """A graph without gaps that agrees with everything `unit` knows."""
     whole = _Completion(unit, rng)
     still = tuple(e for e in unit.denied if isinstance(e, t.Motion))  # it stays one object
     return unit.evolve(**whole.fields(), denied=still, gaps=())

@@ -508,7 +508,7 @@ def test_a_benchmark_may_be_json_lines(tmp_path: Path, film: Path) -> None:
 
 
 def test_a_benchmark_without_a_usable_question(tmp_path: Path, film: Path) -> None:
-    """The reasons are told before the error; a NaN is no text and no answer."""
+    """The reasons are reported before the error. NaN is neither a text nor an answer."""
     _film(film, tmp_path, "video1.mp4")
     row = {"id": 1, "question": "what moves?", "answer": "car", "video_id": 1}
     rows = [{**row, "question": " "}, {**row, "answer": math.nan}, {"id": 3}]

@@ -31,7 +31,7 @@ class Previous:
     """The names of its data files."""
 
     def missing(self, cards: Iterable[UnitSummary]) -> list[str]:
-        """The names of the units that a new dataset lacks, or of which it has no sample any more."""
+        """The names of units that a new dataset lacks, or that would have no samples left in it."""
         now, with_samples = set[str](), set[str]()
         for card in cards:
             now |= {card.sha256, card.name}

@@ -127,7 +127,7 @@ class AttributeEdge(Edge):
 
 
 def _not(state: State, thing: int, kind: str, value: str, when: frozenset[str]) -> bool:
-    """Whether a thing is known not to have a value in all these keyframes, of which there is one."""
+    """Whether a thing is known not to have a value in any of these keyframes. False without keyframes."""
     known = state.known
     denied = known.unlike.get((thing, kind, known.phrase(value)), frozenset())
     for k, stated, frames in known.has.get(thing, ()):

@@ -83,7 +83,7 @@ def inverse(predicate: str) -> str | None:
 
 @functools.cache
 def _exclusions() -> dict[str, list[tuple[str, frozenset[str]]]]:
-    """Word → (attribute kind or "", words of which only one is true at a time), for each of its lines."""
+    """Word → the lines that contain it, each as (attribute kind or "", words that exclude each other)."""
     table: dict[str, list[tuple[str, frozenset[str]]]] = {}
     for line in (files("stepc.grammar") / "exclusions.txt").read_text("utf-8").splitlines():
         if line.strip() and not line.startswith("#"):
