@@ -8,18 +8,22 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from stepc.edges import EDGES
-from stepc.forms import FORMS
+from stepc.forms import FORMS, Form
 from stepc.forms.comparisons import ComparisonForm
 from stepc.ir import types as t
 from stepc.ir.spans import seconds
-from stepc.ir.words import chat_mark, mentions, unfinished
-from stepc.lang.inflect import cap, listed, low, the
-from stepc.lang.types import NoWording, PathRule, Spec, Wording, draw_wording
+from stepc.ir.words import beyond_latin, chat_mark, mentions, plain, unfinished
+from stepc.lang.conditions import Said
+from stepc.lang.inflect import cap, listed
+from stepc.lang.nouns import FRAMES, NoWording, clause, low, progressive
+from stepc.lang.types import PathRule, Spec, Wording, draw_wording
 from stepc.passmanager.base import Pass, Tools
 from stepc.sampling.distractors import Distractors, apart
 from stepc.sampling.query_builder import WHOLE, QueryBuilder, query_leaks
 
 Texts = dict[tuple[str, str], str]
+ANYTHING = {"who": "what", "noun": "object", "that": "that"}
+"""The parts of objects that are not all of one class."""
 
 
 class Compose(Pass[t.Paths, t.Qras]):
@@ -45,19 +49,29 @@ class Compose(Pass[t.Paths, t.Qras]):
             if isinstance(sample, str):
                 tools.counts.add(f"dropped: {sample}")
                 continue
-            leak = query_leaks(sample)
+            leak = query_leaks(sample) or inflected_leak(sample)
             parts = (x for b in sample.rationale for x in (b.question, b.text))
             texts = (sample.question, sample.answer, *sample.options, *parts)
             if unfinished(*texts):
                 leak = "a label or value with braces"
             elif chat_mark(*texts):
                 leak = "a placeholder or special token in a label or value"
+            elif words.latin and any(map(beyond_latin, texts)):
+                leak = "words in another script than the spec's"
             if leak:
                 tools.counts.add(f"dropped: {leak}")
                 continue
             made.append(sample)
             tools.counts.add("samples")
         return t.raise_to(t.Qras, unit, samples=tuple(made))
+
+
+def inflected_leak(sample: t.Sample) -> str:
+    """The leak of a question that says its answer in another form: "walking" for "walks"."""
+    parts = [(sample.question, sample.answer), *((b.question, b.answer) for b in sample.rationale)]
+    if any(mentions(q, progressive(a)) for q, a in parts if progressive(a) != a):
+        return "the question says an answer in another form"
+    return ""
 
 
 class UnitWords:
@@ -68,8 +82,20 @@ class UnitWords:
         self.graph = QueryBuilder(unit)
         self.distractors = Distractors(unit, self.graph)
         self.whole: dict[tuple[tuple[str, str], ...], PathRule] = {p.hops: p for p in spec.paths}
-        self.lines: dict[tuple[str, str, str], tuple[Wording, ...]] = {}
-        """Cache: (edge kind, direction, line or form) → wordings."""
+        self.latin = not any(map(beyond_latin, spec.literals()))
+        """Whether the spec is written in Latin letters, so that words of another script do not fit."""
+        self.plain_words = {plain(e.predicate) for e in unit.relations}
+        self.plain_words |= {plain(e.motion) for e in unit.motions}
+        """Predicates and motions as they are compared."""
+        self.rules = {kind: spec.rules(kind) for kind in EDGES}
+        """Edge kind → its blocks in the spec, narrower ones first."""
+        self.lines: dict[tuple[object, ...], tuple[Wording, ...]] = {}
+        """Cache: (edge kind, direction, line or form, numbers of the blocks that fit) → wordings."""
+        self.fitting: dict[tuple[int, str, str, Said], tuple[int, ...]] = {}
+        """Cache: (`id` of a step, form, `paths` block, how its known end is said) → the numbers of the blocks
+        that fit."""
+        self.parts: dict[str, dict[str, str]] = {}
+        """Cache: object → the texts of its parts."""
         self.told: dict[tuple[object, ...], tuple[t.Step, t.Because]] = {}
         """Cache of rationale steps: a step that several paths share is written once."""
 
@@ -109,17 +135,23 @@ class PathWriter:
         """The sample of a path whose steps are a chain."""
         steps, form = self.path.steps, self.form
         named = [self.known(steps[0])]
-        for step in steps[:-1]:
-            named.append(self.fill(self.line(step, "name"), self.texts(step, named[-1])))
+        for i, step in enumerate(steps[:-1]):
+            named.append(
+                self.fill(
+                    self.line(step, "name", self.graph.said(steps, i)), self.texts(step, named[-1])
+                )
+            )
         last = steps[-1]
         draft = Draft(
             last,
             form.written_answer(last, self),
             [] if self.path.unique else [self.graph.answer(x) for x in self.path.also],
-            self.texts(last, named[-1]) | form.texts(last),
+            self.texts(last, named[-1]) | self.told(form, last),
         )
         form.prepare(draft, self)
-        question = self.whole() or self.fill(self.line(last, self.path.form), draft.texts)
+        question = self.whole() or self.fill(
+            self.line(last, self.path.form, self.graph.said(steps, len(steps) - 1)), draft.texts
+        )
         if self.path.time is not None and last.edge != "ref":
             question = self.timed_question(question, self.path.time, self.path.clip or "")
         draft.question = _sentence(question)
@@ -168,24 +200,25 @@ class PathWriter:
         if mentions(known, answer) and i > 0:
             known, own = named[i], tuple(steps[: i + 1])
             scope = self.path.query[0]
-        ask = draw_wording(self.line(step, form.name), self.rng)
+        said = self.graph.said(own, len(own) - 1)
+        ask = draw_wording(self.line(step, form.name, said), self.rng)
         before = None
         if time and step.edge != "ref":
             before = draw_wording(self.spec.time.line(time), self.rng)
         key: tuple[object, ...] | None = None
         if own == (step,) and not self.path.also and form.plain():
-            said = draw_wording(self.line(step, "because"), self.rng)
+            text = draw_wording(self.line(step, "because"), self.rng)
             unique = self.path.unique or not last
-            key = (id(step), time, clip, id(ask), id(before), id(said), unique)
+            key = (id(step), time, clip, id(ask), id(before), id(text), unique)
             if key in self.words.told and not self.spec.phrased:
                 return self.words.told[key][1]
-        question = ask.fill(self.texts(step, known) | form.texts(step), self.rng)
+        question = ask.fill(self.texts(step, known) | self.told(form, step), self.rng)
         if before is not None:
             question = before.fill(self.times(question, time, clip or ""), self.rng)
         made = t.Because.model_construct(
             question=_sentence(question),
             answer=answer,
-            text=self.true(step, said) if key else form.sentences(step, self),
+            text=self.true(step, text) if key else form.sentences(step, self),
             query=self.graph.build(own, scope, form, self.path.unique or not last),
         )
         if key:
@@ -201,8 +234,8 @@ class PathWriter:
         part = form.part_form()
         rationale = []
         for step in (one, other):
-            texts = self.texts(step, self.known(step)) | part.texts(step)
-            question = self.fill(self.spec.words(part.name, step.edge, step.way), texts)
+            texts = self.texts(step, self.known(step)) | self.told(part, step)
+            question = self.fill(self.line(step, part.name), texts)
             rationale.append(
                 t.Because(
                     question=_sentence(question),
@@ -254,8 +287,8 @@ class PathWriter:
 
         `span` is the number of the time range that it states, if there are several.
         """
-        rule = self.spec.rule(step.edge)
-        wordings = rule.time.line(word) if rule else ()
+        told = (self.words.rules[step.edge][i].time.line(word) for i in self.fits(step))
+        wordings = next(filter(None, told), ())
         if not wordings:
             return self.true(step)
         start, end = self.graph.spans(step)[span]
@@ -263,18 +296,34 @@ class PathWriter:
         texts["near", ""] = texts.get(("near", ""), "")
         if "near" in EDGES[step.edge].time_ends:
             texts["near", ""] = self.graph.the(step.near)
-        texts["far", ""] = step.word
+        texts["far", ""] = self.framed(step, step.word)
         texts["start", ""], texts["end", ""], texts["length", ""] = seconds(start, end)
         text = self.fill(wordings, texts)
         return _sentence(text) if word == "because" else text
 
     def known(self, step: t.Step) -> str:
         """The known end of a step in words: "the cup", or a value unchanged."""
-        return EDGES[step.edge].known(step, self.graph)
+        text = EDGES[step.edge].known(step, self.graph)
+        return self.framed(step, text) if self.graph.knows_value(step) else text
+
+    def framed(self, step: t.Step, word: str) -> str:
+        """The word of a step as it stands in a sentence.
+
+        Raises NoWording if another word of the graph would be said in the same way: to the proof, "walks" and
+        "walking" are two.
+        """
+        made = FRAMES[EDGES[step.edge].frame](word)
+        if plain(made) != plain(word) and plain(made) in self.words.plain_words:
+            raise NoWording
+        return made
 
     def noun(self, step: t.Step, found: str) -> str:
         """A found end as used in a sentence: an object with article, a value unchanged."""
-        return found if self.graph.finds_value(step) else the(found.strip())
+        return (
+            self.framed(step, found)
+            if self.graph.finds_value(step)
+            else self.graph.the_label(found)
+        )
 
     def found_placeholder(self, step: t.Step) -> str:
         """The placeholder of what a step finds."""
@@ -291,14 +340,17 @@ class PathWriter:
         if rule is None or not self.form.whole_paths:
             return ""
         texts: Texts = {("0", ""): self.known(steps[0])}
+        texts |= {("0", part): text for part, text in self.parts(steps[0].known).items()}
         if steps[0].edge == "attr":
-            texts["0", "kind"] = self.graph.kinds[steps[0].far]
+            texts["0", "kind"] = self.graph.kinds[steps[0].far].replace("_", " ")
         for i, step in enumerate(steps, 1):
-            texts[str(i), "rel"] = step.word
+            texts[str(i), "rel"] = self.framed(step, step.word)
+            texts |= {(str(i), part): text for part, text in self.parts(step.found).items()}
             if step.edge == "attr":
-                texts[str(i), "kind"] = self.graph.kinds[step.far]
+                texts[str(i), "kind"] = self.graph.kinds[step.far].replace("_", " ")
             elif step.edge == "ref":
-                texts[str(i), "event"] = self.graph.events.get(t.clip_of(step.found), "")
+                event = self.graph.events.get(t.clip_of(step.found), "")
+                texts[str(i), "event"] = clause(event)
         return self.fill(rule.ask, texts)
 
     def timed_question(self, question: str, time: t.When, clip: str) -> str:
@@ -312,20 +364,32 @@ class PathWriter:
             start, end = self.graph.ranges[clip]
             texts["start", ""], texts["end", ""], _ = seconds(start, end)
         else:
-            texts["event", ""] = self.graph.events.get(clip, "")
+            texts["event", ""] = clause(self.graph.events.get(clip, ""))
         return texts
 
-    def line(self, step: t.Step, word: str) -> tuple[Wording, ...]:
-        """The wordings of a line, or of a form, for what a step finds."""
-        key = (step.edge, step.way, word)
+    def line(self, step: t.Step, word: str, said: Said = "plain") -> tuple[Wording, ...]:
+        """The wordings of a line, or of a form, for what a step finds: those of the narrowest block.
+
+        `said`: how its known end is said.
+        """
+        fits = self.fits(step, said)
+        key = (step.edge, step.way, word, fits)
         if key not in self.words.lines:
-            rule = self.spec.rule(step.edge)
-            if rule is None:
-                raise ValueError(f"the spec has no wording for {step.edge}")
-            find = rule.find(step.way)
-            made = rule.words(word, step.way) if word in FORMS else ()
-            self.words.lines[key] = made or (find.line(word) if find else ())
+            told = (self.words.rules[step.edge][i].line(step.way, word) for i in fits)
+            self.words.lines[key] = next(filter(None, told), ())
         return self.words.lines[key]
+
+    def fits(self, step: t.Step, said: Said = "plain") -> tuple[int, ...]:
+        """The numbers of the spec's blocks that fit a step, narrower ones first."""
+        rules = self.words.rules[step.edge]
+        if not any(rule.conditions for rule in rules):
+            return tuple(range(len(rules)))
+        form = self.path.form if step is self.path.steps[-1] else "ask"
+        key = (id(step), form, self.path.block, said)
+        if key not in self.words.fitting:
+            at = self.graph.occasion(step, form, self.path.block, said)
+            self.words.fitting[key] = tuple(i for i, rule in enumerate(rules) if rule.fits(at))
+        return self.words.fitting[key]
 
     def fill(self, wordings: Sequence[Wording], texts: Texts) -> str:
         """Draw one of the wordings and fill it."""
@@ -334,7 +398,41 @@ class PathWriter:
     def texts(self, step: t.Step, known: str) -> Texts:
         """The texts of the placeholders of a step. `known` is the text of the known end."""
         end = "far" if step.way == "<=" else "near"
-        return {(end, ""): known} | EDGES[step.edge].texts(step, self.graph)
+        said = EDGES[step.edge].texts(step, self.graph)
+        made: Texts = {(end, ""): known}
+        for key, text in said.items():
+            made[key] = clause(text) if key[1] == "event" else text
+            if key in (("rel", ""), ("far", "")) and text == step.word:
+                made[key] = self.framed(step, text)
+        for end, object_ in (("near", step.near), ("far", step.far)):
+            made |= {(end, part): text for part, text in self.parts(object_).items()}
+        side = "far" if step.way == "=>" else "near"
+        if step is self.path.steps[-1] and self.path.also:  # what is true of all that it finds
+            others = [self.parts(x.found) for x in self.path.also]
+            for part, text in self.parts(step.found).items():
+                if any(other.get(part) != text for other in others):
+                    made[side, part] = ANYTHING[part]
+        found = self.graph.described(step.found)
+        counted = step is self.path.steps[-1] and self.form.total_lines
+        if counted and found is not None and made[side, "noun"] == "one":  # a number says no label
+            made[side, "noun"] = found.noun.sort
+        return made
+
+    def told(self, form: Form, step: t.Step) -> Texts:
+        """The texts of the placeholders that a form adds."""
+        return {
+            key: self.framed(step, text) if text == step.word else text
+            for key, text in form.texts(step).items()
+        }
+
+    def parts(self, object_: str) -> dict[str, str]:
+        """The texts of the parts of an object: who, noun and that. Empty for a value or a clip."""
+        if object_ not in self.words.parts:
+            o = self.graph.described(object_)
+            self.words.parts[object_] = (
+                {} if o is None else {"who": o.noun.who, "noun": o.noun.word, "that": o.noun.that}
+            )
+        return self.words.parts[object_]
 
 
 def _sentence(text: str) -> str:

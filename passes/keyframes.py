@@ -41,7 +41,7 @@ BLENDED, APART = 0.3, 0.06
 difference, and these differ by at least APART (mean absolute difference, 0 to 1)."""
 SAME = 0.06
 """Maximum difference of any part of a picture, 0 to 1, up to which nothing has changed."""
-NEAREST, UNSEEN = 0.35, 2.0
+NEAREST, UNSEEN = 0.4, 1.6
 """Keyframes are spread over a clip: neighbours are at least NEAREST and at most UNSEEN times their mean
 distance apart, and the ends of the clip at most half of UNSEEN from the nearest keyframe."""
 WORST, WORST_CHANGE = 0.15, 0.10

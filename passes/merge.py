@@ -11,7 +11,8 @@ from pydantic import Field
 
 from stepc.ir import types as t
 from stepc.ir.coreference import IdentityGroups, appearances, pair_up
-from stepc.ir.words import plain, predicate_form
+from stepc.ir.words import plain
+from stepc.lang.nouns import progressive
 from stepc.model.client import name_objects, vote
 from stepc.model.requests import DescribeMotion, SameObject
 from stepc.passmanager.base import Pass, Tools
@@ -128,7 +129,8 @@ class Merge(Pass[t.Fsg, t.Tsg]):
         for root, members in tracks.items():
             seen = sorted((by_id[m] for m in members), key=lambda o: order[o.frames[0]])
             if kinds[root] == "dynamic":
-                objects += [o.model_copy(update={"op": "dynamic"}) for o in seen]
+                noun = _noun(seen)
+                objects += [o.model_copy(update={"op": "dynamic", "noun": noun}) for o in seen]
                 attributes += [a for o in seen for a in owned.get(o.id, ())]
                 continue
             objects.append(
@@ -136,6 +138,7 @@ class Merge(Pass[t.Fsg, t.Tsg]):
                     op="static",
                     id=names[root],
                     label=seen[0].label,
+                    noun=_noun(seen),
                     frames=tuple(o.frames[0] for o in seen),
                     trust=_together(seen),
                     origin=_origin(seen),
@@ -217,7 +220,7 @@ class Merge(Pass[t.Fsg, t.Tsg]):
         replies = tools.ask().ask(requests, samples=self.samples, temperature=self.temperature)
         made = []
         for pair, span, reply in zip(pairs, spans, replies, strict=True):
-            ballots = [[(plain(a.motion), predicate_form(a.motion))] for a in reply.read]
+            ballots = [[(plain(progressive(a.motion)), progressive(a.motion))] for a in reply.read]
             votes = vote(ballots, [reply.key] * len(ballots), self.samples, self.keep)
             if not votes:
                 tools.counts.add("motions dropped: few votes")
@@ -256,6 +259,12 @@ def _together(seen: Sequence[t.Element]) -> t.Trust:
         asked=sum(e.trust.asked for e in seen),
         verdict=_verdict(seen),
     )
+
+
+def _noun(seen: Sequence[t.Object]) -> t.NounClass | None:
+    """What most of the merged objects are said to be; the first of several."""
+    told = Counter(o.noun for o in seen if o.noun)
+    return told.most_common(1)[0][0] if told else None
 
 
 def _origin(elements: Sequence[t.Object | t.Attribute | t.Relation]) -> t.Origin:

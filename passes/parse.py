@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from stepc.ir import types as t
-from stepc.ir.words import inverse, normal, plain, predicate_form
+from stepc.ir.words import inverse, normal, plain
+from stepc.lang.nouns import progressive
 from stepc.model.client import Vote, name_objects, vote
 from stepc.model.requests import Classify, Describe, ListObjects, Narrate, Relate, Request
 from stepc.passmanager.base import Pass, Tools
@@ -116,7 +117,9 @@ class Parse(Pass[t.Clips, t.Fsg]):
                 gaps.append(t.Gap(where=o.id, what="motion"))
             op = "dynamic" if count["dynamic"] > count["static"] else "static"
             origin = t.Origin(asks=tuple(dict.fromkeys((*o.origin.asks, reply.key))))
-            made.append(o.model_copy(update={"op": op, "origin": origin}))
+            nouns = Counter(a.noun for a in reply.read if a.noun)
+            noun = nouns.most_common(1)[0][0] if nouns else None
+            made.append(o.model_copy(update={"op": op, "noun": noun, "origin": origin}))
         return fsg.evolve(objects=tuple(made), gaps=tuple(dict.fromkeys(gaps)))
 
     def _attributes(self, fsg: t.Fsg, tools: Tools) -> t.Fsg:
@@ -176,7 +179,7 @@ class Parse(Pass[t.Clips, t.Fsg]):
             if self._unread(len(reply.read)):
                 gaps.append(t.Gap(where=a.id, what="rel", other=b.id))
             ballots = [
-                [(plain(p), predicate_form(p)) for p in answer.predicates if plain(p)]
+                [(plain(progressive(p)), progressive(p)) for p in answer.predicates if plain(p)]
                 for answer in reply.read
             ]
             votes = vote(ballots, [reply.key] * len(ballots), self.samples, self.keep)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from itertools import islice
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
@@ -13,6 +13,7 @@ from stepc.forms import FORMS
 from stepc.ir import types as t
 from stepc.ir.spans import seconds
 from stepc.ir.words import mentions, needle, row, unfinished
+from stepc.lang.nouns import STAND_INS
 from stepc.model.requests import Reword, Smooth
 from stepc.passmanager.base import Pass, Tools
 from stepc.sampling.distractors import Distractors
@@ -176,10 +177,47 @@ def _lost_question(text: str, new: t.Sample, old: t.Sample, vocabulary: set[str]
         return "something asked about is gone"
     if any(mentions(text, h) for h in hidden):
         return "it says an answer"
-    said = f"{old.question} {new.claim}"
-    if any(mentions(text, w) and not mentions(said, w) for w in vocabulary):
+    said = row(f"{old.question} {new.claim}")
+    now = row(text)
+    if any(now.count(w) > said.count(w) for w in map(needle, vocabulary) if w):
         return "it says more"
+    kinds = [op.word for op in old.query if isinstance(op, t.Follow) and op.edge == "attr"]
+    return _broken(old.question, text, [w for w in _needed(old.query) if w not in kinds])
+
+
+_BE = frozenset(["is", "are"])
+_PRONOUNS = frozenset(["that", "what", "which", "who", "whom", "whose", "where"])
+
+
+def _broken(old: str, new: str, phrases: list[str]) -> str:
+    """Why a description in a new question is not that of the old one, or "".
+
+    "The object above the crescent" must not become "the object is above the crescent", nor "the blue object
+    above it" "the blue above it". Looks at what is between two phrases that follow each other in both.
+    """
+    before = _between(old, phrases)
+    for pair, words in _between(new, phrases).items():
+        then = before.get(pair, words)
+        verbs, nouns = (
+            [sum(w in of for w in text) for text in (words, then)] for of in (_BE, STAND_INS)
+        )
+        if verbs[0] > verbs[1] and _PRONOUNS.isdisjoint(words):
+            return "a description became a sentence"
+        if nouns[0] < nouns[1]:
+            return "a description lost its noun"
     return ""
+
+
+def _between(text: str, phrases: list[str]) -> dict[tuple[str, str], list[str]]:
+    """Two phrases that follow each other in a text → the words between them."""
+    left, marks = row(text), list[str]()
+    for phrase in sorted({*map(needle, phrases)} - {""}, key=len, reverse=True):
+        while phrase in left:
+            left = left.replace(phrase, f" <{len(marks)}> ", 1)
+            marks.append(phrase)
+    parts = re.split(r"<(\d+)>", left)
+    names = [marks[int(n)] for n in parts[1::2]]
+    return {pair: parts[2 * i + 2].split() for i, pair in enumerate(pairwise(names))}
 
 
 def _holds(text: str, phrases: list[str]) -> bool:

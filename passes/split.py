@@ -83,7 +83,7 @@ class _Each:
     def see(self, look: DecodedFrame) -> list[int]:
         """Process the next frame; return the numbers of the frames that follow newly found cuts."""
         self.number += 1
-        found = self.detector.process_frame(self._code(), look.small)
+        found = self.detector.process_frame(self._code(), look.detected)
         return [cut.frame_num for cut in found]
 
     def end(self) -> list[int]:
@@ -127,7 +127,7 @@ HUE_RANGE, SATURATION_RANGE = 180, 256
 
 
 class _Change:
-    """A frame and its difference to the previous one: a cheap estimate, and PySceneDetect's score.
+    """A frame and its difference to the previous one: PySceneDetect's score, and two cheaper estimates.
 
     `glance` is the mean difference of the planes. `most` adds what the hue and saturation of dark pixels may
     add to the score, which the planes do not show.
@@ -136,7 +136,7 @@ class _Change:
     def __init__(self, number: int, look: DecodedFrame, before: _Change | None) -> None:
         self.number, self.look = number, look
         self.before = None if before is None else before.look
-        self.glance, self.most = self._glance() if look.glance is not None else [self.score] * 2
+        self.glance, self.most = self._glance() if look.glance is not None else [self.near] * 2
 
     def _glance(self) -> list[float]:
         now, before = self.look.glance, self.before and self.before.glance
@@ -150,16 +150,23 @@ class _Change:
         """Mean difference of hue, saturation and value; 0 for the first frame."""
         if self.before is None:
             return 0.0
-        return _distance(self.look.parts, self.before.parts) / 3
+        return _distance(self.look.detected_parts, self.before.detected_parts) / 3
+
+    @functools.cached_property
+    def near(self) -> float:
+        """The score of frames that were downscaled faster: 0.86 to 1.31 of `score` in 14 clips."""
+        return 0.0 if self.before is None else _distance(self.look.parts, self.before.parts) / 3
 
 
 class _Adaptive:
-    """PySceneDetect's adaptive detector, with a cheap test that avoids most score computations.
+    """PySceneDetect's adaptive detector, with cheap tests that avoid most score computations.
 
     A frame begins a clip if its score is at least `min_content_val`, and at least `adaptive_threshold`
-    times the mean score of the frames around it. Scoring every frame costs half as much as decoding
-    small frames; the cheap estimate (`glance`) costs a tenth of that. No frame is scored if the most that
-    the estimate allows for is below 1/3 of the first bound or below 0.4 times the second.
+    times the mean score of the frames around it. Scoring every frame would cost twice as much as decoding
+    it. A glance costs next to nothing: no frame is looked at more closely if the most that it allows
+    for is below 1/3 of the first bound or below 0.4 times the second. A frame is not scored either if `near`
+    is below 0.7 of the first bound or below half of the second; in 14 clips, the ratios of `near` were 0.7
+    to 1.2 of those of the score.
     """
 
     def __init__(self, detector: Any) -> None:
@@ -184,6 +191,8 @@ class _Adaptive:
         here = self.around[self.detector.window_width]
         least, times = self.detector.min_content_val, self.detector.adaptive_threshold
         if here.most < least / 3 or here.most < 0.4 * times * self._mean("glance"):
+            return []
+        if here.near < 0.7 * least or here.near < 0.5 * times * self._mean("near"):
             return []
         mean = self._mean("score")
         ratio = min(here.score / mean, 255.0) if mean >= 0.00001 else 255.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -166,7 +167,7 @@ def test_a_set_may_be_called_like_the_list_of_sets(film: Path, tmp_path: Path) -
     (tmp_path / "qra.jsonl").write_text(json.dumps(row), "utf-8")
     folder = _export(load_dataset(tmp_path, [film], 2), "llamafactory", tmp_path)
     info = json.loads((folder / "dataset_info.json").read_text())
-    rows = json.loads((folder / info["stepc_dataset_info"]["file_name"]).read_text())
+    rows = json.loads((folder / info["stepc_dataset_info-2"]["file_name"]).read_text())
     assert len(rows) == 2 and rows[0]["messages"]
 
 
@@ -188,6 +189,112 @@ def test_every_format_is_written_twice_the_same(dataset: TrainingData, tmp_path:
         first = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
         _export(dataset, to, tmp_path)
         assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == first
+
+
+def test_an_export_is_not_replaced_by_less(film: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.mp4"
+    encode(other, [np.full((48, 64, 3), n, np.uint8) for n in (0, 90)])
+    rows = [_sample(0, film), _sample(1, other, set="val")]
+    out, templates = tmp_path / "out", Templates("default")
+
+    def written(rows: list[dict[str, Any]], to: str = "llava", **more: Any) -> dict[str, bytes]:
+        (tmp_path / "qra.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
+        loaded = load_dataset(tmp_path, [film, other], 2)
+        with contextlib.suppress(StepcError):
+            export(loaded, to, out, templates, "apart", **more)
+        return {p.name: p.read_bytes() for p in out.rglob("*") if p.is_file()}
+
+    (out / "notes.txt").parent.mkdir()
+    (out / "notes.txt").write_text("mine")
+    both = written(rows)
+    assert set(both) == {"notes.txt", "train.json", "validation.json", "export.json"}
+    assert json.loads(both["export.json"])["videos"] == {film.name: 1, other.name: 1}
+    assert written(rows[:1]) == both, "one video less"
+    assert written(rows, "ms-swift") == both, "another format"
+    assert written([*rows, _sample(2, film)]) != both, "one sample more"
+    less = written(rows[:1], replace=True)
+    assert set(less) == {"notes.txt", "train.json", "export.json"}, (
+        "no set of the old export is left"
+    )
+    swift = written(rows, "ms-swift", replace=True)
+    assert set(swift) == {"notes.txt", "train.jsonl", "validation.jsonl", "export.json"}
+    with pytest.raises(StepcError) as caught:
+        export(load_dataset(tmp_path, [film, other], 2), "llava", out, templates, "apart")
+    assert "holds one for `ms-swift`" in caught.value.diagnostics[0].message
+
+
+def test_an_export_touches_nothing_that_is_not_its_own(
+    dataset: TrainingData, tmp_path: Path
+) -> None:
+    """Links inside the folder, files of others, and a record that names them."""
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "x.txt").write_text("precious")
+
+    def run(out: Path, to: str = "llava", **more: Any) -> str:
+        try:
+            export(dataset, to, out, Templates("default"), "apart", **more)
+        except StepcError as error:
+            return error.diagnostics[0].code
+        return ""
+
+    one = tmp_path / "one"
+    one.mkdir()
+    (one / ".partial").symlink_to(victim)
+    assert run(one) == "" and not (one / "x.txt").exists(), "files are moved out of a link"
+    two = tmp_path / "two"
+    two.mkdir()
+    (two / "link").symlink_to(victim)
+    (two / "mine.txt").write_text("mine")
+    (two / "export.json").write_text('{"to": "llava", "videos": {}, "files": ["link/x.txt"]}')
+    assert run(two) == "" and (two / "mine.txt").exists()
+    three = tmp_path / "three"
+    three.mkdir()
+    (three / "data").symlink_to(victim)
+    assert run(three, "hf") == "B014" and not (victim / "train.parquet").exists()
+    assert [p.read_text() for p in victim.iterdir()] == ["precious"]
+    for to, file in (("ms-swift", "train.jsonl"), ("hf", "README.md"), ("llava", "export.json")):
+        four = tmp_path / f"four-{to}"
+        four.mkdir()
+        (four / file).write_text("mine")
+        assert run(four, to) == "B023" and (four / file).read_text() == "mine", file
+        assert run(four, to, replace=True) == "" and (four / file).read_text() != "mine"
+    assert run(one) == ""
+    (one / "export.json").write_text("{")
+    assert run(one, "ms-swift") == "B023", "a damaged record hides no export"
+
+
+@pytest.mark.parametrize("to", ["llamafactory", "llava", "ms-swift", "hf"])
+def test_each_set_has_a_file_of_its_own(to: str, film: Path, tmp_path: Path) -> None:
+    sets = [
+        "export",
+        "dataset_info",
+        "dataset_info-2",
+        "manifest",
+        "\N{GRINNING FACE}" * 64,
+        "my-set",
+        "my_set",
+    ]
+    rows = [_sample(i, film, set=name) for i, name in enumerate(sets)]
+    (tmp_path / "qra.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    folder = _export(load_dataset(tmp_path, [film], 2), to, tmp_path)
+    if to == "hf":
+        from datasets import load_dataset as load
+
+        opened = load(str(folder), cache_dir=str(tmp_path / "cache"))
+        assert len(opened) == len(sets) and all(len(split) == 1 for split in opened.values())
+        return
+    kept = {"export.json", "dataset_info.json"}
+    files = [
+        p
+        for p in folder.iterdir()
+        if p.name not in kept or (to == "ms-swift" and p.suffix == ".jsonl")
+    ]
+    assert len(files) == len(sets) and not (folder / "manifest.json").exists()
+    if to == "llamafactory":
+        info = json.loads((folder / "dataset_info.json").read_text())
+        named = [json.loads((folder / one["file_name"]).read_text()) for one in info.values()]
+        assert len(named) == len(sets) and all(len(rows) == 2 for rows in named)
 
 
 def test_a_task_of_lmms_eval_stands_by_itself(dataset: TrainingData, tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def _place(text: str, mark: str, nth: int = 0) -> lsp.Position:
 def test_mistakes_are_shown_as_one_types() -> None:
     async def what(editor: Editor) -> None:
         assert await editor.type(STEP) == []
-        wrong = STEP.replace("What is {o} doing?", "飲み物🍵 {nobody}?")
+        wrong = STEP.replace("What {o|is} {o} doing?", "飲み物🍵 {nobody}?")
         (found,) = await editor.type(wrong)
         assert found.code == "S301"
         assert found.range.start.line == wrong[: wrong.index("{nobody}")].count("\n")
@@ -124,11 +124,17 @@ def test_completion() -> None:
         assert "event" not in await completed(editor, STEP, "expand  attr, ")
         assert "label" in await completed(editor, broken, "  only ")
         assert "steps" in await completed(editor, broken, "\n  st", 2)
-        assert await completed(editor, STEP, 'ask     "What is {s} {') == ["s", "rel"]
-        assert await completed(editor, STEP, 'because "The {') == ["o", "v", "v.kind"]
-        assert await completed(editor, STEP, 'during  "While {') == ["event", "question"]
+        assert await completed(editor, STEP, 'ask     "What {s|is} {s} {') == [
+            "s", "s.who", "s.noun", "s.that", "o.who", "o.noun", "o.that", "rel", "looks"
+        ]  # fmt: skip
+        assert await completed(editor, STEP, 'because "The {') == [
+            "o", "o.who", "o.noun", "o.that", "v", "v.kind", "looks"
+        ]  # fmt: skip
+        assert await completed(editor, STEP, 'during  "While {') == ["event", "question", "looks"]
         assert await completed(editor, STEP, 'during  "While') == []
-        assert await completed(editor, STEP + "\nedge ", "\n\nedge ", 4) == list(KINDS)
+        assert await completed(
+            editor, STEP + "\nedge ", "\n\nedge ", STEP.count("\n\nedge ")
+        ) == list(KINDS)
         assert await completed(editor, "", "") == ["spec", *BLOCKS, "override"]
         one = 'spec x\n\nedge rel(a -> b) {\n  find a {\n    ask "x"\n  }\n  find \n}\n'
         assert await completed(editor, one, "  }\n  find ") == ["b", "rel"]
@@ -166,20 +172,20 @@ def test_hover_definition_rename_symbols_and_layout() -> None:
         )
         assert told is not None and "describe an object" in str(told.contents)
         told = await editor.text_document_hover_async(
-            lsp.HoverParams(DOCUMENT, _place(STEP, 'ask     "What is {s'))
+            lsp.HoverParams(DOCUMENT, _place(STEP, 'ask     "What {s'))
         )
         assert told is not None and "near end of `edge rel`" in str(told.contents)
         nothing = lsp.HoverParams(DOCUMENT, _place(STEP, 'ask     "Wha'))
         assert await editor.text_document_hover_async(nothing) is None
 
         where: Any = await editor.text_document_definition_async(
-            lsp.DefinitionParams(DOCUMENT, _place(STEP, 'ask     "What is {s'))
+            lsp.DefinitionParams(DOCUMENT, _place(STEP, 'ask     "What {s'))
         )
         assert where.range.start == lsp.Position(
             _place(STEP, "edge rel(").line, _place(STEP, "edge rel(").character
         )
 
-        at = _place(STEP, 'ask     "What is {s')
+        at = _place(STEP, 'ask     "What {s')
         edit = await editor.text_document_rename_async(lsp.RenameParams(DOCUMENT, at, "subject"))
         assert edit is not None and edit.changes is not None
         rows = STEP.split("\n")
@@ -190,17 +196,21 @@ def test_hover_definition_rename_symbols_and_layout() -> None:
             first, last = change.range.start.character, change.range.end.character
             rows[change.range.start.line] = row[:first] + change.new_text + row[last:]
         renamed = "\n".join(rows)
-        assert "edge rel(subject -> o)" in renamed and "{subject} is {rel} {o}." in renamed
-        assert "find subject {" in renamed and "{s}" not in renamed
-        assert "{a} seen while" in renamed
+        assert (
+            "edge rel(subject -> o) {" in renamed
+            and "{subject|cap} {subject|is} {rel} {o}." in renamed
+        )
+        assert "find subject {" in renamed and "edge rel(s -> o) if s plain" in renamed
+        assert "{a} {a|is}" not in renamed and "seen while {a.event}" in renamed
         assert await editor.type(renamed) == []
 
         shown: Any = await editor.text_document_document_symbol_async(
             lsp.DocumentSymbolParams(DOCUMENT)
         )
         names = [s.name for s in shown]
-        assert names[:3] == ["paths", "edge attr", "edge rel"] and names[-1] == "time"
-        assert [c.name for c in shown[2].children] == ["find o", "find subject"]
+        first = names.index("edge rel")
+        assert names[:2] == ["paths", "edge attr"] and names[-1] == "time"
+        assert [c.name for c in shown[first].children] == ["find o", "find subject"]
 
         ugly = STEP.replace("\n  ", "\n").replace("  ", " ")
         await editor.type(ugly)

@@ -27,7 +27,7 @@ from stepc.runtime.atomic_files import appearing, write_whole
 from stepc.runtime.escape import csv_cell, markdown, yaml
 from stepc.runtime.names import Name
 from stepc.runtime.output_folder import OutputFolder, locked
-from stepc.video.discover import below, find_videos, unit_name
+from stepc.video.discover import below, find_videos, name_bases, unit_name
 from stepc.world.render import write
 from stepc.world.scene import make_film
 
@@ -179,6 +179,15 @@ def test_partial_files_of_two_writers_differ(tmp_path: Path) -> None:
 ESCAPES = ["../x", "/tmp/x", "a/../x", "a//x", ".", "", "..", "a\\..\\x", "a\nb", "a\x00", "./x"]
 
 
+def test_one_bad_link_costs_itself_alone(tmp_path: Path) -> None:
+    for name in ("a.mp4", "b.mp4", "c.mp4"):
+        (tmp_path / name).write_text(name)
+    (tmp_path / "loop.mp4").symlink_to("loop.mp4")
+    videos, wrong = find_videos([tmp_path])
+    assert [p.name for p in videos] == ["a.mp4", "b.mp4", "c.mp4"]
+    assert [d.code for d in wrong] in (["B006"], []), "some systems only say that it is no file"
+
+
 @pytest.mark.parametrize("text", ESCAPES)
 def test_a_name_leads_nowhere_else(text: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is not a name"):
@@ -204,8 +213,38 @@ def test_videos_are_named_by_their_paths_below_the_folder(tmp_path: Path) -> Non
     videos, wrong = find_videos([tmp_path])
     names = [unit_name(below(path, [tmp_path])) for path in videos]
     assert names == ["a/clip", "b/clip", "b/deep/er/x.y", "clip"] and wrong == []
-    _, wrong = find_videos([tmp_path / "a", tmp_path / "b"])
-    assert [d.code for d in wrong] == ["B011"] and "the folder that holds both" in wrong[0].help
+
+
+def test_videos_of_one_path_in_several_folders_are_named_by_what_holds_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for file in ("a/day/clip.mp4", "b/day/clip.mp4", "b/other.mp4"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text(file)
+    monkeypatch.chdir(tmp_path)
+
+    def names(*places: Path) -> list[str]:
+        videos, wrong = find_videos(places)
+        assert wrong == []
+        return [unit_name(below(path, name_bases(places))) for path in videos]
+
+    a, b = Path("a"), Path("b")
+    assert (
+        names(a, b)
+        == names(tmp_path / "a", tmp_path / "b")
+        == ["a/day/clip", "b/day/clip", "b/other"]
+    )
+    assert names(a / "day/clip.mp4", b / "day/clip.mp4") == ["a/day/clip", "b/day/clip"]
+    assert names(a, b / "other.mp4") == ["day/clip", "other"], "no two are alike"
+    assert names(b, b / "day") == ["day/clip", "other"], "one video, found twice"
+    for places in ((a, tmp_path / "b"), (a, Path("../") / tmp_path.name / "b")):
+        assert [d.code for d in find_videos(places)[1]] == ["B011"], (
+            "no folder is known to hold both"
+        )
+    (tmp_path / "a/day/clip.mkv").write_text("x")
+    assert [d.code for d in find_videos([a])[1]] == ["B011"]
+    (tmp_path / "b/day/clip.mp4").unlink()
+    assert name_bases([a, b]) == ("a", "b"), "two in one folder change no names"
 
 
 def test_places_that_cannot_be_read_are_told(

@@ -215,7 +215,10 @@ UNIT = HERE / "golden" / "sample"
         (["check", str(HERE / "specs" / "step.step")], ()),
         (["explain", "S311"], ()),
         (["opt", "unit.stsg"], ()),
-        (["opt", "unit.stsg", "--pipeline", "sample,compose,check"], ("numpy", "inflect")),
+        (
+            ["opt", "unit.stsg", "--pipeline", "sample,compose,check"],
+            ("numpy", "inflect", "lemminflect"),
+        ),
     ],
 )
 def test_heavy_packages_are_not_imported(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -57,8 +58,22 @@ def looks(picture: Any) -> list[str]:
     return [words[int(picture[:, :, 0].mean()) * 7 % 8], words[int(picture.std()) * 5 % 8]]
 
 
+class Wordy:
+    """What `inner` sees, each in one of several words, another one each time."""
+
+    def __init__(self, inner: Callable[[Any], list[str]], words: int) -> None:
+        self.inner, self.words, self.rng = inner, words, random.Random(0)
+
+    def __call__(self, picture: Any) -> list[str]:
+        return [
+            f"{label} {chr(97 + self.rng.randrange(self.words))}" for label in self.inner(picture)
+        ]
+
+
 MODELS = {
     "sees": (Model(looks), True),
+    "sees, and varies its words": (Model(Wordy(looks, 2)), True),
+    "says anything": (Model(Wordy(lambda _: ["man", "dog", "tree"], 5)), False),
     "says the same of everything": (Model(lambda _: ["man", "table"]), False),
     "says yes to everything": (Model(looks, yes=True), False),
     "sees the left of a picture": (
@@ -102,7 +117,7 @@ def test_a_compile_warns_of_a_model_that_was_found_blind(tmp_path: Path) -> None
                           "step.step", model, store=place)  # fmt: skip
     path = film(tmp_path / "a.mp4")
     for own, warned in ((0.9, False), (0.0, True), (0.9, False)):
-        Sight(4, own, 0.2, 0.0, 1.0).remember(open_store(place), key)
+        Sight(4, 0.9, own, 0.2, 0.0, 1.0).remember(open_store(place), key)
         heard = Collector()
         compile_corpus([path], tmp_path / "out", order, reporter=heard)
         assert any(d.code == "M013" for d in heard.diagnostics) is warned

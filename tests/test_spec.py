@@ -22,7 +22,7 @@ from stepc.lang.format import _tokens, format_spec
 from stepc.lang.inflect import FILTERS as WORD_FILTERS
 from stepc.lang.outline import STARTERS
 from stepc.lang.parse import BLOCKS, builtin, shipped
-from stepc.lang.resolve import read_spec
+from stepc.lang.resolve import checked_spec, read_spec
 from stepc.lang.schema import FILTERS, FIND_LINES, FORMS, KINDS, TIME_LINES
 from stepc.lang.types import Spec
 from stepc.passmanager.base import Tools
@@ -221,11 +221,16 @@ edge rel(s -> o) {
     )
 
 
+@pytest.mark.parametrize("name", shipped())
+def test_the_built_in_specs_say_what_they_ask(name: str) -> None:
+    assert checked_spec(builtin(name))[1] == []
+
+
 @pytest.mark.parametrize("example", re.findall(r"```step\n(.*?)```", DOCS, re.DOTALL))
 def test_the_examples_of_the_documentation(example: str) -> None:
     """They are specs, in canonical layout, and give proved questions on true graphs."""
-    spec = read_spec(example)
-    assert format_spec(example) == example
+    spec, warnings = checked_spec(example)
+    assert format_spec(example) == example and warnings == []
     proved = 0
     for seed in range(6):
         unit = truth(make_film(random.Random(seed)), "film", "film.mp4", f"{seed:064x}")

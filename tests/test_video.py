@@ -207,6 +207,21 @@ def test_cuts_are_those_of_pyscenedetect_itself(cut: Path) -> None:
     assert len(_compiled(cut, "split").clips) >= 5
 
 
+@pytest.mark.parametrize(("kind", "detector"), [
+    ("content", scenedetect.ContentDetector), ("threshold", scenedetect.ThresholdDetector),
+    ("hash", scenedetect.HashDetector),
+])  # fmt: skip
+def test_every_detector_sees_what_pyscenedetect_sees(kind: str, detector: Any, cut: Path) -> None:
+    for path in (cut, footage("bikes.mp4"), footage("carphone_pristine.mp4")):
+        video = scenedetect.open_video(str(path), backend="pyav")
+        manager = scenedetect.SceneManager()
+        manager.add_detector(detector())
+        manager.detect_scenes(video)
+        theirs = [round(start.seconds * 1000) for start, _ in manager.get_scene_list()]
+        ours = [c.start for c in _compiled(path, f"split(detector={kind})").clips]
+        assert ours == (theirs or [0]), path
+
+
 @pytest.mark.parametrize("threshold", [1.2, 2.0, 3.0, 6.0])
 def test_a_glance_leaves_no_cut_out(threshold: float, cut: Path, tmp_path: Path) -> None:
     """Every frame scored by PySceneDetect's own detector against those that a glance leaves open."""
@@ -231,8 +246,8 @@ def test_a_glance_leaves_no_cut_out(threshold: float, cut: Path, tmp_path: Path)
         for number, look in enumerate(decoded_frames(probe(path))):
             found += mine.see(look)
             code = scenedetect.FrameTimecode(number, 25.0)
-            right += [c.frame_num for c in theirs.process_frame(code, look.small)]
-            seen, scored = seen + 1, scored + ("score" in vars(mine.around[0]))
+            right += [c.frame_num for c in theirs.process_frame(code, look.detected)]
+            seen, scored = seen + 1, scored + ("near" in vars(mine.around[0]))
         assert found == right, path
     assert threshold < 3 or scored < seen / 2
 

@@ -134,15 +134,17 @@ def test_pictures_of_the_world_are_told_from_all_others(tmp_path: Path) -> None:
     for seed in range(6):
         film = make_film(random.Random(f"guard/{seed}"), 3)
         shown = list(render.frames(film))
-        assert min(own_world.shares(p)[0] for p in shown[::9]) > own_world.SHARE + 0.1
-        assert min(own_world.shares(p)[1] for p in shown[::9]) > own_world.GROUND + 0.1
-        assert max(own_world.shares(p)[2] for p in shown[::9]) < own_world.FOREIGN / 4
+        looks = [own_world.look(p) for p in shown[::9]]
+        assert min(one.known for one in looks) > own_world.SHARE + 0.1
+        assert min(one.ground for one in looks) > own_world.GROUND + 0.1
+        assert max(one.foreign for one in looks) < own_world.FOREIGN / 4
+        assert all(0.94 < one.fade < 0.965 for one in looks)
     exam = Examination(3)
     assert exam.questions()
     assert all(own_world.belongs(p) for p in exam.pictures.drawn.values())
     for name in ("bikes", "bigbuckbunny", "carphone_pristine", "carphone_distorted"):
         seen = [p for _, p in frames(probe(footage(f"{name}.mp4")))][::40]
-        assert max(own_world.shares(p)[0] for p in seen) < own_world.SHARE - 0.2
+        assert max(own_world.look(p).known for p in seen) < own_world.SHARE - 0.2
         for grey in (25, 200, 206):  # inside a flat border, as in a video call
             framed = np.full((480, 640, 3), grey, np.uint8)
             framed[120:330, 170:450] = cv2.resize(seen[0], (280, 210), interpolation=cv2.INTER_AREA)
@@ -150,3 +152,11 @@ def test_pictures_of_the_world_are_told_from_all_others(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     odd = [np.zeros((64, 64, 3)), np.full((64, 64, 3), 255), rng.integers(0, 256, (64, 64, 3))]
     assert not any(own_world.belongs(p.astype(np.uint8)) for p in odd)
+    for ground in own_world.GROUNDS:  # slides in the colours of the world
+        slide = np.full((480, 640, 3), ground, np.uint8)
+        for i, paint in enumerate(own_world.PAINTS[:3]):
+            cv2.rectangle(slide, (100 + 120 * i, 200), (180 + 120 * i, 420), paint, -1)
+        cv2.putText(
+            slide, "Quarterly results", (60, 90), cv2.FONT_HERSHEY_SIMPLEX, 1.4, (25, 25, 25), 3
+        )
+        assert not own_world.belongs(slide)

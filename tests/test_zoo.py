@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -196,6 +197,8 @@ DAMAGED: dict[str, tuple[Made, int]] = {
     "half an MKV": (lambda f: half(film(f / "a.mkv")), 30),
     "half a WebM": (lambda f: half(film(f / "a.webm", range(60), codec="libvpx")), 15),
     "half an AVI": (lambda f: half(film(f / "a.avi", codec="mpeg4")), 10),
+    "half a WMV": (lambda f: half(film(f / "a.wmv", codec="wmv2")), 10),
+    "half an AVI of H.264": (lambda f: half(film(f / "a.avi")), 10),
     "half an FLV": (lambda f: half(film(f / "a.flv", codec="flv1")), 30),
     "half an MP4": (lambda f: half(copied(film(f / "a.mp4"), f / "b.mp4", movflags="faststart")), 10),
     "zeroes in the second half": (
@@ -217,7 +220,48 @@ def test_a_damaged_video_is_refused_or_taken_as_far_as_it_goes(name: str, tmp_pa
     numbers = [number_of(frame.picture()) for frame in seen]
     assert len(numbers) >= least and numbers[:least] == list(range(least))
     assert seen[-1].at < source.video.duration <= seen[-1].at + 100  # what can be decoded, no more
-    assert [d.code for d in source.warnings()], "frames are missing without a word"
+    said = [d.message for d in source.warnings()]
+    assert said, "frames are missing without a word"
+    if name.startswith("half"):
+        end = next(text for text in said if "truncated" in text)
+        part, whole = map(float, re.findall(r"[0-9.]+", end))
+        assert part < 0.8 * whole
+
+
+@pytest.mark.parametrize("mark", [0, 0xFFFFFFFF, 0x7FFFFFFF])
+def test_a_whole_avi_of_unknown_size_is_whole(mark: int, tmp_path: Path) -> None:
+    """As it is written to a pipe: the sizes and numbers in its header were never filled in."""
+    path = film(tmp_path / "a.avi", codec="mpeg4")
+    data = bytearray(path.read_bytes())
+    data[4:8] = mark.to_bytes(4, "little") if mark != 0x7FFFFFFF else data[4:8]
+    data[48:52] = (480).to_bytes(4, "little") if mark == 0xFFFFFFFF else data[48:52]
+    at = data.index(b"strh") + 8
+    data[at + 32 : at + 36] = (0x40000000).to_bytes(4, "little")
+    path.write_bytes(data)
+    source = probe(path)
+    assert source.video.duration > 1000 and not [*source.warnings()]
+
+
+def test_a_broadcast_has_no_size_to_be_short_of(tmp_path: Path) -> None:
+    path = film(tmp_path / "a.wmv", codec="wmv2")
+    data = bytearray(path.read_bytes())
+    at = data.index(bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365"))
+    data[at + 40 : at + 48] = (1 << 40).to_bytes(8, "little")
+    data[at + 64 : at + 72] = (60 * 10**7).to_bytes(8, "little")
+    path.write_bytes(data)
+    with pytest.raises(StepcError):
+        probe(path)
+    data[at + 88] |= 1
+    path.write_bytes(data)
+    assert probe(path).short == ""
+
+
+def test_a_little_that_is_missing_is_told(tmp_path: Path) -> None:
+    whole = copied(film(tmp_path / "a.mp4", range(40)), tmp_path / "b.mp4", movflags="faststart")
+    cut = probe(half(whole, 0.85))
+    assert [d.code for d in cut.warnings()] == ["B025"] and "truncated" in next(
+        cut.warnings()
+    ).message
 
 
 @pytest.mark.parametrize("ending", ["mp4", "mkv", "ts", "avi", "flv"])

@@ -120,6 +120,7 @@ def _see(choice: Any, videos: list[Path], number: int, seed: int, store: str | N
         seen.remember(open_store(store), identity)
     print(f"{seen.frames} frames of {count(len(sources), 'video')}")
     for name, share in (
+        ("the same objects when it is asked again", seen.again),
         ("the same objects in the mirror image", seen.mirrored),
         ("the same objects in another frame", seen.alike),
         (f"yes to absurd objects ({ABSURD[0]}, {ABSURD[1]}, …)", seen.absurd),

@@ -163,7 +163,7 @@ def compile(  # a table of options
         bool,
         typer.Option(
             "--replace/--no-replace",
-            help="Replace the dataset in OUT even if the new one lacks videos of it.",
+            help="Replace what OUT holds even if the new result lacks videos of it.",
             rich_help_panel=IO,
         ),
     ] = False,

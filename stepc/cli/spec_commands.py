@@ -38,14 +38,14 @@ def check(
     all but the first three may be null.
     """
     from stepc.lang.parse import shipped
-    from stepc.lang.resolve import read_spec
+    from stepc.lang.resolve import checked_spec
 
     found: list[Diagnostic] = []
     for file in files:
         try:
             if file.suffix == ".step" or (str(file) in shipped() and not file.exists()):
                 text, _, folder = spec_of(file)
-                read_spec(text, printable(str(file)), folder)
+                found += checked_spec(text, printable(str(file)), folder)[1]
             else:
                 from stepc.ir.load import load
 
@@ -57,8 +57,11 @@ def check(
     else:
         for diagnostic in found:
             say(diagnostic)
-        errors.print(f"{count(len(files), 'file')} checked, {count(len(found), 'mistake')}")
-    if found:
+        warnings = [d for d in found if d.severity == "warning"]
+        more = f", {count(len(warnings), 'warning')}" if warnings else ""
+        mistakes = count(len(found) - len(warnings), "mistake")
+        errors.print(f"{count(len(files), 'file')} checked, {mistakes}{more}")
+    if any(d.severity == "error" for d in found):
         raise typer.Exit(1)
 
 

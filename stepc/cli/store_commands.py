@@ -34,7 +34,7 @@ def stats(folder: StorePlace = None, json: Json = False) -> None:
         return
     print(f"{'kind':18}{'entries':>12}{'bytes':>18}")
     for row in [*rows, ("all", entries, size)]:
-        print(f"{row[0]:18}{row[1]:12,}{row[2]:18,}")
+        print(f"{printable(str(row[0])):18}{row[1]:12,}{row[2]:18,}")
 
 
 @store.command(epilog="Example: stepc store verify")
@@ -72,7 +72,9 @@ def gc(
     number, unit = max_size[:-1], max_size[-1:].upper()
     try:
         size = int(float(number) * UNITS[unit]) if unit in UNITS else int(max_size)
-    except ValueError:
+        if size < 0:
+            raise ValueError
+    except (ValueError, OverflowError):
         message = f"`{printable(max_size)}` is not a size"
         raise fail("U001", message, Place("--max-size"), "such as 500M or 20G") from None
     dropped, freed = open_store(folder or default_place(), terminal()).collect(size)

@@ -405,6 +405,14 @@ def export(
             rich_help_panel=IO,
         ),
     ] = "default",
+    replace: Annotated[
+        bool,
+        typer.Option(
+            "--replace/--no-replace",
+            help="Replace what OUT holds even if the new result lacks videos of it.",
+            rich_help_panel=IO,
+        ),
+    ] = False,
 ) -> None:
     """Export a dataset in the format of another trainer."""
     from stepc.dataset.read import told
@@ -416,7 +424,7 @@ def export(
         help = did_you_mean(to, EXPORTS.names())
         raise fail("U001", f"unknown export format `{to}`", Place("--to"), help)
     loaded = _loaded(dataset, videos, frames)
-    written = write(loaded, to, out, Templates(templates), thought)
+    written = write(loaded, to, out, Templates(templates), thought, replace)
     for diagnostic in told(written.left_out):
         say(diagnostic)
     print(f"{count(len(written.samples), 'sample')} for {to} in {printable(str(out))}")

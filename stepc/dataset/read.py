@@ -35,7 +35,7 @@ from stepc.model.templates import Templates
 from stepc.runtime.atomic_files import read_regular
 from stepc.runtime.names import Name
 from stepc.video.decode import Pictures
-from stepc.video.discover import below, find_videos
+from stepc.video.discover import below, find_videos, name_bases
 from stepc.video.probe import probe
 from stepc.video.source import VideoSource
 
@@ -244,13 +244,13 @@ def load_dataset(
     """Load a dataset and its videos, with `frames` frames per video.
 
     Videos are found in `videos` (files or folders) by their paths below `named_from`, by default below
-    `videos`, or else by file name if only one file has it. They are checked by SHA-256 if the sample has
-    one. Raises StepcError (T001, T003) if no sample can be used.
+    those of `name_bases`, or else by file name if only one file has it. They are checked by SHA-256 if
+    the sample has one. Raises StepcError (T001, T003) if no sample can be used.
     """
     samples, wrong = read_samples(dataset)
     made = TrainingData(left_out=wrong)
     places, missing = find_videos(videos, named_from)
-    there = _Videos(places, [*named_from] or [*videos])
+    there = _Videos(places, [*named_from] or name_bases(videos))
     made.left_out += missing
     sources: dict[str, VideoSource | str] = {}
     for sample in samples:

@@ -43,7 +43,7 @@ from stepc.runtime.atomic_files import write_whole, writing
 from stepc.runtime.interrupts import Ended, uninterrupted
 from stepc.runtime.names import Name
 from stepc.runtime.output_folder import OutputFolder
-from stepc.video.discover import find_videos
+from stepc.video.discover import find_videos, name_bases
 
 STOPS = ("M002", "M003", "M004", "M005", "M007", "M008", "M009", "M010", "B019", "B020")
 """Codes that stop the run, because they affect every video: no model, no server, no budget, no cluster."""
@@ -96,7 +96,7 @@ def compile_corpus(
     one without some of its videos, or without samples of them (B023), unless `replace` is set. Raises
     StepcError if nothing can be compiled, B024 if another process writes to `out`.
     """
-    order = dataclasses.replace(order, places=order.places or tuple(map(str, places)))
+    order = dataclasses.replace(order, places=order.places or name_bases(places))
     summary = Summary()
     compiler = Compiler(order, _Running(summary, reporter), limits=limits)
     _checked(compiler)

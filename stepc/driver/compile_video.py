@@ -5,6 +5,7 @@ The result of a video holds its diagnostics. A failure never affects other video
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 from collections.abc import Sequence
@@ -278,7 +279,8 @@ class Compiler:
             ValueError,
             TypeError,
             AttributeError,
-            ZeroDivisionError,
+            ArithmeticError,
+            IndexError,
         ):  # another version's entry
             return None
 
@@ -350,9 +352,10 @@ class Compiler:
             if stored is None:
                 return None
             if data is not None:
-                card, rows, stsg = (text.encode() for text in orjson.loads(data))
-                if orjson.loads(card)[0] == called:
-                    return CompiledUnit(card, rows, stsg.decode(), stored)
+                with contextlib.suppress(ValueError, TypeError, AttributeError, IndexError):
+                    card, rows, stsg = (text.encode() for text in orjson.loads(data))
+                    if orjson.loads(card)[0] == called:
+                        return CompiledUnit(card, rows, stsg.decode(), stored)
                 stored = self.store.read(entry)  # the entry belongs to another unit; build it anew
                 if stored is None:
                     return None

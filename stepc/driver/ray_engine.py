@@ -39,6 +39,7 @@ from stepc.model.templates import Templates
 from stepc.passmanager.code_keys import code_key
 from stepc.passmanager.registry import pass_names, pass_type
 from stepc.runtime import watchdog as watch
+from stepc.runtime.interrupts import own_handlers
 from stepc.store.open import shared
 from stepc.video.discover import below, unit_name
 from stepc.video.source import VideoSource
@@ -154,7 +155,8 @@ class RayEngine:
                 more["include_dashboard"] = False
             try:
                 _answers(os.environ.get("RAY_ADDRESS", ""))
-                ray.init(log_to_driver=False, logging_level=logging.ERROR, **more)
+                with own_handlers():  # ray sets one for SIGTERM that ends the process
+                    ray.init(log_to_driver=False, logging_level=logging.ERROR, **more)
             except (OSError, ValueError, RuntimeError) as error:
                 where = os.environ.get("RAY_ADDRESS", "this machine")
                 message = f"the cluster at {where} cannot be reached ({error})"

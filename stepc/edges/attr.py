@@ -88,7 +88,7 @@ class AttributeEdge(Edge):
             yield (self.name, a.kind), clip_of(a.id), a.value
 
     def texts(self, step: Step, graph: QueryBuilder) -> Texts:
-        return {("far", "kind"): graph.kinds[step.far]}
+        return {("far", "kind"): graph.kinds[step.far].replace("_", " ")}
 
     def facts(self, unit: Stsg, known: Facts) -> None:
         for a in unit.attributes:

@@ -58,6 +58,10 @@ class Edge(ABC):
     """Whether the edge can describe an object, so that paths may expand along it."""
     leads: ClassVar[bool] = False
     """Whether expanding along the edge leads from one object to another."""
+    says: ClassVar[tuple[str, ...]] = ()
+    """What a wording of the edge may say besides its words: `dates` where it joins moments."""
+    frame: ClassVar[str] = ""
+    """How its word stands in a sentence: as a `clause` after "while", or `progressive` after "is"."""
     filter: ClassVar[str] = ""
     """The filter (of `only` and `forbid`) that selects edges by their word. Empty if there is none."""
 

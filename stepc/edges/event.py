@@ -27,6 +27,8 @@ class EventEdge(Edge):
 
     name = "event"
     order = 5
+    frame = "clause"
+    says = ("dates",)
     help = "An event in a clip. Near end: a visible object. Far end: the event."
     directions = ("=>", "--")
     values = frozenset(["far"])

@@ -25,6 +25,7 @@ class MotionEdge(Edge):
 
     name = "motion"
     order = 3
+    frame = "progressive"
     help = "A motion. Near end: the object. Far end: what it does."
     directions = ("=>", "<=", "--")
     values = frozenset(["far"])

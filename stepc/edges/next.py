@@ -33,6 +33,8 @@ class NextEdge(Edge):
 
     name = "next"
     order = 6
+    frame = "clause"
+    says = ("dates",)
     help = "Two consecutive events. Near end: the earlier event. Far end: the later event."
     directions = ("=>", "<=")
     values = frozenset(["near", "far"])

@@ -22,6 +22,7 @@ class ReferenceEdge(Edge):
 
     name = "ref"
     order = 4
+    says = ("dates",)
     help = "One object in two clips, earlier clip first; `{a.event}` is the event of the clip."
     directions = ("=>", "<=")
     parts = {"near": ("event",), "far": ("event",)}

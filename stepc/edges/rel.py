@@ -26,6 +26,7 @@ class RelationEdge(Edge):
 
     name = "rel"
     order = 2
+    frame = "progressive"
     help = "A relation. Near end: the subject. Far end: the object; `{rel}` is the predicate."
     directions = ("=>", "<=", "--")
     lines = {"far": ("because", "name"), "near": ("because", "name"), "edge": ("because",)}
@@ -126,6 +127,9 @@ class RelationEdge(Edge):
         for h in state.here:
             thing = state.thing_of(h)
             state.stop_if(known.unknown.relations(thing, h.when))
+            also = known.kinds_like(op.word) if op.way == "=>" else frozenset()
+            if also and any(kind in also and when & h.when for kind, _, when in known.has[thing]):
+                state.refuse((op.word, op.word))  # what it wears is also said by an attribute
             for m, when in known.related.get((thing, known.phrase(op.word), op.way), ()):
                 if when & h.when:
                     yield state.thing(m, when & h.when)

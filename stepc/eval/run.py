@@ -7,6 +7,7 @@ whose judgement could not be parsed, are judged again by the next run.
 from __future__ import annotations
 
 import hashlib
+import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -30,6 +31,7 @@ from stepc.model.client import ModelClient
 from stepc.model.requests import Ask, Explain
 from stepc.reporter import SILENT, Reporter
 from stepc.runtime.atomic_files import claim, read_regular, write_whole
+from stepc.runtime.names import Name
 from stepc.runtime.output_folder import locked
 from stepc.video.decode import Pictures, encode
 from stepc.video.probe import probe
@@ -271,13 +273,18 @@ def _source(path: Path | None, item: Item, number: int, out: Path) -> VideoSourc
 
 
 def _film(folder: Path, out: Path) -> Path:
-    """Encode a folder of numbered pictures as a video at `RATE` fps. Raises StepcError (B003)."""
+    """Encode a folder of numbered pictures as a video at `RATE` fps. Raises StepcError (B003).
+
+    The film of the same pictures is used again.
+    """
     import numpy as np
 
-    film = out / "videos" / f"{folder.name}.mp4"
+    paths = sorted(p for p in folder.iterdir() if p.suffix in (".jpg", ".png"))
+    about = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in paths]
+    mark = hashlib.sha256(repr((str(folder.resolve()), about)).encode()).hexdigest()[:12]
+    film = Name(f"{folder.name}-{mark}").below(out / "videos", ".mp4")
     if not film.exists():
         film.parent.mkdir(parents=True, exist_ok=True)
-        paths = sorted(p for p in folder.iterdir() if p.suffix in (".jpg", ".png"))
         try:
             frames = [np.asarray(Image.open(p).convert("RGB")) for p in paths]
         except (OSError, UnidentifiedImageError) as error:
@@ -386,7 +393,12 @@ def _claim(out: Path, result: EvalResult, asker: ModelClient, data: str) -> dict
     if claim(file, facts, "E004", "result") is None:
         told = {**facts, "stepc": __version__}
         write_whole(file, orjson.dumps(told, option=orjson.OPT_INDENT_2))
-    return {record.id: record for record in read_records(out)}
+    try:
+        return {record.id: record for record in read_records(out)}
+    except OSError as error:
+        place = Place(printable(str(out / "records.jsonl")))
+        message = f"the records cannot be read ({error.strerror})"
+        raise fail("B014", message, place, "name another folder with -o") from None
 
 
 def read_records(out: Path) -> list[Record]:
@@ -419,7 +431,9 @@ def write_records(out: Path, result: EvalResult, records: Sequence[Record]) -> N
     except ImportError:
         return
     flat = [{**row, "groups": [{"name": n, "value": v} for n, v in row["groups"]]} for row in rows]
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(flat), out / "records.parquet")
+    file = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(flat), file)
+    write_whole(out / "records.parquet", file.getvalue())
 
 
 def load_result(out: Path) -> EvalResult:

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from stepc.diagnostics import fail
+from stepc.diagnostics import fail, printable
 from stepc.eval.benchmarks import BENCHMARKS, title
 from stepc.eval.benchmarks.mlvu import GENERATION
 from stepc.eval.run import EvalResult, Record
@@ -108,7 +108,7 @@ def of_groups(records: Sequence[Record]) -> dict[str, dict[str, list[Record]]]:
     made: dict[str, dict[str, list[Record]]] = {}
     for record in records:
         for name, value in kinds(record.steps, record.groups):
-            made.setdefault(name, {}).setdefault(value, []).append(record)
+            made.setdefault(printable(name), {}).setdefault(printable(value), []).append(record)
     return {name: dict(sorted(values.items())) for name, values in made.items()}
 
 

@@ -48,6 +48,8 @@ class Form(ABC):
     """Lines of the form about all answers, with the placeholders `n` and `all`."""
     whole_paths: ClassVar[bool] = False
     """Whether a `path` block of the spec may word the form."""
+    says: ClassVar[frozenset[str]] = frozenset()
+    """What its query asks, so that its words may say it: `negates`, `compares`, `counts`, `dates`."""
     ambiguous: ClassVar[bool] = True
     """Whether the clause `ambiguous` allows the form."""
 

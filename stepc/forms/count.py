@@ -30,6 +30,7 @@ class CountForm(Form):
         ("motion", "near"): _LINES,
     }
     total_lines = frozenset(["total"])
+    says = frozenset(["counts"])
     sample_form = "count"
     several = True
 

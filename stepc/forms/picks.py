@@ -24,6 +24,7 @@ class _Pick(Form):
     several = True
     ambiguous = False
     picks = True
+    says = frozenset(["dates", "compares"])
     ends: ClassVar[tuple[tuple[str, str], ...]]
 
     def ending(self, step: Step, unique: bool, graph: QueryBuilder) -> tuple[Op, ...]:

@@ -45,6 +45,11 @@ EdgeKind = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z-]*$")]
 Superlative = Literal["first", "last", "longest", "shortest"]
 
 
+NounClass = Literal["person", "animal", "vehicle", "clothing", "food", "furniture", "building", "place",
+                    "stuff", "part", "text", "thing"]  # fmt: skip
+"""What an object is, as far as the words about it depend on that."""
+
+
 class Value(BaseModel):
     """Base class: frozen, strict (no type coercion, no extra fields), hashable."""
 
@@ -107,6 +112,8 @@ class Object(Element):
     id: ObjectId
     label: Words
     """The word of the model, unedited. Comparisons normalise it."""
+    noun: NounClass | None = None
+    """What the model says it is; None if it was not asked. Wordings then go by the label."""
     frames: Frames
     """The keyframes in which it is visible, in order."""
 

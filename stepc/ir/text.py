@@ -51,7 +51,8 @@ def statement(e: t.Element | t.Gap, calls: bool = True) -> str:
     if isinstance(e, t.Gap):
         return f"gap     {e.where} {e.what} {e.other or ''}".rstrip()
     if isinstance(e, t.Object):
-        line = f"{e.op:7} {e.id} {quote(e.label)}{at_frames(e.frames, e.id)}"
+        noun = f" {e.noun}" if e.noun else ""
+        line = f"{e.op:7} {e.id} {quote(e.label)}{noun}{at_frames(e.frames, e.id)}"
     else:
         line = ELEMENTS[type(e)].statement(e)
     return line + _believed(e, calls)
@@ -206,7 +207,9 @@ def _element(tree: Tree[Token]) -> tuple[str, t.Element]:
     c: list[Any] = tree.children
     if tree.data == "object":
         data: dict[str, Any] = {"op": str(c[0]), "id": str(c[1]), "label": _string(c[2])}
-        data |= {"frames": _frames(c[3], data["id"]), **_believe(c[4], c[5])}
+        *noun, at, trust, origin = c[3:]
+        data |= {"noun": str(noun[0])} if noun else {}
+        data |= {"frames": _frames(at, data["id"]), **_believe(trust, origin)}
         return "objects", t.Object.model_validate(data)
     kind = EDGES[tree.data]
     assert kind.element is not None

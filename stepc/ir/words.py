@@ -59,9 +59,22 @@ def _pairs(text: str) -> dict[str, str]:
         if "|" in line:
             one, _, other = (part.strip() for part in line.partition("|"))
             table[one] = other
-        elif line.endswith("="):
+        elif line.endswith(("=", "+")):
             table[line[:-1].strip()] = line[:-1].strip()
     return table
+
+
+@functools.cache
+def invariable(noun: str) -> str:
+    """`plural` or `singular` for a noun that ends in s and has only that number; "" for others."""
+    return _invariable().get(noun, "")
+
+
+@functools.cache
+def _invariable() -> dict[str, str]:
+    lines = (files("stepc.grammar") / "nouns.txt").read_text("utf-8").splitlines()
+    numbers = {"=": "singular", "+": "plural"}
+    return {line[:-1].strip(): numbers[line[-1]] for line in lines if line and line[-1] in numbers}
 
 
 @functools.cache
@@ -200,6 +213,14 @@ def _parts(word: str) -> list[str]:
     owner = word.removesuffix("'s")
     made = [_singular(part) for part in _PART.findall(owner)]
     return made if owner == word else [*made, "'s"]
+
+
+_FOREIGN = re.compile(r"[^\W\d_\u0000-\u024f\u1e00-\u1eff]")
+
+
+def beyond_latin(text: str) -> bool:
+    """Whether a text has letters of another script than the Latin one."""
+    return bool(_FOREIGN.search(text))
 
 
 def unfinished(*texts: str) -> bool:

@@ -62,12 +62,12 @@ class Blocks:
             total = sum(share for _, share in times)
             message = f"the shares of time ranges add up to {total:.2f}, more than 1"
             part.source.say("S207", message, part.tree, "such as: during 1/2, after 1/4")
-        worded = {e.kind: e for e in edges}
+        worded = {e.kind for e in edges}
         ways = {k: EDGES[k].directions for k in KINDS}
         if "start" not in fields:
             fields["start"] = tuple(EdgeChoice(kind=k, ways=ways[k]) for k in KINDS if k in worded)
         if "expand" not in fields:
-            named = [k for k in EXPANDABLE if k in worded and has_name(worded[k], ways[k])]
+            named = [k for k in EXPANDABLE if has_name(edges, k, ways[k])]
             fields["expand"] = tuple(
                 EdgeChoice.model_validate({"kind": k, "ways": ways[k]}) for k in named
             )
@@ -202,8 +202,12 @@ class Blocks:
     def kinds(self, word: str, tree: Node, env: Env, source: SpecSource) -> tuple[EdgeChoice, ...]:
         """The edge kinds of `start` or `expand`, with the directions in which each may be taken."""
         made: dict[str, tuple[str, ...]] = {}
+        weights: dict[str, float] = {}
         for each in trees(tree, "kind"):
             first, *more = tokens(each)
+            given = trees(each, "ratio")
+            if given and word == "expand":
+                source.say("S204", "`expand` takes no weights", given[0], "remove it")
             for token, its_way, at in self.values.names([first], env, source, KINDS):
                 way = next((str(t) for t in more), its_way)
                 kind = str(token)
@@ -219,7 +223,14 @@ class Blocks:
                 else:
                     ways = (way,) if way is not None else EDGES[kind].directions
                     made[kind] = tuple(dict.fromkeys([*made.get(kind, ()), *ways]))
-        return tuple(EdgeChoice.model_validate({"kind": k, "ways": w}) for k, w in made.items())
+                    weights[kind] = self.values.ratio(given[0], env, source) if given else 1.0
+        if made and not any(weights.values()):
+            source.say("S204", "all weights are 0", tree, "give one kind a weight")
+        return tuple(
+            EdgeChoice.model_validate({"kind": k, "ways": w, "weight": weights[k]})
+            for k, w in made.items()
+            if weights[k] > 0
+        )
 
     def filter(self, word: str, tree: Node, env: Env, source: SpecSource) -> list[Filter]:
         """The filter of one `only` or `forbid` clause, as a list of none or one."""
@@ -263,8 +274,9 @@ def bad_way(source: SpecSource, kind: Token, way: Token) -> None:
     source.say("S110", f"`{kind}` does not allow the direction `{way}`", way, f"allowed: {ways}")
 
 
-def has_name(rule: EdgeRule, ways: Iterable[Any]) -> bool:
-    return any((find := rule.find(way)) and find.line("name") for way in ways)
+def has_name(edges: Iterable[EdgeRule], kind: str, ways: Iterable[Any]) -> bool:
+    """Whether some block of an edge kind words a node that is found in one of these directions."""
+    return any(e.line(way, "name") for e in edges if e.kind == kind for way in ways)
 
 
 def _example(what: str) -> str:

@@ -71,16 +71,13 @@ def _longest(block: Block) -> int:
 
 
 def _edges_worded(spec: Spec, block: Block, say: Say) -> None:
-    rules = {e.kind: e for e in spec.edges}
     for k in block.start:
-        rule = rules.get(k.kind)
-        if rule is None or not (rule.finds or rule.time.lines):
+        if not any(e.finds or e.time.lines for e in spec.edges if e.kind == k.kind):
             help = f"add: edge {k.kind}(…) {{ find … }}"
             message = f"`start` names `{k.kind}`, which has no wording"
             say("S308", message, "start", help)
     for k in block.expand if _longest(block) > 1 else ():
-        rule = rules.get(k.kind)
-        if rule is None or not has_name(rule, k.ways):
+        if not has_name(spec.edges, k.kind, k.ways):
             help = "add a `name` to one of its `find` blocks, or remove it from `expand`"
             message = f"`expand` names `{k.kind}`, which has no `name`"
             say("S309", message, "expand", help)
@@ -121,7 +118,7 @@ def _forms_worded(spec: Spec, block: Block, say: Say) -> None:
         if form.compares and not spec.pair.line(name):
             say("S317", f"`form {name}` has no line in `pair`", "form", f'pair {{ {name} "…" }}')
         elif share > 0 and not any(
-            spec.words(name, k.kind, way) for k in block.start for way in k.ways
+            spec.worded(name, k.kind, way) for k in block.start for way in k.ways
         ):
             help = f'add a line `{form.spec_line()} "…"` to one of the kinds in `start`'
             say("S317", f"no kind in `start` has a wording for form `{name}`", "form", help)
@@ -135,8 +132,8 @@ def _unused(spec: Spec, source: SpecSource, values: Values) -> None:
     kinds = {k.kind for b in spec.blocks for k in (*b.start, *b.expand)}
     for (data, key), place in places.items():
         message = ""
-        if data == "edge" and key in KINDS and key not in kinds:
-            message = f"`edge {key}` is not used by `start` or `expand`"
+        if data == "edge" and (kind := key.split()[0]) in KINDS and kind not in kinds:
+            message = f"`edge {kind}` is not used by `start` or `expand`"
         elif data in ("let", "phrase") and (data, key) not in values.used:
             message = f"`{data} {key}` is never used"
         elif data == "paths" and (data, key) not in values.used:

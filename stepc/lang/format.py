@@ -22,6 +22,7 @@ DECLARATIONS = [
     "IMPORT",
     "LET",
     "PHRASE",
+    "ALLOW",
     "PATHS",
     "EDGE",
     "PATH",
@@ -36,8 +37,8 @@ BEGINS = frozenset([*DECLARATIONS, *CLAUSES, "FIND", "LINE", "OVERRIDE"])
 """Types of tokens that begin a line, without the leading underscore."""
 BLOCKS = frozenset([*DECLARATIONS, "FIND", "OVERRIDE"])
 """Types of first tokens after which the next word is not aligned."""
-TIGHT_BEFORE = frozenset([",", ":", ")", "(", ".."])
-TIGHT_AFTER = frozenset(["(", ".."])
+TIGHT_BEFORE = frozenset([",", ":", ")", "(", "..", "."])
+TIGHT_AFTER = frozenset(["(", "..", "."])
 
 
 @dataclass

@@ -1,14 +1,26 @@
-"""Word filters of wordings: articles, plurals, verb agreement and capitals (uses `inflect`)."""
+"""Word filters of wordings: articles, plurals, agreement, verb forms and capitals of English."""
 
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Any
 
 from stepc.ir.words import words_of
-
-_ARTICLES = ("a", "an", "the")
+from stepc.lang.nouns import (
+    PRONOUNS,
+    NoWording,
+    bare,
+    has_owner,
+    is_mass,
+    is_name,
+    is_plural,
+    low,
+    lowered,
+    plural,
+    verb_form,
+)
 
 
 @functools.cache
@@ -18,64 +30,45 @@ def _engine() -> Any:
     return inflect.engine()
 
 
-def _split(text: str) -> tuple[str, str]:
-    """The article of a text in lower case ("" if it has none), and the rest."""
-    first, _, rest = text.strip().partition(" ")
-    return (first.lower(), rest) if first.lower() in _ARTICLES and rest else ("", text.strip())
-
-
-@functools.lru_cache(4096)
-def bare(text: str) -> str:
-    """Without the article: `the cup` → `cup`."""
-    return _split(text)[1]
-
-
 @functools.lru_cache(4096)
 def the(text: str) -> str:
-    """With `the`: `cup` and `a cup` → `the cup`."""
-    return f"the {bare(text)}"
+    """With `the`: `cup` and `a cup` → `the cup`. Names get no article, nor does what has an owner."""
+    text = bare(text)
+    if is_name(text) or has_owner(text) or text.lower() in PRONOUNS:
+        return low(text) if text.lower() in PRONOUNS else text
+    return f"the {low(lowered(text))}"
 
 
 @functools.lru_cache(4096)
 def a(text: str) -> str:
-    """With the indefinite article: `a cup`, `an apple`, `an hour`. A plural gets none."""
+    """With the indefinite article: `a cup`, `an apple`, `an hour`. Plurals, names and `water` get none."""
     text = bare(text)
-    if not words_of(text):
+    words = words_of(text)
+    if (
+        not words
+        or is_name(text)
+        or has_owner(text)
+        or is_plural(text)
+        or is_mass(text)
+        or text.lower() in PRONOUNS
+    ):
         return text
-    return text if is_plural(text) else str(_engine().a(text))
+    first = text.split()[0]
+    if re.match(r"(?:8|1[18](?!\d)|8\d)", first):
+        return f"an {text}"
+    if first[0].isdigit():
+        return f"a {text}"
+    if re.fullmatch(r"[A-Z][A-Z0-9]*\d?", first.split("-")[0]) and not _engine().a(
+        first.lower()
+    ).startswith("an "):
+        spelt = first[0] in "AEFHILMNORSX" and not _said_as_word(first)
+        return f"{'an' if spelt else 'a'} {text}"
+    return str(_engine().a(low(text)))
 
 
-@functools.lru_cache(4096)
-def is_plural(text: str) -> bool:
-    """Whether a label is a plural: true for `cups` and `men`, false for `bus`."""
-    words = _head(bare(text)).split()
-    if not words or not (words[-1].isascii() and words[-1].isalpha()):
-        return False
-    last = words[-1].lower()
-    if len(last) < 4 or last.endswith(("ss", "us", "is")):
-        return last in ("men", "feet")
-    return bool(_engine().singular_noun(last))
-
-
-def _head(text: str) -> str:
-    """The label up to its first preposition: `cups of tea` → `cups`."""
-    for word in (" of ", " in ", " on ", " with ", " that ", " seen ", " who "):
-        text = text.split(word, 1)[0]
-    return text
-
-
-@functools.lru_cache(4096)
-def plural(text: str) -> str:
-    """The plural without article: `the cup` → `cups`, `cup of tea` → `cups of tea`."""
-    text = bare(text)
-    head = _head(text)
-    if not head.strip() or is_plural(head):
-        return text
-    before, _, last = head.rpartition(" ")
-    if not (last.isascii() and last.isalpha()):
-        return text
-    made = str(_engine().plural_noun(last))
-    return (f"{before} {made}" if before else made) + text[len(head) :]
+def _said_as_word(first: str) -> bool:
+    """Whether an abbreviation is said as a word, by its vowels: `NASA`, unlike `SUV`."""
+    return len(first) > 3 and bool(re.search(r"[AEIOU]", first[1:-1]))
 
 
 def is_(text: str) -> str:
@@ -93,15 +86,37 @@ def does(text: str) -> str:
     return "do" if is_plural(text) else "does"
 
 
+def was(text: str) -> str:
+    """`was`, or `were` for a plural (only the verb)."""
+    return "were" if is_plural(text) else "was"
+
+
 def cap(text: str) -> str:
     """With an upper-case first letter."""
     return text[:1].upper() + text[1:]
 
 
-def low(text: str) -> str:
-    """With a lower-case first letter, unless the first word is an abbreviation."""
-    first = text.split(" ", 1)[0]
-    return text if len(first) > 1 and first.isupper() else text[:1].lower() + text[1:]
+def base(text: str) -> str:
+    """A motion or predicate after `does`: `picking up` → `pick up`, `on` → `be on`."""
+    return verb_form(text, "VB") or f"be {text}"
+
+
+def past(text: str) -> str:
+    """In the past: `picking up` → `picked up`, `on` → `was on`."""
+    return verb_form(text, "VBD") or f"was {text}"
+
+
+def third(text: str) -> str:
+    """In the present: `picking up` → `picks up`, `on` → `is on`."""
+    return verb_form(text, "VBZ") or f"is {text}"
+
+
+def passive(text: str) -> str:
+    """The passive of a verb: `holding` → `held by`. Raises NoWording for other words."""
+    made = verb_form(text, "VBN")
+    if made is None:
+        raise NoWording
+    return f"{made} by"
 
 
 FILTERS: dict[str, Callable[[str], str]] = {
@@ -112,6 +127,11 @@ FILTERS: dict[str, Callable[[str], str]] = {
     "is": is_,
     "has": has,
     "does": does,
+    "was": was,
+    "base": base,
+    "past": past,
+    "third": third,
+    "passive": passive,
     "cap": cap,
     "low": low,
 }

@@ -22,7 +22,7 @@ from stepc.lang.format import format_spec
 from stepc.lang.inflect import FILTERS as WORD_FILTERS
 from stepc.lang.outline import STARTERS, Here, OutlineBlock, Span, here, holes, names, outline, uses
 from stepc.lang.parse import BLOCKS, shipped
-from stepc.lang.resolve import read_spec
+from stepc.lang.resolve import checked_spec
 from stepc.lang.schema import (
     EXPANDABLE,
     FILTERS,
@@ -48,6 +48,9 @@ HELP = {
     "phrase": "`phrase NAME \"…\" | \"…\"`: a text that wordings use as {NAME}.",
     "paths": "Which paths are sampled. Every clause has a default.",
     "edge": "`edge KIND(near -> far) { … }`: the wordings of one edge kind.",
+    "allow": "`allow negates, dates`: turns off S323 for these kinds of words in this file.",
+    "if": "`edge KIND(near -> far) if near person and … { … }`: wordings for the edges that fit.",
+    "and": "Joins two conditions of an `edge` block.",
     "path": "`path s rel => o attr => v { ask … }`: the wordings of a whole path.",
     "time": "Wordings that add a time range to a question. In an edge: wordings of its time.",
     "pair": "Wordings that compare two edges.",
@@ -81,6 +84,7 @@ HELP = {
     "sets": "`sets train: 80%, val: 10%, test: 10%`: share of the videos in each set.",
     "formats": "`formats jsonl, chat, parquet`: output formats.",
 }  # fmt: skip
+_SEVERITY = {"error": lsp.DiagnosticSeverity.Error, "warning": lsp.DiagnosticSeverity.Warning}
 server = LanguageServer("stepc", __version__)
 
 
@@ -110,7 +114,7 @@ def _shown(document: TextDocument, d: Diagnostic) -> lsp.Diagnostic:
     return lsp.Diagnostic(
         range=document.range_to_client_units(where),
         message=d.message + (f"\n{d.help}" if d.help else ""),
-        severity=lsp.DiagnosticSeverity.Error,
+        severity=_SEVERITY[d.severity],
         code=d.code,
         source="stepc",
     )
@@ -142,9 +146,10 @@ def diagnose(
     found: tuple[Diagnostic, ...] = ()
     path = Path(document.path) if document.path else None
     try:
-        read_spec(document.source, "", path.parent if path else None)
+        told = checked_spec(document.source, "", path.parent if path else None)[1]
     except StepcError as error:
-        found = tuple(_at_home(d, document.source) for d in error.diagnostics)
+        told = [*error.diagnostics]
+    found = tuple(_at_home(d, document.source) for d in told)
     ls.text_document_publish_diagnostics(
         lsp.PublishDiagnosticsParams(
             uri=document.uri,

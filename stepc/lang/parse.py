@@ -20,7 +20,7 @@ from stepc.diagnostics import Diagnostic, Place, StepcError, brief, did_you_mean
 from stepc.plugins import Registry
 from stepc.runtime.grammars import lalr_parser
 
-BLOCKS = ("import", "let", "phrase", "paths", "edge", "path", "time", "pair", "dataset")
+BLOCKS = ("import", "let", "phrase", "allow", "paths", "edge", "path", "time", "pair", "dataset")
 """Words that begin a declaration."""
 _BLOCK = re.compile(rf"^(?:override\s+)?(?:{'|'.join(BLOCKS)})\b", re.MULTILINE)
 MOST = 20
@@ -59,10 +59,12 @@ class SpecSource:
             length = (end if meta.end_line == line else len(self.rows[line - 1]) + 1) - column
         return Place(self.file, line, column, max(1, length), self.rows[line - 1])
 
-    def say(self, code: str, message: str, at: Any, help: str = "") -> None:
-        """Record an error at a token, tree or place, and continue."""
+    def say(
+        self, code: str, message: str, at: Any, help: str = "", severity: str = "error"
+    ) -> None:
+        """Record an error or warning at a token, tree or place, and continue."""
         place = at if isinstance(at, Place) else self.place(at)
-        self.found.append(Diagnostic(code, message, place, help))
+        self.found.append(Diagnostic(code, message, place, help, severity))
 
     def string(self, token: Token) -> str:
         """The value of a string literal, or "?" with an error (S002) if it has an unknown escape."""

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lark import Token
 
-from stepc.diagnostics import Place, StepcError, did_you_mean
+from stepc.diagnostics import Diagnostic, Place, StepcError, did_you_mean
 from stepc.edges import EDGES
 from stepc.forms import FORMS
 from stepc.lang.blocks import Blocks, bad_way
 from stepc.lang.check import check_whole
+from stepc.lang.conditions import WORDS, Condition, undecided
 from stepc.lang.parse import SpecSource
-from stepc.lang.schema import ALL_LINES, FORMATS, KINDS, SETS
+from stepc.lang.schema import ALL_LINES, FORMATS, KINDS, OBJECT_PARTS, SETS, end_parts
 from stepc.lang.symbols import Declared, EdgeParts, Node, Part, collect, take_lines, tokens, trees
 from stepc.lang.text_templates import Allowed, Wordings
+from stepc.lang.tied import SAYS, sayings
 from stepc.lang.types import DatasetBlock, EdgeRule, Find, Lines, PathRule, Spec
 from stepc.lang.values import Values
+
+_TESTS = (
+    'such as: o "cup", "mug"; o person; o plural; o dynamic; rel "on"; rel verb; v.kind "color"'
+)
 
 
 def read_spec(text: str, file: str = "<spec>", folder: Path | None = None) -> Spec:
@@ -27,6 +34,13 @@ def read_spec(text: str, file: str = "<spec>", folder: Path | None = None) -> Sp
 
     Files named by `import` are read from `folder`. Without a folder they are an error (S401).
     """
+    return checked_spec(text, file, folder)[0]
+
+
+def checked_spec(
+    text: str, file: str = "<spec>", folder: Path | None = None
+) -> tuple[Spec, list[Diagnostic]]:
+    """Like `read_spec`, with the warnings (S323) if there are no errors."""
     source = SpecSource(file, text, folder)
     made = Declared()
     tree = collect(source, made, ())
@@ -34,10 +48,10 @@ def read_spec(text: str, file: str = "<spec>", folder: Path | None = None) -> Sp
     reader = _Reader(source, made)
     spec = reader.spec(tree, whole)
     found = {(d.code, d.place): d for d in source.found}
-    if found:
-        order = sorted(found.values(), key=lambda d: _order(d.place, file))
-        raise StepcError(*order)
-    return spec
+    order = sorted(found.values(), key=lambda d: _order(d.place, file))
+    if errors := [d for d in order if d.severity == "error"]:
+        raise StepcError(*errors)
+    return spec, order
 
 
 def _order(place: Place | None, file: str) -> tuple[bool, str, int, int]:
@@ -53,13 +67,18 @@ class _Reader:
         self.values = Values(made)
         self.words = Wordings(self.values)
         self.blocks = Blocks(self.values)
+        self.whole = True
+        """Whether there are no errors so far."""
 
     def spec(self, tree: Node, whole: bool) -> Spec:
         """Build the spec. Checks of the spec as a whole run only if `whole` (no errors so far)."""
         made = self.made
         name, title = tree.children[0], tree.children[1]
         assert isinstance(name, Token)
-        edges = tuple(self.edge(kind, edge) for kind, edge in made.edges.items())
+        self.whole = whole
+        edges = tuple(self.edge(edge) for edge in made.edges.values())
+        if not self.source.found:
+            self.decided(edges)
         paths = tuple(self.path(hops, part) for hops, part in made.paths.items())
         time = self.words.lines(made.time, self.words.time_holes)
         pair = self.words.lines(made.pair, self.words.pair_holes)
@@ -82,29 +101,48 @@ class _Reader:
                 b"\0".join(made.texts[n].encode() for n in sorted(made.texts))
             ).hexdigest(),
         )
+        self.tied()
         if whole:
             check_whole(spec, blocks, name, self.source, self.values)
         return spec
 
-    def edge(self, kind: str, edge: EdgeParts) -> EdgeRule:
-        """The rule of one edge kind; reports missing lines."""
+    def tied(self) -> None:
+        """Warn of wordings of this file that say what their question does not ask (S323)."""
+        for told in self.made.allowed.values():
+            for word in told.keys() - SAYS.keys():
+                at, help = told[word], did_you_mean(word, SAYS)
+                at.source.say("S404", f"unknown kind of words `{word}`", at.tree, help)
+        for part, token, kind, word, line in sayings(self.made):
+            if part.source is not self.source:
+                continue
+            message = f"`{line}` says `{word.strip()}`, but its query does not {SAYS[kind][1]}"
+            help = f"only placeholders are proved, not other words; to silence it: allow {kind}"
+            part.source.say("S323", message, token, help, "warning")
+
+    def edge(self, edge: EdgeParts) -> EdgeRule:
+        """The rule of one `edge` block; reports missing lines."""
+        kind = edge.kind
+        conditions = tuple(c for c in self.conditions(edge) if c is not None)
+        whole = self.made.edges.get(kind, edge)  # the block without conditions has what others lack
+        complete = self.whole or edge is whole  # otherwise what is lacking may be where an error is
         finds: list[Find] = []
         time = Lines()
         for end, table in edge.lines.items():
             head = table[""]
             if end == "time":
                 time = self.words.lines(table, partial(self.words.time_words, kind))
-                for word in ("when", "because"):
-                    self.needs(head, table, word, "time")
+                for word in ("when", "because") if complete else ():
+                    self.needs(head, {**whole.lines.get(end, {}), **table}, word, "time")
                 continue
             made = self.words.lines(table, partial(self.words.find_words, kind, end))
             finds.append(Find.model_validate({"end": end, "lines": made.lines}))
             shown = f"find {tokens(head.tree)[0]}"
-            for word in ("ask", "because"):
-                self.needs(head, table, word, shown)
+            there = {**whole.lines.get(end, {}), **table}
+            for word in ("ask", "because") if complete else ():
+                self.needs(head, there, word, shown)
             for form in FORMS.values():
-                for word in sorted(form.total_lines) if form.name in table else ():
-                    self.needs(head, table, word, shown)
+                for word in sorted(form.total_lines) if complete and form.name in table else ():
+                    self.needs(head, there, word, shown)
                 for word in form.answer_lines & table.keys():
                     if not self.words.says(kind, dict(made.lines)[word], end):
                         part = table[word]
@@ -113,7 +151,99 @@ class _Reader:
                         )
                         help = "such as: Is {o} {v}?"
                         part.source.say("S319", message, tokens(part.tree)[0], help)
-        return EdgeRule.model_validate({"kind": kind, "finds": tuple(finds), "time": time})
+        return EdgeRule(kind=kind, conditions=conditions, finds=tuple(finds), time=time)
+
+    def conditions(self, edge: EdgeParts) -> Iterator[Condition | None]:
+        """The conditions of an `edge` block; None for each that has an error (S321)."""
+        part = edge.head
+        for tree in trees(part.tree, "conditions"):
+            for each in trees(tree, "condition"):
+                yield self.condition(edge.kind, part, each)
+
+    def condition(self, kind: str, part: Part, tree: Node) -> Condition | None:
+        """One condition, or None after an error (S321)."""
+        source, head = part.source, tokens(tree)[0]
+        fields = [tokens(p)[0] for p in trees(tree, "part")]
+        subject = part.names.get(str(head), str(head) if str(head) in ("form", "block") else "")
+        if not subject:
+            known = [*part.names, "form", "block"]
+            source.say(
+                "S321", f"`{head}` is no part of this edge", head, did_you_mean(str(head), known)
+            )
+            return None
+        if fields and (
+            str(fields[0]) != "kind" or "kind" not in EDGES[kind].parts.get(subject, ())
+        ):
+            source.say("S321", f"`{head}` has no part `{fields[0]}` to test", fields[0], _TESTS)
+            return None
+        subject = "kind" if fields else subject
+        found: dict[str, list[str]] = {}
+        own = [tokens(test)[0] for test in trees(tree, "test")]
+        for test in self.tests(tree, source):
+            what = self.tested(kind, subject, test)
+            if what is None:
+                at = test if test in own else head  # the word of a constant may be in another file
+                source.say("S321", f"`{test}` is no test of `{head}`", at, _TESTS)
+                return None
+            word = source.string(test) if test.type == "STRING" else str(test)
+            found.setdefault(what, []).append(word)
+        if len(found) > 1:
+            message = "the words of a condition must all test the same"
+            source.say("S321", message, head, "join two conditions by `and`")
+            return None
+        ((what, tests),) = found.items()
+        return Condition.model_validate({"subject": subject, "what": what, "tests": tuple(tests)})
+
+    def tests(self, tree: Node, source: SpecSource) -> Iterator[Token]:
+        """The tests of a condition, with constants replaced by their values."""
+        for test in (tokens(test)[0] for test in trees(tree, "test")):
+            atoms = self.values.let(test, {}, source) if test.type == "NAME" else None
+            yield from [test] if atoms is None else (tokens(atom)[0] for atom in atoms)
+
+    def tested(self, kind: str, subject: str, test: Token) -> str | None:
+        """What a word of a condition tests of its subject; None if it cannot."""
+        word = str(test)
+        if subject == "form":
+            return "form" if word in FORMS else None
+        if subject == "block":
+            return "block" if word in self.made.blocks else None
+        if test.type == "STRING":
+            return "word"
+        what = WORDS.get(word)
+        if word == "place":  # a predicate that is no verb, or an object of that class
+            what = "verb" if subject == "edge" else "noun"
+        is_object = subject in ("near", "far") and subject not in EDGES[kind].values
+        fits = ("noun", "op", "number", "name", "said") if is_object else ("verb", "speech")
+        return what if what in fits and subject != "kind" else None
+
+    def decided(self, edges: tuple[EdgeRule, ...]) -> None:
+        """Report two blocks of an edge kind that may both word the same (S322)."""
+        for kind in KINDS:
+            rules = [
+                (e.conditions, e, parts.head)
+                for e, parts in zip(edges, self.made.edges.values(), strict=True)
+                if e.kind == kind
+            ]
+            lines = [
+                (
+                    c,
+                    frozenset(
+                        [f"{f.end} {word}" for f in e.finds for word, told in f.lines if told]
+                        + [f"time {word}" for word, told in e.time.lines if told]
+                    ),
+                )
+                for c, e, _ in rules
+            ]
+            if found := undecided(lines):
+                one, other, line = found
+                first, second = (next(h for c, _, h in rules if c == x) for x in (one, other))
+                at = tokens(first.tree)
+                message = (
+                    f"this block and that of line {second.tree.meta.line} may both word"
+                    f" `{line.split()[1]}` of the same edge"
+                )
+                help = "add a block for what fits both, with the conditions of both joined by `and`"
+                first.source.say("S322", message, at[0], help)
 
     def needs(self, head: Part, table: dict[str, Part], word: str, shown: str) -> None:
         if word not in table:
@@ -154,10 +284,12 @@ class _Reader:
         if known in EDGES[str(first[0])].values:
             for p in EDGES[str(first[0])].parts.get(known, ()):
                 allowed[names[0], p] = "0"
+        else:
+            allowed |= dict.fromkeys(((names[0], p) for p in OBJECT_PARTS), "0")
         for i, ((kind, way, token), end) in enumerate(zip(rows, ends, strict=True), 1):
             allowed[str(token), ""] = f"!S311 `ask` reveals `{token}`, an answer of the path"
             edge = EDGES[str(kind)]
-            for p in edge.parts.get(end, ()):
+            for p in end_parts(str(kind), end):
                 allowed[str(token), p] = str(i)
             if edge.edge_placeholder and str(way) != "--":
                 allowed[str(token), edge.edge_placeholder] = str(i)

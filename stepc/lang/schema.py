@@ -49,6 +49,19 @@ EXPANDABLE = tuple(name for name, kind in EDGES.items() if kind.describes)
 """Edge kinds that can describe an object, allowed in `expand`."""
 
 
+OBJECT_PARTS = ("who", "noun", "that")
+"""Parts of an end that is an object: `{s.who}` is who or what, `{s.noun}` person, animal, object …, and
+`{s.that}` who or that. They say nothing of an object but its class, so a question may have those of its
+answer."""
+
+
+def end_parts(kind: str, side: str) -> tuple[str, ...]:
+    """The parts of an end of an edge."""
+    edge = EDGES[kind]
+    is_object = side in ("near", "far") and side not in edge.values
+    return (*edge.parts.get(side, ()), *(OBJECT_PARTS if is_object else ()))
+
+
 def placeholders(
     kind: str, end: str, line: str, names: dict[str, str]
 ) -> dict[tuple[str, str], str]:
@@ -65,7 +78,7 @@ def placeholders(
         stands_for = edge.edge_placeholder if side == "edge" else side
         if not stands_for:
             continue
-        for part in ("", *edge.parts.get(side, ())):
+        for part in ("", *end_parts(kind, side)):
             if side != end or line in ANSWER_LINES or part:
                 made[name, part] = stands_for
     return made

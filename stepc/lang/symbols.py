@@ -49,6 +49,7 @@ class EdgeParts:
     """The lines of an edge, by found end (or `time`) and by first word ("" is the block itself)."""
 
     head: Part
+    kind: str
     lines: dict[str, dict[str, Part]] = field(default_factory=dict)
 
 
@@ -58,8 +59,11 @@ class Declared:
 
     lets: dict[str, Part] = field(default_factory=dict)
     phrases: dict[str, Part] = field(default_factory=dict)
+    allowed: dict[str, dict[str, Part]] = field(default_factory=dict)
+    """File → what its wordings may say without a warning (`stepc.lang.tied.SAYS`), with the declaration."""
     blocks: dict[str, list[Part]] = field(default_factory=dict)
     edges: dict[str, EdgeParts] = field(default_factory=dict)
+    """Edge kind, with its conditions as they are written → what is declared."""
     paths: dict[tuple[tuple[str, str], ...], Part] = field(default_factory=dict)
     time: dict[str, Part] = field(default_factory=dict)
     pair: dict[str, Part] = field(default_factory=dict)
@@ -79,7 +83,10 @@ def collect(source: SpecSource, made: Declared, within: tuple[str, ...]) -> Node
         if item.data == "import":
             _import(source, item, made, (*within, source.file))
     for item in items:
-        if item.data != "import":
+        if item.data == "allow":
+            told = made.allowed.setdefault(source.file, {})
+            told |= dict.fromkeys(map(str, tokens(item)), Part(source, item))
+        elif item.data != "import":
             _declare(Part(source, item), made)
     return tree
 
@@ -109,8 +116,13 @@ def _import(source: SpecSource, item: Node, made: Declared, within: tuple[str, .
             if not path.resolve().is_relative_to(folder.resolve()):
                 raise OSError(0, "it is in another folder")
             text = read_spec_file(path)
-        except (OSError, UnicodeDecodeError) as error:
+        except (
+            OSError,
+            UnicodeDecodeError,
+            RuntimeError,
+        ) as error:  # RuntimeError: a link to itself
             reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+            reason = "it is a link to itself" if isinstance(error, RuntimeError) else reason
             source.say("S401", f"`{name}` cannot be read ({reason})", token)
             return
     if name in within:
@@ -134,10 +146,12 @@ def _declare(part: Part, made: Declared) -> None:
         key = " ".join(x for hop in hops for x in hop)
     if data == "paths" and not words:
         key = "paths"
+    if data == "edge":
+        key = _edge_key(item)
     shown = f"{data} {key}" if key and data != "paths" else key or data
     there = (data, key) in made.places
     at = source.place(name) if name is not None else source.place(item, length=len(data))
-    if override and not there and not (data == "edge" and key not in KINDS):
+    if override and not there and not (data == "edge" and key.split()[0] not in KINDS):
         known = [k for d, k in made.places if d == data and k]
         help = did_you_mean(key, known) if known and key else "declare it without `override`"
         source.say("S403", f"there is no `{shown}` to override", at, help)
@@ -156,7 +170,7 @@ def _declare(part: Part, made: Declared) -> None:
         case "paths":
             made.blocks[key] = [*(made.blocks.get(key, []) if override else []), part]
         case "edge":
-            _edge(part, made)
+            _edge(part, key, made)
         case "path":
             made.paths[hops] = part
         case "dataset":
@@ -203,7 +217,20 @@ def take_lines(
             _once(part.source, table, word, Part(part.source, line, part.names), at)
 
 
-def _edge(part: Part, made: Declared) -> None:
+def _edge_key(item: Node) -> str:
+    """The kind of an edge, with its conditions in sorted order and its ends as `near` and `far`."""
+    kind, *ends = (str(t) for t in tokens(item) if t.type != "OVERRIDE")
+    sides = dict(zip(ends, ("near", "far"), strict=False))
+    said = []
+    for condition in (c for tree in trees(item, "conditions") for c in trees(tree, "condition")):
+        subject = str(tokens(condition)[0])
+        parts = "".join(f".{tokens(p)[0]}" for p in trees(condition, "part"))
+        tests = sorted(str(tokens(test)[0]) for test in trees(condition, "test"))
+        said.append(f"{sides.get(subject, subject)}{parts} {', '.join(tests)}")
+    return f"{kind} if {' and '.join(sorted(said))}" if said else kind
+
+
+def _edge(part: Part, key: str, made: Declared) -> None:
     source, item = part.source, part.tree
     kind, near, far = (t for t in tokens(item) if t.type != "OVERRIDE")
     if str(kind) not in KINDS:
@@ -217,7 +244,7 @@ def _edge(part: Part, made: Declared) -> None:
     part.names = {str(near): "near", str(far): "far"}
     if EDGES[str(kind)].edge_placeholder:
         part.names[EDGES[str(kind)].edge_placeholder] = "edge"
-    edge = made.edges.setdefault(str(kind), EdgeParts(part))
+    edge = made.edges.setdefault(key, EdgeParts(part, str(kind)))
     seen: set[str] = set()
     for block in trees(item, "find", "time"):
         lines = trees(block, "lines")[0]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from stepc.forms import FORMS
 from stepc.ir.types import EdgeKind, FormName, Value, Way, When
+from stepc.lang.conditions import Conditions, Occasion, precedence
 from stepc.lang.inflect import FILTERS
+from stepc.lang.nouns import NoWording
 
 End = Literal["near", "far", "edge"]
 """The part of an edge that a step finds: one of its ends, or the edge itself."""
@@ -58,10 +60,6 @@ class Wording(Value):
         return made
 
 
-class NoWording(LookupError):
-    """The spec has no wording for what a path needs: it is not the spec that drew the path."""
-
-
 def draw_wording(wordings: Sequence[Wording], rng: random.Random) -> Wording:
     """Draw one of `wordings` by weight. Raises NoWording if there is none."""
     if not wordings:
@@ -93,9 +91,11 @@ class Find(Lines):
 
 
 class EdgeRule(Value):
-    """The wordings of one edge kind."""
+    """The wordings of one `edge` block."""
 
     kind: EdgeKind
+    conditions: Conditions = ()
+    """For which edges and questions they are; all if there is none."""
     finds: tuple[Find, ...] = ()
     time: Lines = Lines()
     """Wordings of its time."""
@@ -105,9 +105,15 @@ class EdgeRule(Value):
         end = {"=>": "far", "<=": "near", "--": "edge"}[way]
         return next((f for f in self.finds if f.end == end), None)
 
-    def words(self, form: FormName, way: Way) -> tuple[Wording, ...]:
-        """The question wordings of `form` for an edge taken in direction `way`, empty if none."""
-        return FORMS[form].wordings(self, way)
+    def line(self, way: Way, word: str) -> tuple[Wording, ...]:
+        """The wordings of a line, or of a form, for what a step in direction `way` finds; empty if none."""
+        made = FORMS[word].wordings(self, way) if word in FORMS else ()
+        find = self.find(way)
+        return made or (find.line(word) if find else ())
+
+    def fits(self, at: Occasion) -> bool:
+        """Whether all conditions hold of an occasion."""
+        return all(c.holds(at) for c in self.conditions)
 
 
 class PathRule(Value):
@@ -148,6 +154,8 @@ class EdgeChoice(Value):
 
     kind: EdgeKind
     ways: tuple[Way, ...]
+    weight: float = 1.0
+    """How often paths start with it, relative to the others; `expand` has no weights."""
 
 
 class Block(Value):
@@ -223,27 +231,48 @@ class Spec(Value):
         """JSON of everything that the words of samples depend on."""
         return self.model_dump(mode="json", exclude={"name", "title", "dataset", "digest"})
 
+    def literals(self) -> Iterator[str]:
+        """The text of all wordings of questions and descriptions, without their placeholders."""
+
+        def parts(wordings: Sequence[Wording]) -> Iterator[str]:
+            for part in (p for w in wordings for p in w.parts):
+                if isinstance(part, str):
+                    yield part
+                elif isinstance(part, Phrase):
+                    yield from parts(part.options)
+
+        lines = [*self.time.lines, *self.pair.lines]
+        for edge in self.edges:
+            lines += [*edge.time.lines, *(line for find in edge.finds for line in find.lines)]
+        for wordings in (*(told for _, told in lines), *(path.ask for path in self.paths)):
+            yield from parts(wordings)
+
     def drawing(self) -> Any:
         """JSON of everything that sampled paths depend on: not the words, but which lines exist."""
 
         def lines(of: Lines) -> list[str]:
             return sorted(name for name, told in of.lines if told)
 
-        edges = [[e.kind, lines(e.time), [[f.end, lines(f)] for f in e.finds]] for e in self.edges]
+        edges = [
+            [e.kind, [c.model_dump(mode="json") for c in e.conditions], lines(e.time),
+             [[f.end, lines(f)] for f in e.finds]]
+            for e in self.edges
+        ]  # fmt: skip
         return [[b.model_dump(mode="json") for b in self.blocks], edges]
 
-    def rule(self, kind: str) -> EdgeRule | None:
-        """The rule of an edge kind, or None if it has none."""
-        return next((e for e in self.edges if e.kind == kind), None)
+    def rules(self, kind: str) -> list[EdgeRule]:
+        """The rules of an edge kind, narrower ones first."""
+        mine = [e for e in self.edges if e.kind == kind]
+        every = [e.conditions for e in mine]
+        return sorted(mine, key=lambda e: precedence(e.conditions, every))
 
     def block(self, name: str) -> Block:
         """The sampling block called `name`, or a default block if there is none (paths of older files)."""
         return next((b for b in self.blocks if b.name == name), Block())
 
-    def words(self, form: FormName, kind: str, way: Way) -> tuple[Wording, ...]:
-        """The question wordings of `form` for an edge kind and direction, empty if there are none."""
-        rule = self.rule(kind)
-        return rule.words(form, way) if rule else ()
+    def worded(self, word: str, kind: str, way: Way) -> bool:
+        """Whether a line or form has wordings for an edge kind and direction, if only for some edges."""
+        return any(e.line(way, word) for e in self.edges if e.kind == kind)
 
 
 Phrase.model_rebuild()

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
-from stepc.ir.types import Frame, Value
+from stepc.ir.types import Frame, NounClass, Value
 from stepc.model.reply import boxed
 
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
@@ -150,17 +150,25 @@ class ListObjects(Request):
 
 
 class ObjectKind(Answer):
-    """Whether an object can move by itself or be moved (dynamic), or stays (static)."""
+    """Whether an object can move by itself or be moved (dynamic), or stays (static), and what it is."""
 
     kind: Literal["static", "dynamic"]
+    noun: NounClass | None = Field(None, alias="class")
+    """None if the template does not ask for it, or the reply does not give one of the classes."""
+
+    @field_validator("noun", mode="before")
+    @classmethod
+    def _known(cls, given: Any) -> Any:
+        word = str(given).strip().lower()
+        return word if word in get_args(NounClass) else None
 
 
 class Classify(Request):
-    """Asks whether an object is static or dynamic."""
+    """Asks whether an object is static or dynamic, and what class of thing it is."""
 
     name = "classify"
     answer = ObjectKind
-    max_tokens = 8
+    max_tokens = 24
     listed = 16
     target: Mention
 

@@ -26,9 +26,11 @@ else:
 
 ABSURD = ("submarine", "volcano", "space shuttle", "walrus", "harp", "igloo")
 """Objects that hardly any picture shows; a model that says they are there says yes to anything."""
-MIRRORED, CREDULOUS, ALIKE = 0.3, 0.5, 0.8
-"""A model sees if it lists at least this share of the same objects in a mirrored picture, says yes to at most
-this share of absurd objects, and lists at most this share of the same objects in different pictures."""
+MIRRORED, CREDULOUS, ALIKE, TOLD = 0.15, 0.5, 0.8, 0.05
+"""A model sees if it says yes to at most CREDULOUS of the absurd objects, lists at most ALIKE of the same
+objects in different pictures, and at least TOLD more of them when it is asked about one picture again, and if
+a mirrored picture is that much nearer to the same picture: at least MIRRORED of the way from another picture
+to the same one. A model that varies its words shares few of them with itself, whatever it sees."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Sight:
     """What was measured; each is a share, 0 to 1."""
 
     frames: int
+    again: float
+    """Objects listed in a picture that are listed when the model is asked again."""
     mirrored: float
     """Objects listed in a picture that are listed in its mirror image as well."""
     alike: float
@@ -48,8 +52,10 @@ class Sight:
     @property
     def sees(self) -> bool:
         """Whether the model's answers depend on what is shown."""
-        several = self.frames < 2 or self.alike <= ALIKE
-        return self.mirrored >= MIRRORED and self.absurd <= CREDULOUS and several
+        other = self.alike if self.frames > 1 else 0.0
+        way = self.again - other
+        mirror = self.mirrored >= other + MIRRORED * way
+        return other <= ALIKE and way >= TOLD and mirror and self.absurd <= CREDULOUS
 
     def remember(self, store: Store, model: str) -> None:
         """Keep the result for the compiles to come. `model` is what its replies are stored by."""
@@ -77,17 +83,26 @@ class _Mirrored(Pictures):
 
 def measure(client: ModelClient, frames: Sequence[Frame]) -> Sight:
     """Ask a model about frames and their mirror images. Raises StepcError if it cannot be asked."""
-    mirror = ModelClient(
-        client.backend, client.templates, _Mirrored(client.pictures), client.seed + 1,
-        together=client.together, usage=client.usage,
-    )  # fmt: skip
+
+    def asker(pictures: Pictures, seed: int) -> ModelClient:
+        return ModelClient(
+            client.backend,
+            client.templates,
+            pictures,
+            seed,
+            together=client.together,
+            usage=client.usage,
+        )
+
+    mirror = asker(_Mirrored(client.pictures), client.seed + 1)
     one, other = _listed(client, frames), _listed(mirror, frames)
+    again = _listed(asker(client.pictures, client.seed + 2), frames)
     turned = [*one[1:], *one[:1]]
     absurd = _confirmed(client, [(f, word) for f in frames for word in ABSURD])
     pairs = [(f, label) for f, labels in zip(frames, one, strict=True) for label in sorted(labels)]
     return Sight(
-        len(frames), _shared(one, other), _shared(one, turned) if len(frames) > 1 else 0.0,
-        absurd, _confirmed(client, pairs),
+        len(frames), _shared(one, again), _shared(one, other),
+        _shared(one, turned) if len(frames) > 1 else 0.0, absurd, _confirmed(client, pairs),
     )  # fmt: skip
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from stepc.diagnostics import Place, Statistics, fail
+from stepc.diagnostics import Place, Statistics, StepcError, fail
 from stepc.ir.types import Unit, from_json
 from stepc.passmanager.base import Pass
 from stepc.passmanager.code_keys import CodeKey, pass_key
@@ -65,7 +66,10 @@ class Memo:
         found: list[Entry] = []
         for p in passes:
             entry = self.store.get(self.name(p, content))
-            if entry is None:
+            counts = entry.facts.get("counts") if entry is not None else None
+            if entry is None or not isinstance(counts, dict):
+                break
+            if not all(type(n) is int for n in counts.values()):
                 break
             found.append(entry)
             content = entry.hash
@@ -78,8 +82,9 @@ class Memo:
         chain = self.chain(passes, content)
         while chain:
             stored = self.store.read(chain[-1])
-            if stored is not None:
-                return chain, from_json(stored)
+            with contextlib.suppress(StepcError):  # content that no pass of this version wrote
+                if stored is not None:
+                    return chain, from_json(stored)
             chain.pop()
         return None
 

@@ -143,6 +143,11 @@ class Facts:
         return words.phrase(one) == words.phrase(other)
 
     @staticmethod
+    def kinds_like(predicate: str) -> frozenset[str]:
+        """The kinds of attributes that answer the same question as a relation."""
+        return words.kinds_like(predicate)
+
+    @staticmethod
     def excludes(one: str, other: str, kind: str = "") -> bool:
         """Whether two predicates, motions or values cannot both be true at a time."""
         return words.excludes(one, other, kind)

@@ -157,12 +157,26 @@ def _exclusive() -> list[tuple[str, set[str]]]:
 def _nouns() -> dict[str, str]:
     table: dict[str, str] = {}
     for line in _lines((files("stepc.grammar") / "nouns.txt").read_text("utf-8")):
-        if line.endswith("="):
-            table[line.removesuffix("=").strip()] = line.removesuffix("=").strip()
+        if line.endswith(("=", "+")):
+            table[line[:-1].strip()] = line[:-1].strip()
         elif "|" in line:
             plural, one = map(str.strip, line.split("|"))
             table[plural] = one
     return table
+
+
+@functools.cache
+def _overlaps() -> dict[str, frozenset[str]]:
+    table: dict[str, frozenset[str]] = {}
+    for line in _lines((files("stepc.grammar") / "overlaps.txt").read_text("utf-8")):
+        kind, predicate = map(str.strip, line.split("|"))
+        table[predicate] = table.get(predicate, frozenset()) | {kind}
+    return table
+
+
+def kinds_like(predicate: str) -> frozenset[str]:
+    """The kinds of attributes that answer the same question as a relation with this predicate."""
+    return _overlaps().get(phrase(predicate), frozenset())
 
 
 def _lines(text: str) -> list[str]:

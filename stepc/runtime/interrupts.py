@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -34,6 +35,19 @@ def end_like_ctrl_c() -> list[int]:
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, end)
     return came
+
+
+@contextmanager
+def own_handlers() -> Iterator[None]:
+    """Put back the handlers of the signals that end a run, if the block replaces them."""
+    usual = {s: signal.getsignal(s) for s in SIGNALS}
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in usual.items():
+                if handler is not None and signal.getsignal(number) != handler:
+                    signal.signal(number, handler)
 
 
 @contextmanager

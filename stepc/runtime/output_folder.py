@@ -22,6 +22,8 @@ from stepc.runtime.interrupts import uninterrupted
 
 LOCK = ".lock"
 """Name of the lock file in a folder; it holds the process that writes."""
+ASIDE = ".partial"
+"""Name of the folder with new files, inside one that holds a finished result."""
 
 
 @contextlib.contextmanager
@@ -65,24 +67,28 @@ def _owner(file: Path) -> str:
 class OutputFolder:
     """A folder that holds one result, whose last file is `last`. Use it in a `with` statement.
 
-    If the folder already holds a finished result, new files are written to a folder inside it, and
-    `commit` moves them to their places. A run that fails leaves the old result as it was.
+    If the folder already holds a finished result, or `apart` is set, new files are written to a folder
+    inside it, and `commit` moves them to their places. A run that fails leaves the old result as it was.
     """
 
-    def __init__(self, path: Path, last: str = "manifest.json") -> None:
-        self.path, self.last = path, last
+    def __init__(self, path: Path, last: str = "manifest.json", apart: bool = False) -> None:
+        self.path, self.last, self.apart = path, last, apart
         self._holding = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
         self._holding.enter_context(locked(self.path))
         self.finished = (self.path / self.last).exists()
         """Whether the folder held a finished result at the start."""
-        self._aside = self.path / ".partial"
+        self._aside = self.path / ASIDE
+        with writing(self.path):
+            if self._aside.is_symlink():
+                self._aside.unlink()
         shutil.rmtree(self._aside, ignore_errors=True)
-        self.work = self._aside if self.finished else self.path
+        self.work = self._aside if self.finished or self.apart else self.path
         """Where to write files."""
         with writing(self.path):
-            self.work.mkdir(exist_ok=True)
+            if self.work == self._aside:
+                self.work.mkdir()
         return self
 
     def __exit__(
@@ -93,6 +99,19 @@ class OutputFolder:
     ) -> None:
         shutil.rmtree(self._aside, ignore_errors=True)
         self._holding.close()
+
+    @staticmethod
+    def place(file: Path) -> Path:
+        """Where a file in `work` ends up."""
+        parts = list(file.parts)
+        if ASIDE in parts:
+            del parts[len(parts) - 1 - parts[::-1].index(ASIDE)]
+        return Path(*parts)
+
+    def files(self) -> list[str]:
+        """The files in `work` so far, as sorted POSIX paths below it."""
+        found = (p.relative_to(self.work) for p in self.work.rglob("*") if p.is_file())
+        return sorted(p.as_posix() for p in found)
 
     def commit(self, obsolete: Iterable[Path] = ()) -> None:
         """Move the new files to their places, `last` as the last one, and remove `obsolete` ones.
@@ -107,12 +126,19 @@ class OutputFolder:
         return (self.work / path.relative_to(self.path)).exists()
 
     def _commit(self, obsolete: Iterable[Path]) -> None:
-        if self.finished:
+        if self.work == self._aside:
             files = sorted(p for p in self._aside.rglob("*") if p.is_file())
             for file in sorted(files, key=lambda p: p == self._aside / self.last):
                 place = self.path / file.relative_to(self._aside)
                 place.parent.mkdir(parents=True, exist_ok=True)
+                if not self._holds(place):
+                    raise OSError(errno.EXDEV, f"{place.parent} leads to another folder")
                 file.replace(place)
         for path in obsolete:
             with contextlib.suppress(OSError):
-                path.unlink()
+                if self._holds(path):
+                    path.unlink()
+
+    def _holds(self, file: Path) -> bool:
+        """Whether a file lies in the folder itself, and not behind a symbolic link in it."""
+        return file.parent.resolve().is_relative_to(self.path.resolve())

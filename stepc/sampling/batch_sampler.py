@@ -15,9 +15,10 @@ Judge = Callable[[list[int]], bool]
 class BatchSampler:
     """Draws random paths of `length` rows.
 
-    `pool` has the possible last rows, one array per edge kind. `expanding` has (kind number, rows that may
-    describe a node). As in the paper, all available edge kinds are equally likely, and so are all
-    edges of a kind. With `crossing`, one row of each path, neither the first nor the last, is one of those.
+    `pool` has the possible last rows, one array per edge kind, with weights. `expanding` has (kind number,
+    rows that may describe a node, rows that may do so if their own known node is described). As in the
+    paper, all available edge kinds are equally likely, unless weights say otherwise, and so are all edges
+    of a kind. With `crossing`, one row of each path, neither the first nor the last, is one of those.
     `judge`, if given, rejects draws.
     """
 
@@ -25,22 +26,26 @@ class BatchSampler:
         self,
         steps: EdgeTable,
         length: int,
-        pool: Sequence[Ints],
-        expanding: Sequence[tuple[int, Ints]],
+        pool: Sequence[tuple[float, Ints]],
+        expanding: Sequence[tuple[int, Ints, Ints]],
         seed: int,
         judge: Judge | None = None,
         crossing: Ints | None = None,
     ) -> None:
-        self.steps, self.length, self.pool, self.judge = steps, length, pool, judge
+        self.steps, self.length, self.judge = steps, length, judge
+        self.pool = [rows for _, rows in pool]
+        weights = np.array([weight for weight, _ in pool])
+        self.weights = None if len(set(weights)) < 2 else weights / weights.sum()
+        """Probability of each kind in `pool`; None if all are equal."""
         self.rng = np.random.Generator(np.random.PCG64(seed))
         self.last: list[tuple[Ints, Ints]] = []
         """Per expanding kind: rows sorted by found object, and the offset of each object."""
         self.inner: list[tuple[Ints, Ints]] = []
         """The same for kinds and rows that lead to another object."""
-        for number, rows in expanding if length > 1 else ():
-            self.last.append(self._by_found(rows))
+        for number, first, inner in expanding if length > 1 else ():
+            self.last.append(self._by_found(first))
             if LEADS[number]:
-                self.inner.append(self._by_found(rows[steps.known[rows] != NONE]))
+                self.inner.append(self._by_found(inner[steps.known[inner] != NONE]))
         self.crossing = [] if crossing is None else [self._by_found(crossing)]
 
     def _by_found(self, rows: Ints) -> tuple[Ints, Ints]:
@@ -78,7 +83,11 @@ class BatchSampler:
 
     def _ends(self, n: int) -> Ints:
         """Draw `n` last steps, shape (n, 1)."""
-        which = self.rng.integers(len(self.pool), size=n)
+        which = (
+            self.rng.integers(len(self.pool), size=n)
+            if self.weights is None
+            else self.rng.choice(len(self.pool), n, p=self.weights)
+        )
         made = np.empty((n, 1), np.int64)
         for i, rows in enumerate(self.pool):
             mine = which == i

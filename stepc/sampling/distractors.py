@@ -67,7 +67,8 @@ class Distractors:
     ) -> list[str]:
         """Draw up to `count` different wrong options from the clip or the graph.
 
-        None of them contains or is contained in a correct answer, and none occurs in the question.
+        None of them contains or is contained in a correct answer, and none occurs in the question. Objects
+        of the answer's class come first: people for a person.
         """
         kind, made = EDGES[step.edge].category(step, self.graph), list[str]()
         clip = t.clip_of(step.near)
@@ -75,7 +76,11 @@ class Distractors:
             if source == "corpus":
                 continue
             pool = self.pool(kind, clip if source == "clip" else "")
-            for word in rng.sample(pool, len(pool)) if len(pool) < 200 else _some(pool, rng):
+            drawn = rng.sample(pool, len(pool)) if len(pool) < 200 else [*_some(pool, rng)]
+            if kind == ("label",):
+                sort = self.graph.noun(right[0]).noun
+                drawn.sort(key=lambda word: self.graph.noun(word).noun != sort)
+            for word in drawn:
                 if len(made) == count:
                     return made
                 if apart(word, [*right, *made]) and not mentions(question, word):
@@ -102,6 +107,10 @@ class Distractors:
                 for w in dict.fromkeys(words_)
                 if apart(w, right) and self.refutation.refuted(step, w)
             ]
+            if wrong and not self.graph.finds_value(step):
+                sort = self.graph.noun(right[0]).noun
+                alike = [w for w in wrong if self.graph.noun(w).noun == sort]
+                return rng.choice(alike or wrong)
             if wrong:
                 return rng.choice(wrong)
         return None

@@ -99,6 +99,8 @@ class Finisher:
         steps = tuple([s.step(r) for r in rows])
         if not kind.asked.knows(steps[-1], self.graph):
             why = why or "its time is not known so precisely"
+        if not kind.asked.compares and not self.rules.sayable(steps, kind.form):
+            why = why or "no wording for a description in it"
         if also and not self._worded(kind, steps[-1], also):
             why = why or "not all of it can be said"
         path = t.Path.model_construct(
@@ -251,11 +253,9 @@ class Finisher:
 
     def _worded(self, kind: PathKind, last: t.Step, also: tuple[t.Step, ...]) -> bool:
         """Whether the spec has wordings for everything that the last step finds, including inverses."""
-        rule = self.rules.spec.rule(last.edge)
-        return (
-            rule is not None
-            and bool(rule.words(kind.form, last.way))
-            and all(rule.find(x.way) is not None for x in also)
+        rules = self.rules.spec.rules(last.edge)
+        return any(rule.line(last.way, kind.form) for rule in rules) and all(
+            any(rule.find(x.way) is not None for rule in rules) for x in also
         )
 
     def _leaks(self, path: t.Path, kind: PathKind) -> bool:

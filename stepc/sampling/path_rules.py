@@ -11,11 +11,17 @@ import numpy as np
 from stepc.edges import EDGES
 from stepc.ir import types as t
 from stepc.ir.words import excludes, mentions, normal, plain
-from stepc.lang.types import Block, Filter, Spec
+from stepc.lang.conditions import Said
+from stepc.lang.types import Block, EdgeRule, Filter, Spec
 from stepc.sampling.edge_table import KIND, NONE, WAY, Bools, EdgeTable, Ints
 from stepc.sampling.plan import PathKind
 from stepc.sampling.query_builder import QueryBuilder
 
+Expansion = tuple[int, Ints, Ints]
+"""An expanding kind: its number, the rows that may describe a node by an object that is said by its label,
+and those that may describe it by an object that is described itself."""
+LABEL: tuple[Said, ...] = ("plain",)
+DESCRIPTION: tuple[Said, ...] = ("short", "described")
 FILTERED = {kind.filter: name for name, kind in EDGES.items() if kind.filter}
 """Word filter → the edge kind that it applies to."""
 
@@ -45,7 +51,8 @@ class PathRules:
         self.allowed = self._allowed()
         """Mask of the rows that the filters allow."""
         self.expanding = self._expanding()
-        """Per expanding kind: (number of the kind, mask of the rows that may describe a node)."""
+        """Per expanding kind: (number of the kind, masks of the rows that may describe a node: those whose
+        known end is said by its label, and those whose known end is described itself)."""
 
     # --- which rows ----------------------------------------------------------------------
 
@@ -103,6 +110,8 @@ class PathRules:
             edge = s.edges[s.edge[row]]
             clips = (edge.clip,) if isinstance(edge, t.Event) else edge
             made[row] = all(told[s.place[c]] for c in clips)
+        if len(s.told) < 2:  # asking for the only event asks what happens in the video
+            made &= (s.kind != KIND["event"]) | (s.way == WAY["--"])
         for f in block.filters:
             fits, about = self._filter(f)
             made &= ~about | (fits if f.keep else ~fits)
@@ -170,24 +179,69 @@ class PathRules:
             return s.begins(rows, 0 * s.clip, 0 * s.clip + len(s.clips))
         return s.begins(rows, s.clip, s.clip + 1)
 
-    def _expanding(self) -> list[tuple[int, Bools]]:
+    def _expanding(self) -> list[tuple[int, Bools, Bools]]:
         s, made = self.table, []
         for k in self.block.expand:
-            fits = self.allowed & (s.kind == KIND[k.kind]) & (s.found != NONE)
-            rule = self.spec.rule(k.kind)
-            ways = [w for w in k.ways if rule and (find := rule.find(w)) and find.line("name")]
-            made.append((KIND[k.kind], fits & np.isin(s.way, [WAY[w] for w in ways])))
+            plain_, described = (
+                self.allowed
+                & (s.found != NONE)
+                & np.any([self.worded(k.kind, way, "name", "ask", said) for way in k.ways], axis=0)
+                for said in (LABEL, DESCRIPTION)
+            )
+            made.append((KIND[k.kind], plain_, described))
         return made
 
-    def expansions(self, kind: PathKind) -> list[tuple[int, Ints]]:
+    def worded(self, kind: str, way: t.Way, word: str, form: str, said: Sequence[Said]) -> Bools:
+        """Mask of the rows of a kind and direction for which the spec has wordings of a line or form.
+
+        `said`: how the known end may be said.
+        """
+        s = self.table
+        rules = [rule for rule in self.spec.rules(kind) if rule.line(way, word)]
+        rows: Bools = (s.kind == KIND[kind]) & (s.way == WAY[way]) & bool(rules)
+        if all(rule.conditions for rule in rules):
+            for row in np.flatnonzero(rows).tolist():
+                rows[row] = any(self.fits(rules, s.step(row), form, how) for how in said)
+        return rows
+
+    def fits(self, rules: Sequence[EdgeRule], step: t.Step, form: str, said: Said) -> bool:
+        """Whether one of the rules fits a step whose known end is said so."""
+        at = self.graph.occasion(step, form, self.block.name, said)
+        return any(rule.fits(at) for rule in rules)
+
+    def sayable(self, steps: Sequence[t.Step], form: str) -> bool:
+        """Whether the spec has wordings for all steps of a path, as their known ends are said."""
+        for i, step in enumerate(steps):
+            last = i == len(steps) - 1
+            word, asked = (form, form) if last else ("name", "ask")
+            if step.edge in self.picky_kinds:
+                rules = [r for r in self.spec.rules(step.edge) if r.line(step.way, word)]
+                if not self.fits(rules, step, asked, self.graph.said(steps, i)):
+                    return False
+        return True
+
+    @cached_property
+    def picky_kinds(self) -> set[str]:
+        """Edge kinds whose wordings depend on how their known end is said."""
+        return {
+            rule.kind for rule in self.spec.edges if any(c.what == "said" for c in rule.conditions)
+        }
+
+    def expansions(self, kind: PathKind) -> list[Expansion]:
         """Per expanding kind: its number, and the rows that may describe a node in a step that counts."""
         fits_all = self.one(kind.time) & ~self.table.identity_only
-        return [(number, np.flatnonzero(fits & fits_all)) for number, fits in self.expanding]
+        return [
+            (number, np.flatnonzero(first & fits_all), np.flatnonzero(inner & fits_all))
+            for number, first, inner in self.expanding
+        ]
 
     def crossings(self, time: t.When | None) -> Ints:
         """The rows that lead to another clip without being a step."""
         fits_all = self.one(time) & self.table.identity_only
-        return np.flatnonzero(fits_all & np.any([fits_all & f for _, f in self.expanding], axis=0))
+        named = np.zeros(len(fits_all), bool)
+        for _, _, inner in self.expanding:
+            named |= inner
+        return np.flatnonzero(fits_all & named)
 
     @cached_property
     def references(self) -> float:
@@ -202,21 +256,24 @@ class PathRules:
         """Whether the last step of such a path may find several answers."""
         return not kind.asked.compares and (kind.asked.several or not self.block.unique)
 
-    def pool(self, kind: PathKind) -> list[Ints]:
-        """The possible last rows of such a path, one array per edge kind."""
+    def pool(self, kind: PathKind) -> list[tuple[float, Ints]]:
+        """The possible last rows of such a path, one array per edge kind, each with the kind's weight."""
         s, made = self.table, []
         one = self._begins(kind.time) if self.several(kind) else self.one(kind.time)
+        said = DESCRIPTION if kind.rows > 1 and not kind.asked.compares else LABEL
         for k in self.block.start:
-            ways = [w for w in k.ways if self.spec.words(kind.form, k.kind, w)]
-            fits = self.allowed & one & (s.kind == KIND[k.kind]) & ~s.identity_only
-            fits &= np.isin(s.way, [WAY[w] for w in ways])
+            fits = self.allowed & one & ~s.identity_only
+            fits &= np.any(
+                [self.worded(k.kind, w, kind.form, kind.form, said) for w in k.ways],
+                axis=0,
+            )
             if k.kind == "event":  # `--` for forms that know the event, otherwise `=>`
                 fits &= (s.way == WAY["--"]) == kind.asked.knows_event
             if kind.rows > 1 and not kind.asked.compares:
                 fits &= s.known != NONE
             rows = np.flatnonzero(fits)
             if len(rows):
-                made.append(rows)
+                made.append((k.weight, rows))
         return made
 
     # --- which walks ---------------------------------------------------------------------
@@ -263,18 +320,18 @@ class PathRules:
             clear = plain(values[0]) == plain(values[1]) or excludes(values[0], values[1], kinds[0])
             apart = named[0] != named[1] and labels[0] != labels[1]
             return kinds[0] == kinds[1] and apart and clear
+        if (
+            s.kind[one] != s.kind[other]
+        ):  # times of events and of motions are measured in different ways
+            return False
         if s.group[one] == s.group[other] or self._overlap(s.step(one), s.step(other)):
             return False
         ranges = [self.graph.bounds(s.step(r)) for r in (one, other)]
         return kind.asked.beats(*ranges) or kind.asked.beats(*ranges[::-1])
 
     def _overlap(self, one: t.Step, other: t.Step) -> bool:
-        """Whether one of two facts contains the other, such as an event and the motion of an object in it."""
-        if one.edge == other.edge:
-            return mentions(one.word, other.word) and one.edge == "event"
-        event, motion = (one, other) if one.edge == "event" else (other, one)
-        words = (motion.word, self.graph.labels[motion.near])
-        return all(mentions(event.word, w) for w in words)
+        """Whether one of two events contains the other."""
+        return one.edge == "event" and mentions(one.word, other.word)
 
 
 def _in_any(values: Ints, ranges: Iterable[tuple[int, int]]) -> Bools:

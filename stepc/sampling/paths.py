@@ -6,7 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import chain, combinations
+from itertools import combinations
 
 import numpy as np
 
@@ -156,7 +156,7 @@ class PathSampler:
         Raises TooMany after `MOST` walks.
         """
         looked, rules, s = 0, self.rules, self.table
-        starts = [int(r) for rows in rules.pool(kind) for r in rows]
+        starts = [int(r) for _, rows in rules.pool(kind) for r in rows]
         if kind.asked.compares:
             for looked, pair in enumerate(combinations(starts, 2)):
                 if looked > MOST:
@@ -164,13 +164,16 @@ class PathSampler:
                 if rules.comparable(kind, *pair):
                     yield list(pair)
             return
-        into: dict[int, list[int]] = {}
+        first: dict[int, list[int]] = {}
+        inner: dict[int, list[int]] = {}
+        """Node → the rows that describe it, as the first step of reasoning and as a later one."""
         crossing = rules.crossings(kind.time).tolist() if kind.reference else []
-        for row in [
-            *chain.from_iterable(rows.tolist() for _, rows in rules.expansions(kind)),
-            *crossing,
-        ]:
-            into.setdefault(int(s.found[row]), []).append(row)
+        for _, plain, described in rules.expansions(kind):
+            for into, rows in ((first, plain.tolist()), (inner, described.tolist())):
+                for row in rows:
+                    into.setdefault(int(s.found[row]), []).append(row)
+        for row in crossing:
+            inner.setdefault(int(s.found[row]), []).append(row)
 
         def grow(rows: list[int]) -> Iterator[list[int]]:
             nonlocal looked
@@ -184,9 +187,9 @@ class PathSampler:
                     yield rows[::-1]
                 return
             crossed = kind.reference and bool(s.identity_only[rows].any())
-            for row in into.get(int(s.known[rows[-1]]), ()):
-                last = len(rows) + 1 == kind.rows
-                if s.identity_only[row] and (crossed or last):
+            last = len(rows) + 1 == kind.rows
+            for row in (first if last else inner).get(int(s.known[rows[-1]]), ()):
+                if s.identity_only[row] and crossed:
                     continue
                 if (last or s.known[row] != NONE) and rules.visits_once([*rows, row]):
                     yield from grow([*rows, row])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, Literal
 
 from stepc.edges import EDGES
 from stepc.forms import FORMS, Form
@@ -14,7 +15,9 @@ from stepc.ir.graph import entities, identities_only
 from stepc.ir.spans import Bounds, around, join_spans
 from stepc.ir.verify import hidden
 from stepc.ir.words import any_mentions, mentions, plain
+from stepc.lang.conditions import Described, Occasion, Said
 from stepc.lang.inflect import the
+from stepc.lang.nouns import Noun, noun
 
 WHOLE = t.During(event=None)
 """The scope of the whole video."""
@@ -35,6 +38,7 @@ class QueryBuilder:
     def __init__(self, unit: t.Stsg) -> None:
         self.unit = unit
         self.labels = {o.id: o.label for o in unit.objects}
+        self.objects = {o.id: o for o in unit.objects}
         self.kinds = {a.id: a.kind for a in unit.attributes}
         self.events = {e.clip: e.event for e in unit.events}
         self.times = {e.clip: (e.start, e.end) for e in unit.events}
@@ -76,8 +80,43 @@ class QueryBuilder:
         return {c.id: [k.at for k in c.keyframes] for c in self.unit.clips}
 
     def the(self, object_: str) -> str:
-        """The label of an object with article."""
-        return the(self.labels[object_].strip())
+        """The label of an object with article, or a name."""
+        return self.the_label(self.labels[object_])
+
+    def noun(self, label: str) -> Noun:
+        """A label of the graph as a noun, with the class that the model gave to the objects that bear it."""
+        return noun(label.strip(), self._given.get(label))
+
+    def the_label(self, label: str) -> str:
+        """A label of the graph with article, or a name."""
+        made = self.noun(label)
+        return made.label if made.named else the(made.label)
+
+    @cached_property
+    def _given(self) -> dict[str, t.NounClass]:
+        told: dict[str, Counter[t.NounClass]] = {}
+        for o in self.unit.objects:
+            if o.noun is not None:
+                told.setdefault(o.label, Counter())[o.noun] += 1
+        return {label: count.most_common(1)[0][0] for label, count in told.items()}
+
+    def described(self, object_: str) -> Described | None:
+        """An object as conditions of a spec look at it; None for the id of a value or a clip."""
+        o = self.objects.get(object_)
+        return None if o is None else Described(self.noun(o.label), o.op)
+
+    def said(self, steps: Sequence[t.Step], i: int) -> Said:
+        """How the known end of step `i` of a path is said."""
+        if i == 0:
+            return "plain"
+        return "short" if steps[i - 1].edge == "attr" else "described"
+
+    def occasion(self, step: t.Step, form: str, block: str, said: Said = "plain") -> Occasion:
+        """What a wording of a step is needed for. `said`: how its known end is said."""
+        near, far = self.described(step.near), self.described(step.far)
+        known: Literal["near", "far", ""] = {"=>": "near", "<=": "far"}.get(step.way, "")  # type: ignore[assignment]
+        kind = self.kinds.get(step.far, "")
+        return Occasion(near, far, step.word, kind, form, block, known, said)
 
     def knows_value(self, step: t.Step) -> bool:
         """Whether the known end of a step is a value (attribute, motion, event), not an object."""

@@ -86,7 +86,8 @@ class Store(ABC):
             self.misses += 1
             return None
         try:
-            whole = _mark(name, row.hash, row.facts) == row.mark
+            typed = all(isinstance(x, bytes) for x in (name, row.hash, row.facts, row.mark))
+            whole = typed and _mark(name, row.hash, row.facts) == row.mark
             facts = orjson.loads(row.facts) if whole else {}
             late = time.time() - row.used > FRESH
         except (TypeError, ValueError):  # values of other types

@@ -45,6 +45,8 @@ class Objects(Store):
         self._new: dict[str, str] = {}
         """Replies that are not yet packed."""
         self._since = 0.0
+        self._renames = False
+        """Whether objects are local files, which are written to another name and renamed."""
         try:
             import fsspec
 
@@ -116,7 +118,7 @@ class Objects(Store):
             for path in self._done(lambda files: files.find(folder), FileNotFoundError) or ():
                 name = self._name(path)
                 content = super().get_call(name) if name is not None else None
-                made |= orjson.loads(content) if content is not None else {}
+                made |= _pack(content) if content is not None else {}
         return made
 
     def _use(self, name: bytes) -> None:
@@ -152,6 +154,8 @@ class Objects(Store):
         """Read an object; None if it is missing."""
         path = self._path(name)
         try:
+            if self._renames and not Path(path).is_file():  # a pipe, which would wait for ever
+                return None
             data: bytes | None = self._done(lambda files: files.cat_file(path), FileNotFoundError)
         except FileNotFoundError:
             return None
@@ -224,6 +228,15 @@ class Objects(Store):
         except Exception as error:  # storage clients may raise anything
             self._tell("B015", f"the store cannot be used ({_why(error)})")
             return None
+
+
+def _pack(content: bytes) -> dict[str, str]:
+    """The replies in a pack; none if it holds something else."""
+    try:
+        told = orjson.loads(content)
+    except ValueError:
+        return {}
+    return {k: v for k, v in told.items() if isinstance(v, str)} if isinstance(told, dict) else {}
 
 
 def _remove(path: str, files: Any) -> None:

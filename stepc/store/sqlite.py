@@ -40,7 +40,8 @@ class Database(Store):
     def stats(self) -> list[tuple[str, int, int]]:
         """Return (kind, number of entries, compressed bytes) per kind."""
         return self._all(
-            "SELECT kind, count(*), sum(length(content)) FROM entries GROUP BY kind ORDER BY kind"
+            "SELECT CAST(kind AS TEXT), count(*), sum(length(CAST(content AS BLOB))) FROM entries"
+            " GROUP BY 1 ORDER BY 1"
         )
 
     def by_use(self) -> list[tuple[bytes, int]]:

@@ -9,8 +9,12 @@ steps for `stepc.grading.reward`, Parquet. `lmms-eval`: a task for that evaluati
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from dataclasses import replace as changed
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -22,10 +26,10 @@ from stepc.dataset.read import MANY, TrainingData, TrainingSample, left_out, spr
 from stepc.diagnostics import Diagnostic, Place, StepcError, fail, printable
 from stepc.model.templates import Templates
 from stepc.plugins import Plugin, Registry
-from stepc.runtime.atomic_files import write_whole
+from stepc.runtime.atomic_files import read_regular, write_whole
 from stepc.runtime.escape import markdown, yaml
 from stepc.runtime.names import Name
-from stepc.runtime.output_folder import locked
+from stepc.runtime.output_folder import OutputFolder
 from stepc.video.decode import decoded_frames
 from stepc.video.source import VideoSource, decoding_errors
 
@@ -66,11 +70,27 @@ def _set(name: Name) -> Name:
     return Name("validation") if name == "val" else name
 
 
-def _by_set(dataset: TrainingData) -> dict[Name, list[TrainingSample]]:
+TAKEN = frozenset(["dataset_info", "export", "manifest"])
+"""Names of files that are no set's."""
+
+
+def _by_set(dataset: TrainingData, words: bool = False) -> dict[Name, list[TrainingSample]]:
+    """The samples by the name of their set's file.
+
+    Names that other files have, or that are too long, are changed; with `words`, also those that are not
+    one word.
+    """
     sets: dict[Name, list[TrainingSample]] = {}
     for sample in dataset.samples:
         sets.setdefault(_set(sample.set), []).append(sample)
-    return sets
+    made: dict[Name, list[TrainingSample]] = {}
+    for name, samples in sets.items():
+        file = Name(re.sub(r"\W+", "_", name) if words else name)
+        file = Name(file.below(Path()).name)
+        while file in TAKEN or file in made or (file != name and file in sets):
+            file = Name(f"{file}_2" if words else f"{file}-2")
+        made[file] = samples
+    return made
 
 
 def ms_swift(dataset: TrainingData, out: Path, templates: Templates, thought: Thought) -> None:
@@ -93,12 +113,9 @@ def llamafactory(dataset: TrainingData, out: Path, templates: Templates, thought
             for sample in samples
             for _, asked, reply in talks(dataset, sample, templates, thought)
         ]
-        file = (
-            Name(f"{name}-set") if name == "dataset_info" else name
-        )  # that file is the list of sets
-        write_whole(file.below(out, ".json"), orjson.dumps(rows, option=orjson.OPT_INDENT_2))
+        write_whole(name.below(out, ".json"), orjson.dumps(rows, option=orjson.OPT_INDENT_2))
         info[f"stepc_{name}"] = {
-            "file_name": f"{file}.json",
+            "file_name": f"{name}.json",
             "formatting": "sharegpt",
             "columns": {"messages": "messages", "videos": "videos"},
             "tags": {
@@ -206,7 +223,7 @@ def hf(dataset: TrainingData, out: Path, templates: Templates, thought: Thought)
         "query": TEXT,
     }
     told = []
-    for name, samples in _by_set(dataset).items():
+    for name, samples in _by_set(dataset, words=True).items():
 
         def rows(samples: list[TrainingSample] = samples) -> Iterator[dict[str, Any]]:
             for sample in samples:
@@ -276,7 +293,7 @@ def lmms_eval(dataset: TrainingData, out: Path, templates: Templates, thought: T
     The task asks all samples of all sets. It grades them like `stepc eval world`, and per number of steps
     (3 means three or more). Run it with `--include_path OUT --tasks stepc`.
     """
-    file, module = out.resolve() / "test.parquet", "stepc_task"
+    file, module = out / "test.parquet", "stepc_task"
 
     def rows() -> Iterator[dict[str, Any]]:
         for sample in dataset.samples:
@@ -295,7 +312,8 @@ def lmms_eval(dataset: TrainingData, out: Path, templates: Templates, thought: T
     write_parquet(file, rows(), features, PICTURED)
     names = ["accuracy", *(f"accuracy_{n}" for n in (1, 2, 3))]
     metrics = "".join(METRIC.format(name=name, module=module) for name in names)
-    task = TASK.format(file=yaml(str(file)), task="stepc", module=module, metrics=metrics)
+    place = yaml(str(OutputFolder.place(file).resolve()))
+    task = TASK.format(file=place, task="stepc", module=module, metrics=metrics)
     write_whole(out / "stepc.yaml", task.encode())
     write_whole(out / f"{module}.py", FUNCTIONS.encode())
 
@@ -366,27 +384,90 @@ def _long_enough(dataset: TrainingData, least: int) -> TrainingData:
             fit.append(sample)
     if not fit:
         raise StepcError(*short[:MANY], Diagnostic("T003", "no sample's video is long enough"))
-    return replace(dataset, samples=fit, left_out=short)
+    return changed(dataset, samples=fit, left_out=short)
+
+
+RECORD = "export.json"
+"""The file that tells what an export holds."""
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What an export holds."""
+
+    to: str = ""
+    """Its format; empty if there is no export."""
+    videos: dict[str, int] = field(default_factory=dict)
+    """The samples of each video."""
+    files: list[str] = field(default_factory=list)
+    """Its files, as paths below the folder."""
+
+    @property
+    def record(self) -> list[str]:
+        """The file that holds the record, if there is one."""
+        return [RECORD] if self.to else []
+
+    @classmethod
+    def read(cls, out: Path) -> _Record:
+        """The record in a folder; empty if there is none, or it cannot be read."""
+        try:
+            told = orjson.loads(read_regular(out / RECORD))
+            files = [str(Name(name)) for name in told["files"]]
+            return cls(
+                str(told["to"]), {str(name): int(n) for name, n in told["videos"].items()}, files
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return cls()
+
+    def lost(self, to: str, videos: Mapping[str, int]) -> str:
+        """What would be lost if an export of these videos replaced this one; empty if nothing."""
+        if self.to not in ("", to):
+            return f"the folder holds one for `{printable(self.to)}`"
+        gone = [f"`{printable(name)}`" for name in self.videos if name not in videos]
+        rest = f" and {len(gone) - 3} more" if len(gone) > 3 else ""
+        return f"this one has no samples of {', '.join(gone[:3])}{rest}" if gone else ""
 
 
 def export(
-    dataset: TrainingData, to: str, out: Path, templates: Templates, thought: Thought
+    dataset: TrainingData,
+    to: str,
+    out: Path,
+    templates: Templates,
+    thought: Thought,
+    replace: bool = False,
 ) -> TrainingData:
     """Write a dataset to the folder `out` in the format `to`, a name in `EXPORTS`.
 
-    Returns what was written: the samples whose videos are long enough for the format, and in `left_out` a
-    warning (T002) for each other one. Raises StepcError: B014 if `out` cannot be written, B023 if it holds
-    a dataset, B024 if another process writes to it, T003 if no video is long enough, T005 if a package is
-    missing.
+    An export that `out` already holds stays as it is until the new one is complete. It is not replaced by
+    one in another format, or without some of its videos (B023), unless `replace` is set. Returns what was
+    written: the samples whose videos are long enough for the format, and in `left_out` a warning (T002)
+    for each other one. Raises StepcError: B014 if `out` cannot be written, B023 if it holds a dataset or
+    an export that would be lost, B024 if another process writes to it, T003 if no video is long enough,
+    T005 if a package is missing.
     """
     place = Place(printable(str(out)))
     if (out / "manifest.json").exists():
         raise fail("B023", "this folder holds a dataset", place, "name another folder with -o")
     try:
-        with locked(out), EXPORTS.guarded(to, "`write`"):
+        with OutputFolder(out, RECORD, apart=True) as folder, EXPORTS.guarded(to, "`write`"):
             chosen = EXPORTS.get(to)
             written = _long_enough(dataset, chosen.least_frames)
-            chosen.write(written, out, templates, thought)
+            before = _Record.read(out)
+            videos = dict(sorted(Counter(s.video for s in written.samples).items()))
+            help = "to replace it anyway, use --replace; or name another folder with -o"
+            if lost := "" if replace else before.lost(to, videos):
+                raise fail("B023", f"the export was not replaced: {lost}", place, help)
+            chosen.write(written, folder.work, templates, thought)
+            files = folder.files()
+            foreign = [
+                name for name in (*files, RECORD) if name not in {*before.files, *before.record}
+            ]
+            if not replace and (there := [name for name in foreign if os.path.lexists(out / name)]):
+                message = f"`{printable(there[0])}` is there, and is not of an export ({RECORD})"
+                raise fail("B023", message, place, help)
+            now = _Record(to, videos, files)
+            write_whole(folder.work / RECORD, orjson.dumps(asdict(now), option=orjson.OPT_INDENT_2))
+            folder.commit([out / name for name in before.files if name not in files])
             return written
     except OSError as error:
         raise fail("B014", f"cannot be written ({error.strerror})", place) from error

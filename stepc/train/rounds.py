@@ -27,7 +27,7 @@ from stepc.runtime.atomic_files import claim, read_regular, write_whole
 from stepc.runtime.output_folder import locked
 from stepc.train.loop import Recipe, train
 from stepc.train.parsing import agreement
-from stepc.video.discover import below, find_videos
+from stepc.video.discover import below, find_videos, name_bases
 
 ParsingCheck = Callable[[ModelConfig, int], dict[str, float]]
 """From a model and a seed, how well the model parses (0 to 1), per parsing request."""
@@ -119,12 +119,13 @@ def _selftrain(
     places = list(find_videos(videos)[0])
     if not places:
         raise fail("B010", "no videos found", Place(printable(str(videos[0]))))
+    bases = name_bases(videos)
     facts = {
         "model": order.choice.name, "pipeline": order.pipeline, "spec": order.spec_text,
         "seed": order.seed, "fresh": fresh and rounds, "recipe": asdict(recipe),
-        "videos": [below(path, videos) for path in places],
+        "videos": [below(path, bases) for path in places],
     }  # fmt: skip
-    order = replace(order, places=tuple(map(str, videos)))
+    order = replace(order, places=bases)
     claim(out / "run.json", facts, "T004", "run")
     write_whole(out / "run.json", orjson.dumps(facts, option=orjson.OPT_INDENT_2))
     done = [_first(out, order.choice, quiz, parsing, order.seed, reporter)]

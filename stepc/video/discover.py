@@ -62,31 +62,11 @@ def find_videos(
 ) -> tuple[VideoList, list[Diagnostic]]:
     """Find the video files in `places` (files or folders). Never raises for what it finds there.
 
-    Videos are named by their paths below `named_from`, by default below `places` (see `below`). Returns
-    the files, sorted by unit name, and diagnostics (B006, B009-B011) about the others.
+    Videos are named by their paths below `named_from`, by default below those of `name_bases` (see `below`).
+    Returns the files, sorted by unit name, and diagnostics (B006, B009-B011) about the others.
     """
-    places = list(places)
-    found: set[str] = set()
-    wrong: list[Diagnostic] = []
-    for place in places:
-        shown = Place(printable(str(place)))
-        try:
-            mode = place.stat().st_mode
-        except OSError as error:
-            absent = error.errno in (errno.ENOENT, errno.ENOTDIR)
-            why = "does not exist" if absent else f"cannot be read ({error.strerror})"
-            wrong.append(Diagnostic("B006", f"the file or folder {why}", shown))
-            continue
-        if not stat.S_ISDIR(mode):
-            found.add(str(place))
-            continue
-        inside, unread = _inside(place)
-        wrong += unread
-        if not inside and not unread:
-            help = "video extensions are " + " ".join(sorted(EXTENSIONS))
-            wrong.append(Diagnostic("B010", "the folder contains no video", shown, help))
-        found.update(inside)
-    named = [str(place) for place in named_from or places]
+    found, wrong = _found(places := list(places))
+    named = [str(place) for place in named_from] or _bases(places, found)
     videos = VideoList()
     last = ("", Path())
     seen: set[bytes] = set()
@@ -114,6 +94,57 @@ def find_videos(
     return videos, wrong
 
 
+def _found(places: Iterable[Path]) -> tuple[set[str], list[Diagnostic]]:
+    """The videos in files and folders, and diagnostics (B006, B010) about places without one."""
+    found: set[str] = set()
+    wrong: list[Diagnostic] = []
+    for place in places:
+        shown = Place(printable(str(place)))
+        try:
+            mode = place.stat().st_mode
+        except OSError as error:
+            absent = error.errno in (errno.ENOENT, errno.ENOTDIR)
+            why = "does not exist" if absent else f"cannot be read ({error.strerror})"
+            wrong.append(Diagnostic("B006", f"the file or folder {why}", shown))
+            continue
+        if not stat.S_ISDIR(mode):
+            found.add(str(place))
+            continue
+        inside, unread = _inside(place)
+        wrong += unread
+        if not inside and not unread:
+            help = "video extensions are " + " ".join(sorted(EXTENSIONS))
+            wrong.append(Diagnostic("B010", "the folder contains no video", shown, help))
+        found.update(inside)
+    return found, wrong
+
+
+def name_bases(places: Sequence[Path]) -> tuple[str, ...]:
+    """The folders below whose paths the videos in `places` are named.
+
+    These are `places` themselves. Where two of them hold a video by the same path, it is the folder that
+    holds all of them: `a/day1/film` and `b/day1/film`.
+    """
+    return tuple(_bases(places, _found(places)[0] if len(places) > 1 else ()))
+
+
+def _bases(places: Sequence[Path], found: Iterable[str]) -> list[str]:
+    own = [str(place) for place in places]
+    if len(places) < 2 or any(".." in place.parts for place in places):
+        return own
+    real = {os.path.realpath(text): Path(text) for text in found}  # a video may be found twice
+    holders: dict[str, set[str]] = {}
+    for path in real.values():
+        place = next((p for p in own if path.is_relative_to(p)), "")
+        holders.setdefault(unit_name(below(path, own)), set()).add(place)
+    if all(len(places) == 1 for places in holders.values()):
+        return own
+    try:
+        return [os.path.commonpath(own) or "."]
+    except ValueError:  # one is absolute, another is not
+        return own
+
+
 def _inside(folder: Path) -> tuple[list[str], list[Diagnostic]]:
     """The videos in a folder, at any depth, and a diagnostic (B006) for each folder that cannot be read.
 
@@ -131,8 +162,17 @@ def _inside(folder: Path) -> tuple[list[str], list[Diagnostic]]:
                         continue
                     if entry.is_dir(follow_symlinks=False):
                         left.append(entry.path)
-                    elif os.path.splitext(entry.name)[1].lower() in EXTENSIONS and entry.is_file():  # noqa: PTH122
-                        videos.append(entry.path)
+                    elif os.path.splitext(entry.name)[1].lower() in EXTENSIONS:  # noqa: PTH122
+                        try:
+                            found = entry.is_file()
+                        except (
+                            OSError
+                        ) as error:  # a link to itself, or into a folder that is closed
+                            message = f"the file cannot be read ({error.strerror})"
+                            wrong.append(Diagnostic("B006", message, Place(printable(entry.path))))
+                            continue
+                        if found:
+                            videos.append(entry.path)
         except OSError as error:
             message = f"the folder cannot be read ({error.strerror})"
             help = "what is in it is left out; check its permissions and the length of its path"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import stat
+import struct
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -69,8 +70,7 @@ def probe(path: Path, name: str = "", keep: bool = False) -> VideoSource:
                 raise fail("B003", "the file has no video stream", place_of(path), help)
             stream = video_stream(container)
             index, base = stream.index, Fraction(stream.time_base or Fraction(1, 1000))
-            declared = stream.duration * base if stream.duration else None
-            whole = Fraction(container.duration, 1_000_000) if container.duration else Fraction(0)
+            declared, whole = _stated(path, container, index)
             aspect = Fraction(stream.sample_aspect_ratio or 1)
             aspect = aspect if Fraction(1, 8) <= aspect <= 8 else Fraction(1)
             rate = rate_text(stream.average_rate or stream.base_rate or Fraction(25))
@@ -92,14 +92,14 @@ def probe(path: Path, name: str = "", keep: bool = False) -> VideoSource:
             f"the video is too small: {width}x{height} pixels, but the minimum is {TINY}x{TINY}"
         )
         raise fail("B005", message, place_of(path))
-    missing = _missing(packets, declared, whole)
-    if missing and not keep:
+    missing, much = _missing(packets, declared, whole, 1 / Fraction(rate))
+    if much and not keep:
         raise fail("B007", missing, place_of(path), "copy it again, or use --keep-decodable")
     first = frame.pts if frame.pts is not None else 0
     length = packets.high - first * base if packets.low is not None else Fraction(0)
     video = video.model_copy(update={"width": width, "height": height})
     final = 0 if sequential else max(0, round((packets.final - first * base) * 1000))
-    source = replace(source, video=video, first=first, short=bool(missing), final=final,
+    source = replace(source, video=video, first=first, short=missing, final=final,
                      coded=(frame.width, frame.height))  # fmt: skip
     if keep or packets.restarts or length <= 0:
         length = _decoded(source) or packets.count / Fraction(rate)
@@ -136,16 +136,65 @@ def _packets(container: InputContainer, index: int, step: Fraction, keep: bool) 
     return made
 
 
-def _missing(packets: _Packets, declared: Fraction | None, whole: Fraction) -> str:
-    """What is missing if the file holds less than its header says; empty if nothing is.
+UNKNOWN = 0xFFFFFF00
+"""RIFF sizes from here on mean that the size is unknown."""
+ASF = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+"""Mark of the file properties in an ASF header (Advanced Systems Format Specification, 3.2)."""
 
-    Many formats tell only the length of the longest stream.
+
+def _stated(path: Path, container: InputContainer, index: int) -> tuple[Fraction | None, Fraction]:
+    """The seconds of the video and of the longest stream, as headers state them; None and 0 if unknown."""
+    if container.format.name in (
+        "avi",
+        "asf",
+    ):  # their lengths count only if the file was cut off
+        return _cut_off(path), Fraction(0)
+    stream = video_stream(container, index)
+    base = stream.time_base or Fraction(1, 1000)
+    declared = stream.duration * base if stream.duration else None
+    whole = Fraction(container.duration, 1_000_000) if container.duration else Fraction(0)
+    return declared, whole
+
+
+def _cut_off(path: Path) -> Fraction | None:
+    """The seconds that an AVI or ASF file once had, if its header says that it is larger than it is.
+
+    FFmpeg shortens the stated length of such a file, or ignores it.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(8192)
+    at = head.find(ASF)
+    if head[:4] == b"RIFF" and head[8:12] == b"AVI " and head[24:28] == b"avih" and len(head) >= 52:
+        once = struct.unpack_from("<I", head, 4)[0] + 8
+        each, frames = struct.unpack_from("<I", head, 32)[0], struct.unpack_from("<I", head, 48)[0]
+        length = Fraction(each * frames, 1_000_000)
+        once = 0 if once >= UNKNOWN else once
+    elif (
+        0 <= at <= len(head) - 92 and not head[at + 88] & 1
+    ):  # 1: a broadcast, whose sizes are not set
+        once = struct.unpack_from("<Q", head, at + 40)[0]
+        play, preroll = struct.unpack_from("<Q8xQ", head, at + 64)
+        length = Fraction(play, 10_000_000) - Fraction(preroll, 1000)
+    else:
+        return None
+    return length if size < once and length > 0 else None
+
+
+def _missing(
+    packets: _Packets, declared: Fraction | None, whole: Fraction, step: Fraction
+) -> tuple[str, bool]:
+    """What is missing if the file holds less than its header says, and whether it is much.
+
+    Empty if nothing is. Much is more than a second and more than a twentieth. Many formats tell only the
+    length of the longest stream.
     """
     there = packets.high - (packets.low or 0) if declared else packets.latest
     said = declared or whole
-    if packets.low is None or packets.restarts or said - there <= max(Fraction(1), said / 20):
-        return ""
-    return f"the file is truncated: it contains {float(there):.1f} of {float(said):.1f} seconds"
+    if packets.low is None or packets.restarts or said - there <= max(Fraction(1, 4), 3 * step):
+        return "", False
+    text = f"the file is truncated: it contains {float(there):.1f} of {float(said):.1f} seconds"
+    return text, said - there > max(Fraction(1), said / 20)
 
 
 def _decoded(source: VideoSource) -> Fraction:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -58,8 +59,8 @@ class VideoSource:
     begin again, as in files that were put together byte by byte."""
     keep: bool = False
     """Whether what cannot be decoded is left out; otherwise it is an error (B007)."""
-    short: bool = False
-    """Whether the file ends before its header says."""
+    short: str = ""
+    """The warning for a file that is shorter than its header says; empty for others."""
     final: int = 0
     """Time of the last packet in milliseconds; 0 if it is unknown."""
     coded: tuple[int, int] = (0, 0)
@@ -87,6 +88,11 @@ class VideoSource:
     def from_facts(cls, path: Path, facts: dict[str, Any]) -> VideoSource:
         """Rebuild a source from a path and the result of `facts`."""
         video = Video.model_validate(facts["video"])
+        if not all(re.fullmatch(r"\d{1,12}(/\d{1,12})?", facts[key]) for key in ("base", "aspect")):
+            raise ValueError("a time base or an aspect that is no fraction")
+        numbers = [facts[key] for key in ("first", "stream", "final")]
+        if not all(type(n) is int for n in numbers) or not isinstance(facts["short"], str):
+            raise ValueError("facts of another type")
         base, aspect = Fraction(facts["base"]), Fraction(facts["aspect"])
         damage = Counter({kind: int(n) for kind, n in facts["damage"].items() if kind in DAMAGE})
         return cls(path, video, facts["first"], base, aspect, facts["stream"], facts["sequential"],
@@ -95,9 +101,13 @@ class VideoSource:
 
     def warnings(self) -> Iterator[Diagnostic]:
         """Yield a warning (B025) for each kind of damage that was found while decoding."""
-        early = {"end": 1} if self.short else {}
-        for kind, number in sorted({**self.damage, **early}.items()):
-            message = DAMAGE[kind].format(n=number, s="" if number == 1 else "s")
+        told = {
+            kind: DAMAGE[kind].format(n=number, s="" if number == 1 else "s")
+            for kind, number in self.damage.items()
+        }
+        if self.short:
+            told["end"] = self.short
+        for _, message in sorted(told.items()):
             help = "check what is missing, or copy the file again"
             yield Diagnostic("B025", message, place_of(self.path), help, "warning")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stepc.forms import Form
+from stepc.ir.spans import span_text
 
 if TYPE_CHECKING:
     from stepc.ir.elements import Way
@@ -32,8 +33,7 @@ class StartsForm(Form):
         return (graph.unique, get) if unique else (get,)
 
     def answer(self, step: Step, graph: QueryBuilder) -> str:
-        start, end = graph.spans(step)[0]
-        return f"{start / 1000:.1f} to {end / 1000:.1f} seconds"
+        return span_text(*graph.spans(step)[0])
 
     def hides(self, path: Path, graph: QueryBuilder) -> list[str]:
         return [graph.answer(x) for x in path.steps[:-1]]

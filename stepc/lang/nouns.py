@@ -1,0 +1,387 @@
+"""What English wordings need to know about an object: its class, its number, and whether it is a name."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, cast, get_args
+
+from stepc.ir.elements import NounClass
+from stepc.ir.words import invariable, normal, predicate_form, words_of
+
+_ARTICLES = ("a", "an", "the")
+_OWNERS = frozenset(["my", "your", "his", "her", "its", "our", "their"])
+_HAVE = frozenset(["has", "have", "having", "had"])
+_NO_NAMES = _OWNERS | {
+    "a", "an", "another", "every", "he", "her", "it", "no", "one", "she", "some", "somebody", "someone",
+    "something", "that", "the", "there", "these", "they", "this", "those", "two", "we", "you",
+}  # fmt: skip
+"""Words that begin a phrase, in capitals or not, without being a name or known to the dictionary."""
+_FUNCTION = _NO_NAMES | {
+    "are", "at", "can", "did", "do", "does", "from", "has", "have", "how", "i", "in", "is", "many",
+    "of", "on", "several", "three", "to", "was", "were", "what", "when", "where", "which", "who",
+    "whose", "why", "with",
+}  # fmt: skip
+"""Words that never keep the capital of a sentence's beginning."""
+_TITLES = frozenset(["Dr", "Mr", "Mrs", "Ms", "Prof", "Sir"])
+PRONOUNS = frozenset(
+    ["anybody", "anyone", "everybody", "everyone", "nobody", "somebody", "someone"]
+)
+_STRIPPED = (*_ARTICLES, "another", "both", "one", "some")
+"""What a label loses before it gets an article."""
+PREPOSITIONS = frozenset(["about", "above", "across", "after", "against", "along", "alongside", "among",
+                          "around", "as", "at", "before", "behind", "below", "beneath", "beside", "between",
+                          "by", "during", "for", "from", "in", "inside", "into", "like", "near", "next", "of",
+                          "on", "onto", "opposite", "over", "past", "through", "to", "toward", "towards",
+                          "under", "underneath", "until", "upon", "with", "within", "without"])  # fmt: skip
+WORD = {"person": "person", "animal": "animal", "vehicle": "vehicle", "place": "place",
+        "building": "building"}  # fmt: skip
+"""Class → the word for an object of it where its label may not be said. All others are objects."""
+ADVERBS = frozenset(
+    ["amid", "atop", "beyond", "down", "off", "out", "outside", "throughout", "up", "via"]
+)
+_INTRANSITIVE = frozenset(["climbing", "coming", "falling", "going", "jumping", "looking", "moving", "riding",
+                           "rolling", "running", "skiing", "sliding", "swimming", "walking"])  # fmt: skip
+_ENDS = frozenset(["and", "being", "carrying", "holding", "lying", "made", "riding", "seen", "sitting",
+                   "standing", "that", "wearing", "which", "while", "who"])  # fmt: skip
+_WORDS = "|".join(sorted(PREPOSITIONS | ADVERBS | _ENDS))
+STAND_INS = frozenset([*WORD.values(), "object", "one"])
+"""The words for objects whose label is not said."""
+_STANDS_IN = "|".join(f"(?<={word})" for word in sorted(STAND_INS))
+_AFTER = re.compile(rf" (?:{_WORDS})(?: |$)|(?:{_STANDS_IN}) (?:left|right|\w+ed|\w+ing) ")
+"""What ends the head of a noun phrase."""
+COLLECTIVE = frozenset(["cattle", "clothes", "people", "police"])
+"""Nouns that are plurals without looking like one."""
+SAME = frozenset(["aircraft", "bison", "deer", "fish", "moose", "salmon", "series", "sheep", "shrimp",
+                  "species", "squid", "trout"])  # fmt: skip
+"""Nouns whose plural is the same word."""
+ODD = {"ox": "oxen", "person": "people"}
+"""Plurals that the dictionary lacks."""
+MASS = frozenset([
+    "advice", "armor", "asparagus", "attire", "bacon", "baggage", "bread", "broccoli", "butter",
+    "cardboard", "cash", "cheese", "clothing", "coffee", "corn", "cream", "equipment", "food", "footwear",
+    "furniture", "garlic", "graffiti", "ham", "hay", "homework", "honey", "jam", "jewelry", "juice",
+    "ketchup", "leather", "lettuce", "luggage", "makeup", "meat", "milk", "money", "music", "news", "oil",
+    "pasta", "pork", "rice", "salad", "silverware", "soup", "spaghetti", "spinach", "sugar", "sunlight",
+    "swimwear", "tea", "tennis", "tofu", "underwear", "wine", "wood", "yogurt",
+])  # fmt: skip
+"""Nouns without a plural, besides those of the class `stuff`."""
+
+
+class NoWording(LookupError):
+    """A text has no such form, or the spec has no wording for it."""
+
+
+@dataclass(frozen=True)
+class Noun:
+    """An object as a noun."""
+
+    label: str
+    noun: NounClass
+    named: bool
+    """Whether the label is the name of somebody or something: `Maria`."""
+    plural: bool
+
+    @property
+    def who(self) -> str:
+        """`who` or `what`, as a question asks for it."""
+        return "who" if self.noun == "person" else "what"
+
+    @property
+    def that(self) -> str:
+        """The relative pronoun: `who` or `that`."""
+        return "who" if self.noun == "person" else "that"
+
+    @property
+    def sort(self) -> str:
+        """What it is in one word, whatever its label: `person`, `animal`, `vehicle`, `object` …"""
+        return WORD.get(self.noun, "object")
+
+    @property
+    def word(self) -> str:
+        """What it is in one word that its label does not contain: `person`, `animal`, `object` …"""
+        word, label = self.sort, [*map(normal, words_of(self.label))]
+        if word not in label:
+            return word
+        return "one" if self.noun == "person" or "object" in label else "object"
+
+
+@functools.lru_cache(1 << 14)
+def noun(label: str, given: NounClass | None = None) -> Noun:
+    """An object's label as a noun. `given` is its class, if a model said it."""
+    text = bare(label)
+    named = is_name(text, given)
+    guess: NounClass = "person" if named or text.lower() in PRONOUNS else class_of(text)
+    return Noun(text, given or guess, named, not named and is_plural(text))
+
+
+@functools.cache
+def _classes() -> dict[str, NounClass]:
+    """Common noun → its class. A noun in several lines has the first class."""
+    table: dict[str, NounClass] = {}
+    text = (files("stepc.grammar") / "noun-classes.txt").read_text("utf-8")
+    lines = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
+    for part in re.split(r"\n(?=\S)", lines):
+        name, _, nouns = part.partition(":")
+        assert name in get_args(NounClass)
+        for word in nouns.split():
+            table.setdefault(word, cast("NounClass", name))
+    return table
+
+
+def class_of(label: str) -> NounClass:
+    """The class of a label by the table of common nouns, `thing` if it is not there."""
+    text = head(bare(label).lower())
+    words = text.split()
+    table = _classes()
+    for first in range(len(words)):  # "polar bear" before "bear"
+        for key in ("-".join(words[first:]), "-".join(normal(" ".join(words[first:])).split())):
+            if key in table:
+                return table[key]
+    return "thing"
+
+
+@functools.lru_cache(1 << 14)
+def bare(text: str) -> str:
+    """Without the article: `the cup` → `cup`."""
+    first, _, rest = text.strip().partition(" ")
+    return rest if first.lower() in _STRIPPED and rest else text.strip()
+
+
+def lowered(label: str) -> str:
+    """A label in title case whose words are all known, in lower case: `Soccer Ball` → `soccer ball`."""
+    words = label.split()
+    titled = len(words) > 1 and all(w[:1].isupper() and w[1:].islower() for w in words)
+    return label.lower() if titled and all(lemmas(w.lower()) for w in words) else label
+
+
+def head(text: str) -> str:
+    """A noun phrase up to what follows its noun: `cups of tea` → `cups`."""
+    found = _AFTER.search(text, 1)
+    return text[: found.start()] if found else text
+
+
+def has_owner(text: str) -> bool:
+    """Whether a noun phrase begins with an owner, so that it takes no article: `Maria's brother`."""
+    first, _, rest = text.replace("\u2019", "'").partition(" ")
+    if not rest:
+        return False
+    owner = first.removesuffix("'s") if first.endswith("'s") else ""
+    return first.lower() in _OWNERS or (owner[:1].isupper() and is_name(owner))
+
+
+@functools.lru_cache(1 << 14)
+def is_name(text: str, given: NounClass | None = None) -> bool:
+    """Whether a label is a name: all its words begin with a capital, and it is no known noun.
+
+    `TV` is none, nor is `Eiffel Tower`, which takes an article. A person's label in capitals is a name.
+    """
+    words = bare(text).split()
+    if not words or not all(w[:1].isupper() and w[1:2] != "-" for w in words):
+        return False
+    if words[0].lower() in _NO_NAMES:
+        return False
+    if words[0].rstrip(".") in _TITLES and len(words) > 1:
+        return True
+    if given not in (None, "person", "place"):
+        return False
+    last = words[-1]
+    if len(last) > 1 and last.isupper():
+        return False
+    common = class_of(text) != "thing" or bool(lemmas(last.lower()))
+    return not common or (given == "person" and class_of(last) == "thing")
+
+
+def low(text: str) -> str:
+    """With a lower-case first letter, unless the first word is an abbreviation or a name."""
+    first, *rest = text.split(" ")
+    if first.lower() in _FUNCTION:
+        return text if first == "I" else text[:1].lower() + text[1:]
+    if re.match(r"\w[A-Z0-9&-]", first) or _begins_with_name(first.replace("\u2019", "'"), rest):
+        return text
+    return text[:1].lower() + text[1:]
+
+
+def _begins_with_name(first: str, rest: list[str]) -> bool:
+    """Whether the first word of a sentence or label is a name: it is no known noun, or has no article."""
+    if not first[:1].isupper():
+        return False
+    owner = first.removesuffix("'s")
+    if is_name(owner) or first.rstrip(".") in _TITLES:
+        return True
+    following = rest[0] if rest else ""
+    if following[:1].isupper() or (following == "and" and rest[1:2] and rest[1][:1].isupper()):
+        return not (lemmas(owner.lower()) and lemmas(following.lower()))
+    single = not is_plural(first) and not is_mass(first)
+    verb = following.endswith("s") and bool(lemmas(following, "VERB"))
+    return class_of(owner) == "thing" and single and (verb or owner != first)
+
+
+@functools.lru_cache(1 << 14)
+def is_plural(text: str) -> bool:
+    """Whether a label is a plural: true for `cups`, `men` and `scissors`, false for `bus` and `Paris`."""
+    words = head(bare(text)).split()
+    if not words or not (words[-1].isascii() and words[-1].replace("-", "").isalpha()):
+        return False
+    last = words[-1].lower()
+    if last in COLLECTIVE or invariable(last) == "plural":
+        return True
+    if last in SAME or invariable(last) or (words[-1].isupper() and len(last) > 1):
+        return False
+    if "-" in last and last.split("-")[0] in (
+        "passers",
+        "mothers",
+        "fathers",
+        "sisters",
+        "brothers",
+    ):
+        return True
+    if normal(last) == last:
+        return bool(known := lemmas(last, "NOUN")) and last not in known
+    if not last.endswith("s"):
+        return True  # men, children
+    found = lemmas(last, "NOUN")
+    return last not in found if found else not words[-1][:1].isupper()
+
+
+@functools.lru_cache(1 << 14)
+def plural(text: str) -> str:
+    """The plural without article: `the cup` → `cups`, `cup of tea` → `cups of tea`."""
+    text = bare(text)
+    first = head(text)
+    if not first.strip() or is_plural(first) or is_name(text):
+        return text
+    before, _, last = first.rpartition(" ")
+    if not (last.isascii() and last.replace("-", "").isalpha()):
+        return text
+    made = _plural_noun(last)
+    return (f"{before} {made}" if before else made) + text[len(first) :]
+
+
+def _plural_noun(word: str) -> str:
+    lower = word.lower()
+    if lower in SAME or lower in MASS or lower in _stuff() or invariable(lower) == "plural":
+        return word
+    if word[1:] != word[1:].lower():  # TV, iPhone
+        return f"{word}s"
+    if lower in ODD:
+        return ODD[lower]
+    for link in ("-in-law", "-by"):
+        if lower.endswith(link):
+            return _plural_noun(word[: -len(link)]) + link
+    start, dash, last = word.rpartition("-")
+    found = _inflections(last, "NNS")
+    return start + dash + (found[0] if found else f"{last}s")
+
+
+@functools.cache
+def _stuff() -> frozenset[str]:
+    every = frozenset(word for word, kind in _classes().items() if kind == "stuff")
+    return every - {"cloud", "fire", "flame"}
+
+
+def is_mass(text: str) -> bool:
+    """Whether a label has no plural: `water`, `bread`."""
+    words = head(bare(text)).lower().split()
+    return bool(words) and (words[-1] in MASS or words[-1] in _stuff())
+
+
+# --- the dictionary ----------------------------------------------------------------------
+
+
+@functools.cache
+def _dictionary() -> Any:
+    import lemminflect
+
+    return lemminflect
+
+
+@functools.lru_cache(1 << 14)
+def lemmas(word: str, kind: str = "") -> tuple[str, ...]:
+    """The dictionary forms of a word, of all kinds or of one (`NOUN`, `VERB`); empty if it is not known."""
+    found = _dictionary().getAllLemmas(word)
+    return tuple(x for k, forms in found.items() if kind in ("", k) for x in forms)
+
+
+@functools.lru_cache(1 << 14)
+def _inflections(word: str, tag: str) -> tuple[str, ...]:
+    return tuple(_dictionary().getInflection(word, tag))
+
+
+@functools.lru_cache(1 << 14)
+def verb_form(phrase: str, tag: str) -> str | None:
+    """A phrase that begins with an -ing form, in another form; None if it does not begin with one.
+
+    `tag` is that of the Penn Treebank: VB (base), VBZ (third person), VBD (past), VBN (participle).
+    """
+    first, gap, rest = phrase.partition(" ")
+    base = lemmas(first.lower(), "VERB") if is_gerund(first) else ()
+    if not base:
+        return None
+    made = _inflections(base[0], tag)
+    return f"{made[0]}{gap}{rest}" if made else None
+
+
+@functools.lru_cache(1 << 14)
+def progressive(phrase: str) -> str:
+    """A motion or predicate as it stands after "is": `dribbles` → `dribbling`, `is on` → `on`.
+
+    `has` stays as it is: nobody says "is having".
+    """
+    text = predicate_form(phrase)
+    if text.split(" ", 1)[0] in _HAVE:
+        return text
+    first, gap, rest = text.partition(" ")
+    if not (first.endswith("s") and first.isascii() and first.islower()):
+        return text
+    base = lemmas(first, "VERB")
+    if not base or base[0] == first:
+        return text
+    made = _inflections(base[0], "VBG")
+    return f"{made[0]}{gap}{rest}" if made else text
+
+
+@functools.lru_cache(1 << 14)
+def clause(event: str) -> str:
+    """An event as it stands after "while": without a capital, unless it begins with a name, and full stop."""
+    return low(" ".join(event.split()).rstrip(" .!?\u2026"))
+
+
+def _after_is(phrase: str) -> str:
+    """A motion or predicate after "is". Raises NoWording for `has`."""
+    made = progressive(phrase)
+    if made.split(" ", 1)[0] in _HAVE:
+        raise NoWording
+    return made
+
+
+FRAMES: dict[str, Callable[[str], str]] = {"clause": clause, "progressive": _after_is, "": str}
+"""How a word stands in a sentence (`Edge.frame`)."""
+
+
+def takes_object(predicate: str) -> bool:
+    """Whether a predicate is a verb with an object, as in `holding` and `picking up`, unlike `sitting on`."""
+    first, *rest = progressive(predicate).split(" ")
+    if not is_gerund(first) or (rest and rest[-1] in PREPOSITIONS):
+        return False
+    return not (rest and rest[-1] in ADVERBS and first in _INTRANSITIVE)
+
+
+def is_adjective(value: str) -> bool:
+    """Whether a value may be an adjective: `wooden`, `red`, `striped`, `switched on`, unlike `oak`."""
+    words = value.lower().split()
+    if not words:
+        return False
+    return (
+        bool(lemmas(words[-1], "ADJ"))
+        or words[-1].endswith("ed")
+        or words[0].endswith(("ed", "ing"))
+    )
+
+
+def is_gerund(word: str) -> bool:
+    """Whether a word is the -ing form of a verb."""
+    return word.endswith("ing") and bool(lemmas(word.lower(), "VERB"))

@@ -1,0 +1,109 @@
+"""Finds wordings that say more than their question asks: a proof covers the query, not these words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from lark import Token
+
+from stepc.edges import EDGES
+from stepc.forms import FORMS
+from stepc.lang.symbols import Declared, Part, tokens, trees
+
+SAYS: Mapping[str, tuple[re.Pattern[str], str]] = {
+    "negates": (
+        re.compile(
+            r"\b(not|no|never|nobody|nothing|none|neither|nor|without|except|cannot|hardly|apart from)\b"
+            r"|n't\b",
+            re.I,
+        ),
+        "negate",
+    ),
+    "compares": (
+        re.compile(
+            r"\b(than|more|most|less|least|fewer|fewest|longer|longest|shorter|shortest|same|different|both"
+            r"|either|only|all|every|each|else|other|another"
+            r"|largest|smallest|biggest|nearest|fastest|oldest)\b",
+            re.I,
+        ),
+        "compare",
+    ),
+    "counts": (re.compile(r"\bhow (?:many|much|often)\b|\bnumber of\b|\btwice\b", re.I), "count"),
+    "dates": (
+        re.compile(
+            r"\b(when|while|before|after|during|until|since|then|first|last|finally|already|again|later"
+            r"|becomes?"
+            r"|became|how long|at the (?:start|end|beginning))\b",
+            re.I,
+        ),
+        "look at times",
+    ),
+}
+"""What a wording may say → its words in English, and what its query would have to do."""
+_HOLE = re.compile(r"\{\s*([a-z][a-z0-9-]*)[^{}]*\}")
+
+
+def sayings(made: Declared) -> Iterator[tuple[Part, Token, str, str, str]]:
+    """Yield (declaration, string, what it says, the word, the form) for each wording that says too much.
+
+    A spec silences a kind with `allow KIND`.
+    """
+    for part, line, extra in _lines(made):
+        form = FORMS.get(line)
+        asked = (
+            (form.says if form else frozenset())
+            | extra
+            | made.allowed.get(part.source.file, {}).keys()
+        )
+        for each in (w for tree in trees(part.tree, "wordings") for w in trees(tree, "wording")):
+            token = next(c for c in each.children if isinstance(c, Token))
+            text = _whole(part.source.string(token), made, ())
+            for kind, (pattern, _) in SAYS.items():
+                if kind not in asked and (found := pattern.search(text)):
+                    yield part, token, kind, found[0], line
+
+
+def _lines(made: Declared) -> Iterator[tuple[Part, str, frozenset[str]]]:
+    """All lines with wordings: (declaration, line or form, what may be said there)."""
+    every = frozenset(SAYS)
+    for edge in made.edges.values():
+        for end, table in edge.lines.items():
+            for line, part in table.items():
+                if line and end == "time":
+                    yield part, line, every - {"negates"}
+                if not line or end == "time":
+                    continue
+                says = frozenset(EDGES[edge.kind].says)
+                if any(line in form.total_lines for form in FORMS.values()):
+                    says = every
+                elif line == "because":  # such as "First, …"
+                    says |= {"dates", "compares"}
+                yield part, line, says
+    for hops, part in made.paths.items():
+        says = frozenset(x for kind, _ in hops if kind in EDGES for x in EDGES[kind].says)
+        for tree in (x for lines in trees(part.tree, "lines") for x in trees(lines, "line")):
+            if str(tokens(tree)[0]) == "ask":
+                yield Part(part.source, tree, part.names), "ask", says
+    for line, part in made.time.items():
+        yield part, line, frozenset(["dates"])
+    for line, part in made.pair.items():
+        yield part, line, frozenset(["dates", "compares"])
+
+
+def _whole(text: str, made: Declared, within: tuple[str, ...]) -> str:
+    """A wording with its phrases in it, and without placeholders."""
+
+    def put(hole: re.Match[str]) -> str:
+        name = hole[1]
+        if name not in made.phrases or name in within or len(within) > 20:
+            return " "
+        part = made.phrases[name]
+        strings = (
+            next(c for c in each.children if isinstance(c, Token))
+            for tree in trees(part.tree, "wordings")
+            for each in trees(tree, "wording")
+        )
+        return " | ".join(_whole(part.source.string(s), made, (*within, name)) for s in strings)
+
+    return _HOLE.sub(put, text)
