@@ -92,6 +92,14 @@ Times = Annotated[
         rich_help_panel=REPORTING,
     ),
 ]
+Replace = Annotated[
+    bool,
+    typer.Option(
+        "--replace/--no-replace",
+        help="Replace what OUT holds even if the new result lacks videos of it.",
+        rich_help_panel=IO,
+    ),
+]
 Json = Annotated[
     bool, typer.Option("--json", help="Print JSON instead of text.", rich_help_panel=IO)
 ]

@@ -17,6 +17,7 @@ from stepc.cli.common import (
     Json,
     NoStore,
     Pipeline,
+    Replace,
     Seed,
     SpecFile,
     StorePlace,
@@ -159,14 +160,7 @@ def compile(  # a table of options
             rich_help_panel=IO,
         ),
     ] = False,
-    replace: Annotated[
-        bool,
-        typer.Option(
-            "--replace/--no-replace",
-            help="Replace what OUT holds even if the new result lacks videos of it.",
-            rich_help_panel=IO,
-        ),
-    ] = False,
+    replace: Replace = False,
     explain_rebuild: Annotated[
         bool,
         typer.Option(

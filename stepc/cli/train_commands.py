@@ -13,6 +13,7 @@ from stepc.cli.common import (
     EMBEDDED,
     NoStore,
     Pipeline,
+    Replace,
     Seed,
     SpecFile,
     StorePlace,
@@ -405,14 +406,7 @@ def export(
             rich_help_panel=IO,
         ),
     ] = "default",
-    replace: Annotated[
-        bool,
-        typer.Option(
-            "--replace/--no-replace",
-            help="Replace what OUT holds even if the new result lacks videos of it.",
-            rich_help_panel=IO,
-        ),
-    ] = False,
+    replace: Replace = False,
 ) -> None:
     """Export a dataset in the format of another trainer."""
     from stepc.dataset.read import told

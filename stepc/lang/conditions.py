@@ -68,9 +68,9 @@ class Condition(Value):
 
     def holds(self, at: Occasion) -> bool:
         """Whether it holds of an occasion."""
-        return any(self.said(test) in self._facts(at) for test in self.tests)
+        return any(self.compared(test) in self._facts(at) for test in self.tests)
 
-    def said(self, test: str) -> str:
+    def compared(self, test: str) -> str:
         """A test as it is compared."""
         if self.what != "word":
             return test
@@ -116,7 +116,7 @@ class Condition(Value):
     @property
     def set(self) -> frozenset[str]:
         """The tests as they are compared."""
-        return frozenset(map(self.said, self.tests))
+        return frozenset(map(self.compared, self.tests))
 
     def seen_as(self, what: Test) -> frozenset[str] | None:
         """What tests of another sort say of all that this condition allows; None if they say nothing sure."""

@@ -15,6 +15,7 @@ from stepc.ir.words import invariable, normal, predicate_form, words_of
 _ARTICLES = ("a", "an", "the")
 _OWNERS = frozenset(["my", "your", "his", "her", "its", "our", "their"])
 _HAVE = frozenset(["has", "have", "having", "had"])
+"""Forms that cannot stand after "is"."""
 _NO_NAMES = _OWNERS | {
     "a", "an", "another", "every", "he", "her", "it", "no", "one", "she", "some", "somebody", "someone",
     "something", "that", "the", "there", "these", "they", "this", "those", "two", "we", "you",
@@ -30,6 +31,7 @@ _TITLES = frozenset(["Dr", "Mr", "Mrs", "Ms", "Prof", "Sir"])
 PRONOUNS = frozenset(
     ["anybody", "anyone", "everybody", "everyone", "nobody", "somebody", "someone"]
 )
+"""Indefinite pronouns, which take no article and mean a person."""
 _STRIPPED = (*_ARTICLES, "another", "both", "one", "some")
 """What a label loses before it gets an article."""
 PREPOSITIONS = frozenset(["about", "above", "across", "after", "against", "along", "alongside", "among",
@@ -43,8 +45,10 @@ WORD = {"person": "person", "animal": "animal", "vehicle": "vehicle", "place": "
 ADVERBS = frozenset(
     ["amid", "atop", "beyond", "down", "off", "out", "outside", "throughout", "up", "via"]
 )
+"""Words that end the head of a noun phrase, and follow verbs as particles."""
 _INTRANSITIVE = frozenset(["climbing", "coming", "falling", "going", "jumping", "looking", "moving", "riding",
                            "rolling", "running", "skiing", "sliding", "swimming", "walking"])  # fmt: skip
+"""Verbs of motion, whose particle takes an object: "walking down the stairs"."""
 _ENDS = frozenset(["and", "being", "carrying", "holding", "lying", "made", "riding", "seen", "sitting",
                    "standing", "that", "wearing", "which", "while", "who"])  # fmt: skip
 _WORDS = "|".join(sorted(PREPOSITIONS | ADVERBS | _ENDS))

@@ -16,11 +16,11 @@ from stepc.forms import FORMS
 from stepc.lang.blocks import Blocks, bad_way
 from stepc.lang.check import check_whole
 from stepc.lang.conditions import WORDS, Condition, undecided
+from stepc.lang.overclaims import SAYS, overclaims
 from stepc.lang.parse import SpecSource
 from stepc.lang.schema import ALL_LINES, FORMATS, KINDS, OBJECT_PARTS, SETS, end_parts
 from stepc.lang.symbols import Declared, EdgeParts, Node, Part, collect, take_lines, tokens, trees
 from stepc.lang.text_templates import Allowed, Wordings
-from stepc.lang.tied import SAYS, sayings
 from stepc.lang.types import DatasetBlock, EdgeRule, Find, Lines, PathRule, Spec
 from stepc.lang.values import Values
 
@@ -101,18 +101,18 @@ class _Reader:
                 b"\0".join(made.texts[n].encode() for n in sorted(made.texts))
             ).hexdigest(),
         )
-        self.tied()
+        self.warn()
         if whole:
             check_whole(spec, blocks, name, self.source, self.values)
         return spec
 
-    def tied(self) -> None:
+    def warn(self) -> None:
         """Warn of wordings of this file that say what their question does not ask (S323)."""
         for told in self.made.allowed.values():
             for word in told.keys() - SAYS.keys():
                 at, help = told[word], did_you_mean(word, SAYS)
                 at.source.say("S404", f"unknown kind of words `{word}`", at.tree, help)
-        for part, token, kind, word, line in sayings(self.made):
+        for part, token, kind, word, line in overclaims(self.made):
             if part.source is not self.source:
                 continue
             message = f"`{line}` says `{word.strip()}`, but its query does not {SAYS[kind][1]}"

@@ -60,7 +60,7 @@ class Declared:
     lets: dict[str, Part] = field(default_factory=dict)
     phrases: dict[str, Part] = field(default_factory=dict)
     allowed: dict[str, dict[str, Part]] = field(default_factory=dict)
-    """File → what its wordings may say without a warning (`stepc.lang.tied.SAYS`), with the declaration."""
+    """File → what its wordings may say without a warning (`overclaims.SAYS`), with the declaration."""
     blocks: dict[str, list[Part]] = field(default_factory=dict)
     edges: dict[str, EdgeParts] = field(default_factory=dict)
     """Edge kind, with its conditions as they are written → what is declared."""

@@ -232,7 +232,7 @@ class Spec(Value):
         return self.model_dump(mode="json", exclude={"name", "title", "dataset", "digest"})
 
     def literals(self) -> Iterator[str]:
-        """The text of all wordings of questions and descriptions, without their placeholders."""
+        """The text of all wordings without their placeholders."""
 
         def parts(wordings: Sequence[Wording]) -> Iterator[str]:
             for part in (p for w in wordings for p in w.parts):

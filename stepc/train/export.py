@@ -402,11 +402,6 @@ class _Record:
     files: list[str] = field(default_factory=list)
     """Its files, as paths below the folder."""
 
-    @property
-    def record(self) -> list[str]:
-        """The file that holds the record, if there is one."""
-        return [RECORD] if self.to else []
-
     @classmethod
     def read(cls, out: Path) -> _Record:
         """The record in a folder; empty if there is none, or it cannot be read."""
@@ -459,11 +454,10 @@ def export(
                 raise fail("B023", f"the export was not replaced: {lost}", place, help)
             chosen.write(written, folder.work, templates, thought)
             files = folder.files()
-            foreign = [
-                name for name in (*files, RECORD) if name not in {*before.files, *before.record}
-            ]
+            own = {*before.files, RECORD} if before.to else {*before.files}
+            foreign = [name for name in (*files, RECORD) if name not in own]
             if not replace and (there := [name for name in foreign if os.path.lexists(out / name)]):
-                message = f"`{printable(there[0])}` is there, and is not of an export ({RECORD})"
+                message = f"`{printable(there[0])}` is there, and {RECORD} does not list it"
                 raise fail("B023", message, place, help)
             now = _Record(to, videos, files)
             write_whole(folder.work / RECORD, orjson.dumps(asdict(now), option=orjson.OPT_INDENT_2))

@@ -44,7 +44,7 @@ SAYS: Mapping[str, tuple[re.Pattern[str], str]] = {
 _HOLE = re.compile(r"\{\s*([a-z][a-z0-9-]*)[^{}]*\}")
 
 
-def sayings(made: Declared) -> Iterator[tuple[Part, Token, str, str, str]]:
+def overclaims(made: Declared) -> Iterator[tuple[Part, Token, str, str, str]]:
     """Yield (declaration, string, what it says, the word, the form) for each wording that says too much.
 
     A spec silences a kind with `allow KIND`.
