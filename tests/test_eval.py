@@ -280,6 +280,22 @@ def test_mvbench_finds_its_videos_by_folder_and_keeps_its_lenient_rule(
     assert len(shown["i"]) == 2, "the part is not cut again"
 
 
+def test_picture_folders_of_one_name_have_films_of_their_own(tmp_path: Path) -> None:
+    from PIL import Image
+
+    from stepc.eval.run import _film as encoded
+
+    folders = [tmp_path / name / "clip" for name in ("s1", "s2")]
+    for folder, red in zip(folders, (20, 200), strict=True):
+        folder.mkdir(parents=True)
+        Image.new("RGB", (64, 48), (red, 0, 0)).save(folder / "1.png")
+    one, other = (encoded(folder, tmp_path) for folder in folders)
+    assert one != other and one.read_bytes() != other.read_bytes()
+    assert encoded(folders[0], tmp_path) == one
+    Image.new("RGB", (64, 48), (0, 200, 0)).save(folders[0] / "1.png")
+    assert encoded(folders[0], tmp_path) != one, "the pictures have changed"
+
+
 def test_tempcompass_in_its_four_forms(tmp_path: Path, film: Path) -> None:
     choice = "What happens?\nA. red\nB. blue"
     match = "Which one fits?\nCaption A: it is red\nCaption B: it is blue"

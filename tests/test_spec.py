@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -219,6 +220,30 @@ edge rel(s -> o) {
 # after
 """
     )
+
+
+BLOCK = """
+paths {
+  steps 1
+  start rel
+}
+
+edge rel(s -> o) {
+  find o {
+    ask     "What is {s} {rel}?"
+    because "{s} is {rel} {o}."
+  }
+}
+"""
+
+
+def test_an_import_that_links_to_itself_and_a_wrong_name_in_an_import(tmp_path: Path) -> None:
+    (tmp_path / "loop.step").symlink_to("loop.step")
+    (tmp_path / "odd.step").write_text('spec odd "an unknown kind"\nallow foo\n')
+    for name, code in (("loop", "S401"), ("odd", "S404")):
+        with pytest.raises(StepcError) as error:
+            read_spec(f'spec x "x"\nimport "{name}.step"\n{BLOCK}', "x.step", tmp_path)
+        assert code in [d.code for d in error.value.diagnostics]
 
 
 @pytest.mark.parametrize("name", shipped())

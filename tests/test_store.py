@@ -491,3 +491,40 @@ def test_a_killed_run_goes_on_to_the_same_dataset(films: Path, tmp_path: Path) -
     done = subprocess.run([*command, "--jobs", "2"], env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert _data(tmp_path) == _data(whole)
+
+
+def _command(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "stepc", *words],
+        cwd=HERE, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def test_a_pipe_in_place_of_an_object_does_not_hang(tmp_path: Path) -> None:
+    name = "ab" + 62 * "0"
+    (tmp_path / "v1" / "ab").mkdir(parents=True)
+    os.mkfifo(tmp_path / "v1" / "ab" / name)
+    done = _command("store", "verify", "--store", f"file://{tmp_path}")
+    assert done.returncode == 1 and "1 damaged entry" in done.stderr
+
+
+def test_odd_values_in_a_store_are_counted_escaped_and_dropped(tmp_path: Path) -> None:
+    _command("store", "stats", "--store", str(tmp_path))
+    (file,) = tmp_path.glob("*.sqlite")
+    with sqlite3.connect(file) as db:
+        for name, kind, digest in (
+            (b"1", "\x1b[31mRED", b"x"),
+            (b"2", b"\x01", b"x"),
+            (3 * 10**9, "k", 2**62),
+        ):
+            row = (name, kind, digest, b"{}", b"x", b"x", 0)
+            db.execute("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    shown = _command("store", "stats", "--store", str(tmp_path))
+    assert shown.returncode == 0 and "\x1b" not in shown.stdout and "RED" in shown.stdout
+    assert "3 damaged entries" in _command("store", "verify", "--store", str(tmp_path)).stderr
+
+
+@pytest.mark.parametrize("size", ["-5", "infG", "nanG", "G"])
+def test_a_size_that_is_none_empties_no_store(size: str, tmp_path: Path) -> None:
+    done = _command("store", "gc", f"--max-size={size}", "--store", str(tmp_path))
+    assert done.returncode != 0 and "U001" in done.stderr and "Traceback" not in done.stderr
