@@ -28,12 +28,12 @@ from stepc.ir import types as t
 from stepc.lang.parse import builtin
 from stepc.lang.resolve import read_spec
 from stepc.lang.types import Block, EdgeChoice
-from stepc.passes.compose import PathWriter, UnitWords
 from stepc.proof.prover import Prover
 from stepc.sampling.edge_table import EdgeTable
 from stepc.sampling.paths import PathSampler
 from stepc.sampling.plan import PathKind
 from stepc.sampling.query_builder import query_leaks
+from stepc.writer.paths import PathWriter, UnitWords
 
 SURE = t.Trust(votes=3, asked=3, verdict="yes")
 PREDICATES = [f"{word} {way}" for word in ("next", "close", "tied", "glued", "nailed", "leaning")

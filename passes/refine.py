@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import random
 import re
+from dataclasses import dataclass
 from itertools import islice, pairwise
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
 from stepc.forms import FORMS
 from stepc.ir import types as t
 from stepc.ir.spans import seconds
-from stepc.ir.words import mentions, needle, row, unfinished
+from stepc.ir.words import Policy, mentions, needle, row, unfinished
 from stepc.lang.nouns import STAND_INS
-from stepc.model.requests import Reword, Smooth
+from stepc.model.requests import FromFacts, Reword, Smooth
 from stepc.passmanager.base import Pass, Tools
+from stepc.proof.solver import facts
+from stepc.reader.prose import told
+from stepc.reader.reader import Reader
 from stepc.sampling.distractors import Distractors
 from stepc.sampling.distractors import words as graph_words
 from stepc.sampling.query_builder import QueryBuilder
@@ -27,13 +31,15 @@ if TYPE_CHECKING:
 class Refine(Pass[t.Qras, t.Qras]):
     """Diversified question types and smoothed rationales (section 3.2 and appendix A.2 of the paper).
 
-    Only open and yes-no questions are refined; all others keep the words of the spec. A refined text is
-    kept only if it still mentions every required entity, relation and answer, and reveals no answer.
-    Otherwise the original text is kept and counted. A refined sample is unchecked until `check` proves
-    it again.
+    Only open and yes-no questions about paths are refined; all others keep the words of the spec. A refined
+    text is kept only if it still mentions every required entity, relation and answer, and reveals no answer.
+    Then it is read back. What the reader cannot read by the wordings of the specs goes back to the model,
+    which must give the same answer to the new question from the facts of the graph as text, and must find
+    a new rationale true (the embedded model cannot do that). Otherwise the original text is kept and counted.
+    A refined sample is unchecked until `check` proves it again.
     """
 
-    uses: ClassVar[frozenset[str]] = frozenset(["model", "seed"])
+    uses: ClassVar[frozenset[str]] = frozenset(["model", "seed", "wording"])
 
     questions: float = Field(1.0, ge=0, le=1)
     """Share of the questions that are reworded."""
@@ -47,13 +53,18 @@ class Refine(Pass[t.Qras, t.Qras]):
     def plan(self, about: VideoStats, costs: Plan) -> None:
         costs.add(Reword, 1, about.paths * self.questions, 0)
         costs.add(Smooth, 1, about.paths * self.rationales, 0)
+        # Not counted: what the reader cannot read, for which each text costs one more request at most.
 
     def run(
         self, unit: t.Qras, tools: Tools
     ) -> t.Qras:  # long: both halves share the replies of one request
         rngs = [tools.rng(unit, "refine", i) for i in range(len(unit.samples))]
         paths = {p.id: p for p in unit.paths}
-        plain_forms = {s.id for s in unit.samples if FORMS[paths[s.path].form].rewordable}
+        plain_forms = {
+            s.id
+            for s in unit.samples
+            if FORMS[paths[s.path].form].rewordable and not paths[s.path].pattern
+        }
         words = Distractors(unit, QueryBuilder(unit))
         vocabulary = {word for _, _, word in graph_words(unit)}
         samples = [
@@ -76,7 +87,7 @@ class Refine(Pass[t.Qras, t.Qras]):
             )
             for i in asked
         ]
-        told = [
+        retold = [
             i
             for i, rng in enumerate(rngs)
             if rng.random() < self.rationales and samples[i].id in plain_forms
@@ -88,36 +99,29 @@ class Refine(Pass[t.Qras, t.Qras]):
                 steps=tuple(x for b in unit.samples[i].rationale for x in split_sentences(b.text)),
                 reply=unit.samples[i].answer,
             )
-            for i in told
+            for i in retold
         ]
         replies = tools.ask().ask([*rewords, *smooths], temperature=self.temperature)
-        made = list(unit.samples)
+        guard = _Guard(unit, tools)
+        texts: list[_Text] = []
         for i, reply in zip(asked, replies[: len(asked)], strict=True):
             text = tidy(reply.read[0].text) if reply.read else ""
+            new = samples[i].model_copy(update={"question": text})
             lost = _lost_question(text, samples[i], unit.samples[i], vocabulary)
-            tools.counts.add("questions kept as they were" if lost else "questions refined")
-            if lost:
-                tools.counts.add(f"refused: {lost}")
-            elif text != made[i].question:
-                made[i] = samples[i].model_copy(
-                    update={"question": text, "wording": "refined", "checked": False}
-                )
-        for i, reply in zip(told, replies[len(asked) :], strict=True):
+            texts.append(_Text(i, "questions", new, lost))
+        for i, reply in zip(retold, replies[len(asked) :], strict=True):
             said = split_sentences(tidy(reply.read[0].text)) if reply.read else []
-            sentences = _grouped(said, made[i])
-            lost = _lost_rationale(sentences, made[i])
-            tools.counts.add("rationales kept as they were" if lost else "rationales refined")
-            if lost:
-                tools.counts.add(f"refused: {lost}")
-                continue
-            rationale = tuple(
-                b.model_copy(update={"text": text})
-                for b, text in zip(made[i].rationale, sentences, strict=True)
-            )
-            if rationale != made[i].rationale:
-                made[i] = made[i].model_copy(
-                    update={"rationale": rationale, "wording": "refined", "checked": False}
-                )
+            sentences = _grouped(said, unit.samples[i])
+            lost = _lost_rationale(sentences, unit.samples[i])
+            texts.append(_Text(i, "rationales", _retold(unit.samples[i], sentences), lost))
+        made = list(unit.samples)
+        for judged in guard.judged(texts):
+            kept = "kept as they were" if judged.lost else "refined"
+            tools.counts.add(f"{judged.what} {kept}")
+            if judged.lost:
+                tools.counts.add(f"refused: {judged.lost}")
+            else:
+                made[judged.number] = judged.put(made[judged.number])
         return unit.evolve(samples=tuple(made))
 
     def _plan(self, words: Distractors, path: t.Path, s: t.Sample, rng: random.Random) -> t.Sample:
@@ -133,6 +137,86 @@ class Refine(Pass[t.Qras, t.Qras]):
         if any(mentions(claim, b.answer) for b in s.rationale[:-1]):
             return s
         return s.model_copy(update={"form": "yes-no", "claim": claim, "answer": answer})
+
+
+@dataclass
+class _Text:
+    """A new question or rationale of a sample."""
+
+    number: int
+    """The place of the sample in the unit."""
+    what: Literal["questions", "rationales"]
+    new: t.Sample
+    """The sample with the new text."""
+    lost: str
+    """Why the text is refused, or ""."""
+
+    def put(self, old: t.Sample) -> t.Sample:
+        """The sample with the new text, if it is another one."""
+        new, fields = self.new, ("question", "form", "claim", "answer")
+        update: dict[str, object] = {field: getattr(new, field) for field in fields}
+        if self.what == "rationales":
+            update = {"rationale": new.rationale}
+        if all(getattr(old, field) == value for field, value in update.items()):
+            return old
+        return old.model_copy(update={**update, "wording": "refined", "checked": False})
+
+
+class _Guard:
+    """Reads new texts back, or has the model answer and confirm them from the facts of the graph."""
+
+    def __init__(self, unit: t.Qras, tools: Tools) -> None:
+        self.unit, self.tools = unit, tools
+        self.known = facts(unit)
+        self.reader = Reader(unit, self.known, tools.the_spec())
+        self.clips = {
+            p.id: [t.clip_of(end) for step in p.steps for end in (step.near, step.far)]
+            for p in unit.paths
+        }
+
+    def judged(self, texts: list[_Text]) -> list[_Text]:
+        """The texts, refused if they do not say what was proved."""
+        unread = []
+        for text in texts:
+            if not text.lost:
+                read = self._read(text)
+                text.lost = "it can be read otherwise" if read is False else ""
+                unread += [text] if read is None else []
+        if FromFacts.name in self.tools.ask().templates.lacking:
+            for text in unread:
+                text.lost = "it is in other words than the specs'"
+            unread = []
+        requests = [self._request(text) for text in unread]
+        replies = self.tools.ask().ask(requests, temperature=0.0) if requests else []
+        for text, reply in zip(unread, replies, strict=True):
+            self.tools.counts.add("answered from the facts")
+            answer = reply.read[0].answer if reply.read else ""
+            wanted = text.new.answer if text.what == "questions" else "yes"
+            if not Policy.ANSWER.same(answer.strip(" ."), wanted):
+                text.lost = "the facts answer it otherwise"
+        return texts
+
+    def _read(self, text: _Text) -> bool | None:
+        if text.what == "questions":
+            return self.reader.asks(text.new)
+        read = [self.reader.tells(b) for b in text.new.rationale]
+        return False if False in read else None if None in read else True
+
+    def _request(self, text: _Text) -> FromFacts:
+        told_ = tuple(told(self.unit, self.known, self.clips[text.new.path]))
+        question = text.new.question
+        if text.what == "rationales":
+            question = f"Is all of this true? {' '.join(b.text for b in text.new.rationale)}"
+        return FromFacts(frames=(), facts=told_, question=question)
+
+
+def _retold(sample: t.Sample, sentences: list[str]) -> t.Sample:
+    """A sample with new sentences, if there is one for each step."""
+    rationale = (
+        b.model_copy(update={"text": text})
+        for b, text in zip(sample.rationale, sentences, strict=False)
+    )
+    return sample.model_copy(update={"rationale": tuple(rationale)})
 
 
 def tidy(text: str) -> str:

@@ -13,6 +13,7 @@ from stepc.lang.types import Spec
 from stepc.passmanager.base import Pass, Tools
 from stepc.sampling.edge_table import EdgeTable
 from stepc.sampling.paths import KeysSeen, PathSampler, TooMany
+from stepc.sampling.patterns import PatternSampler
 
 
 class SamplePaths(Pass[t.Stsg, t.Paths]):
@@ -38,9 +39,16 @@ class SamplePaths(Pass[t.Stsg, t.Paths]):
         made: list[t.Path] = []
         known: KeysSeen = set()
         for block in spec.blocks:
-            walk = PathSampler(steps, spec, block)
+            walk: PathSampler | PatternSampler = (
+                PatternSampler(steps, spec, block)
+                if block.pattern
+                else PathSampler(steps, spec, block)
+            )
             rng = tools.rng(unit, f"sample {block.name}", block.seed)
-            drawn = walk.listed(rng, known) if block.enumerate else walk.drawn(rng, known)
+            if isinstance(walk, PathSampler) and block.enumerate:
+                drawn = walk.listed(rng, known)
+            else:
+                drawn = walk.drawn(rng, known)
             try:
                 for path in drawn:
                     made.append(path.model_copy(update={"id": f"p{len(made)}"}))
@@ -84,7 +92,9 @@ def _listed(table: EdgeTable, spec: Spec) -> Iterator[tuple[str, int, str, str]]
     """(block, steps, kind of the last edge, reason for rejection or "") of all different paths."""
     for block in spec.blocks:
         known: KeysSeen = set()
-        for path, key, why in PathSampler(table, spec, block).census():
+        kind = PatternSampler if block.pattern else PathSampler
+        walk = kind(table, spec, block)
+        for path, key, why in walk.census():
             if key not in known:
                 known.add(key)
                 yield block.name, path.wanted, path.steps[-1].edge, why

@@ -341,6 +341,7 @@ def spec(rng: random.Random) -> Spec:
     """A spec that can be read: a block or two of clauses drawn until they fit together."""
     while True:
         blocks = [_block(rng, f"b{i}") for i in range(rng.randint(1, 2))]
+        blocks += [_pattern(rng, f"p{i}") for i in range(rng.randint(0, 3))]
         try:
             return read_spec("spec drawn\n" + "\n".join(blocks) + EVERYTHING)
         except StepcError as error:
@@ -351,6 +352,7 @@ def spec(rng: random.Random) -> Spec:
                 "S206",
                 "S209",
                 "S305",
+                "S324",
             }:
                 raise
 
@@ -395,6 +397,40 @@ def _block(rng: random.Random, name: str) -> str:
         times = rng.sample(["during", "before", "after", "span"], rng.randint(1, 3))
         rows += [f"{when} 1/{len(times) + rng.randint(0, 1)}" for when in times]
     return f"paths {name} {{\n" + "".join(f"  {row}\n" for row in rows) + "}\n"
+
+
+def _pattern(rng: random.Random, name: str) -> str:
+    """A pattern of one to three facts about two objects, in up to three moments."""
+    rows, said, ends = list[str](), dict[str, None](), dict[str, None]()
+    for i in range(rng.randint(1, 3)):
+        kind, near = rng.choice(["attr", "rel", "motion"]), rng.choice("ab")
+        far = rng.choice("vw") + kind[0] if kind != "rel" else "ab"[near == "a"]
+        link = "" if kind == "motion" else rng.choice([f"({kind[0]}{i})", f"({kind[0]}x)", ""])
+        if kind == "attr" and rng.random() < 0.3:
+            link = f'"{rng.choice(["color", "size"])}"'
+        if kind == "rel" and not link:
+            link = f'"{rng.choice(PREDICATES)}"'
+        if kind == "rel" and link.startswith("("):
+            said[link[1:-1]] = None
+        refuse = "not " * (rng.random() < 0.2 and {near, far} <= ends.keys())
+        rows += ["then"] if rows and rng.random() < 0.2 else []
+        rows.append(f"where {refuse}{near} {kind}{link} => {far}")
+        ends |= dict.fromkeys([near, far])
+    result = rng.choice(["find", "find", "count", "exists", "either"])
+    target = rng.choice([*ends]) if result != "exists" else ""
+    said |= {x: None for x in ends if x != target and rng.random() < 0.6}
+    if result == "find" and rng.random() < 0.2:
+        result = f"find {rng.choice(['first', 'last'])}"
+    told = [f"{x} is {{{x}}}" for x in said] or ["all of it"]
+    told += ["{either}"] * (result == "either")
+    rows += [f"{result} {target}", f'ask "Of {name}, {", ".join(told)}?"']
+    rows += ['total "That makes {n}."'] if result == "count" else []
+    times = rng.choice(["", "during 1", "during 1/2", "span 1"])
+    return (
+        f"pattern {name} {{\n  count 5 per video\n  {times}\n"
+        + "".join(f"  {r}\n" for r in rows)
+        + "}\n"
+    )
 
 
 assert inverse("left of") == "right of"  # what makes readings the other way round

@@ -43,6 +43,21 @@ OP = st.one_of(
         way=st.sampled_from(get_args(t.Way)),
         word=MAYBE,
     ),
+    st.builds(t.The, variable=st.sampled_from("abc"), label=WORDS),
+    st.builds(
+        t.Fact,
+        op=st.sampled_from(["fact", "no"]),
+        near=st.sampled_from("abc"),
+        edge=st.sampled_from(["attr", "rel", "motion"]),
+        word=MAYBE,
+        far=st.sampled_from("abc"),
+    ),
+    st.builds(
+        t.Fact, near=st.just("a"), edge=st.sampled_from(["attr", "motion"]), word=MAYBE, value=WORDS
+    ),
+    st.builds(t.FindVariable, variable=st.sampled_from("abc")),
+    st.just(t.LaterMoment()),
+    st.just(t.Exists()),
     st.just(t.Unique()),
     st.builds(t.Get, what=st.sampled_from(["label", "value", "span", "duration"])),
 )

@@ -71,6 +71,7 @@ class Chaos(Speaker):
             },
             "reword": lambda: {"text": "Is " + " ".join(words(6)) + "?"},
             "smooth": lambda: {"text": ". ".join(words(4)) + "."},
+            "from_facts": lambda: {"answer": rng.choice(["yes", "no", word()])},
         }
         one = shapes[p.request]
         if p.items == 1:

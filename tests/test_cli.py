@@ -572,6 +572,18 @@ def test_ask_counts_the_ambiguous(tmp_path: Path) -> None:
     assert len(re.findall(r"  A: .* or ", several.stdout)) == int(found[3]) > 0
 
 
+def test_ask_prints_all_meanings_of_a_question(tmp_path: Path) -> None:
+    unit = HERE / "golden" / "specs" / "agqa-like-street" / "input.stsg"
+    out = _run(["ask", "agqa-like", str(unit), "-n", "40", "--read"], tmp_path).stdout
+    shown = [block.splitlines() for block in out.strip().split("\n\n")]
+    assert len(shown) > 10
+    for lines in shown:
+        answer = next(x for x in lines if x.startswith("  A: ")).removeprefix("  A: ")
+        means = [x for x in lines if x.startswith("  means: ")]
+        assert means and any(x.lower().endswith(f" -> {answer.lower()}") for x in means), lines
+    assert "means:" not in _run(["ask", "agqa-like", str(unit)], tmp_path).stdout
+
+
 @pytest.mark.embedded
 def test_log_json_writes_one_object_per_line(tmp_path: Path) -> None:
     write(make_film(random.Random("log"), 2), tmp_path / "film.mp4")

@@ -124,7 +124,7 @@ def test_completion() -> None:
         assert "event" not in await completed(editor, STEP, "expand  attr, ")
         assert "label" in await completed(editor, broken, "  only ")
         assert "steps" in await completed(editor, broken, "\n  st", 2)
-        assert await completed(editor, STEP, 'ask     "What {s|is} {s} {') == [
+        assert await completed(editor, STEP, 'ask     "{o.who|cap} {s|is} {s} {') == [
             "s", "s.who", "s.noun", "s.that", "o.who", "o.noun", "o.that", "rel", "looks"
         ]  # fmt: skip
         assert await completed(editor, STEP, 'because "The {') == [
@@ -172,20 +172,20 @@ def test_hover_definition_rename_symbols_and_layout() -> None:
         )
         assert told is not None and "describe an object" in str(told.contents)
         told = await editor.text_document_hover_async(
-            lsp.HoverParams(DOCUMENT, _place(STEP, 'ask     "What {s'))
+            lsp.HoverParams(DOCUMENT, _place(STEP, 'ask     "{o.who|cap} {s'))
         )
         assert told is not None and "near end of `edge rel`" in str(told.contents)
         nothing = lsp.HoverParams(DOCUMENT, _place(STEP, 'ask     "Wha'))
         assert await editor.text_document_hover_async(nothing) is None
 
         where: Any = await editor.text_document_definition_async(
-            lsp.DefinitionParams(DOCUMENT, _place(STEP, 'ask     "What {s'))
+            lsp.DefinitionParams(DOCUMENT, _place(STEP, 'ask     "{o.who|cap} {s'))
         )
         assert where.range.start == lsp.Position(
             _place(STEP, "edge rel(").line, _place(STEP, "edge rel(").character
         )
 
-        at = _place(STEP, 'ask     "What {s')
+        at = _place(STEP, 'ask     "{o.who|cap} {s')
         edit = await editor.text_document_rename_async(lsp.RenameParams(DOCUMENT, at, "subject"))
         assert edit is not None and edit.changes is not None
         rows = STEP.split("\n")

@@ -15,7 +15,16 @@ from stepc.lang.conditions import (
     undecided,
 )
 from stepc.lang.inflect import a, base, is_, passive, past, the, third
-from stepc.lang.nouns import NoWording, clause, noun, plural, progressive, takes_object
+from stepc.lang.nouns import (
+    NoWording,
+    clause,
+    is_foreign,
+    noun,
+    plural,
+    progressive,
+    retells,
+    takes_object,
+)
 
 LABELS: dict[str, tuple[str, str, str, str, str]] = {
     # label: the, a, plural, is, class
@@ -177,3 +186,34 @@ def test_which_block_is_narrower() -> None:
     assert undecided([((person,), ask), ((plurals,), ask), ((person, plurals), ask)]) is None
     assert undecided([((person,), ask), ((plurals,), frozenset(["far name"]))]) is None
     assert undecided([((), ask), ((person,), ask), ((verb, person), ask)]) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "says"),
+    [
+        ("While a dog runs into the man's arms, what is the dog doing?", "running into the man's arms", True),
+        ("While Maria chops vegetables, what is Maria doing?", "chopping", True),
+        ("What is the person who is blowing into the whistle doing?", "blowing the whistle", True),
+        ("What is the object that is moving right doing?", "moving left", False),
+        ("Is the man running?", "walking to the man", False),
+        ("What is the man holding?", "on", False),
+        ("What happens in the scene with the soup?", "the soup boils over", False),
+        ("While the boy kicks the ball, what happens?", "the ball is kicked by the boy", True),
+    ],
+)  # fmt: skip
+def test_an_answer_is_found_in_another_form(text: str, answer: str, says: bool) -> None:
+    assert retells(text, answer) is says
+
+
+@pytest.mark.parametrize("text", ["neben", "ein Mann überquert die Straße", "Farbe", "grün"])
+def test_another_language_is_noticed(text: str) -> None:
+    assert is_foreign(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["on", "in front of", "larger than", "amidst", "vlogging", "skateboarding down the ramp", "color",
+     "a man chops onions", "Maria's brother comes in", "the referee blows the whistle", "high-fiving"],
+)  # fmt: skip
+def test_english_is_not_taken_for_another_language(text: str) -> None:
+    assert not is_foreign(text)

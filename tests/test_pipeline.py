@@ -44,6 +44,7 @@ from stepc.passmanager.run import run
 from stepc.proof.prover import REPEATED, SEVERAL, UNKNOWN, Prover
 from stepc.proof.solver import answers, facts
 from stepc.proof.words import label, phrase
+from stepc.reader.reader import Reader
 from stepc.video.decode import Pictures
 from stepc.world.ground_truth import truth
 from stepc.world.scene import make_film
@@ -228,9 +229,14 @@ def test_whatever_the_graph_and_the_spec_every_question_is_sound(seed: int) -> N
     _, asked, proved = (d.unit for d in run(passes, unit, Tools(Pictures(), spec=spec, seed=seed)))
     assert isinstance(asked, t.Qras) and isinstance(proved, t.Qras)
     prover = Prover(asked)
+    reader = Reader(asked, prover.known, spec)
+    unique = {p.id: p.unique for p in asked.paths}
     objections = {s.id: prover.objection(s) for s in asked.samples}
     allowed = {"", SEVERAL, REPEATED, "nothing refutes its claim"}
     assert set(objections.values()) <= allowed | ({UNKNOWN} if unit.gaps or unit.denied else set())
+    for s in asked.samples:
+        objections[s.id] = objections[s.id] or reader.objection(s, unique[s.path])
+    assert reader.unread == []
     assert [s.id for s in proved.samples] == [id for id, why in objections.items() if not why]
     known, by_path = facts(unit), {p.id: p for p in asked.paths}
     for s in proved.samples:

@@ -115,6 +115,14 @@ def ask(
         ),
     ] = 5,
     seed: Seed = 0,
+    read: Annotated[
+        bool,
+        typer.Option(
+            "--read",
+            help="Print everything that each question may mean, as a query with its answer.",
+            rich_help_panel=IO,
+        ),
+    ] = False,
 ) -> None:
     """Try a spec on one graph: print questions, reasoning steps and answers."""
     from stepc.driver.compile_video import Compiler
@@ -137,16 +145,10 @@ def ask(
     )
     assert isinstance(made, Qras)
     blocks = {p.id: p.block for p in made.paths}
+    reader = _reader(made, compiler) if read else None
     shown = sorted(made.samples, key=lambda s: _turn(s, made.samples, blocks))
     for sample in shown[:questions]:
-        block = blocks[sample.path]
-        of = f" of {block}" if block != "paths" else ""
-        print(f"{count(len(sample.rationale), 'step')}{of}\n  Q: {sample.question}")
-        if sample.form == "choice":
-            print("     " + "  ".join(f"({o})" for o in sample.options))
-        for because in sample.rationale:
-            print(f"     {because.text}")
-        print(f"  A: {' or '.join([sample.answer, *sample.also])}\n")
+        _print_sample(sample, blocks[sample.path], reader)
     several = sum(bool(s.also) for s in made.samples)
     counted = count(len(made.samples), "question")
     answers = f"{len(made.samples) - several} with one answer on the graph"
@@ -158,6 +160,32 @@ def ask(
         errors.print(
             "`stepc paths` with the same spec and graph counts all paths, and why they are rejected"
         )
+
+
+def _print_sample(sample: Any, block: str, reader: Any) -> None:
+    """Print a sample, with all meanings of its question if there is a reader."""
+    from stepc.ir.literals import quote
+
+    of = f" of {block}" if block != "paths" else ""
+    print(f"{count(len(sample.rationale), 'step')}{of}\n  Q: {sample.question}")
+    if sample.form == "choice":
+        more = f"  (and {sample.room} from other videos)" if sample.room else ""
+        print("     " + "  ".join(f"({o})" for o in sample.options) + more)
+    for because in sample.rationale:
+        print(f"     {because.text}")
+    print(f"  A: {' or '.join([sample.answer, *sample.also])}")
+    for reading, answer in reader.readings(sample.question) if reader else ():
+        claim = f" {quote(reading.claim)}?" if reading.claim else ""
+        print(f"  means: {' | '.join(op.text() for op in reading.query)}{claim} -> {answer}")
+    print()
+
+
+def _reader(unit: Any, compiler: Any) -> Any:
+    """A reader of the texts of a unit."""
+    from stepc.proof.solver import facts
+    from stepc.reader.reader import Reader
+
+    return Reader(unit, facts(unit), compiler.spec)
 
 
 def _reasons(counts: dict[str, dict[str, int]]) -> str:

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from stepc.edges.base import Edge, Texts
-from stepc.ir.elements import Attribute, Element, clip_of
+from stepc.ir.elements import Attribute, Element, Way, clip_of
 from stepc.ir.literals import at_frames, quote
 
 if TYPE_CHECKING:
     from stepc.ir.levels import Step, Stsg
     from stepc.ops.base import Op
     from stepc.ops.follow import Follow
+    from stepc.ops.make import Make
     from stepc.proof.solver import Facts, Reached, State
     from stepc.sampling.edge_table import EdgeTable
     from stepc.sampling.query_builder import QueryBuilder
@@ -89,6 +90,12 @@ class AttributeEdge(Edge):
 
     def texts(self, step: Step, graph: QueryBuilder) -> Texts:
         return {("far", "kind"): graph.kinds[step.far].replace("_", " ")}
+
+    def begins(self, way: Way, said: Mapping[str, str], make: Make) -> tuple[Op, ...]:
+        return (make.given(self.name, said["kind"], said["far"]),) if way == "<=" else ()
+
+    def means(self, way: Way, said: Mapping[str, str], make: Make) -> tuple[Op, ...]:
+        return (make.follow(self.name, way, said["kind"] if way == "=>" else ""),)
 
     def facts(self, unit: Stsg, known: Facts) -> None:
         for a in unit.attributes:

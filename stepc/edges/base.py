@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from stepc.ir.spans import Bounds
     from stepc.ops.base import Op
     from stepc.ops.follow import Follow
+    from stepc.ops.make import Make
     from stepc.proof.solver import Facts, Reached, State
     from stepc.sampling.edge_table import EdgeTable
     from stepc.sampling.query_builder import QueryBuilder
@@ -62,6 +63,8 @@ class Edge(ABC):
     """What a wording of the edge may say besides its words: `dates` where it joins moments."""
     frame: ClassVar[str] = ""
     """How its word stands in a sentence: as a `clause` after "while", or `progressive` after "is"."""
+    vocabulary: ClassVar[str] = ""
+    """The edge kind whose words its values are. Empty: its own."""
     filter: ClassVar[str] = ""
     """The filter (of `only` and `forbid`) that selects edges by their word. Empty if there is none."""
 
@@ -161,6 +164,20 @@ class Edge(ABC):
     def fact(self, step: Step, graph: QueryBuilder) -> str:
         """A step as a short statement that identifies it among the alternatives of a comparison."""
         return f"{graph.labels[step.near]} {step.word}"
+
+    # --- for the reader ------------------------------------------------------------------
+
+    def begins(self, way: Way, said: Mapping[str, str], make: Make) -> tuple[Op, ...]:
+        """The operations that name a known value or event. Empty if the known end is an object.
+
+        `said` maps `near` and `far` to labels or values, `word` to the predicate, `kind` to the kind of an
+        attribute, and `near.event` and `far.event` to events, as far as a text says them.
+        """
+        return ()
+
+    @abstractmethod
+    def means(self, way: Way, said: Mapping[str, str], make: Make) -> tuple[Op, ...]:
+        """The operations of a step along the edge, from the words of a text (see `begins`)."""
 
     # --- for the solver ------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from stepc.edges.base import Edge, Texts, clips_of
-from stepc.ir.elements import Element, Event, clip_of
+from stepc.ir.elements import Element, Event, Way, clip_of
 from stepc.ir.literals import quote, span, unspan
 from stepc.ir.spans import Bounds, within
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from stepc.ir.levels import Step, Stsg
     from stepc.ops.base import Op
     from stepc.ops.follow import Follow
+    from stepc.ops.make import Make
     from stepc.proof.solver import Facts, Reached, State
     from stepc.sampling.edge_table import EdgeTable
     from stepc.sampling.query_builder import QueryBuilder
@@ -113,6 +114,12 @@ class EventEdge(Edge):
 
     def fact(self, step: Step, graph: QueryBuilder) -> str:
         return step.word
+
+    def begins(self, way: Way, said: Mapping[str, str], make: Make) -> tuple[Op, ...]:
+        return (make.happens(said["far"]),) if way == "--" else ()
+
+    def means(self, way: Way, said: Mapping[str, str], make: Make) -> tuple[Op, ...]:
+        return () if way == "--" else (make.follow(self.name, way, ""),)
 
     def facts(self, unit: Stsg, known: Facts) -> None:
         happening: dict[str, set[str]] = {}

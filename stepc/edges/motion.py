@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from stepc.edges.base import Edge, Texts
-from stepc.ir.elements import Element, Motion, clip_of
+from stepc.ir.elements import Element, Motion, Way, clip_of
 from stepc.ir.literals import quote, span, unspan
 from stepc.ir.spans import join_spans
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from stepc.ir.levels import Step, Stsg
     from stepc.ops.base import Op
     from stepc.ops.follow import Follow
+    from stepc.ops.make import Make
     from stepc.proof.solver import Facts, Reached, State
     from stepc.sampling.edge_table import EdgeTable
     from stepc.sampling.query_builder import QueryBuilder
@@ -103,6 +104,14 @@ class MotionEdge(Edge):
 
     def texts(self, step: Step, graph: QueryBuilder) -> Texts:
         return {}
+
+    def begins(self, way: Way, said: Mapping[str, str], make: Make) -> tuple[Op, ...]:
+        return (make.given(self.name, "", said["far"]),) if way == "<=" else ()
+
+    def means(self, way: Way, said: Mapping[str, str], make: Make) -> tuple[Op, ...]:
+        if way == "--":
+            return make.follow(self.name, "=>", ""), make.where(said["far"])
+        return (make.follow(self.name, way, ""),)
 
     def facts(self, unit: Stsg, known: Facts) -> None:
         ranges: dict[tuple[int, str], list[tuple[int, int]]] = {}

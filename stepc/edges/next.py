@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from stepc.ir.levels import Step, Stsg
     from stepc.ops.base import Op
     from stepc.ops.follow import Follow
+    from stepc.ops.make import Make
     from stepc.proof.solver import Facts, Reached, State
     from stepc.sampling.edge_table import EdgeTable
     from stepc.sampling.query_builder import QueryBuilder
@@ -34,6 +35,7 @@ class NextEdge(Edge):
     name = "next"
     order = 6
     frame = "clause"
+    vocabulary = "event"
     says = ("dates",)
     help = "Two consecutive events. Near end: the earlier event. Far end: the later event."
     directions = ("=>", "<=")
@@ -84,6 +86,12 @@ class NextEdge(Edge):
 
     def category(self, step: Step, graph: QueryBuilder) -> tuple[str, ...]:
         return ("event",)
+
+    def begins(self, way: Way, said: Mapping[str, str], make: Make) -> tuple[Op, ...]:
+        return (make.happens(said["near" if way == "=>" else "far"]),)
+
+    def means(self, way: Way, said: Mapping[str, str], make: Make) -> tuple[Op, ...]:
+        return (make.follow(self.name, way, ""),)
 
     def facts(self, unit: Stsg, known: Facts) -> None:
         for earlier, later in pairwise([c.id for c in unit.clips]):

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from stepc.ir.levels import Step, Stsg
     from stepc.ops.base import Op
     from stepc.ops.follow import Follow
+    from stepc.ops.make import Make
     from stepc.proof.solver import Facts, Reached, State
     from stepc.sampling.edge_table import EdgeTable
     from stepc.sampling.query_builder import QueryBuilder
@@ -76,6 +77,10 @@ class ReferenceEdge(Edge):
     def texts(self, step: Step, graph: QueryBuilder) -> Texts:
         ends = (("near", step.near), ("far", step.far))
         return {(side, "event"): graph.events.get(clip_of(node), "") for side, node in ends}
+
+    def means(self, way: Way, said: Mapping[str, str], make: Make) -> tuple[Op, ...]:
+        event = said.get("far.event" if way == "=>" else "near.event", "")
+        return (make.follow(self.name, way, event),)
 
     def facts(self, unit: Stsg, known: Facts) -> None:
         """Adds nothing: the solver resolves references before it reads edges."""

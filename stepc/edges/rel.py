@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from stepc.edges.base import Edge, Texts
-from stepc.ir.elements import Element, Relation, clip_of
+from stepc.ir.elements import Element, Relation, Way, clip_of
 from stepc.ir.literals import at_frames, quote
 
 if TYPE_CHECKING:
     from stepc.ir.levels import Step, Stsg
     from stepc.ops.base import Op
     from stepc.ops.follow import Follow
+    from stepc.ops.make import Make
     from stepc.proof.solver import Facts, Reached, State
     from stepc.sampling.edge_table import EdgeTable
     from stepc.sampling.query_builder import QueryBuilder
@@ -105,6 +106,11 @@ class RelationEdge(Edge):
         if step.way == "--":
             texts["far", ""] = graph.the(step.far)
         return texts
+
+    def means(self, way: Way, said: Mapping[str, str], make: Make) -> tuple[Op, ...]:
+        if way == "--":
+            return (make.to(said["far"]),)
+        return (make.follow(self.name, way, said["word"]),)
 
     def facts(self, unit: Stsg, known: Facts) -> None:
         for e in (*unit.relations, *(e for e in unit.denied if isinstance(e, Relation))):

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from stepc.ir.spans import Bounds
     from stepc.lang.types import EdgeRule, Wording
     from stepc.ops.base import Op
-    from stepc.passes.compose import Draft, PathWriter
+    from stepc.ops.make import Make
     from stepc.sampling.query_builder import QueryBuilder
+    from stepc.writer.paths import Draft, PathWriter
 
 Ranges = Sequence["Bounds"]
 """What is known of the times of an answer."""
@@ -80,10 +81,10 @@ class Form(ABC):
 
     # --- its query -----------------------------------------------------------------------
 
-    def ending(self, step: Step, unique: bool, graph: QueryBuilder) -> tuple[Op, ...]:
+    def ending(self, finds_value: bool, unique: bool, make: Make) -> tuple[Op, ...]:
         """The query operations after the last step."""
-        get = graph.get("value" if graph.finds_value(step) else "label")
-        return (graph.unique, get) if unique else (get,)
+        get = make.get("value" if finds_value else "label")
+        return (make.unique, get) if unique else (get,)
 
     def answer(self, step: Step, graph: QueryBuilder) -> str:
         """The answer to a step in this form."""

@@ -8,7 +8,7 @@ from stepc.forms.ask import AskForm
 from stepc.forms.base import Form
 
 if TYPE_CHECKING:
-    from stepc.passes.compose import Draft, PathWriter
+    from stepc.writer.paths import Draft, PathWriter
 
 
 class ChoiceForm(Form):
@@ -20,6 +20,7 @@ class ChoiceForm(Form):
     line = "ask"
     sample_form = "choice"
     whole_paths = True
+    lists_others = True
 
     def step_form(self) -> Form:
         return AskForm()

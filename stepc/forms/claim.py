@@ -9,8 +9,8 @@ from stepc.forms.base import Form
 
 if TYPE_CHECKING:
     from stepc.ir.levels import Path
-    from stepc.passes.compose import Draft, PathWriter
     from stepc.sampling.query_builder import QueryBuilder
+    from stepc.writer.paths import Draft, PathWriter
 
 
 class ClaimForm(Form):

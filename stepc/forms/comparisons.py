@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from stepc.ir.levels import Path, Step
     from stepc.lang.types import EdgeRule, Wording
     from stepc.ops.base import Op
-    from stepc.passes.compose import PathWriter
+    from stepc.ops.make import Make
     from stepc.sampling.query_builder import QueryBuilder
+    from stepc.writer.paths import PathWriter
 
 CLEAR = 0.1
 """Minimum difference of two durations, as a share of the longer one, for a clear answer."""
@@ -48,9 +49,9 @@ class ComparisonForm(Form):
     def spec_line(self) -> str:
         return "fact"
 
-    def ending(self, step: Step, unique: bool, graph: QueryBuilder) -> tuple[Op, ...]:
-        get = graph.get("span")
-        return (graph.unique, get) if unique else (get,)
+    def ending(self, finds_value: bool, unique: bool, make: Make) -> tuple[Op, ...]:
+        get = make.get("span")
+        return (make.unique, get) if unique else (get,)
 
     def answer(self, step: Step, graph: QueryBuilder) -> str:
         return span_text(*graph.spans(step)[0])
@@ -146,9 +147,9 @@ class SameForm(ComparisonForm):
         find = rule.find(way) if rule.kind == "attr" and way == "=>" else None
         return find.line("ask") if find else ()
 
-    def ending(self, step: Step, unique: bool, graph: QueryBuilder) -> tuple[Op, ...]:
-        get = graph.get("value")
-        return (graph.unique, get) if unique else (get,)
+    def ending(self, finds_value: bool, unique: bool, make: Make) -> tuple[Op, ...]:
+        get = make.get("value")
+        return (make.unique, get) if unique else (get,)
 
     def answer(self, step: Step, graph: QueryBuilder) -> str:
         return Form.answer(self, step, graph)
@@ -166,7 +167,11 @@ class SameForm(ComparisonForm):
         self, one: Step, other: Step, options: tuple[str, str], writer: PathWriter
     ) -> dict[tuple[str, str], str]:
         a, b = writer.known(one), writer.known(other)
-        return {("a", ""): a, ("b", ""): b, ("kind", ""): writer.graph.kinds[one.far]}
+        return {
+            ("a", ""): a,
+            ("b", ""): b,
+            ("kind", ""): writer.graph.kinds[one.far].replace("_", " "),
+        }
 
     def winner(
         self, one: Step, other: Step, options: tuple[str, str], graph: QueryBuilder

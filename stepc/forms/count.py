@@ -9,8 +9,9 @@ from stepc.forms.base import Form
 if TYPE_CHECKING:
     from stepc.ir.levels import Path, Step
     from stepc.ops.base import Op
-    from stepc.passes.compose import PathWriter
+    from stepc.ops.make import Make
     from stepc.sampling.query_builder import QueryBuilder
+    from stepc.writer.paths import PathWriter
 
 _LINES = ("count", "total")
 
@@ -34,8 +35,8 @@ class CountForm(Form):
     sample_form = "count"
     several = True
 
-    def ending(self, step: Step, unique: bool, graph: QueryBuilder) -> tuple[Op, ...]:
-        return (graph.count,)
+    def ending(self, finds_value: bool, unique: bool, make: Make) -> tuple[Op, ...]:
+        return (make.count,)
 
     def hides(self, path: Path, graph: QueryBuilder) -> list[str]:
         return graph.answers(path.steps)

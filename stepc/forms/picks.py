@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from stepc.ir.elements import Superlative
     from stepc.ir.levels import Step
     from stepc.ops.base import Op
-    from stepc.passes.compose import PathWriter
-    from stepc.sampling.query_builder import QueryBuilder
+    from stepc.ops.make import Make
+    from stepc.writer.paths import PathWriter
 
 _RELATIONS = (("rel", "far"), ("rel", "near"))
 _MOTIONS = (("motion", "far"), ("motion", "near"))
@@ -27,8 +27,8 @@ class _Pick(Form):
     says = frozenset(["dates", "compares"])
     ends: ClassVar[tuple[tuple[str, str], ...]]
 
-    def ending(self, step: Step, unique: bool, graph: QueryBuilder) -> tuple[Op, ...]:
-        return graph.pick(cast("Superlative", self.name)), *super().ending(step, unique, graph)
+    def ending(self, finds_value: bool, unique: bool, make: Make) -> tuple[Op, ...]:
+        return make.pick(cast("Superlative", self.name)), *super().ending(finds_value, unique, make)
 
     def sentences(self, step: Step, writer: PathWriter) -> str:
         steps = [step, *writer.path.also]

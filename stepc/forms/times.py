@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from stepc.ir.levels import Path, Step
     from stepc.lang.types import EdgeRule, Wording
     from stepc.ops.base import Op
-    from stepc.passes.compose import PathWriter
+    from stepc.ops.make import Make
     from stepc.sampling.query_builder import QueryBuilder
+    from stepc.writer.paths import PathWriter
 
 
 class _Time(Form):
@@ -27,9 +28,9 @@ class _Time(Form):
     def wordings(self, rule: EdgeRule, way: Way) -> tuple[Wording, ...]:
         return rule.time.line(self.name) if way == "--" else ()
 
-    def ending(self, step: Step, unique: bool, graph: QueryBuilder) -> tuple[Op, ...]:
-        get = graph.get(self.what)
-        return (graph.unique, get) if unique else (get,)
+    def ending(self, finds_value: bool, unique: bool, make: Make) -> tuple[Op, ...]:
+        get = make.get(self.what)
+        return (make.unique, get) if unique else (get,)
 
     def answer(self, step: Step, graph: QueryBuilder) -> str:
         start, end = graph.spans(step)[0]

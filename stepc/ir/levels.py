@@ -94,6 +94,8 @@ class Path(Value):
     answers."""
     unique: bool = True
     """Whether the path was required to have exactly one answer."""
+    pattern: bool = False
+    """Whether its steps are the facts of a `pattern` block, not a chain."""
     query: Query
 
 

@@ -110,7 +110,7 @@ def _lines(unit: t.Unit, calls: bool) -> Iterator[str]:
         block = f" of {path.block}" if path.block != "paths" else ""
         form = f" as {path.form}" if path.form != "ask" else ""
         time = f" {path.time} {path.clip}" if path.time else ""
-        alone = "" if path.unique else " ambiguous"
+        alone = ("" if path.unique else " ambiguous") + " pattern" * path.pattern
         yield f"path    {path.id} wanted {path.wanted}{block}{form}{time}{alone}"
         for word, steps in (("step", path.steps), ("also", path.also)):
             for s in steps:
@@ -222,7 +222,13 @@ def _element(tree: Tree[Token]) -> tuple[str, t.Element]:
     return kind.field, kind.element.model_validate(data)
 
 
-_PARTS = {"block": ["block"], "form": ["form"], "time": ["time", "clip"], "ambiguous": []}
+_PARTS = {
+    "block": ["block"],
+    "form": ["form"],
+    "time": ["time", "clip"],
+    "ambiguous": [],
+    "pattern": [],
+}
 """Part of the head of a path → the fields that it sets."""
 
 
@@ -302,6 +308,7 @@ class _Builder:
             for more in c[2:]:
                 data |= dict(zip(_PARTS[more.data], map(str, more.children), strict=True))
                 data |= {"unique": False} if more.data == "ambiguous" else {}
+                data |= {"pattern": True} if more.data == "pattern" else {}
             self.waiting, self.open = ("paths", line, data), data
             return
         if tree.data == "sample":

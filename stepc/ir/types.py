@@ -60,12 +60,17 @@ from stepc.ops.beyond import Beyond
 from stepc.ops.compare import Compare
 from stepc.ops.count import Count
 from stepc.ops.during import During
+from stepc.ops.exists import Exists
+from stepc.ops.fact import Fact
+from stepc.ops.find import FindVariable
 from stepc.ops.follow import Follow
 from stepc.ops.get import Get
 from stepc.ops.given import Given
 from stepc.ops.happens import Happens
+from stepc.ops.later import LaterMoment
 from stepc.ops.node import Node
 from stepc.ops.pick import Pick
+from stepc.ops.the import The
 from stepc.ops.to import To
 from stepc.ops.unique import Unique
 from stepc.ops.where import Where
@@ -89,6 +94,9 @@ __all__ = [
     "EdgeKind",
     "Element",
     "Event",
+    "Exists",
+    "Fact",
+    "FindVariable",
     "Follow",
     "FormName",
     "Frame",
@@ -100,6 +108,7 @@ __all__ = [
     "Given",
     "Happens",
     "Keyframe",
+    "LaterMoment",
     "Millis",
     "Motion",
     "Node",
@@ -121,6 +130,7 @@ __all__ = [
     "Step",
     "Stsg",
     "Superlative",
+    "The",
     "To",
     "Trust",
     "Tsg",

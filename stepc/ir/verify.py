@@ -401,7 +401,7 @@ def _chain(u: t.Paths) -> Iterator[Finding]:
             yield f"a comparison has 2 steps, this has {len(p.steps)}", p
         told = ("motion", "=>")  # what it finds is a word; its far end is the later object
         found = [s.word if (s.edge, s.way) == told else s.found for s in p.steps if s.way != "--"]
-        if not compares and len(set(found)) < len(found):
+        if not (compares or p.pattern) and len(set(found)) < len(found):
             yield "a node is found twice", p
 
 
@@ -443,7 +443,8 @@ def _aligned(u: t.Qras) -> Iterator[Finding]:
         if path is None:
             yield f"path `{s.path}` does not exist", s
             continue
-        count = sum(not identity(step) for step in path.steps)
+        steps = dict.fromkeys(path.steps) if path.pattern else path.steps
+        count = sum(not identity(step) for step in steps)
         if count != len(s.rationale):
             yield f"{len(s.rationale)} sentences for {count} steps", s
 

@@ -23,7 +23,7 @@ def check_whole(
 
     `name` is the token of the spec's name in `source`. Blocks that already have errors are not checked.
     """
-    if not blocks:
+    if not blocks and not any(b.pattern for b in spec.blocks):
         help = "add: paths { count 18 per video  steps 1..3 }"
         message = "the spec has no `paths` block"
         if values.made.blocks:
@@ -31,10 +31,13 @@ def check_whole(
             help = "add a block that sets them: paths NAME from OTHER(…)"
         source.say("S307", message, name, help)
         return
+    for block in spec.blocks:
+        _pattern_worded(spec, block, source, values)
     for made in blocks:
         if made.sound:
             _reachable(spec, made.block, made.where)
-    if all(made.sound for made in blocks):
+    whole = len(values.made.patterns) == sum(b.pattern is not None for b in spec.blocks)
+    if whole and all(made.sound for made in blocks):
         _unused(spec, source, values)
 
 
@@ -126,10 +129,31 @@ def _forms_worded(spec: Spec, block: Block, say: Say) -> None:
             say("S209", f"`form {name}` needs `unique`", "form", "replace `ambiguous` by `unique`")
 
 
+def _pattern_worded(spec: Spec, block: Block, source: SpecSource, values: Values) -> None:
+    """Report edge kinds of a pattern whose facts cannot be told one by one (S324)."""
+    if block.pattern is None:
+        return
+    part = values.made.patterns[block.name]
+    for kind in dict.fromkeys(f.edge for f in block.pattern.facts):
+        if not spec.worded("claim", kind, "=>") or not spec.worded("because", kind, "=>"):
+            end = "far end"
+            message = (
+                f"the facts of `{block.name}` are told one by one, and `edge {kind}` has no `claim`"
+            )
+            help = f"add lines `claim` and `because` to the `find` block of its {end}"
+            part.source.say("S324", message, tokens(part.tree, "NAME")[0], help)
+    for when, share in block.time:
+        if share > 0 and not spec.time.line(when):
+            message = f"the `time` block has no line for `{when}`"
+            at = tokens(part.tree, "NAME")[0]
+            part.source.say("S310", message, at, f'add: time {{ {when} "…" }}')
+
+
 def _unused(spec: Spec, source: SpecSource, values: Values) -> None:
     """Report declarations of this file that nothing uses."""
     places = {k: p for k, p in values.made.places.items() if p.file == source.file}
     kinds = {k.kind for b in spec.blocks for k in (*b.start, *b.expand)}
+    kinds |= {f.edge for b in spec.blocks if b.pattern for f in b.pattern.facts}
     for (data, key), place in places.items():
         message = ""
         if data == "edge" and (kind := key.split()[0]) in KINDS and kind not in kinds:

@@ -26,12 +26,14 @@ DECLARATIONS = [
     "PATHS",
     "EDGE",
     "PATH",
+    "PATTERN",
     "TIME",
     "PAIR",
     "DATASET",
 ]
 CLAUSES = ["COUNT", "STEPS", "START", "EXPAND", "FORM", "OPTIONS", "WHEN", "REQUIRE", "ONLY",
            "FORBID", "NO_REVISIT", "UNIQUE", "AMBIGUOUS", "ENUMERATE", "SEED", "TRIES",
+           "WHERE", "THEN", "EITHER", "EXISTS",
            "ANSWERS", "MOST", "SETS", "FORMATS"]  # fmt: skip
 BEGINS = frozenset([*DECLARATIONS, *CLAUSES, "FIND", "LINE", "OVERRIDE"])
 """Types of tokens that begin a line, without the leading underscore."""
@@ -55,9 +57,9 @@ class _Line:
     @property
     def aligned(self) -> bool:
         """Whether the second word is aligned with that of neighbouring lines."""
-        return (
-            len(self.tokens) > 1 and _type(self.tokens[0]) not in BLOCKS and self.tokens[-1] != "{"
-        )
+        kind = _type(self.tokens[0])
+        clause = kind not in BLOCKS or kind == "FIND"  # a block, or a clause of a pattern
+        return len(self.tokens) > 1 and clause and self.tokens[-1] != "{"
 
     def rows(self) -> list[str]:
         """The line without comments: one row, or one row per alternative wording."""

@@ -20,7 +20,18 @@ from stepc.edges import EDGES
 from stepc.forms import FORMS
 from stepc.lang.format import format_spec
 from stepc.lang.inflect import FILTERS as WORD_FILTERS
-from stepc.lang.outline import STARTERS, Here, OutlineBlock, Span, here, holes, names, outline, uses
+from stepc.lang.outline import (
+    STARTERS,
+    Here,
+    OutlineBlock,
+    Span,
+    here,
+    holes,
+    names,
+    outline,
+    uses,
+    variables,
+)
 from stepc.lang.parse import BLOCKS, shipped
 from stepc.lang.resolve import checked_spec
 from stepc.lang.schema import (
@@ -52,6 +63,11 @@ HELP = {
     "if": "`edge KIND(near -> far) if near person and … { … }`: wordings for the edges that fit.",
     "and": "Joins two conditions of an `edge` block.",
     "path": "`path s rel => o attr => v { ask … }`: the wordings of a whole path.",
+    "pattern": "`pattern NAME { where … find … ask … }`: a question about several facts at once.",
+    "where": "`where s rel(r) => o and not o attr(k) => v`: the facts of a pattern, with variables.",
+    "then": "The facts after it hold at a later time than those before it.",
+    "either": "Like `find`; the question offers the answer and something else, as {either}.",
+    "exists": "Asks whether the facts of a pattern hold together of some objects.",
     "time": "Wordings that add a time range to a question. In an edge: wordings of its time.",
     "pair": "Wordings that compare two edges.",
     "dataset": "Requirements on the dataset; sets options of the link passes.",
@@ -200,6 +216,8 @@ def placeholders_at(place: Here, text: str) -> list[str]:
         made = [*(["start", "end"] if word == "span" else ["event"]), "question"]
     elif block.kind == "pair":
         made = ["a", "b", *(["kind"] if word == "same" else [])]
+    elif block.kind == "pattern":
+        made = ["n"] if word == "total" else variables(text[block.start : block.end])
     elif edge is not None and edge.kind == "path":
         made = [edge.ends[0].text] if edge.ends else []
     elif edge is not None and len(edge.ends) >= 2:

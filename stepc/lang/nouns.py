@@ -386,6 +386,44 @@ def is_adjective(value: str) -> bool:
     )
 
 
+_LITTLE = PREPOSITIONS | _FUNCTION | {"am", "and", "be", "been", "being", "or", "was", "were"}
+"""Words that tell nothing of what somebody does."""
+
+
+@functools.lru_cache(1 << 14)
+def _stems(word: str) -> frozenset[str]:
+    """A word and its dictionary forms."""
+    return frozenset([word, normal(word), *lemmas(word)])
+
+
+def retells(text: str, answer: str) -> bool:
+    """Whether a text says what somebody does, if only in another form: "runs to the man", "running to him".
+
+    `answer` is a motion, predicate or event: all its words but little ones must occur, in any form and order.
+    """
+    wanted = [word for word in words_of(answer.replace("'s", "")) if word not in _LITTLE]
+    if not wanted or not (is_gerund(progressive(answer).split(" ")[0]) or len(wanted) > 1):
+        return False
+    there = frozenset().union(*map(_stems, words_of(text.replace("'s", ""))))
+    return all(_stems(word) & there for word in wanted)
+
+
+def is_foreign(text: str) -> bool:
+    """Whether a predicate, motion, event or kind is in another language, as far as the dictionary tells.
+
+    At least half of its words, capitalised ones apart, are neither in the dictionary nor in a list of this
+    module, and none of them ends as English verbs do.
+    """
+    every = re.findall(r"[^\W\d_]+", text)
+    said = [w for w in every if w[:1].islower()] or every
+    unknown = [w for w in said if not (lemmas(w.lower()) or w.lower() in _SMALL)]
+    english = any(w.endswith(("s", "ed", "ing")) for w in unknown)
+    return bool(unknown) and not english and 2 * len(unknown) >= len(said)
+
+
+_SMALL = _LITTLE | ADVERBS | {"amidst", "away", "her", "him", "his", "onto", "than", "them"}
+
+
 def is_gerund(word: str) -> bool:
     """Whether a word is the -ing form of a verb."""
     return word.endswith("ing") and bool(lemmas(word.lower(), "VERB"))

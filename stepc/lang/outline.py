@@ -38,6 +38,20 @@ STARTERS = {
     "edge": ("find", "time"),
     "find": FIND_LINES,
     "path": ("ask",),
+    "pattern": (
+        "count",
+        "during",
+        "span",
+        "require",
+        "seed",
+        "where",
+        "then",
+        "find",
+        "either",
+        "exists",
+        "ask",
+        "total",
+    ),
     "time": (*WHENS, *TIME_LINES),
     "pair": PAIR_LINES,
     "dataset": ("steps", "answers", "most", "sets", "formats"),
@@ -131,7 +145,7 @@ def _scan(text: str, at: int) -> tuple[OutlineBlock, list[Span], Span | None]:
                 block.strings.append(span)
         elif m["word"]:
             new = span.text in STARTERS.get(stack[-1].kind, ())
-            names = ("spec", "find", "edge", "import", "let", "phrase", "paths", "path")
+            names = ("spec", "find", "edge", "import", "let", "phrase", "paths", "path", "pattern")
             named = clause and (
                 (clause[-1].text in names and len(clause) in (1, 2))
                 or clause[-1].text in ("override", "from", "only", "forbid")
@@ -168,6 +182,18 @@ def holes(string: Span) -> list[Span]:
         Span(string.start + m.start(1), string.start + m.end(1), m[1])
         for m in _HOLE.finditer(string.text)
     ]
+
+
+_FACT = re.compile(
+    r"([a-z][a-z0-9-]*)\s+(attr|rel|motion)\b\s*(?:\(\s*([a-z][a-z0-9-]*)\s*\)|\"[^\"\n]*\")?\s*=>\s*"
+    r"([a-z][a-z0-9-]*)?"
+)
+
+
+def variables(text: str) -> list[str]:
+    """The variables of the facts in the text of a `pattern` block."""
+    found = (name for m in _FACT.finditer(text) for name in (m[1], m[3], m[4]) if name)
+    return list(dict.fromkeys(found))
 
 
 def uses(edge: OutlineBlock, name: str) -> list[Span]:

@@ -85,6 +85,13 @@ def _lines(made: Declared) -> Iterator[tuple[Part, str, frozenset[str]]]:
         for tree in (x for lines in trees(part.tree, "lines") for x in trees(lines, "line")):
             if str(tokens(tree)[0]) == "ask":
                 yield Part(part.source, tree, part.names), "ask", says
+    for part in made.patterns.values():
+        says = frozenset(["compares", "dates"])
+        facts = (f for clause in trees(part.tree, "where") for f in trees(clause, "fact"))
+        says |= {"negates"} if any(tokens(f, "NOT") for f in facts) else set()
+        says |= {"counts"} if trees(part.tree, "number") else set()
+        for tree in trees(part.tree, "line"):
+            yield Part(part.source, tree), str(tokens(tree)[0]), says
     for line, part in made.time.items():
         yield part, line, frozenset(["dates"])
     for line, part in made.pair.items():

@@ -20,7 +20,9 @@ from stepc.diagnostics import Diagnostic, Place, StepcError, brief, did_you_mean
 from stepc.plugins import Registry
 from stepc.runtime.grammars import lalr_parser
 
-BLOCKS = ("import", "let", "phrase", "allow", "paths", "edge", "path", "time", "pair", "dataset")
+BLOCKS = (
+    "import", "let", "phrase", "allow", "paths", "edge", "path", "pattern", "time", "pair", "dataset",
+)  # fmt: skip
 """Words that begin a declaration."""
 _BLOCK = re.compile(rf"^(?:override\s+)?(?:{'|'.join(BLOCKS)})\b", re.MULTILINE)
 MOST = 20

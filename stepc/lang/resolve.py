@@ -18,6 +18,7 @@ from stepc.lang.check import check_whole
 from stepc.lang.conditions import WORDS, Condition, undecided
 from stepc.lang.overclaims import SAYS, overclaims
 from stepc.lang.parse import SpecSource
+from stepc.lang.patterns import PatternBlocks
 from stepc.lang.schema import ALL_LINES, FORMATS, KINDS, OBJECT_PARTS, SETS, end_parts
 from stepc.lang.symbols import Declared, EdgeParts, Node, Part, collect, take_lines, tokens, trees
 from stepc.lang.text_templates import Allowed, Wordings
@@ -87,10 +88,12 @@ class _Reader:
             for key, parts in made.blocks.items()
             if not any(trees(p.tree, "params") for p in parts)
         ]
+        made_of = PatternBlocks(self.values, self.words, self.condition)
+        patterns = [made_of.block(key, part) for key, part in made.patterns.items()]
         spec = Spec.model_construct(
             name=str(name),
             title=self.source.string(title) if isinstance(title, Token) else "",
-            blocks=tuple(made.block for made in blocks),
+            blocks=(*(made.block for made in blocks), *(p for p in patterns if p is not None)),
             edges=edges,
             paths=tuple(p for p in paths if p is not None),
             time=time,

@@ -24,6 +24,8 @@ from stepc.lang.source import read_spec_file
 
 _FILE = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)*\.step")
 Node = Tree[Token]
+DRAWN = frozenset(["paths", "pattern", "dataset"])
+"""Declarations that say what is drawn, not how it is worded: `import NAME without paths` leaves them out."""
 
 
 def trees(tree: Node, *data: str) -> list[Node]:
@@ -65,6 +67,7 @@ class Declared:
     edges: dict[str, EdgeParts] = field(default_factory=dict)
     """Edge kind, with its conditions as they are written → what is declared."""
     paths: dict[tuple[tuple[str, str], ...], Part] = field(default_factory=dict)
+    patterns: dict[str, Part] = field(default_factory=dict)
     time: dict[str, Part] = field(default_factory=dict)
     pair: dict[str, Part] = field(default_factory=dict)
     dataset: dict[str, Part] = field(default_factory=dict)
@@ -74,24 +77,40 @@ class Declared:
     """File name → its text."""
 
 
-def collect(source: SpecSource, made: Declared, within: tuple[str, ...]) -> Node:
-    """Add the declarations of a file to `made`, after those of its imports. Returns the file's tree."""
+def collect(
+    source: SpecSource,
+    made: Declared,
+    within: tuple[str, ...],
+    left_out: frozenset[str] = frozenset(),
+) -> Node:
+    """Add the declarations of a file to `made`, after those of its imports. Returns the file's tree.
+
+    Declarations of the kinds `left_out` are not added, neither from this file nor from its imports.
+    """
     made.texts[source.file] = source.text
     tree = source.tree()
     items = trees(tree, *BLOCKS)
     for item in items:  # imports first, wherever they are, so that the file can override
         if item.data == "import":
-            _import(source, item, made, (*within, source.file))
+            _import(source, item, made, (*within, source.file), left_out)
     for item in items:
         if item.data == "allow":
             told = made.allowed.setdefault(source.file, {})
             told |= dict.fromkeys(map(str, tokens(item)), Part(source, item))
-        elif item.data != "import":
+        elif item.data != "import" and item.data not in left_out:
             _declare(Part(source, item), made)
     return tree
 
 
-def _import(source: SpecSource, item: Node, made: Declared, within: tuple[str, ...]) -> None:
+def _import(
+    source: SpecSource,
+    item: Node,
+    made: Declared,
+    within: tuple[str, ...],
+    left_out: frozenset[str],
+) -> None:
+    if tokens(item, "WITHOUT"):
+        left_out = DRAWN
     token = next(c for c in item.children if isinstance(c, Token))
     if token.type == "NAME":
         name, folder = f"{token}.step", None
@@ -131,7 +150,7 @@ def _import(source: SpecSource, item: Node, made: Declared, within: tuple[str, .
         )
         source.say("S402", message, token, "remove one of the imports")
     elif name not in made.texts:
-        collect(SpecSource(name, text, folder, source.found), made, within)
+        collect(SpecSource(name, text, folder, source.found), made, within, left_out)
 
 
 def _declare(part: Part, made: Declared) -> None:
@@ -173,6 +192,8 @@ def _declare(part: Part, made: Declared) -> None:
             _edge(part, key, made)
         case "path":
             made.paths[hops] = part
+        case "pattern":
+            made.patterns[key] = part
         case "dataset":
             for wish in trees(item, "mix", "answers", "most", "sets", "formats"):
                 word = "steps" if wish.data == "mix" else str(wish.data)

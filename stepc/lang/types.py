@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from stepc.forms import FORMS
 from stepc.ir.types import EdgeKind, FormName, Value, Way, When
-from stepc.lang.conditions import Conditions, Occasion, precedence
+from stepc.lang.conditions import Condition, Conditions, Occasion, precedence
 from stepc.lang.inflect import FILTERS
 from stepc.lang.nouns import NoWording
+
+if TYPE_CHECKING:
+    from stepc.ops.base import Op
+    from stepc.ops.make import Make
 
 End = Literal["near", "far", "edge"]
 """The part of an edge that a step finds: one of its ends, or the edge itself."""
@@ -158,6 +162,95 @@ class EdgeChoice(Value):
     """How often paths start with it, relative to the others; `expand` has no weights."""
 
 
+class PatternFact(Value):
+    """A fact of a pattern. Its ends and what joins them are variables, or fixed words."""
+
+    edge: Literal["attr", "rel", "motion"]
+    near: str
+    """The variable of the object."""
+    far: str = ""
+    """The variable of the other object, or of the value; empty if `value` is fixed."""
+    value: str | None = None
+    link: str = ""
+    """The variable of the predicate or of the kind of attribute; empty if `word` is fixed."""
+    word: str | None = None
+    negated: bool = False
+    moment: int = 0
+    """Facts of a later moment have a larger number."""
+
+    def variables(self) -> list[str]:
+        """Its variables, in the order of its text."""
+        return [x for x in (self.near, self.link, self.far) if x]
+
+
+class Pattern(Value):
+    """A question about several facts at once (patterns; the programs of CLEVR and GQA)."""
+
+    facts: tuple[PatternFact, ...]
+    result: Literal["find", "count", "exists"]
+    target: str = ""
+    """The variable that is found or counted."""
+    offer: bool = False
+    """Whether the question offers the answer and something else."""
+    pick: Literal["first", "last", ""] = ""
+    """Which of several is found; empty if there must be one."""
+    said: frozenset[str] = frozenset()
+    """The variables that the question says."""
+    kinds_said: frozenset[str] = frozenset()
+    """The variables of values whose kind the question says."""
+    conditions: tuple[tuple[str, Condition], ...] = ()
+    """(variable, what it must be)"""
+    ask: tuple[Wording, ...] = ()
+    total: tuple[Wording, ...] = ()
+    """For `count`: the last sentence of the rationale, with `n`."""
+
+    @property
+    def ends(self) -> dict[str, PatternFact]:
+        """Each variable of an object or value → its first fact."""
+        made: dict[str, PatternFact] = {}
+        for fact in self.facts:
+            for end in (fact.near, fact.far):
+                if end:
+                    made.setdefault(end, fact)
+        return made
+
+    def is_object(self, variable: str) -> bool:
+        """Whether a variable is an object, not a value."""
+        fact = self.ends[variable]
+        return variable == fact.near or fact.edge == "rel"
+
+    def program(self, held: Mapping[str, str], make: Make) -> tuple[Op, ...]:
+        """The query without its scope. `held` maps what is said, and all predicates and kinds, to words."""
+        ends = self.ends
+        ops = [
+            make.named(self.letter(x), held[x])
+            for x in ends
+            if x in self.said and self.is_object(x)
+        ]
+        moment = 0
+        for fact in self.facts:
+            ops += [make.later] if fact.moment > moment else []
+            moment = fact.moment
+            word = fact.word if fact.word is not None else held[fact.link]
+            value = fact.value
+            if fact.edge != "rel" and fact.far in self.said:
+                value = held[fact.far]
+            far = self.letter(fact.far) if value is None else ""
+            keyword = "no" if fact.negated else "fact"
+            ops.append(make.holds(keyword, self.letter(fact.near), fact.edge, word, far, value))
+        if self.result == "exists":
+            return (*ops, make.exists)
+        ops.append(make.find(self.letter(self.target)))
+        if self.result == "count":
+            return (*ops, make.count)
+        get = make.get("label" if self.is_object(self.target) else "value")
+        return (*ops, *([make.pick(self.pick)] if self.pick else []), make.unique, get)
+
+    def letter(self, variable: str) -> str:
+        """The name of a variable in queries: `a` for the first one, and so on."""
+        return "abcdefghijklmnopqrstuvwxyz"[[*self.ends].index(variable)]
+
+
 class Block(Value):
     """Which paths are sampled (section 3.2 of the paper)."""
 
@@ -192,6 +285,8 @@ class Block(Value):
     """Added to the seed of the run."""
     tries: int = 60
     """Maximum number of draws for one path."""
+    pattern: Pattern | None = None
+    """What is asked, if this is a `pattern` block. It has no start, expand, steps, form or filters."""
 
 
 class DatasetBlock(Value):
@@ -244,6 +339,8 @@ class Spec(Value):
         lines = [*self.time.lines, *self.pair.lines]
         for edge in self.edges:
             lines += [*edge.time.lines, *(line for find in edge.finds for line in find.lines)]
+        patterns = [b.pattern for b in self.blocks if b.pattern is not None]
+        lines += [("", told) for p in patterns for told in (p.ask, p.total)]
         for wordings in (*(told for _, told in lines), *(path.ask for path in self.paths)):
             yield from parts(wordings)
 
@@ -258,7 +355,8 @@ class Spec(Value):
              [[f.end, lines(f)] for f in e.finds]]
             for e in self.edges
         ]  # fmt: skip
-        return [[b.model_dump(mode="json") for b in self.blocks], edges]
+        words = {"pattern": {"ask", "total"}}
+        return [[b.model_dump(mode="json", exclude=words) for b in self.blocks], edges]
 
     def rules(self, kind: str) -> list[EdgeRule]:
         """The rules of an edge kind, narrower ones first."""

@@ -592,6 +592,17 @@ class Infer(Request):
     question: str
 
 
+class FromFacts(Request):
+    """Asks to answer a question from facts alone, as a test of whether its words still mean the same."""
+
+    name = "from_facts"
+    answer = Inferred
+    states_facts = False
+    typical_tokens = 400
+    facts: tuple[str, ...]
+    question: str
+
+
 class Appraisal(Answer):
     """Two scores of a long reply, from 1 to 5: accuracy and relevance, or completeness and reliability."""
 
@@ -633,5 +644,5 @@ REQUESTS: dict[str, type[Request]] = {
 TASKS: dict[str, type[Request]] = {cls.name: cls for cls in (Ask, Explain)}
 """The requests a model is trained and evaluated on, by template name (section 3.2)."""
 
-JUDGING: dict[str, type[Request]] = {cls.name: cls for cls in (Judge, Infer, Appraise)}
-"""The requests to a judge of other models' replies, by template name."""
+JUDGING: dict[str, type[Request]] = {cls.name: cls for cls in (Judge, Infer, Appraise, FromFacts)}
+"""The requests that are answered from a text, without the video, by template name."""

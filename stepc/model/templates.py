@@ -146,6 +146,9 @@ class Templates:
         self._templates: dict[str, Template] = {}
         for request, known in VARIABLES.items():
             self._templates[request] = self._compiled(request, self._source(request), known)
+        missing = (r for r in VARIABLES if not (folder / f"{r}.jinja").is_file())
+        self.lacking = frozenset[str]() if own else frozenset(missing)
+        """The requests that a built-in set has no template for: its model was not made for them."""
         if own:
             self._misnamed(folder)
         for place in (folder, builtin) if own else (folder,):

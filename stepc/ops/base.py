@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self
+
+from pydantic import StringConstraints
 
 from stepc.ir.elements import Value
 from stepc.ir.literals import unquote, unspan
 
 if TYPE_CHECKING:
     from stepc.proof.solver import State
+
+
+Variable = Annotated[str, StringConstraints(pattern=r"^[a-z]*$", max_length=20)]
+"""An object or value that facts share. Empty: none."""
 
 
 class Op(Value):
@@ -71,7 +78,7 @@ class Op(Value):
 
 
 def take(arguments: Sequence[str], *kinds: str) -> list[str]:
-    """Check arguments against the expected kinds: `string`, `span`, or keywords joined by `|`.
+    """Check arguments against the expected kinds: `string`, `span`, `variable`, or keywords joined by `|`.
 
     Returns the arguments, strings unquoted. Raises ValueError if their number or kind is wrong.
     """
@@ -83,6 +90,10 @@ def take(arguments: Sequence[str], *kinds: str) -> list[str]:
             taken.append(unquote(token))
         elif kind == "span":
             unspan(token)
+            taken.append(token)
+        elif kind == "variable":
+            if not re.fullmatch("[a-z]{1,20}", token):
+                raise ValueError(f"expected a variable, found `{token}`")
             taken.append(token)
         elif token in kind.split("|"):
             taken.append(token)

@@ -48,7 +48,8 @@ class Prover:
             return "the question has more than one answer"
         if wrong := _wrong_answer(sample, found):
             return wrong
-        if sample.form == "yes-no" and sample.answer == "no" and not self._refuted(sample):
+        says_no = sample.form == "yes-no" and sample.answer == "no"
+        if says_no and not isinstance(sample.query[-1], t.Exists) and not self._refuted(sample):
             return "nothing refutes its claim"
         for i, because in enumerate(sample.rationale, 1):
             wrong, got = self._step(because)

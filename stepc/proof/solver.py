@@ -19,7 +19,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import product
-from typing import NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from stepc.edges import EDGES
 from stepc.ir import types as t
@@ -27,6 +27,9 @@ from stepc.ir.spans import Bounds, around, join_spans, within
 from stepc.ir.union_find import UnionFind
 from stepc.proof import words
 from stepc.proof.unknown import Unknown
+
+if TYPE_CHECKING:
+    from stepc.ops.fact import Fact
 
 Span = tuple[int, int]
 Frames = frozenset[str]
@@ -66,6 +69,35 @@ class Reached(NamedTuple):
     spans: tuple[Span, ...] = ()
     loose: bool = False
     """Whether it happens at some time in its spans, as events do, instead of filling them."""
+
+
+class Row(NamedTuple):
+    """Objects and values that facts are about, and the keyframes in which all facts so far hold."""
+
+    bound: dict[str, Reached]
+    """Variable → object or value."""
+    when: Frames | None = None
+    """The keyframes of the current moment; None before its first fact."""
+    before: Bounds | None = None
+    """What is known of the time of the moment before it."""
+    told: frozenset[tuple[object, ...]] = frozenset()
+    """The facts of the current moment: (near end, edge kind, word, far end). No two are the same."""
+
+    def binding(self, variable: str, to: Reached) -> Row:
+        """The row with one more variable."""
+        return self._replace(bound={**self.bound, variable: to})
+
+    def at(self, when: Frames) -> Row:
+        """The row at the time of one more fact."""
+        return self._replace(when=when if self.when is None else self.when & when)
+
+    def also(self, variable: str, to: Reached, state: State) -> list[Row]:
+        """The row with one more variable; none if another variable is the same object."""
+        if variable in self.bound:
+            return [self]
+        if to.thing is not None and state.identity(to) in map(state.identity, self.bound.values()):
+            return []
+        return [self.binding(variable, to)]
 
 
 @dataclass
@@ -246,6 +278,14 @@ class State:
         """The results of `get` so far, for `compare`: text, what is known of its time, attribute kind."""
         self.found: tuple[str, ...] = ()
         """The answers."""
+        self.rows: list[Row] | None = None
+        """The rows of a pattern; None before its first operation."""
+        self.named = [Row({})]
+        """The rows that bind no more than the objects that the text names."""
+        self.facts: list[tuple[int, Fact]] = []
+        """The facts of a pattern so far, each with the number of its moment."""
+        self.moments: list[int] = []
+        """The number of rows at the end of each moment that is over."""
 
     @staticmethod
     def thing(number: int, when: Frames = frozenset(), spans: tuple[Span, ...] = ()) -> Reached:
@@ -278,6 +318,57 @@ class State:
         """Raise NotKnown if there may be more than the graph states."""
         if may_be_more:
             raise NotKnown
+
+    # --- patterns ------------------------------------------------------------------------
+
+    def all_rows(self) -> list[Row]:
+        """The rows of a pattern: one that binds nothing before its first operation."""
+        return [Row({})] if self.rows is None else self.rows
+
+    def next_moment(self) -> None:
+        """End a moment: keep the rows in which it is later than the one before. Raises NotKnown."""
+        if not any(n == len(self.moments) for n, _ in self.facts):
+            return
+        kept = []
+        for row in self.all_rows():
+            times = self._times(row.when or frozenset())
+            if row.before is None or self._follows(row.before, times):
+                kept.append(Row(row.bound, None, times))
+        self.rows = kept
+        self.moments.append(len(kept))
+
+    def _times(self, when: Frames) -> Bounds:
+        known = self.known
+        shown = sorted(known.at[f] for f in when)
+        clip = t.clip_of(next(iter(when)))
+        return around((shown[0], shown[-1]), known.keyframes[clip], known.ranges[clip])
+
+    def _follows(self, one: Bounds, other: Bounds) -> bool:
+        """Whether the other begins and ends later. Raises NotKnown if that depends on exact times."""
+        if one.begins[1] <= other.begins[0] and one.ends[1] <= other.ends[0]:
+            return True
+        later = other.begins[1] <= one.begins[0] and other.ends[1] <= one.ends[0]
+        self.stop_if(not later and one != other)
+        return False
+
+    def things(self) -> list[Reached]:
+        """All things in scope. Raises NotKnown if there may be others."""
+        known = self.known
+        self.stop_if(known.unknown.objects(self.scope))
+        return [self.thing(n, known.seen[n]) for n, c in known.clip.items() if c in self.scope]
+
+    def identity(self, here: Reached) -> object:
+        """A number shared by all positions at one object, or the words of a value."""
+        if here.thing is None:
+            return self.known.phrase(here.value)
+        return self.known.same[here.thing]
+
+    def same(self, one: Reached, other: Reached) -> bool:
+        """Whether two positions are at one object of one clip, or at equal values."""
+        if one.thing is not None or other.thing is not None:
+            return one.thing == other.thing
+        alike = one.kind == other.kind or not (one.kind and other.kind)
+        return alike and self.identity(one) == self.identity(other)
 
     def one_event(self, event: str) -> None:
         """Raise Repeated or NotKnown if a clip in scope may show an event besides those that state it."""

@@ -93,6 +93,14 @@ def excludes(one: str, other: str, kind: str = "") -> bool:
     )
 
 
+@functools.cache
+def excluded_by(word: str, kind: str = "") -> tuple[str, ...]:
+    """The words that cannot be true of a thing at the same time as a word of this kind, sorted."""
+    said = phrase(word)
+    groups = (words for limit, words in _exclusive() if limit in ("", kind) and said in words)
+    return tuple(sorted(set().union(*groups) - {said}))
+
+
 @functools.lru_cache(1 << 15)
 def _tokens(text: str) -> tuple[str, ...]:
     made: list[str] = []

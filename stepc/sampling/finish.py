@@ -58,8 +58,8 @@ class Finisher:
         s, timing = self.table, self.rules.timing
         here, last = int(s.clip[rows[-1]]), s.kind[rows[-1]]
         whole: Time = (None, None, (0, len(s.clips)))
-        if kind.asked.compares:
-            yield whole
+        if kind.asked.compares or (len(s.clips) == 1 and kind.time in ("during", "span")):
+            yield whole  # the time of the only clip narrows nothing
         elif self._crosses(rows):  # a path across clips has the time of its last clip
             end = int(s.entity_clip[s.found[rows[-1]]]) if s.found[rows[-1]] != NONE else here
             first = int(s.clip[rows[0]])
@@ -92,11 +92,13 @@ class Finisher:
         s, block = self.table, self.rules.block
         how, clip, scope = time
         why = self._judge(kind, rows, time)
-        also: tuple[t.Step, ...] = ()
+        others: list[int] = []
         if self.rules.several(kind):
-            rows, also, wrong = self._several(kind, rows, scope)
+            rows, others, wrong = self._several(kind, rows, scope)
             why = why or wrong
-        steps = tuple([s.step(r) for r in rows])
+        if not kind.asked.compares and not self._told_apart(rows, others, scope):
+            why = why or "it names one of several"
+        steps, also = (tuple([s.step(r) for r in part]) for part in (rows, others))
         if not kind.asked.knows(steps[-1], self.graph):
             why = why or "its time is not known so precisely"
         if not kind.asked.compares and not self.rules.sayable(steps, kind.form):
@@ -162,12 +164,25 @@ class Finisher:
             fits[-1] = s.begins(array[-1:], lows[-1:], highs[-1:])[0]
         return "" if fits.all() else "more than one answer"
 
+    def _told_apart(self, rows: list[int], others: list[int], scope: tuple[int, int]) -> bool:
+        """Whether the label of each object that is found, such as "the cup", names no other one in scope."""
+        s = self.table
+        found = s.found[np.array([*rows, *others])]
+        found = found[found != NONE]
+        clips = s.entity_clip[found]
+        low, high = (
+            (clips, clips + 1)
+            if self._crosses(rows)
+            else np.broadcast_to(np.array([[scope[0]], [scope[1]]]), (2, len(found)))
+        )
+        return bool(s.one_label(s.entity_label[found], low, high).all())
+
     # --- several answers -----------------------------------------------------------------
 
     def _several(
         self, kind: PathKind, rows: list[int], scope: tuple[int, int]
-    ) -> tuple[list[int], tuple[t.Step, ...], str]:
-        """For a last step with several answers: (rows, other answers, reason for rejection or "").
+    ) -> tuple[list[int], list[int], str]:
+        """For a last step with several answers: (rows, rows of other answers, reason for rejection or "").
 
         The last of the returned rows is the answer, for example the one that the form picks.
         """
@@ -183,8 +198,7 @@ class Finisher:
             best = self._best(kind, found)
             why = "" if best is not None else "no one of several is it"
             rows = [*rows[:-1], best if best is not None else rows[-1]]
-        also = tuple(s.step(r) for r in found or () if s.name[r] != s.name[rows[-1]])
-        return rows, also, why
+        return rows, [r for r in found or () if s.name[r] != s.name[rows[-1]]], why
 
     def _reached(self, rows: list[int], scope: tuple[int, int] | None) -> Found | None:
         """What the last step of a path finds, or None if that is more than `MANY`.

@@ -53,9 +53,9 @@ def plan(block: Block, rng: random.Random, references: float = 0.0) -> Counter[P
     """
     times = [*block.time, (None, max(0.0, 1 - sum(share for _, share in block.time)))]
     columns = (
-        _shares([(n, w) for n, w in block.steps], block.count, rng),
-        _shares([(f, w) for f, w in block.form], block.count, rng),
-        _shares(times, block.count, rng),
+        shares([(n, w) for n, w in block.steps], block.count, rng),
+        shares([(f, w) for f, w in block.form], block.count, rng),
+        shares(times, block.count, rng),
     )
     drawn = [PathKind.of(n, form, time) for n, form, time in zip(*columns, strict=True)]
     if references:
@@ -81,7 +81,7 @@ def kinds(block: Block) -> list[PathKind]:
     return list(dict.fromkeys(made))
 
 
-def _shares(weights: Sequence[tuple[_T, float]], count: int, rng: random.Random) -> list[_T]:
+def shares(weights: Sequence[tuple[_T, float]], count: int, rng: random.Random) -> list[_T]:
     """`count` items in proportion to their weights (rounded), shuffled."""
     total = sum(w for _, w in weights)
     exact = [w / total * count for _, w in weights]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property, lru_cache
-from typing import Any, Literal
+from functools import cached_property
+from typing import Literal
 
 from stepc.edges import EDGES
 from stepc.forms import FORMS, Form
@@ -18,22 +18,14 @@ from stepc.ir.words import any_mentions, mentions, plain
 from stepc.lang.conditions import Described, Occasion, Said
 from stepc.lang.inflect import the
 from stepc.lang.nouns import Noun, noun
+from stepc.ops.make import Make, cached
 
 WHOLE = t.During(event=None)
 """The scope of the whole video."""
 
 
-@lru_cache(1 << 15)
-def _op(operation: type[t.Op], /, **fields: Any) -> t.Op:
-    """Build an operation. Equal operations are cached."""
-    return operation(**fields)
-
-
-class QueryBuilder:
+class QueryBuilder(Make):
     """Builds queries for steps of a graph, and looks up labels, attribute kinds, events and times."""
-
-    unique = t.Unique()
-    count = t.Count()
 
     def __init__(self, unit: t.Stsg) -> None:
         self.unit = unit
@@ -48,6 +40,19 @@ class QueryBuilder:
     def entity(self) -> dict[str, int]:
         """Object id → entity. A dynamic object at several times is one entity."""
         return entities(self.unit)
+
+    @cached_property
+    def node_of(self) -> dict[int, str]:
+        """Entity → its first object."""
+        made: dict[int, str] = {}
+        for o in self.unit.objects:
+            made.setdefault(self.entity[o.id], o.id)
+        return made
+
+    @cached_property
+    def at(self) -> dict[str, int]:
+        """Keyframe → its time."""
+        return {k.id: k.at for k in self.unit.keyframes.values()}
 
     @cached_property
     def _motions(self) -> dict[tuple[int, str], list[tuple[int, int]]]:
@@ -149,30 +154,6 @@ class QueryBuilder:
 
     # --- operations -----------------------------------------------------------------------
 
-    def node(self, label: str) -> t.Op:
-        return _op(t.Node, label=label)
-
-    def happens(self, event: str) -> t.Op:
-        return _op(t.Happens, event=event)
-
-    def given(self, edge: str, kind: str, value: str) -> t.Op:
-        return _op(t.Given, edge=edge, kind=kind, value=value)
-
-    def follow(self, edge: str, way: t.Way, word: str) -> t.Op:
-        return _op(t.Follow, edge=edge, way=way, word=word)
-
-    def to(self, label: str) -> t.Op:
-        return _op(t.To, label=label)
-
-    def where(self, value: str) -> t.Op:
-        return _op(t.Where, value=value)
-
-    def pick(self, which: t.Superlative) -> t.Op:
-        return _op(t.Pick, which=which)
-
-    def get(self, what: str) -> t.Op:
-        return _op(t.Get, what=what)
-
     def scope(self, path_time: t.When | None, clip: str | None) -> t.Op:
         """The scope operation of a time range."""
         if path_time is None or clip is None:
@@ -182,8 +163,8 @@ class QueryBuilder:
             return t.Between(start=start, end=end)
         event = self.events[clip]
         if path_time == "during":
-            return _op(t.During, event=event)
-        return _op(t.Beyond, op=path_time, event=event)
+            return cached(t.During, event=event)
+        return cached(t.Beyond, op=path_time, event=event)
 
     # --- queries --------------------------------------------------------------------------
 
@@ -203,7 +184,16 @@ class QueryBuilder:
         for step in before:
             ops += [*EDGES[step.edge].steps(step, self), self.unique]
         ops += EDGES[last.edge].steps(last, self)
-        return (*ops, *form.ending(last, unique, self))
+        return (*ops, *form.ending(self.finds_value(last), unique, self))
+
+    def stated(self, step: t.Step) -> t.Query:
+        """The query, without scope, of whether the edge of a step holds between what its labels name."""
+        near = self.named("a", self.labels[step.near])
+        if step.edge == "rel":
+            far = self.named("b", self.labels[step.far])
+            return near, far, self.holds("fact", "a", "rel", step.word, "b"), self.exists
+        kind = self.kinds[step.far] if step.edge == "attr" else ""
+        return near, self.holds("fact", "a", step.edge, kind, "", step.word), self.exists
 
     def compare(
         self,

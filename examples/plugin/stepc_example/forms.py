@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from stepc.ir.levels import Path, Step
     from stepc.lang.types import EdgeRule, Wording
     from stepc.ops.base import Op
-    from stepc.passes.compose import PathWriter
+    from stepc.ops.make import Make
     from stepc.sampling.query_builder import QueryBuilder
+    from stepc.writer.paths import PathWriter
 
 
 class StartsForm(Form):
@@ -28,9 +29,9 @@ class StartsForm(Form):
     def wordings(self, rule: EdgeRule, way: Way) -> tuple[Wording, ...]:
         return rule.time.line("starts") if way == "--" else ()
 
-    def ending(self, step: Step, unique: bool, graph: QueryBuilder) -> tuple[Op, ...]:
-        get = graph.get("span")
-        return (graph.unique, get) if unique else (get,)
+    def ending(self, finds_value: bool, unique: bool, make: Make) -> tuple[Op, ...]:
+        get = make.get("span")
+        return (make.unique, get) if unique else (get,)
 
     def answer(self, step: Step, graph: QueryBuilder) -> str:
         return span_text(*graph.spans(step)[0])

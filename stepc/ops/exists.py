@@ -1,0 +1,54 @@
+"""The end `exists`."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from typing import TYPE_CHECKING, Literal
+
+from stepc.ops.base import Op
+
+if TYPE_CHECKING:
+    from stepc.proof.solver import State
+
+MANY = 20_000
+"""Maximum number of combinations of objects of which it is shown that none fits."""
+
+
+class Exists(Op):
+    """Answers whether all facts hold together of some objects.
+
+    "No" needs, for all objects in scope, a fact that the graph refutes: it is denied, or another excludes it.
+    """
+
+    op: Literal["exists"] = "exists"
+    ROLE = "end"
+    HELP = "Answers whether the facts hold together of some objects."
+    SYNTAX = "exists"
+
+    def solve(self, state: State) -> None:
+        state.next_moment()
+        if state.all_rows():
+            state.found = ("yes",)
+            return
+        state.stop_if(not self._none(state))
+        state.found = ("no",)
+
+    def _none(self, state: State) -> bool:
+        """Whether the facts of one moment are known not to hold together of any objects in scope."""
+        if any(moment for moment, _ in state.facts):
+            return False
+        ends = dict.fromkeys(x for _, f in state.facts for x in (f.near, f.far) if x)
+        open_ = [x for x in ends if not any(x in row.bound for row in state.named)]
+        values = {f.far for _, f in state.facts if f.edge != "rel" and f.far}
+        things = state.things()
+        if values or len(things) ** len(open_) > MANY:
+            return False
+        for row in state.named:
+            taken = {state.identity(h) for h in row.bound.values()}
+            for choice in permutations(things, len(open_)):
+                if taken & {*map(state.identity, choice)}:
+                    continue
+                full = row._replace(bound={**row.bound, **dict(zip(open_, choice, strict=True))})
+                if not any(f.verdict(full, state) is (f.op == "no") for _, f in state.facts):
+                    return False
+        return True

@@ -1,0 +1,136 @@
+"""The steps `fact NEAR edge "word" FAR` and `no NEAR edge "word" FAR`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Literal
+
+from stepc.edges import EDGES
+from stepc.ir.elements import Way
+from stepc.ir.literals import quote, unquote
+from stepc.ops.base import Op, Variable, take
+from stepc.ops.follow import Follow
+
+if TYPE_CHECKING:
+    from stepc.proof.solver import Reached, Row, State
+
+
+MANY = 20_000
+"""Maximum number of rows; a query that has more is not answered."""
+
+
+class Fact(Op):
+    """Keeps the rows of objects and values of which a fact holds, at the same time as those before it.
+
+    The ends are variables; the far end of an attribute or motion may be a value instead. An end without a
+    value so far takes each one for which the fact holds. `no` keeps the rows for which the graph refutes it.
+    """
+
+    op: Literal["fact", "no"] = "fact"
+    near: Variable
+    edge: Literal["attr", "rel", "motion"]
+    word: str
+    """The kind of an attribute, or the predicate. Empty for a motion."""
+    far: Variable = ""
+    value: str | None = None
+    """The value at the far end, in place of a variable."""
+    KEYWORDS = ("fact", "no")
+    HELP = "Keeps the objects and values of which a fact holds (`fact`), or is known not to (`no`)."
+    SYNTAX = 'fact a rel "holding" b'
+
+    def arguments(self) -> tuple[str, ...]:
+        far = self.far if self.value is None else quote(self.value)
+        return self.near, self.edge, quote(self.word), far
+
+    @classmethod
+    def parse(cls, keyword: str, arguments: Sequence[str]) -> Fact:
+        end = "string" if arguments and arguments[-1].startswith('"') else "variable"
+        take(arguments, "variable", "attr|rel|motion", "string", end)
+        near, edge, word, far = arguments
+        held = {"value": unquote(far)} if end == "string" else {"far": far}
+        fields = {"op": keyword, "near": near, "edge": edge, "word": unquote(word), **held}
+        return cls.model_validate(fields)
+
+    @property
+    def words(self) -> str:
+        return self.value or (self.word if self.edge == "rel" else "")
+
+    def solve(self, state: State) -> None:
+        state.facts.append((len(state.moments), self))
+        find = self._refuted if self.op == "no" else self._held
+        found = (made for row in state.all_rows() for made in find(row, state))
+        state.rows = [*islice(found, MANY + 1)]
+        state.stop_if(len(state.rows) > MANY)
+
+    def _ends(self, row: Row, state: State) -> tuple[Reached | None, Reached | None]:
+        far = row.bound.get(self.far)
+        if self.value is not None:
+            far = state.value(self.value, self.word)
+        return row.bound.get(self.near), far
+
+    def _held(self, row: Row, state: State) -> Iterator[Row]:
+        near, far = self._ends(row, state)
+        if near is None and far is not None:
+            pairs = ((found, far, found) for found in self._followed(row, far, "<=", state))
+        else:
+            pairs = (
+                (start, found, found)
+                for start in ([near] if near is not None else state.things())
+                for found in self._followed(row, start, "=>", state)
+                if far is None or state.same(found, far)
+            )
+        for one, other, held in pairs:
+            word = state.known.phrase(self.word)
+            told = state.identity(one), self.edge, word, state.identity(other)
+            if told in row.told:
+                continue  # one fact is not two
+            timed = row.at(held.when)._replace(told=row.told | {told})
+            for made in timed.also(self.near, one, state):
+                yield from made.also(self.far, other, state) if self.far else [made]
+
+    def _followed(self, row: Row, start: Reached, way: Way, state: State) -> Iterator[Reached]:
+        """What the edges lead to from an end, at the time of the row."""
+        word = self.word if self.edge == "rel" or (self.edge == "attr" and way == "=>") else ""
+        when = row.when
+        if start.thing is not None:
+            seen = state.known.seen[start.thing]
+            when = seen if when is None else when & seen
+            if not when:
+                return
+            start = start._replace(when=when)
+        state.here = [start]
+        follow = Follow(edge=self.edge, way=way, word=word)
+        for found in state.joined(EDGES[self.edge].follow(follow, state)):
+            held = found.when if when is None else found.when & when
+            if held:
+                yield found._replace(when=held)
+
+    def _refuted(self, row: Row, state: State) -> Iterator[Row]:
+        verdict = self.verdict(row, state)
+        state.stop_if(verdict is None)
+        if verdict is False:
+            yield row
+
+    def verdict(self, row: Row, state: State) -> bool | None:
+        """Whether the fact holds of a row whose ends are known, at its time; None if that is not known."""
+        if any(True for _ in self._held(row._replace(told=frozenset()), state)):
+            return True
+        near, far = self._ends(row, state)
+        if near is None or near.thing is None or far is None:
+            return None
+        clip = state.known.clip
+        if far.thing is not None and clip[near.thing] != clip[far.thing]:
+            return False  # things of different clips are never related
+        seen = state.known.seen[near.thing]
+        near = near._replace(when=seen if row.when is None else row.when & seen)
+        return False if self._denied(near, far, row, state) else None
+
+    def _denied(self, near: Reached, far: Reached, row: Row, state: State) -> bool:
+        if far.thing is not None:
+            seen = state.known.seen[far.thing]
+            far = far._replace(when=seen if row.when is None else row.when & seen)
+            return state.unrelated([near], self.word, [far])
+        state.here = [near]
+        follow = Follow(edge=self.edge, way="=>", word=self.word if self.edge == "attr" else "")
+        return EDGES[self.edge].refutes(follow, far.value, state)

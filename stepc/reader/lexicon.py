@@ -1,0 +1,148 @@
+"""The words of a graph, by the forms in which wordings say them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from stepc.edges import EDGES, ELEMENTS
+from stepc.ir import types as t
+from stepc.lang.conditions import Occasion
+from stepc.lang.inflect import FILTERS, the
+from stepc.lang.nouns import FRAMES, NoWording
+from stepc.lang.types import EdgeRule
+from stepc.proof import words
+from stepc.reader.patterns import Patterns, WordingPattern
+
+
+class WordTable:
+    """Texts → their meanings, found at a place of a text."""
+
+    def __init__(self, entries: Iterable[tuple[str, str]]) -> None:
+        self.meanings: dict[str, tuple[str, ...]] = {}
+        for text, meaning in entries:
+            known = self.meanings.get(text := " ".join(text.lower().split()), ())
+            if text and meaning not in known:
+                self.meanings[text] = (*known, meaning)
+        self.lengths = sorted({*map(len, self.meanings)}, reverse=True)
+
+    def at(self, text: str, place: int) -> Iterator[tuple[int, str]]:
+        """(end, meaning) of all entries that begin at a place of a text and end where a word ends."""
+        for length in self.lengths:
+            end = place + length
+            for meaning in self.meanings.get(text[place:end], ()):
+                if ends_word(text, end):
+                    yield end, meaning
+
+
+def ends_word(text: str, end: int) -> bool:
+    """Whether a word ends at a place of a text. In scripts without spaces, any character may."""
+    before, after = text[end - 1 : end], text[end : end + 1]
+    if not (before.isalnum() and after.isalnum()):
+        return True
+    return any(low <= before <= high for low, high in words.SPACELESS)
+
+
+class Lexicon:
+    """The words of one graph: those that it states or denies, and those that they exclude."""
+
+    def __init__(self, unit: t.Stsg) -> None:
+        self.kinds: dict[str, list[str]] = {}
+        """Normalised value of an attribute → its kinds."""
+        told: dict[str, dict[str, str]] = {name: {} for name in EDGES}
+        """Edge kind → normalised word → word"""
+        for name, edge in EDGES.items():
+            for category, _, word in edge.words(unit):
+                self._add(told[name], name, category[1] if len(category) > 1 else "", word)
+        for e in unit.denied:
+            if (kind := ELEMENTS.get(type(e))) is not None:
+                fields = e.model_dump()
+                word = next(
+                    fields[x] for x in ("value", "predicate", "motion", "event") if x in fields
+                )
+                self._add(told[kind.name], kind.name, str(fields.get("kind", "")), word)
+        self.told = {name: [*each.values()] for name, each in told.items()}
+        self.labels = [*dict.fromkeys(o.label for o in unit.objects)]
+        self.every_kind = [*dict.fromkeys(a.kind for a in unit.attributes)]
+        self.tables: dict[tuple[str, tuple[str, ...]], WordTable] = {}
+        self.objects = WordTable(
+            (text, label) for label in self.labels for text in (the(label), label)
+        )
+        """Labels as they are said, with and without article."""
+
+    def _add(self, told: dict[str, str], edge: str, kind: str, word: str) -> None:
+        also = [*words.excluded_by(word, kind)]
+        if edge == "rel":
+            also += [x for x in map(words.inverse, (word, *also)) if x]
+        for each in (word, *also):
+            told.setdefault(words.phrase(each), each)
+            if edge == "attr":
+                kinds = self.kinds.setdefault(words.phrase(each), [])
+                if kind not in kinds:
+                    kinds.append(kind)
+
+    def words(self, of: str, filters: tuple[str, ...]) -> WordTable:
+        """The words of an edge kind, or the kinds of attributes (`kind`), after filters."""
+        key = of, filters
+        if key not in self.tables:
+            if of == "kind":
+                entries = [(kind.replace("_", " "), kind) for kind in self.every_kind]
+            else:
+                entries = [*_framed(of, self.told[of])]
+            self.tables[key] = WordTable(_filtered(entries, filters))
+        return self.tables[key]
+
+    def live(self, patterns: Patterns) -> Patterns:
+        """The patterns without those of attribute kinds that the graph does not have."""
+
+        def kept(each: list[WordingPattern]) -> list[WordingPattern]:
+            return [p for p in each if p.edge.name != "attr" or self._kinds_of(p.rule)]
+
+        return replace(
+            patterns,
+            questions=kept(patterns.questions),
+            names=kept(patterns.names),
+            sentences=kept(patterns.sentences),
+        )
+
+    def _kinds_of(self, rule: EdgeRule) -> list[str]:
+        """The attribute kinds for which a block has wordings."""
+        about = [c for c in rule.conditions if c.subject == "kind"]
+        at = {kind: Occasion(None, None, "", kind) for kind in self.every_kind}
+        return [kind for kind in at if all(c.holds(at[kind]) for c in about)]
+
+    def named(self, filters: tuple[str, ...]) -> WordTable:
+        """The labels after filters such as `bare` and `plural`."""
+        key = "label", filters
+        if key not in self.tables:
+            entries = [(text, label) for label in self.labels for text in (the(label), label)]
+            self.tables[key] = WordTable(_filtered(entries, filters))
+        return self.tables[key]
+
+    def forms(self, texts: tuple[str, ...], filters: tuple[str, ...]) -> WordTable:
+        """Fixed texts after filters."""
+        key = "/".join(texts), filters
+        if key not in self.tables:
+            self.tables[key] = WordTable(_filtered([(x, x) for x in texts], filters))
+        return self.tables[key]
+
+
+def _framed(of: str, told: Iterable[str]) -> Iterator[tuple[str, str]]:
+    frame = FRAMES[EDGES[of].frame]
+    for word in told:
+        try:
+            yield frame(word), word
+        except NoWording:
+            continue
+
+
+def _filtered(
+    entries: Iterable[tuple[str, str]], filters: tuple[str, ...]
+) -> Iterator[tuple[str, str]]:
+    for text, meaning in entries:
+        try:
+            for name in filters:
+                text = FILTERS[name](text)
+        except NoWording:
+            continue
+        yield text, meaning

@@ -1,0 +1,179 @@
+"""Writes the sample of a pattern: a question about several facts."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from stepc.edges import EDGES
+from stepc.ir import types as t
+from stepc.ir.words import excludes, plain
+from stepc.lang.nouns import FRAMES, NoWording
+from stepc.lang.types import Pattern
+from stepc.writer.paths import ANYTHING, PathWriter, Texts, sentence
+
+
+class PatternWriter(PathWriter):
+    """Writes the sample of a pattern: its question, and a yes-no question for each of its facts."""
+
+    def sample(self, name: str) -> t.Sample | str:
+        """The sample, or the reason why it is dropped."""
+        pattern = self.spec.block(self.path.block).pattern
+        if pattern is None:
+            raise NoWording
+        answer, form, claim = self.found(pattern)
+        texts, options = self.held(pattern), tuple[str, ...]()
+        if pattern.offer:
+            options = self.options(pattern, answer)
+            if not options:
+                return "too few options"
+            last = self.step_of_target(pattern)
+            texts["either", ""] = " or ".join(self.noun(last, option) for option in options)
+        question = self.fill(pattern.ask, texts)
+        if self.path.time is not None:
+            question = self.timed_question(question, self.path.time, self.path.clip or "")
+        rationale = [self.shown(step, pattern) for step in dict.fromkeys(self.path.steps)]
+        if pattern.total:
+            whole = self.fill(pattern.total, {("n", ""): answer})
+            told = f"{rationale[-1].text} {sentence(whole)}"
+            rationale[-1] = rationale[-1].model_copy(update={"text": told})
+        return t.Sample.model_construct(
+            id=name,
+            path=self.path.id,
+            form=form,
+            wording="template",
+            checked=False,
+            question=sentence(question),
+            answer=answer,
+            claim=claim,
+            options=options,
+            room=0,
+            also=(),
+            query=self.path.query,
+            rationale=tuple(rationale),
+        )
+
+    def options(self, pattern: Pattern, answer: str) -> tuple[str, ...]:
+        """The answer and something else of its category, in random order; none if there is nothing else."""
+        last = self.step_of_target(pattern)
+        said = " ".join(op.words for op in self.path.query)
+        wrong = self.distractors.options(last, [answer], said, 1, ("clip", "graph"), self.rng)
+        return tuple(self.rng.sample([answer, *wrong], 2)) if wrong else ()
+
+    def step_of_target(self, pattern: Pattern) -> t.Step:
+        """The first step of the target, taken in the direction that finds it."""
+        first = next(i for i, f in enumerate(pattern.facts) if pattern.target in (f.near, f.far))
+        way: t.Way = "=>" if pattern.facts[first].far == pattern.target else "<="
+        return self.changed(self.path.steps[first], way=way)
+
+    def changed(self, step: t.Step, **fields: str) -> t.Step:
+        """A copy of a step with other fields."""
+        self.words.made.append(step.model_copy(update=fields))
+        return self.words.made[-1]
+
+    def found(
+        self, pattern: Pattern
+    ) -> tuple[str, Literal["open", "count", "yes-no", "compare"], str]:
+        """(answer, form, claim) of the sample."""
+        if pattern.result == "exists":
+            return ("yes" if self.all_hold(pattern) else "no"), "yes-no", "yes"
+        found = self.targets(pattern)
+        if pattern.result == "count":
+            return str(len(found)), "count", ""
+        return found[0], "compare" if pattern.offer else "open", ""
+
+    def targets(self, pattern: Pattern) -> list[str]:
+        """What the target is in each place that fits: labels, or values."""
+        first = next(i for i, f in enumerate(pattern.facts) if pattern.target in (f.near, f.far))
+        far = pattern.facts[first].far == pattern.target
+        steps = self.path.steps[first :: len(pattern.facts)]
+        if not pattern.is_object(pattern.target):
+            return [*{plain(x.word): x.word for x in steps}.values()]
+        objects = [x.far if far else x.near for x in steps]
+        named = {self.graph.entity[o]: self.graph.labels[o] for o in reversed(objects)}
+        return [*reversed(named.values())]
+
+    @property
+    def facts(self) -> list[t.Fact]:
+        """The facts of the question, with their words."""
+        return [op for op in self.path.query if isinstance(op, t.Fact)]
+
+    def all_hold(self, pattern: Pattern) -> bool:
+        """Whether the steps are the facts that are asked about, not those that exclude them."""
+        steps = self.path.steps
+        return len(steps) == len(pattern.facts) and all(
+            self.excludes(step, op) if op.op == "no" else self.says(step, op)
+            for step, op in zip(steps, self.facts, strict=True)
+        )
+
+    def says(self, step: t.Step, op: t.Fact) -> bool:
+        """Whether a step has the words of a fact."""
+        word = op.word if step.edge == "rel" else op.value
+        same = word is None or plain(step.word) == plain(word)
+        return step.edge == op.edge and same and (step.edge != "attr" or self.kind(step) == op.word)
+
+    def excludes(self, step: t.Step, op: t.Fact) -> bool:
+        """Whether a step excludes a fact, by its words."""
+        word = op.word if step.edge == "rel" else op.value
+        kind = self.kind(step)
+        alike = step.edge == op.edge and (step.edge != "attr" or kind == op.word)
+        return alike and word is not None and excludes(step.word, word, kind)
+
+    def kind(self, step: t.Step) -> str:
+        """The kind of an attribute, "" for other edges."""
+        return self.graph.kinds[step.far] if step.edge == "attr" else ""
+
+    def against(self, step: t.Step, pattern: Pattern) -> t.Fact | None:
+        """The fact that is asked about and that a step excludes, or None."""
+        if pattern.result == "exists" and not self.all_hold(pattern):
+            return next(op for op in self.facts if self.excludes(step, op))
+        op = self.facts[self.path.steps.index(step) % len(pattern.facts)]
+        return op if op.op == "no" else None
+
+    def shown(self, step: t.Step, pattern: Pattern) -> t.Because:
+        """The rationale of one fact: is it so? Of one that is excluded, the fact that excludes it."""
+        op = self.against(step, pattern)
+        asked = step
+        if op is not None:
+            word = op.word if step.edge == "rel" else op.value or ""
+            asked = self.changed(step, word=word)
+        texts = self.texts(asked, self.known(asked))
+        texts["far", ""] = self.noun(asked, self.graph.answer(asked))
+        question = self.fill(self.line(asked, "claim"), texts)
+        if self.path.time is not None:
+            question = self.timed_question(question, self.path.time, self.path.clip or "")
+        scope = self.graph.scope(self.path.time, self.path.clip)
+        ordered = pattern.pick or any(f.moment for f in pattern.facts)
+        return t.Because.model_construct(
+            question=sentence(question),
+            answer="yes" if op is None else "no",
+            text=self.fact(step, "because") if ordered and self.timed(step) else self.true(step),
+            query=(scope, *self.graph.stated(asked)),
+        )
+
+    def held(self, pattern: Pattern) -> Texts:
+        """The texts of the placeholders of the question, from the query and the objects of the steps."""
+        texts: Texts = {}
+        letters = {pattern.letter(x): x for x in pattern.ends}
+        for op in self.path.query:
+            if isinstance(op, t.The):
+                texts[letters[op.variable], ""] = self.graph.the_label(op.label)
+        facts = [op for op in self.path.query if isinstance(op, t.Fact)]
+        for fact, op in zip(pattern.facts, facts, strict=True):
+            if fact.link:
+                word = op.word.replace("_", " ") if fact.edge == "attr" else op.word
+                texts[fact.link, ""] = FRAMES[EDGES[fact.edge].frame](word)
+            if fact.far and fact.edge == "attr":
+                texts[fact.far, "kind"] = op.word.replace("_", " ")
+            if fact.far and op.value is not None:
+                texts[fact.far, ""] = FRAMES[EDGES[fact.edge].frame](op.value)
+        several = pattern.result == "count"
+        for fact, step in zip(pattern.facts, self.path.steps, strict=False):
+            for end, object_ in ((fact.near, step.near), (fact.far, step.far)):
+                for part, text in self.parts(object_).items():
+                    texts.setdefault((end, part), text)
+        for end in pattern.ends:
+            if pattern.is_object(end) and (
+                pattern.result == "exists" or (several and end == pattern.target)
+            ):
+                texts |= {(end, part): text for part, text in ANYTHING.items()}
+        return texts
