@@ -35,7 +35,8 @@ class Refine(Pass[t.Qras, t.Qras]):
     text is kept only if it still mentions every required entity, relation and answer, and reveals no answer.
     Then it is read back. What the reader cannot read by the wordings of the specs goes back to the model,
     which must give the same answer to the new question from the facts of the graph as text, and must find
-    a new rationale true (the embedded model cannot do that). Otherwise the original text is kept and counted.
+    a new rationale true (the embedded model cannot do that, and `stepc plan` does not count these requests).
+    Otherwise the original text is kept and counted.
     A refined sample is unchecked until `check` proves it again.
     """
 

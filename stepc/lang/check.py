@@ -136,11 +136,8 @@ def _pattern_worded(spec: Spec, block: Block, source: SpecSource, values: Values
     part = values.made.patterns[block.name]
     for kind in dict.fromkeys(f.edge for f in block.pattern.facts):
         if not spec.worded("claim", kind, "=>") or not spec.worded("because", kind, "=>"):
-            end = "far end"
-            message = (
-                f"the facts of `{block.name}` are told one by one, and `edge {kind}` has no `claim`"
-            )
-            help = f"add lines `claim` and `because` to the `find` block of its {end}"
+            message = f"`edge {kind}` has no `claim`, which the rationale of `{block.name}` needs"
+            help = "add lines `claim` and `because` to the `find` block of its far end"
             part.source.say("S324", message, tokens(part.tree, "NAME")[0], help)
     for when, share in block.time:
         if share > 0 and not spec.time.line(when):

@@ -239,7 +239,7 @@ class PatternBlocks:
                 )
                 ask.source.say("S324", message, tokens(ask.tree)[0], help)
                 return None
-        return made.model_copy(update={"said": frozenset(names), "kinds_said": frozenset(kinds)})
+        return made.model_copy(update={"said": frozenset(names)})
 
     def conditions(self, part: Part, made: Pattern) -> Iterator[tuple[str, Condition]]:
         """The conditions of the head, each with the variable that it tests."""

@@ -196,8 +196,6 @@ class Pattern(Value):
     """Which of several is found; empty if there must be one."""
     said: frozenset[str] = frozenset()
     """The variables that the question says."""
-    kinds_said: frozenset[str] = frozenset()
-    """The variables of values whose kind the question says."""
     conditions: tuple[tuple[str, Condition], ...] = ()
     """(variable, what it must be)"""
     ask: tuple[Wording, ...] = ()

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from stepc.proof.solver import State
 
 MANY = 20_000
-"""Maximum number of combinations of objects of which it is shown that none fits."""
+"""Maximum number of combinations of objects that are checked to show that none fits."""
 
 
 class Exists(Op):

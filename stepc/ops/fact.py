@@ -21,7 +21,7 @@ MANY = 20_000
 
 
 class Fact(Op):
-    """Keeps the rows of objects and values of which a fact holds, at the same time as those before it.
+    """Keeps the rows for which a fact holds at the same time as the facts before it.
 
     The ends are variables; the far end of an attribute or motion may be a value instead. An end without a
     value so far takes each one for which the fact holds. `no` keeps the rows for which the graph refutes it.
@@ -36,7 +36,7 @@ class Fact(Op):
     value: str | None = None
     """The value at the far end, in place of a variable."""
     KEYWORDS = ("fact", "no")
-    HELP = "Keeps the objects and values of which a fact holds (`fact`), or is known not to (`no`)."
+    HELP = "Keeps the objects and values for which a fact holds (`fact`), or is refuted (`no`)."
     SYNTAX = 'fact a rel "holding" b'
 
     def arguments(self) -> tuple[str, ...]:

@@ -102,7 +102,7 @@ def patterns(*specs: Spec) -> Patterns:
         for rule in spec.edges:
             _edge(rule, made)
         for path in spec.paths:
-            made.paths += [PathPattern(_nodes(w.parts, _path_hole(path)), path) for w in path.ask]
+            made.paths += [PathPattern(_nodes(w.parts, _PathHole(path)), path) for w in path.ask]
         for asked in (b.pattern for b in spec.blocks if b.pattern is not None):
             hole = _FactsHole(asked)
             made.facts_asked += [FactsPattern(_nodes(w.parts, hole), asked) for w in asked.ask]
@@ -111,7 +111,7 @@ def patterns(*specs: Spec) -> Patterns:
             made.times += [(when, _nodes(w.parts, _time_hole)) for w in wordings]
         for name, wordings in spec.pair.lines:
             form = FORMS[name]
-            made.pairs += [(form, _nodes(w.parts, _pair_hole(form))) for w in wordings]
+            made.pairs += [(form, _nodes(w.parts, _PairHole(form))) for w in wordings]
     return made
 
 
@@ -123,7 +123,7 @@ def _edge(rule: EdgeRule, made: Patterns) -> None:
         to: list[WordingPattern], wordings: Sequence[Wording], way: Way, form: Form | None
     ) -> None:
         for wording in wordings:
-            pattern = WordingPattern(_nodes(wording.parts, _edge_hole(edge)), edge, way, rule, form)
+            pattern = WordingPattern(_nodes(wording.parts, _EdgeHole(edge)), edge, way, rule, form)
             if pattern not in to:
                 to.append(pattern)
 
@@ -135,7 +135,7 @@ def _edge(rule: EdgeRule, made: Patterns) -> None:
             elif line == "because":
                 add(made.sentences, wordings, "=>", None)
             elif any(line in form.total_lines for form in FORMS.values()):
-                made.totals += [_nodes(w.parts, _edge_hole(edge)) for w in wordings]
+                made.totals += [_nodes(w.parts, _EdgeHole(edge)) for w in wordings]
             else:
                 add(made.questions, wordings, way, forms[line])
     for line, wordings in rule.time.lines:
@@ -166,7 +166,7 @@ class _HoleOf:
         raise NotImplementedError
 
 
-class _edge_hole(_HoleOf):
+class _EdgeHole(_HoleOf):
     def __init__(self, edge: Edge) -> None:
         self.edge = edge
 
@@ -187,7 +187,7 @@ class _edge_hole(_HoleOf):
         return Hole("word", "word", edge.name, at.filters)
 
 
-class _path_hole(_HoleOf):
+class _PathHole(_HoleOf):
     def __init__(self, rule: PathRule) -> None:
         self.rule = rule
 
@@ -223,7 +223,7 @@ class _FactsHole(_HoleOf):
         return Hole("word", at.name, self.pattern.ends[at.name].edge, at.filters)
 
 
-class _pair_hole(_HoleOf):
+class _PairHole(_HoleOf):
     def __init__(self, form: Form) -> None:
         self.form = form
 

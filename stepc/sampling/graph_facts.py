@@ -16,7 +16,7 @@ Thing = int | str
 
 
 class GraphFact(NamedTuple):
-    """A fact of the graph, or one that it denies or excludes."""
+    """A fact that the graph states, or one that a stated fact excludes."""
 
     near: int
     far: Thing

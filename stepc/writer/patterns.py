@@ -26,8 +26,8 @@ class PatternWriter(PathWriter):
             options = self.options(pattern, answer)
             if not options:
                 return "too few options"
-            last = self.step_of_target(pattern)
-            texts["either", ""] = " or ".join(self.noun(last, option) for option in options)
+            step = self.step_of_target(pattern)
+            texts["either", ""] = " or ".join(self.noun(step, option) for option in options)
         question = self.fill(pattern.ask, texts)
         if self.path.time is not None:
             question = self.timed_question(question, self.path.time, self.path.clip or "")
@@ -61,9 +61,17 @@ class PatternWriter(PathWriter):
 
     def step_of_target(self, pattern: Pattern) -> t.Step:
         """The first step of the target, taken in the direction that finds it."""
-        first = next(i for i, f in enumerate(pattern.facts) if pattern.target in (f.near, f.far))
-        way: t.Way = "=>" if pattern.facts[first].far == pattern.target else "<="
-        return self.changed(self.path.steps[first], way=way)
+        first, far = self.fact_of_target(pattern)
+        return self.changed(self.path.steps[first], way="=>" if far else "<=")
+
+    @staticmethod
+    def fact_of_target(pattern: Pattern) -> tuple[int, bool]:
+        """(number of the first fact of the target, whether the target is its far end)."""
+        return next(
+            (i, f.far == pattern.target)
+            for i, f in enumerate(pattern.facts)
+            if pattern.target in (f.near, f.far)
+        )
 
     def changed(self, step: t.Step, **fields: str) -> t.Step:
         """A copy of a step with other fields."""
@@ -83,8 +91,7 @@ class PatternWriter(PathWriter):
 
     def targets(self, pattern: Pattern) -> list[str]:
         """What the target is in each place that fits: labels, or values."""
-        first = next(i for i, f in enumerate(pattern.facts) if pattern.target in (f.near, f.far))
-        far = pattern.facts[first].far == pattern.target
+        first, far = self.fact_of_target(pattern)
         steps = self.path.steps[first :: len(pattern.facts)]
         if not pattern.is_object(pattern.target):
             return [*{plain(x.word): x.word for x in steps}.values()]
@@ -157,8 +164,7 @@ class PatternWriter(PathWriter):
         for op in self.path.query:
             if isinstance(op, t.The):
                 texts[letters[op.variable], ""] = self.graph.the_label(op.label)
-        facts = [op for op in self.path.query if isinstance(op, t.Fact)]
-        for fact, op in zip(pattern.facts, facts, strict=True):
+        for fact, op in zip(pattern.facts, self.facts, strict=True):
             if fact.link:
                 word = op.word.replace("_", " ") if fact.edge == "attr" else op.word
                 texts[fact.link, ""] = FRAMES[EDGES[fact.edge].frame](word)
