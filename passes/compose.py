@@ -32,8 +32,8 @@ class Compose(Pass[t.Paths, t.Qras]):
             writer = kind(words, path, tools.rng(unit, "compose", index))
             try:
                 sample = writer.sample(f"q{len(made)}")
-            except NoWording:  # paths of another spec
-                sample = "the spec has no wording for it"
+            except NoWording as error:  # such as paths of another spec
+                sample = str(error) or "the spec has no wording for it"
             if isinstance(sample, str):
                 tools.counts.add(f"dropped: {sample}")
                 continue

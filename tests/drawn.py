@@ -372,7 +372,8 @@ def _block(rng: random.Random, name: str) -> str:
         "next",
     ]
     forms = ["ask", "claim", "choice", "count", "first", "last", "longest", "shortest", "when",
-             "how-long", "which-first", "which-last", "which-longer", "which-shorter", "same"]  # fmt: skip
+             "how-long", "which-first", "which-last", "which-longer", "which-shorter", "is-first",
+             "is-longer", "is-shorter", "same"]  # fmt: skip
     some = rng.sample(forms, rng.randint(1, 3))
     rows = [
         f"count {rng.randint(6, 14)} per video",

@@ -606,3 +606,16 @@ def test_log_json_writes_one_object_per_line(tmp_path: Path) -> None:
     assert [r["code"] for r in rows if r["event"] == "diagnostic"] == ["B002"]
     assert [r["done"] for r in rows if r["event"] == "progress"][-1] == 2
     assert "1 compiled, 1 failed" in rows[-1]["text"]
+
+
+def test_check_fixes_what_has_a_fix(tmp_path: Path) -> None:
+    wrong = 'spec mine "x"\nimport step\noverride paths { cuont 4 per video  start atr }\n'
+    (tmp_path / "mine.step").write_text(wrong, "utf-8")
+    told = _json(["check", "mine.step"], tmp_path, 1)[0]
+    assert told["fix"] == {"line": 3, "column": 18, "length": 5, "text": "count"}
+    done = _run(["check", "--fix", "mine.step"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "mine.step: 2 fixes" in done.stderr
+    assert (tmp_path / "mine.step").read_text("utf-8") == wrong.replace("cuont", "count").replace(
+        "atr", "attr"
+    )

@@ -53,9 +53,18 @@ def before(copy: Path) -> dict[str, str]:
     return _keys(copy)
 
 
-MODEL = {"parse", "parse-oneshot", "confirm", "merge", "bridge", "refine"}
-WORDS = MODEL | {"sample", "compose", "check", "distract", "balance", "dedupe"}
-FRAMES = {"split", "keyframes", "keyframes-uniform", *MODEL}
+MODEL = {"deny", "parse", "parse-oneshot", "confirm", "merge", "bridge", "refine"}
+WORDS = MODEL | {
+    "canonicalize",
+    "narrow",
+    "sample",
+    "compose",
+    "check",
+    "distract",
+    "balance",
+    "dedupe",
+}
+FRAMES = {"narrow", "split", "keyframes", "keyframes-uniform", *MODEL}
 """Passes that look at pictures, or ask a model that does."""
 
 
@@ -65,7 +74,7 @@ FRAMES = {"split", "keyframes", "keyframes-uniform", *MODEL}
         ("passes/compose.py", {"compose"}),
         ("passes/split.py", {"split"}),
         ("stepc/passmanager/fused_decode.py", {"split", "keyframes"}),
-        ("stepc/sampling/finish.py", {"sample"}),
+        ("stepc/sampling/finish.py", {"deny", "sample"}),
         ("stepc/proof/words.py", {"check", "distract", "refine"}),
         ("stepc/model/templates.py", MODEL),
         ("grammar/predicates.txt", WORDS),
@@ -121,7 +130,7 @@ def _fresh(monkeypatch: pytest.MonkeyPatch, change: Callable[[str], str]) -> dic
         ("scenedetect", {"split"}),
         ("scikit-learn", {"keyframes"}),
         ("av", FRAMES),
-        ("inflect", {"sample", "compose", "check", "distract", "refine"}),
+        ("inflect", {"deny", "sample", "compose", "check", "distract", "refine"}),
         ("typer", set()),
         ("torch", set()),
     ],

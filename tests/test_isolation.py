@@ -80,6 +80,7 @@ PIPELINES = {
     "keyframes-uniform": "split,keyframes-uniform,parse-oneshot,lift,bridge-none,sample,compose,check",
     "parse-oneshot": "split,keyframes,parse-oneshot,lift,bridge-none,sample,compose,check",
     "lift": "split,keyframes,parse-oneshot,lift,bridge-none,sample,compose,check",
+    "narrow": "split,keyframes,parse,merge,narrow,parse,merge,bridge,sample,compose,check",
     "bridge-none": "split,keyframes,parse-oneshot,lift,bridge-none,sample,compose,check",
 }
 

@@ -335,3 +335,30 @@ def test_the_extension_knows_all_words() -> None:
     syntax = (HERE / "editors/vscode/syntaxes/step.tmLanguage.json").read_text("utf-8")
     words = [*BLOCKS, *KINDS, *FILTERS, *FORMS, *(w for ws in STARTERS.values() for w in ws)]
     assert [w for w in words if not re.search(rf"[|(]{w}[|)]", syntax)] == []
+
+
+def test_a_quick_fix_mends_a_word_and_another_place_is_shown() -> None:
+    async def what(editor: Editor) -> None:
+        wrong = STEP.replace("expand  attr", "expand  atr")
+        (found,) = await editor.type(wrong)
+        where = lsp.CodeActionContext([found])
+        params = lsp.CodeActionParams(DOCUMENT, found.range, where)
+        (action,) = await editor.text_document_code_action_async(params) or ()
+        assert isinstance(action, lsp.CodeAction) and action.title == "Replace by `attr`"
+        assert action.edit is not None and action.edit.changes is not None
+        (edit,) = action.edit.changes[URI]
+        rows = wrong.split("\n")
+        row = rows[edit.range.start.line]
+        rows[edit.range.start.line] = (
+            row[: edit.range.start.character] + edit.new_text + row[edit.range.end.character :]
+        )
+        assert "\n".join(rows) == STEP
+        twice = STEP.replace("  unique ", "  count 4 per video\n  unique ")
+        (found,) = await editor.type(twice)
+        (other,) = found.related_information or ()
+        assert other.message == "the first one"
+        assert twice.split("\n")[other.location.range.start.line].strip() == "count   18 per video"
+        params = lsp.CodeActionParams(DOCUMENT, found.range, lsp.CodeActionContext([found]))
+        assert not await editor.text_document_code_action_async(params)
+
+    session(what)

@@ -14,7 +14,7 @@ from stepc.lang.conditions import (
     precedence,
     undecided,
 )
-from stepc.lang.inflect import a, base, is_, passive, past, the, third
+from stepc.lang.inflect import a, base, is_, passive, past, simple, the, third
 from stepc.lang.nouns import (
     NoWording,
     clause,
@@ -217,3 +217,14 @@ def test_another_language_is_noticed(text: str) -> None:
 )  # fmt: skip
 def test_english_is_not_taken_for_another_language(text: str) -> None:
     assert not is_foreign(text)
+
+
+def test_a_clause_in_the_simple_present() -> None:
+    assert simple("the ring is moving up") == "the ring moves up"
+    assert (
+        simple("two men are sitting down and a dog is running") == "two men sit down and a dog runs"
+    )
+    assert simple("a woman is carrying a box") == "a woman carries a box"
+    for same in ("Maria chops vegetables", "the king is in the ring"):
+        assert simple(same) == same
+    assert simple("it is raining") == "it rains"

@@ -306,7 +306,8 @@ def plan(  # a table of options
     )
     paths = sum(b.count for b in compiler.spec.blocks)
     times = corpus / len(units) if corpus and units else 1.0
-    plans = [planned(unit.clips, passes, paths, assume) for unit in units]
+    denials = sum(b.deny for b in compiler.spec.blocks)
+    plans = [planned(unit.clips, passes, paths, assume, denials) for unit in units]
     made = estimate(plans, choice.server.prices, calls_per_second, times)
     clips, keyframes = sum(len(u.clips) for u in units), sum(len(u.keyframes) for u in units)
     for diagnostic in wrong:

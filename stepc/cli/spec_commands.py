@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,6 +23,14 @@ from stepc.cli.common import (
 from stepc.cli.completion import complete_code, complete_spec
 from stepc.diagnostics import Diagnostic, Place, StepcError, did_you_mean, fail, printable
 
+if TYPE_CHECKING:
+    from stepc.lang.types import Spec
+
+OnlyBlock = Annotated[
+    str | None,
+    typer.Option("--block", help="Use only this block of the spec.", rich_help_panel=IO),
+]
+
 
 @app.command(epilog="Example: stepc check specs/step.step")
 def check(
@@ -30,12 +38,19 @@ def check(
         list[Path],
         typer.Argument(help="Spec files (.step), names of built-in specs, and IR files."),
     ],
+    fix: Annotated[
+        bool,
+        typer.Option(
+            "--fix", help="Change the spec files where an error has a fix.", rich_help_panel=IO
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Check specs and IR files, and report all errors.
 
-    --json prints a list of diagnostics. Keys: code, severity, message, file, line, column, help;
-    all but the first three may be null.
+    --json prints a list of diagnostics. Keys: code, severity, message, file, line, column, help,
+    notes (other places: message, file, line, column), fix (line, column, length, text: what to put in
+    place of what is there). All but the first three may be null.
     """
     from stepc.lang.parse import shipped
     from stepc.lang.resolve import checked_spec
@@ -45,11 +60,14 @@ def check(
         try:
             if file.suffix == ".step" or (str(file) in shipped() and not file.exists()):
                 text, _, folder = spec_of(file)
+                if fix and file.exists():
+                    text = _fixed(file, text, folder)
                 found += checked_spec(text, printable(str(file)), folder)[1]
             else:
-                from stepc.ir.load import load
+                from stepc.ir.load import read_file
+                from stepc.lang.fitting import unfit
 
-                load(file)
+                found += unfit(*read_file(file), printable(str(file)))
         except StepcError as error:
             found += error.diagnostics
     if json:
@@ -63,6 +81,18 @@ def check(
         errors.print(f"{count(len(files), 'file')} checked, {mistakes}{more}")
     if any(d.severity == "error" for d in found):
         raise typer.Exit(1)
+
+
+def _fixed(file: Path, text: str, folder: Path | None) -> str:
+    """The text after all fixes; it is written to the file if there are any."""
+    from stepc.lang.resolve import fixed_spec
+    from stepc.runtime.atomic_files import write_whole
+
+    made, number = fixed_spec(text, printable(str(file)), folder)
+    if number:
+        write_whole(file, made.encode())
+        errors.print(f"{printable(str(file))}: {count(number, 'fix', 'fixes')}")
+    return made
 
 
 @app.command(epilog="Example: stepc fmt --check specs/step.step")
@@ -115,6 +145,7 @@ def ask(
         ),
     ] = 5,
     seed: Seed = 0,
+    block: OnlyBlock = None,
     read: Annotated[
         bool,
         typer.Option(
@@ -132,6 +163,7 @@ def ask(
 
     order = order_of("sample,compose,check", spec, ModelConfig(), seed)
     compiler = Compiler(order)
+    compiler.spec = _only(block, compiler.spec)
     counts: dict[str, dict[str, int]] = {}
     made = run_passes(
         compiler,
@@ -160,6 +192,17 @@ def ask(
         errors.print(
             "`stepc paths` with the same spec and graph counts all paths, and why they are rejected"
         )
+
+
+def _only(block: str | None, spec: Spec) -> Spec:
+    """A spec with one of its blocks only. Raises StepcError (S404)."""
+    if block is None:
+        return spec
+    named = {b.name: b for b in spec.blocks}
+    if block not in named:
+        help = did_you_mean(block, named)
+        raise fail("S404", f"the spec has no block `{block}`", Place("--block"), help)
+    return spec.model_copy(update={"blocks": (named[block],)})
 
 
 def _print_sample(sample: Any, block: str, reader: Any) -> None:
@@ -215,6 +258,7 @@ def paths(
         int,
         typer.Option(min=1, help="Maximum number of paths to count.", rich_help_panel=LIMITS),
     ] = 100_000,
+    block: OnlyBlock = None,
 ) -> None:
     """Count the different paths of a spec on a graph, and the reasons for which others are dropped."""
     from stepc.ir.load import load
@@ -228,7 +272,7 @@ def paths(
         help = "run the missing passes with `stepc opt FILE --pipeline …`"
         message = f"paths are counted on a unit of level stsg, and this one is {graph.LEVEL}"
         raise fail("P005", message, Place(printable(str(unit))), help)
-    found = census(graph, read_spec(text, name, folder), max_paths)
+    found = census(graph, _only(block, read_spec(text, name, folder)), max_paths)
     total = 0
     for block, wanted in sorted({(b, n) for b, n, _, _ in found.counts}):
         mine = {k: c for k, c in found.counts.items() if k[:2] == (block, wanted)}

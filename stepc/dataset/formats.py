@@ -203,15 +203,18 @@ class _Evidence:
         self.frames = unit.keyframes
         self.objects = {o.id: o for o in unit.objects}
         self.held: dict[str, list[str]] = {c.id: [k.id for k in c.keyframes] for c in unit.clips}
-        self.edges: dict[tuple[str, ...], t.Element] = {
-            (kind.name, *kind.keys(edge)): edge
-            for kind in ELEMENTS.values()
-            for edge in getattr(unit, kind.field)
-        }
+        self.edges: dict[tuple[str, ...], t.Element] = {}
+        self.denied: dict[tuple[str, ...], t.Element] = {}
+        for kind in ELEMENTS.values():
+            for edge in getattr(unit, kind.field):
+                self.edges[kind.name, *kind.keys(edge)] = edge
+            for edge in unit.denied:
+                if kind.element is not None and isinstance(edge, kind.element):
+                    self.denied[kind.name, *kind.keys(edge)] = edge
 
     def edge(self, step: t.Step) -> list[t.Element]:
         """Return the elements that a step rests on; for a step between events, both events."""
-        return EDGES[step.edge].elements(step, self.edges)
+        return EDGES[step.edge].elements(step, self.denied if step.denied else self.edges)
 
     def of(self, step: t.Step) -> Iterator[dict[str, Any]]:
         """Yield clip, time in seconds, keyframes and nodes of a step; for a reference, both clips."""

@@ -2,7 +2,10 @@
 
 from stepc.diagnostics.crash import crash, write_crash_file
 from stepc.diagnostics.diagnostic import (
+    Advice,
     Diagnostic,
+    Fix,
+    Note,
     Place,
     Statistics,
     StepcError,
@@ -14,7 +17,10 @@ from stepc.diagnostics.diagnostic import (
 )
 
 __all__ = [
+    "Advice",
     "Diagnostic",
+    "Fix",
+    "Note",
     "Place",
     "Statistics",
     "StepcError",

@@ -23,6 +23,33 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Note:
+    """Another place that a diagnostic is about, with what it has to do with it."""
+
+    place: Place
+    message: str
+
+
+@dataclass(frozen=True)
+class Fix:
+    """A change of the text that removes the error: what is marked at `place` becomes `text`."""
+
+    place: Place
+    text: str
+
+
+class Advice(str):
+    """A help line with a replacement for what is marked."""
+
+    replacement: str
+
+    def __new__(cls, text: str, replacement: str) -> Advice:
+        made = super().__new__(cls, text)
+        made.replacement = replacement
+        return made
+
+
+@dataclass(frozen=True)
 class Diagnostic:
     """One error or warning.
 
@@ -36,6 +63,10 @@ class Diagnostic:
     severity: str = "error"
     detail: str = ""
     """A traceback, for a crash file."""
+    notes: tuple[Note, ...] = ()
+    """Other places that it is about."""
+    fix: Fix | None = None
+    """A change that removes it, for editors and `stepc check --fix`."""
 
     def __post_init__(self) -> None:
         """Replace halves of surrogate pairs, which no file and no terminal can hold."""
@@ -56,6 +87,12 @@ class Diagnostic:
             lines.append(f" --> {where}")
             if p.line:
                 lines += _marked(p)
+            for note in self.notes:
+                other = note.place
+                lines.append(
+                    f" ::: {other.file}:{other.line}:{other.column}: {_visible(note.message)}"
+                )
+                lines += _marked(other, "-")
         lines.append(f"  = help: {_visible(self.help) or f'`stepc explain {self.code}`'}")
         return "\n".join(lines)
 
@@ -70,7 +107,17 @@ class Diagnostic:
             "line": p.line if p else None,
             "column": p.column if p else None,
             "help": self.help or None,
-        }
+            "notes": [
+                {"message": n.message, "file": n.place.file, "line": n.place.line, "column": n.place.column}
+                for n in self.notes
+            ],
+            "fix": self.fix and {
+                "line": self.fix.place.line,
+                "column": self.fix.place.column,
+                "length": self.fix.place.length,
+                "text": self.fix.text,
+            },
+        }  # fmt: skip
 
 
 WIDEST = 160
@@ -82,7 +129,7 @@ def _visible(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\t\n" else "\ufffd" for c in text)
 
 
-def _marked(p: Place) -> list[str]:
+def _marked(p: Place, under: str = "^") -> list[str]:
     """The source line of a place, with carets under the marked characters."""
     gutter = " " * len(str(p.line))
     first = max(0, p.column - 1 - WIDEST // 3) if len(p.source) > WIDEST else 0
@@ -94,7 +141,7 @@ def _marked(p: Place) -> list[str]:
     return [
         f"{gutter} |",
         f"{p.line} | {head}{shown}{tail}",
-        f"{gutter} | {' ' * len(head)}{pad}{'^' * max(1, cell_len(marked))}",
+        f"{gutter} | {' ' * len(head)}{pad}{under * max(1, cell_len(marked))}",
     ]
 
 
@@ -144,7 +191,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     known = sorted(known)
     close = nearest(word, known)
     if close:
-        return f"did you mean `{close}`?"
+        return Advice(f"did you mean `{close}`?", close)
     return f"one of: {', '.join(known[:24])}" + (", …" if len(known) > 24 else "")
 
 

@@ -213,6 +213,8 @@ class Compiler:
                 return self.spec.drawing()
             case "wording":
                 return self.spec.wording()
+            case "vocabulary":
+                return [e.model_dump(mode="json") for e in self.spec.vocabulary]
         asker = self.asker()
         choice = self.order.choice
         known = getattr(asker.backend, "known", None) or asker.backend.identity

@@ -28,7 +28,7 @@ class AttributeEdge(Edge):
     directions = ("=>", "<=")
     values = frozenset(["far"])
     parts = {"far": ("kind",)}
-    lines = {"far": ("because",), "near": ("because", "name")}
+    lines = {"far": ("because", "denies"), "near": ("because", "name")}
     describes = True
     filter = "value"
     element = Attribute
@@ -101,7 +101,8 @@ class AttributeEdge(Edge):
         for a in unit.attributes:
             n, when = known.thing[a.owner], frozenset(a.frames)
             known.has[n].append((a.kind, a.value, when))
-            known.having[a.kind, known.phrase(a.value)].append((n, when))
+            for word in (known.phrase(a.value), *sorted(known.lexicon.broader("attr", a.value))):
+                known.having[a.kind, word].append((n, when))
         for e in unit.denied:
             if isinstance(e, Attribute):
                 key = known.thing[e.owner], e.kind, known.phrase(e.value)
@@ -118,7 +119,13 @@ class AttributeEdge(Edge):
                         yield state.value(value, kind, when & h.when)
             else:
                 state.stop_if(unknown.holders(h.kind, h.value, state.scope))
-                for m, when in known.having.get((h.kind, known.phrase(h.value)), ()):
+                found = known.having.get((h.kind, known.phrase(h.value)), ())
+                broader = known.lexicon.broader("attr", h.value)
+                may_be = (x for w in broader for x in known.having.get((h.kind, w), ()))
+                state.stop_if(
+                    any(known.clip[x[0]] in state.scope and x not in found for x in may_be)
+                )
+                for m, when in found:
                     if known.clip[m] in state.scope:
                         yield state.thing(m, when)
 
@@ -138,6 +145,6 @@ def _not(state: State, thing: int, kind: str, value: str, when: frozenset[str]) 
     known = state.known
     denied = known.unlike.get((thing, kind, known.phrase(value)), frozenset())
     for k, stated, frames in known.has.get(thing, ()):
-        if k == kind and known.excludes(stated, value, kind):
+        if k == kind and known.excludes("attr", stated, value, kind):
             denied |= frames
     return bool(when) and when <= denied

@@ -30,7 +30,7 @@ class MotionEdge(Edge):
     help = "A motion. Near end: the object. Far end: what it does."
     directions = ("=>", "<=", "--")
     values = frozenset(["far"])
-    lines = {"far": ("because",), "near": ("because", "name")}
+    lines = {"far": ("because", "denies"), "near": ("because", "name")}
     timed = True
     describes = True
     filter = "motion"
@@ -126,7 +126,8 @@ class MotionEdge(Edge):
             at = keyframes[clip_of(m.source)]
             when = frozenset(k.id for k in at if m.start <= k.at <= m.end)
             known.does[n].append((m.motion, when, whole))
-            known.doing[motion].append((n, when, whole))
+            for word in (motion, *sorted(known.lexicon.broader("motion", m.motion))):
+                known.doing[word].append((n, when, whole))
         for e in unit.denied:
             if isinstance(e, Motion):
                 key = known.thing[e.source], known.phrase(e.motion)
@@ -143,7 +144,13 @@ class MotionEdge(Edge):
                         yield state.value(motion, when=when & h.when, spans=(whole,))
             else:
                 state.stop_if(unknown.movers(h.value, state.scope))
-                for m, when, whole in known.doing.get(known.phrase(h.value), ()):
+                found = known.doing.get(known.phrase(h.value), ())
+                broader = known.lexicon.broader("motion", h.value)
+                may_be = (x for w in broader for x in known.doing.get(w, ()))
+                state.stop_if(
+                    any(known.clip[x[0]] in state.scope and x not in found for x in may_be)
+                )
+                for m, when, whole in found:
                     if known.clip[m] in state.scope:
                         yield state.thing(m, when, (whole,))
 
@@ -160,6 +167,8 @@ def _not(state: State, thing: int, motion: str) -> bool:
     """Whether a thing is known not to do this between any two keyframes in which it is seen."""
     known = state.known
     free = list(known.idle.get((thing, known.phrase(motion)), ()))
-    free += [span for m, _, span in known.does.get(thing, ()) if known.excludes(m, motion)]
+    free += [
+        span for m, _, span in known.does.get(thing, ()) if known.excludes("motion", m, motion)
+    ]
     pairs = [*pairwise(sorted(known.at[f] for f in known.seen.get(thing, ())))]
     return bool(pairs) and all(any(a <= x and y <= b for a, b in free) for x, y in pairs)

@@ -30,7 +30,11 @@ class RelationEdge(Edge):
     frame = "progressive"
     help = "A relation. Near end: the subject. Far end: the object; `{rel}` is the predicate."
     directions = ("=>", "<=", "--")
-    lines = {"far": ("because", "name"), "near": ("because", "name"), "edge": ("because",)}
+    lines = {
+        "far": ("because", "denies", "name"),
+        "near": ("because", "name"),
+        "edge": ("because",),
+    }
     edge_placeholder = "rel"
     describes = True
     leads = True
@@ -124,8 +128,9 @@ class RelationEdge(Edge):
                     denied = known.unrelated.get((one, predicate, two), frozenset())
                     known.unrelated[one, predicate, two] = denied | when
                     continue
-                known.related[one, predicate, "=>"].append((two, when))
-                known.related[two, predicate, "<="].append((one, when))
+                for word in (predicate, *sorted(known.lexicon.broader("rel", predicate))):
+                    known.related[one, word, "=>"].append((two, when))
+                    known.related[two, word, "<="].append((one, when))
                 known.between[one].append((two, predicate, when))
 
     def follow(self, op: Follow, state: State) -> Iterable[Reached]:
@@ -136,7 +141,11 @@ class RelationEdge(Edge):
             also = known.kinds_like(op.word) if op.way == "=>" else frozenset()
             if also and any(kind in also and when & h.when for kind, _, when in known.has[thing]):
                 state.refuse((op.word, op.word))  # what it wears is also said by an attribute
-            for m, when in known.related.get((thing, known.phrase(op.word), op.way), ()):
+            found = known.related.get((thing, known.phrase(op.word), op.way), ())
+            broader = known.lexicon.broader("rel", op.word)
+            may_be = (x for w in broader for x in known.related.get((thing, w, op.way), ()))
+            state.stop_if(any(when & h.when and (m, when) not in found for m, when in may_be))
+            for m, when in found:
                 if when & h.when:
                     yield state.thing(m, when & h.when)
 

@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 
 Ranges = Sequence["Bounds"]
 """What is known of the times of an answer."""
+CLEAR = 0.1
+"""Minimum difference of two durations, as a share of the longer one, for a clear answer."""
+
+
+def clearly_more(least: int, most: int, clear: float) -> bool:
+    """Whether at least `least` is longer than at most `most` by the share `clear` of it."""
+    return least - most >= clear * max(least, 1)
 
 
 class Form(ABC):
@@ -97,8 +104,11 @@ class Form(ABC):
     picks: ClassVar[bool] = False
     """Whether it picks the one of several answers that beats all others."""
 
-    def beats(self, one: Ranges, other: Ranges) -> bool:
-        """Whether the first of two answers wins, whatever their exact times are."""
+    def beats(self, one: Ranges, other: Ranges, clear: float = CLEAR) -> bool:
+        """Whether the first of two answers wins, whatever their exact times are.
+
+        Durations must differ by the share `clear` of the longer one.
+        """
         return False
 
     # --- its leak rule -------------------------------------------------------------------

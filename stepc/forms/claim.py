@@ -36,4 +36,6 @@ class ClaimForm(Form):
             wrong = writer.distractors.false(draft.last, draft.others, writer.rng)
             draft.claim = wrong if wrong is not None else draft.claim
         draft.answer = "yes" if draft.claim == draft.answer else "no"
+        if draft.answer == "no":
+            draft.closing = writer.denial(draft.last, draft.claim)
         draft.texts[writer.found_placeholder(draft.last), ""] = writer.noun(draft.last, draft.claim)

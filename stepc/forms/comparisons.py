@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from stepc.forms.ask import AskForm
-from stepc.forms.base import Form, Ranges
+from stepc.forms.base import CLEAR, Form, Ranges, clearly_more
 from stepc.forms.times import WhenForm
 from stepc.ir.spans import span_text
 
@@ -18,15 +18,6 @@ if TYPE_CHECKING:
     from stepc.sampling.query_builder import QueryBuilder
     from stepc.writer.paths import PathWriter
 
-CLEAR = 0.1
-"""Minimum difference of two durations, as a share of the longer one, for a clear answer."""
-
-
-def clearly_more(least: int, most: int) -> bool:
-    """Whether a duration of at least `least` is clearly longer than one of at most `most`."""
-    return least - most >= CLEAR * max(least, 1)
-
-
 How = Literal["first", "last", "longer", "shorter", "same"]
 
 
@@ -37,11 +28,13 @@ class ComparisonForm(Form):
     sample_form = "compare"
     compares = True
     knows_event = True
+    yes_no: ClassVar[bool] = False
+    """Whether it asks if the first of the two wins."""
 
     @property
     def how(self) -> How:
         """The argument of the query operation `compare`."""
-        return cast("How", self.name.removeprefix("which-"))
+        return cast("How", self.name.partition("-")[2] or self.name)
 
     def wordings(self, rule: EdgeRule, way: Way) -> tuple[Wording, ...]:
         return rule.time.line("fact") if way == "--" else ()
@@ -65,26 +58,30 @@ class ComparisonForm(Form):
 
     def alternatives(self, one: Step, other: Step, graph: QueryBuilder) -> tuple[str, str]:
         """The two possible answers, as short statements."""
+        if self.yes_no:
+            return "yes", "no"
         return graph.fact(one), graph.fact(other)
 
     def options(self, one: Step, other: Step, writer: PathWriter) -> tuple[str, str]:
         """The two possible answers, in the words of the spec."""
+        if self.yes_no:
+            return "yes", "no"
         return writer.fact(one, "fact"), writer.fact(other, "fact")
 
     def pair_texts(
         self, one: Step, other: Step, options: tuple[str, str], writer: PathWriter
     ) -> dict[tuple[str, str], str]:
         """The texts of the placeholders of its `pair` line."""
-        return {("a", ""): options[0], ("b", ""): options[1]}
+        return {("a", ""): writer.fact(one, "fact"), ("b", ""): writer.fact(other, "fact")}
 
     def winner(
         self, one: Step, other: Step, options: tuple[str, str], graph: QueryBuilder
     ) -> str | None:
         """The correct option, or None if it depends on times that are not known."""
-        ranges = graph.bounds(one), graph.bounds(other)
-        if self.beats(*ranges):
+        a, b = graph.bounds(one), graph.bounds(other)
+        if self.beats(a, b):
             return options[0]
-        return options[1] if self.beats(*reversed(ranges)) else None
+        return options[1] if self.beats(b, a) else None
 
 
 class WhichFirstForm(ComparisonForm):
@@ -94,7 +91,7 @@ class WhichFirstForm(ComparisonForm):
     order = 11
     help = "Which of two motions or events comes first, worded by a line of `pair`."
 
-    def beats(self, one: Ranges, other: Ranges) -> bool:
+    def beats(self, one: Ranges, other: Ranges, clear: float = CLEAR) -> bool:
         return one[0].begins[1] <= other[0].begins[0] and one[0].ends[1] <= other[0].ends[0]
 
 
@@ -105,7 +102,7 @@ class WhichLastForm(ComparisonForm):
     order = 12
     help = "Which of two motions or events comes last, worded by a line of `pair`."
 
-    def beats(self, one: Ranges, other: Ranges) -> bool:
+    def beats(self, one: Ranges, other: Ranges, clear: float = CLEAR) -> bool:
         return other[0].begins[1] <= one[0].begins[0] and other[0].ends[1] <= one[0].ends[0]
 
 
@@ -116,8 +113,8 @@ class WhichLongerForm(ComparisonForm):
     order = 13
     help = "Which of two motions or events takes longer, worded by a line of `pair`."
 
-    def beats(self, one: Ranges, other: Ranges) -> bool:
-        return clearly_more(one[0].least, other[0].most)
+    def beats(self, one: Ranges, other: Ranges, clear: float = CLEAR) -> bool:
+        return clearly_more(one[0].least, other[0].most, clear)
 
 
 class WhichShorterForm(ComparisonForm):
@@ -127,8 +124,37 @@ class WhichShorterForm(ComparisonForm):
     order = 14
     help = "Which of two motions or events is shorter, worded by a line of `pair`."
 
-    def beats(self, one: Ranges, other: Ranges) -> bool:
-        return clearly_more(other[0].least, one[0].most)
+    def beats(self, one: Ranges, other: Ranges, clear: float = CLEAR) -> bool:
+        return clearly_more(other[0].least, one[0].most, clear)
+
+
+class IsFirstForm(WhichFirstForm):
+    """Whether one of two motions or events begins and ends before the other."""
+
+    name = "is-first"
+    order = 16
+    help = (
+        "Whether one of two motions or events comes before the other, worded by a line of `pair`."
+    )
+    yes_no = True
+
+
+class IsLongerForm(WhichLongerForm):
+    """Whether one of two motions or events takes longer than the other."""
+
+    name = "is-longer"
+    order = 17
+    help = "Whether one of two motions or events takes longer than the other, worded by a line of `pair`."
+    yes_no = True
+
+
+class IsShorterForm(WhichShorterForm):
+    """Whether one of two motions or events is shorter than the other."""
+
+    name = "is-shorter"
+    order = 18
+    help = "Whether one of two motions or events is shorter than the other, worded by a line of `pair`."
+    yes_no = True
 
 
 class SameForm(ComparisonForm):
@@ -141,6 +167,7 @@ class SameForm(ComparisonForm):
     )
     pair_placeholders = ("a", "b", "kind")
     time_compared = False
+    yes_no = True
 
     def wordings(self, rule: EdgeRule, way: Way) -> tuple[Wording, ...]:
         """The wordings of the rationale. The question itself is worded by `pair`."""
@@ -156,12 +183,6 @@ class SameForm(ComparisonForm):
 
     def part_form(self) -> Form:
         return AskForm()
-
-    def alternatives(self, one: Step, other: Step, graph: QueryBuilder) -> tuple[str, str]:
-        return "yes", "no"
-
-    def options(self, one: Step, other: Step, writer: PathWriter) -> tuple[str, str]:
-        return "yes", "no"
 
     def pair_texts(
         self, one: Step, other: Step, options: tuple[str, str], writer: PathWriter

@@ -46,4 +46,5 @@ class CountForm(Form):
 
     def sentences(self, step: Step, writer: PathWriter) -> str:
         steps = [step, *writer.path.also]
-        return " ".join([*map(writer.true, steps), writer.total(step, steps)])
+        told = (writer.true(writer.as_asked(x, step)) for x in steps)
+        return " ".join([*told, writer.total(step, steps)])

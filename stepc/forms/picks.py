@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from stepc.forms.base import Form, Ranges
-from stepc.forms.comparisons import clearly_more
+from stepc.forms.base import CLEAR, Form, Ranges, clearly_more
 
 if TYPE_CHECKING:
     from stepc.ir.elements import Superlative
@@ -32,8 +31,15 @@ class _Pick(Form):
 
     def sentences(self, step: Step, writer: PathWriter) -> str:
         steps = [step, *writer.path.also]
-        if not writer.timed(step):
-            return " ".join(map(writer.true, steps))
+        if not writer.timed(step):  # it has no times to tell, so the order is told
+            best, rest = writer.true(step), map(writer.true, writer.path.also)
+            if self.name == "first":
+                return " ".join(
+                    [writer.linked("first", best), *(writer.linked("later", x) for x in rest)]
+                )
+            return " ".join(
+                [*(writer.linked("earlier", x) for x in rest), writer.linked("finally", best)]
+            )
         parts = [(span, x, i) for x in steps for i, span in enumerate(writer.graph.spans(x))]
         parts.sort(key=lambda part: part[0])
         return " ".join(writer.fact(x, "because", i) for _, x, i in parts)
@@ -47,7 +53,7 @@ class FirstForm(_Pick):
     help = "Which of several comes first."
     lines = dict.fromkeys((*_RELATIONS, *_MOTIONS), ("first",))
 
-    def beats(self, one: Ranges, other: Ranges) -> bool:
+    def beats(self, one: Ranges, other: Ranges, clear: float = CLEAR) -> bool:
         return min(r.begins[1] for r in one) <= min(r.begins[0] for r in other)
 
 
@@ -59,7 +65,7 @@ class LastForm(_Pick):
     help = "Which of several comes last."
     lines = dict.fromkeys((*_RELATIONS, *_MOTIONS), ("last",))
 
-    def beats(self, one: Ranges, other: Ranges) -> bool:
+    def beats(self, one: Ranges, other: Ranges, clear: float = CLEAR) -> bool:
         return max(r.ends[0] for r in one) >= max(r.ends[1] for r in other)
 
 
@@ -71,8 +77,8 @@ class LongestForm(_Pick):
     help = "Which of several takes longest in total."
     lines = dict.fromkeys(_MOTIONS, ("longest",))
 
-    def beats(self, one: Ranges, other: Ranges) -> bool:
-        return clearly_more(sum(r.least for r in one), sum(r.most for r in other))
+    def beats(self, one: Ranges, other: Ranges, clear: float = CLEAR) -> bool:
+        return clearly_more(sum(r.least for r in one), sum(r.most for r in other), clear)
 
 
 class ShortestForm(_Pick):
@@ -83,5 +89,5 @@ class ShortestForm(_Pick):
     help = "Which of several takes the shortest time in total."
     lines = dict.fromkeys(_MOTIONS, ("shortest",))
 
-    def beats(self, one: Ranges, other: Ranges) -> bool:
-        return clearly_more(sum(r.least for r in other), sum(r.most for r in one))
+    def beats(self, one: Ranges, other: Ranges, clear: float = CLEAR) -> bool:
+        return clearly_more(sum(r.least for r in other), sum(r.most for r in one), clear)

@@ -204,6 +204,21 @@ class Event(Element):
         return self.clip
 
 
+WordKind = Literal["label", "rel", "motion", "attr"]
+"""What a word of the lexicon is: a label, a predicate, a motion, or a value of an attribute."""
+
+
+class WordRelation(Element):
+    """An entry of the video's lexicon: what one word means beside another."""
+
+    op: Literal["word"] = "word"
+    of: WordKind
+    one: Words
+    how: Literal["~", "<", "!"]
+    """`~`: the same, and `one` is displayed. `<`: each `one` is an `other`. `!`: not both at a time."""
+    other: Words
+
+
 class Gap(Value):
     """A part of the graph that is not known: nothing was asked, or no usable reply came back.
 

@@ -28,6 +28,7 @@ from stepc.ir.elements import (
     Value,
     Video,
     Way,
+    WordRelation,
     clip_of,
 )
 from stepc.ops import Query
@@ -59,6 +60,8 @@ class Step(Value):
     word: str
     """The predicate, motion, event or value. Empty for `ref` and `next`."""
     way: Way
+    denied: bool = False
+    """Whether the graph denies the fact: it shows that something is not there."""
 
     @property
     def known(self) -> str:
@@ -191,8 +194,10 @@ class Fsg(Unit):
     objects: Annotated[tuple[Object, ...], AfterValidator(_by_clip)] = ()
     attributes: Annotated[tuple[Attribute, ...], AfterValidator(_by_clip)] = ()
     relations: Annotated[tuple[Relation, ...], AfterValidator(_by_clip)] = ()
+    lexicon: tuple[WordRelation, ...] = ()
+    """What its words mean beside each other."""
     denied: Annotated[tuple[Denied, ...], AfterValidator(_by_clip)] = ()
-    """Facts known to be false. They have ids of their own, which nothing refers to."""
+    """Facts known to be false. They have ids of their own; only a denied step of a path refers to them."""
     gaps: Annotated[tuple[Gap, ...], AfterValidator(_by_clip)] = ()
     """What was not examined."""
 

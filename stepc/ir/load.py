@@ -7,13 +7,21 @@ import sys
 from pathlib import Path
 
 from stepc.diagnostics import Place, StepcError, fail, printable
-from stepc.ir.text import read
+from stepc.ir.text import Read, read
 from stepc.ir.types import Unit, from_json
 from stepc.ir.verify import verify
 
 
 def load(path: str | os.PathLike[str]) -> Unit:
     """Read an IR file of any level, text or JSON, and verify it; `-` reads standard input.
+
+    Raises StepcError with everything that is wrong, as `read_file` does.
+    """
+    return read_file(path)[0]
+
+
+def read_file(path: str | os.PathLike[str]) -> tuple[Unit, Read | None]:
+    """Like `load`, with the lines of a text form.
 
     Raises StepcError with everything that is wrong: B006 if the file cannot be read, I001-I004 if it is not
     IR, V codes for broken rules.
@@ -44,4 +52,4 @@ def load(path: str | os.PathLike[str]) -> Unit:
     found = verify(unit, got, shown)
     if found:
         raise StepcError(*found)
-    return unit
+    return unit, got

@@ -22,6 +22,11 @@ class Bounds(NamedTuple):
         """The longest duration that is possible."""
         return self.ends[1] - self.begins[0]
 
+    def widened(self, millis: int) -> Bounds:
+        """The bounds if times were measured only to within `millis`."""
+        (a, b), (c, d) = self
+        return Bounds((a - millis, b + millis), (c - millis, d + millis))
+
 
 def around(span: tuple[int, int], keyframes: Sequence[int], clip: tuple[int, int]) -> Bounds:
     """What is known of something that keyframes show from the begin to the end of `span`.

@@ -47,10 +47,12 @@ def _believed(e: t.Element, calls: bool) -> str:
 
 
 def statement(e: t.Element | t.Gap, calls: bool = True) -> str:
-    """The line of a node, an edge or a gap; without the keys of its model calls if `calls` is False."""
+    """The line of an element or a gap; without the keys of its model calls if `calls` is False."""
     if isinstance(e, t.Gap):
         return f"gap     {e.where} {e.what} {e.other or ''}".rstrip()
-    if isinstance(e, t.Object):
+    if isinstance(e, t.WordRelation):
+        line = f"word    {e.of} {quote(e.one)} {e.how} {quote(e.other)}"
+    elif isinstance(e, t.Object):
         noun = f" {e.noun}" if e.noun else ""
         line = f"{e.op:7} {e.id} {quote(e.label)}{noun}{at_frames(e.frames, e.id)}"
     else:
@@ -84,6 +86,7 @@ def _lines(unit: t.Unit, calls: bool) -> Iterator[str]:
         f"video   {quote(v.file)} {seconds(v.duration)}s {v.rate}fps "
         f"{v.width}x{v.height} sha256:{v.sha256}"
     )
+    yield from (statement(w, calls) for w in getattr(unit, "lexicon", ()))
     groups: dict[str, list[str]] = {}
     for clip in unit.clips:
         group = groups.setdefault(clip.id, [])
@@ -114,7 +117,8 @@ def _lines(unit: t.Unit, calls: bool) -> Iterator[str]:
         yield f"path    {path.id} wanted {path.wanted}{block}{form}{time}{alone}"
         for word, steps in (("step", path.steps), ("also", path.also)):
             for s in steps:
-                yield f"{word}    {s.edge} {s.near} {s.way} {s.far} {quote(s.word)}"
+                denied = "no " * s.denied
+                yield f"{word}    {denied}{s.edge} {s.near} {s.way} {s.far} {quote(s.word)}"
         yield f"query   {query_text(path.query)}"
     for sample in unit.samples if isinstance(unit, t.Qras) else ():
         yield ""
@@ -285,6 +289,16 @@ class _Builder:
                 keyframe = t.Keyframe(id=str(c[0]), at=millis(c[1]))
                 self.clips[-1]["keyframes"].append(keyframe)
                 self.lines.setdefault(keyframe, line)
+            case "word":
+                of, one, how, other, trust, origin = c
+                said = {
+                    "of": str(of),
+                    "one": _string(one),
+                    "how": str(how),
+                    "other": _string(other),
+                }
+                entry = t.WordRelation.model_validate({**said, **_believe(trust, origin)})
+                self.add("lexicon", line, entry)
             case "gap":
                 data = dict(zip(("where", "what", "other"), map(str, c), strict=False))
                 self.add("gaps", line, t.Gap.model_validate(data))
@@ -323,8 +337,11 @@ class _Builder:
         if tree.data == "query":
             self.open["query"] = tuple(_read_op(op) for op in c)
         elif tree.data in ("step", "also") and name == "paths":
+            denied = c[0].type == "NOT"
+            c = c[denied:]
             step = {"edge": str(c[0]), "near": str(c[1]), "way": str(c[2]), "far": str(c[3])}
-            made = (t.Step.model_validate(step | {"word": _string(c[4])}),)
+            step |= {"denied": denied, "word": _string(c[4])}
+            made = (t.Step.model_validate(step),)
             whole["steps" if tree.data == "step" else "also"] += made
         elif tree.data == "room" and name == "samples":
             whole["room"] = int(str(c[0]))

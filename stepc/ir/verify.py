@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from stepc.diagnostics import Diagnostic, Place
-from stepc.edges import EDGES
+from stepc.edges import EDGES, ELEMENTS
 from stepc.forms import FORMS
 from stepc.ir import types as t
 from stepc.ir.graph import entities, identities, identities_only
@@ -93,6 +93,21 @@ def _votes(u: t.Unit) -> Iterator[Finding]:
     for e in _elements(u):
         if e.trust.votes > e.trust.asked:
             yield f"{e.trust.votes} votes in {e.trust.asked} answers", e
+
+
+@_rule("V004", "an entry of the lexicon is about two words, and is stated once", "fsg")
+def _lexicon(u: t.Fsg) -> Iterator[Finding]:
+    seen: set[tuple[str, ...]] = set()
+    for e in u.lexicon:
+        same = normal if e.of == "label" else plain
+        key = (e.of, same(e.one), e.how, same(e.other))
+        if e.trust.votes > e.trust.asked:
+            yield f"{e.trust.votes} votes in {e.trust.asked} answers", e
+        elif key[1] == key[3]:
+            yield f"`{e.one}` is related to itself", e
+        elif key in seen:
+            yield "it is stated twice", e
+        seen.add(key)
 
 
 @_rule("V003", "every clip and keyframe that an element names must exist", "fsg")
@@ -373,11 +388,22 @@ def _equivalence(u: t.Stsg) -> Iterator[Finding]:
                     break
 
 
+def _with_denied(u: t.Paths) -> t.Paths:
+    """The unit with the denied edges in place of the stated ones."""
+    made: dict[str, tuple[t.Element, ...]] = {}
+    for kind in ELEMENTS.values():
+        if (type_ := kind.element) is not None:
+            made[kind.field] = tuple(e for e in u.denied if isinstance(e, type_))
+    return u.model_copy(update=made)
+
+
 @_rule("V061", "the edge of every step must be in the graph", "paths")
 def _steps(u: t.Paths) -> Iterator[Finding]:
-    known = {name: kind.in_graph(u) for name, kind in EDGES.items()}
+    stated = {name: kind.in_graph(u) for name, kind in EDGES.items()}
+    denied = {name: kind.in_graph(_with_denied(u)) for name, kind in EDGES.items()}
     for p in u.paths:
         for s in (*p.steps, *p.also):
+            known = denied if s.denied else stated
             if s.edge not in known or not known[s.edge](s):
                 yield f"{p.id}: edge {s.edge} {s.near} {s.far} does not exist", p
 

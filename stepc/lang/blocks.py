@@ -122,7 +122,12 @@ class Blocks:
                     for when in WHENS:  # own time clauses replace all inherited ones
                         made.pop(when, None)
                 if slot in seen:
-                    source.say("S305", f"duplicate `{slot}`", clause, "keep one of them")
+                    notes = (
+                        [source.note(made[slot][0].tree, "the first one")] if slot in made else []
+                    )
+                    source.say(
+                        "S305", f"duplicate `{slot}`", clause, "keep one of them", notes=notes
+                    )
                 seen.add(slot)
                 made.pop(slot, None)
                 made[slot] = (Part(source, clause), env)
@@ -146,7 +151,7 @@ class Blocks:
         """Evaluate one clause into `fields`, `filters` or `times`."""
         source, tree = part.source, part.tree
         match word.split()[0]:
-            case "count" | "tries" | "seed":
+            case "count" | "tries" | "seed" | "deny":
                 number = self.values.num(trees(tree, "num")[0], env, source)
                 if number is not None and not 1 <= number <= LARGEST and word != "seed":
                     help = "use at least 1"
@@ -194,6 +199,8 @@ class Blocks:
                     else:
                         made.append(str(token))
                 fields["no_revisit"] = tuple(made)
+            case "margin":
+                fields |= self.values.margin(tree, env, source)
             case "enumerate":
                 fields["enumerate"] = True
             case _:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Protocol
 
 from lark import Token
 
@@ -33,6 +33,7 @@ def check_whole(
         return
     for block in spec.blocks:
         _pattern_worded(spec, block, source, values)
+        _deniable(spec, block, values)
     for made in blocks:
         if made.sound:
             _reachable(spec, made.block, made.where)
@@ -41,22 +42,33 @@ def check_whole(
         _unused(spec, source, values)
 
 
-Say = Callable[[str, str, str, str], None]
-"""Reports an error: code, message, first word of the clause to mark, help."""
+class Say(Protocol):
+    """Reports an error: its code, its message, the first word of the clause to mark, and help.
+
+    `other` is the first word of another clause that it is about, and `why` what that has to do with it.
+    """
+
+    def __call__(
+        self, code: str, message: str, word: str, help: str, other: str = "", why: str = ""
+    ) -> None: ...
 
 
 def _reachable(spec: Spec, block: Block, where: dict[str, Part]) -> None:
     """Report why the paths of a block cannot be drawn or worded."""
 
-    def say(code: str, message: str, word: str, help: str) -> None:
-        part = where.get(word)
+    def say(code: str, message: str, word: str, help: str, other: str = "", why: str = "") -> None:
+        part, head = where.get(word), where[""]
+        notes = (
+            [head.source.note(where[other].source.place(where[other].tree), why)]
+            if other in where and other
+            else []
+        )
         if part is not None:
-            part.source.say(code, message, part.tree, help)
+            part.source.say(code, message, part.tree, help, notes=notes)
             return
-        head = where[""]
         token = next((t for t in tokens(head.tree) if t.type == "NAME"), None)
         at = head.source.place(token) if token else head.source.place(head.tree, length=5)
-        head.source.say(code, message, at, help)
+        head.source.say(code, message, at, help, notes=notes)
 
     _edges_worded(spec, block, say)
     _lengths_possible(block, where, say)
@@ -67,6 +79,9 @@ def _reachable(spec: Spec, block: Block, where: dict[str, Part]) -> None:
             message = f"the `time` block has no line for `{when}`"
             say("S310", message, when, help)
     _forms_worded(spec, block, say)
+    if block.deny and not any(name == "claim" and share > 0 for name, share in block.form):
+        message = "no question of this block is answered by yes or no"
+        say("S325", message, "deny", "add `form claim`, or remove `deny`")
 
 
 def _longest(block: Block) -> int:
@@ -123,10 +138,44 @@ def _forms_worded(spec: Spec, block: Block, say: Say) -> None:
         elif share > 0 and not any(
             spec.worded(name, k.kind, way) for k in block.start for way in k.ways
         ):
+            turned = [
+                (k.kind, way)
+                for k in block.start
+                for way in EDGES[k.kind].directions
+                if spec.worded(name, k.kind, way)
+            ]
             help = f'add a line `{form.spec_line()} "…"` to one of the kinds in `start`'
-            say("S317", f"no kind in `start` has a wording for form `{name}`", "form", help)
+            if turned:  # the words are there, but `start` goes another way
+                kind, way = turned[0]
+                help = f"write `start {kind}` or `start {kind} {way}`"
+            message = f"no kind in `start` has a wording for form `{name}`"
+            say(
+                "S317",
+                message,
+                "form",
+                help,
+                "start",
+                "the kinds, and the directions they are taken in",
+            )
         elif not form.ambiguous and not block.unique:
             say("S209", f"`form {name}` needs `unique`", "form", "replace `ambiguous` by `unique`")
+
+
+def _deniable(spec: Spec, block: Block, values: Values) -> None:
+    """Report a `deny` of a pattern that has no use for facts known to be false (S325)."""
+    if block.pattern is None or not block.deny:
+        return
+    part = values.made.patterns[block.name]
+    head, facts = tokens(part.tree, "NAME")[0], block.pattern.facts
+    if block.pattern.result != "exists" and not any(f.negated for f in facts):
+        message = f"`{block.name}` has neither `exists` nor `not`, so it needs no negative"
+        part.source.say("S325", message, head, "remove `deny`")
+        return
+    for kind in dict.fromkeys(f.edge for f in facts):
+        if not spec.worded("denies", kind, "=>"):
+            message = f"`edge {kind}` has no `denies`, by which a fact that is not so is told"
+            help = "add a line `denies` to the `find` block of its far end"
+            part.source.say("S325", message, head, help)
 
 
 def _pattern_worded(spec: Spec, block: Block, source: SpecSource, values: Values) -> None:

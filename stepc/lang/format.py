@@ -22,6 +22,7 @@ DECLARATIONS = [
     "IMPORT",
     "LET",
     "PHRASE",
+    "WORD",
     "ALLOW",
     "PATHS",
     "EDGE",
@@ -32,7 +33,7 @@ DECLARATIONS = [
     "DATASET",
 ]
 CLAUSES = ["COUNT", "STEPS", "START", "EXPAND", "FORM", "OPTIONS", "WHEN", "REQUIRE", "ONLY",
-           "FORBID", "NO_REVISIT", "UNIQUE", "AMBIGUOUS", "ENUMERATE", "SEED", "TRIES",
+           "FORBID", "NO_REVISIT", "UNIQUE", "AMBIGUOUS", "ENUMERATE", "SEED", "TRIES", "DENY", "MARGIN",
            "WHERE", "THEN", "EITHER", "EXISTS",
            "ANSWERS", "MOST", "SETS", "FORMATS"]  # fmt: skip
 BEGINS = frozenset([*DECLARATIONS, *CLAUSES, "FIND", "LINE", "OVERRIDE"])

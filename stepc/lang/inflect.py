@@ -119,6 +119,15 @@ def passive(text: str) -> str:
     return f"{made} by"
 
 
+def simple(text: str) -> str:
+    """A clause in the simple present: `the ring is moving up` → `the ring moves up`."""
+
+    def said(verb: re.Match[str]) -> str:
+        return verb_form(verb[2], "VBZ" if verb[1] == "is" else "VB") or verb[0]
+
+    return re.sub(r"\b(is|are) ([a-z]+ing)\b", said, text)
+
+
 FILTERS: dict[str, Callable[[str], str]] = {
     "the": the,
     "a": a,
@@ -132,6 +141,7 @@ FILTERS: dict[str, Callable[[str], str]] = {
     "past": past,
     "third": third,
     "passive": passive,
+    "simple": simple,
     "cap": cap,
     "low": low,
 }

@@ -1,7 +1,7 @@
 """`stepc lsp`: a language server for `.step` files, over standard input and output.
 
-Supports diagnostics while typing, completion, hover, go to definition, rename, formatting and
-document symbols (Language Server Protocol 3.17, implemented with pygls).
+Supports diagnostics while typing with quick fixes, completion, hover, go to definition, rename,
+formatting and document symbols (Language Server Protocol 3.17, implemented with pygls).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from lsprotocol import types as lsp
 from pygls.lsp.server import LanguageServer
@@ -59,6 +60,7 @@ HELP = {
     "phrase": "`phrase NAME \"…\" | \"…\"`: a text that wordings use as {NAME}.",
     "paths": "Which paths are sampled. Every clause has a default.",
     "edge": "`edge KIND(near -> far) { … }`: the wordings of one edge kind.",
+    "word": "`word \"bus\" ~ \"coach\"`: words with one meaning; `<`: kinds of others; `!`: exclusions.",
     "allow": "`allow negates, dates`: turns off S323 for these kinds of words in this file.",
     "if": "`edge KIND(near -> far) if near person and … { … }`: wordings for the edges that fit.",
     "and": "Joins two conditions of an `edge` block.",
@@ -92,8 +94,11 @@ HELP = {
     "enumerate": "Draws uniformly from all possible paths, without repetition.",
     "seed": "Added to the seed of the run.",
     "tries": "Maximum number of draws for one path.",
+    "margin": "By how much times must differ that are compared: a share of a duration, or seconds.",
+    "deny": "How many questions per video the pass `deny` may make answerable by no.",
     "name": "Describes the found object in a longer question; must not contain its label.",
     "because": "The sentence of this step in the rationale.",
+    "denies": "The sentence that says that this is not so, of a fact that the graph denies.",
     "fact": "The edge as a clause, used in comparisons.",
     "answers": "`answers <= 1/2`: maximum share of one answer among questions of the same kind.",
     "most": "`most 40 per video`: maximum number of samples per video.",
@@ -123,17 +128,34 @@ def _at(document: TextDocument, position: lsp.Position) -> int:
 
 def _shown(document: TextDocument, d: Diagnostic) -> lsp.Diagnostic:
     assert d.place is not None
-    line, column = d.place.line - 1, d.place.column - 1
-    where = ServerTextRange(
-        ServerTextPosition(line, column), ServerTextPosition(line, column + d.place.length)
-    )
     return lsp.Diagnostic(
-        range=document.range_to_client_units(where),
+        range=_place(document, d.place),
         message=d.message + (f"\n{d.help}" if d.help else ""),
         severity=_SEVERITY[d.severity],
         code=d.code,
         source="stepc",
+        related_information=[
+            lsp.DiagnosticRelatedInformation(
+                lsp.Location(document.uri, _place(document, note.place)), note.message
+            )
+            for note in d.notes
+            if not note.place.file
+        ],
+        data={"fix": d.fix.text, "range": _plain(_place(document, d.fix.place))} if d.fix else None,
     )
+
+
+def _place(document: TextDocument, place: Place) -> lsp.Range:
+    line, column = place.line - 1, place.column - 1
+    where = ServerTextRange(
+        ServerTextPosition(line, column), ServerTextPosition(line, column + place.length)
+    )
+    return document.range_to_client_units(where)
+
+
+def _plain(range: lsp.Range) -> list[int]:
+    """A range as numbers: the data of a diagnostic are JSON."""
+    return [range.start.line, range.start.character, range.end.line, range.end.character]
 
 
 def _at_home(d: Diagnostic, text: str) -> Diagnostic:
@@ -148,7 +170,11 @@ def _at_home(d: Diagnostic, text: str) -> Diagnostic:
     )
     message = f"{d.place.file}:{d.place.line}: {d.message}"
     return replace(
-        d, message=message, place=Place("", row + 1, 1, max(1, len(rows[row])), rows[row])
+        d,
+        message=message,
+        place=Place("", row + 1, 1, max(1, len(rows[row])), rows[row]),
+        notes=(),
+        fix=None,
     )
 
 
@@ -173,6 +199,29 @@ def diagnose(
             version=document.version,
         )
     )
+
+
+@server.feature(lsp.TEXT_DOCUMENT_CODE_ACTION, lsp.CodeActionOptions([lsp.CodeActionKind.QuickFix]))
+def quick_fixes(ls: LanguageServer, params: lsp.CodeActionParams) -> list[lsp.CodeAction]:
+    """Offer the fix of each error at a place that has one."""
+    made = []
+    for d in params.context.diagnostics:
+        data: Any = d.data
+        if not isinstance(data, dict) or "fix" not in data:
+            continue
+        a, b, c, e = data["range"]
+        where = lsp.Range(lsp.Position(a, b), lsp.Position(c, e))
+        edit = lsp.WorkspaceEdit({params.text_document.uri: [lsp.TextEdit(where, data["fix"])]})
+        made.append(
+            lsp.CodeAction(
+                title=f"Replace by `{data['fix']}`",
+                kind=lsp.CodeActionKind.QuickFix,
+                diagnostics=[d],
+                edit=edit,
+                is_preferred=True,
+            )
+        )
+    return made
 
 
 @server.feature(lsp.TEXT_DOCUMENT_FORMATTING)

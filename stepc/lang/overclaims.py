@@ -77,6 +77,8 @@ def _lines(made: Declared) -> Iterator[tuple[Part, str, frozenset[str]]]:
                 says = frozenset(EDGES[edge.kind].says)
                 if any(line in form.total_lines for form in FORMS.values()):
                     says = every
+                elif line == "denies":
+                    says |= {"negates"}
                 elif line == "because":  # such as "First, …"
                     says |= {"dates", "compares"}
                 yield part, line, says

@@ -6,7 +6,7 @@ import functools
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from importlib.resources import files
@@ -16,12 +16,21 @@ from typing import Any
 from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
-from stepc.diagnostics import Diagnostic, Place, StepcError, brief, did_you_mean
+from stepc.diagnostics import (
+    Advice,
+    Diagnostic,
+    Fix,
+    Note,
+    Place,
+    StepcError,
+    brief,
+    did_you_mean,
+)
 from stepc.plugins import Registry
 from stepc.runtime.grammars import lalr_parser
 
 BLOCKS = (
-    "import", "let", "phrase", "allow", "paths", "edge", "path", "pattern", "time", "pair", "dataset",
+    "import", "let", "phrase", "word", "allow", "paths", "edge", "path", "pattern", "time", "pair", "dataset",
 )  # fmt: skip
 """Words that begin a declaration."""
 _BLOCK = re.compile(rf"^(?:override\s+)?(?:{'|'.join(BLOCKS)})\b", re.MULTILINE)
@@ -62,11 +71,26 @@ class SpecSource:
         return Place(self.file, line, column, max(1, length), self.rows[line - 1])
 
     def say(
-        self, code: str, message: str, at: Any, help: str = "", severity: str = "error"
+        self,
+        code: str,
+        message: str,
+        at: Any,
+        help: str = "",
+        severity: str = "error",
+        notes: Iterable[Note] = (),
     ) -> None:
-        """Record an error or warning at a token, tree or place, and continue."""
+        """Record an error or warning at a token, tree or place, and continue.
+
+        Advice with a replacement for what is marked becomes a fix.
+        """
         place = at if isinstance(at, Place) else self.place(at)
-        self.found.append(Diagnostic(code, message, place, help, severity))
+        fix = Fix(place, help.replacement) if isinstance(help, Advice) else None
+        given = tuple(n for n in notes if n.place != place)
+        self.found.append(Diagnostic(code, message, place, help, severity, notes=given, fix=fix))
+
+    def note(self, at: Any, message: str) -> Note:
+        """Another place that an error is about."""
+        return Note(at if isinstance(at, Place) else self.place(at), message)
 
     def string(self, token: Token) -> str:
         """The value of a string literal, or "?" with an error (S002) if it has an unknown escape."""
@@ -121,11 +145,13 @@ def syntax_error(error: UnexpectedInput, file: str, rows: list[str]) -> Diagnost
     shown = sorted({s for e in expected if not e.startswith("__") for s in _said(e)})
     names = [s for s in shown if s.replace("-", "").isalpha()]
     close = did_you_mean(word, names) if word.isalpha() and names else ""
-    help = close if close.startswith("did you") else "expected " + " or ".join(shown)
+    help = close if isinstance(close, Advice) else "expected " + " or ".join(shown)
     help = _better(source, column, word, shown) or help
-    return Diagnostic(
-        "S001", f"unexpected {brief(word)}", Place(file, line, column, len(word), source), help
-    )
+    place = Place(file, line, column, len(word), source)
+    fix = None
+    if isinstance(help, Advice):
+        fix = Fix(place, help.replacement)
+    return Diagnostic("S001", f"unexpected {brief(word)}", place, help, fix=fix)
 
 
 def _better(source: str, column: int, word: str, expected: list[str]) -> str:
@@ -136,14 +162,14 @@ def _better(source: str, column: int, word: str, expected: list[str]) -> str:
     if not "".join(source).strip() and expected == ["spec"]:
         return 'the file is empty; a spec begins with: spec NAME "title"'
     if word in "\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb":
-        return 'write straight quotes: "'
+        return Advice('write straight quotes: "', '"')
     if number and decimal:
         share = f"{number[1]}.{decimal[1]}"
         return f"write a share as a fraction or in percent: {Fraction(share)} or {float(share):.0%}"
     if expected == ["per"]:
         return "say of what, as in: count 5 per video"
     if "a name" in expected and word.isalpha() and not word.islower():
-        return f"names are in lower case: {word.lower()}"
+        return Advice(f"names are in lower case: {word.lower()}", word.lower())
     if expected in ([], [""]) or re.fullmatch(r"edge \w+\(\w+", before):
         return "an edge has two ends, such as: edge attr(o -> v)"
     return ""

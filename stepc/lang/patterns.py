@@ -41,8 +41,11 @@ class PatternBlocks:
             match str(clause.data):
                 case "count":
                     fields["count"] = self.values.num(trees(clause, "num")[0], {}, source) or 1
-                case "seed":
-                    fields["seed"] = self.values.num(trees(clause, "num")[0], {}, source) or 0
+                case "seed" | "deny":
+                    word = str(clause.data)
+                    fields[word] = self.values.num(trees(clause, "num")[0], {}, source) or 0
+                case "margin":
+                    fields |= self.values.margin(clause, {}, source)
                 case "when":
                     ratio = self.values.ratio(trees(clause, "ratio")[0], {}, source)
                     times.append((str(tokens(clause)[0]), ratio))
@@ -145,9 +148,9 @@ class PatternBlocks:
                     did_you_mean(str(word), LINES),
                 )
             elif str(word) in lines:
-                source.say(
-                    "S305", f"duplicate `{word}`", word, "separate alternative wordings by |"
-                )
+                help = "separate alternative wordings by |"
+                notes = [source.note(lines[str(word)].tree, "the first one")]
+                source.say("S305", f"duplicate `{word}`", word, help, notes=notes)
             else:
                 lines[str(word)] = Part(source, line)
         needed = ("ask", "total") if made.result == "count" else ("ask",)
@@ -162,7 +165,8 @@ class PatternBlocks:
             tree = trees(lines["total"].tree, "wordings")[0]
             fields["total"] = self.words.wordings(lines["total"], tree, number)
         fields["conditions"] = tuple(self.conditions(part, made))
-        return self.said(lines["ask"], Pattern.model_validate(fields))
+        whole = self.said(lines["ask"], Pattern.model_validate(fields))
+        return whole if whole is not None and self.bound(part, head, whole) else None
 
     def joined(self, part: Part, head: Token, made: Pattern, target: Token | None) -> bool:
         """Whether the variables of the facts fit together, and the target is one of them (S324)."""
@@ -186,11 +190,18 @@ class PatternBlocks:
                 message = f"`{fact.link}` is an end of a fact, and what joins the ends of another"
                 part.source.say("S324", message, head, "rename one of them")
                 return False
-        seen: set[str] = set()
+        return True
+
+    @staticmethod
+    def bound(part: Part, head: Token, made: Pattern) -> bool:
+        """Whether each end of a `not` is in a fact before it, or is an object that is said (S324)."""
+        seen = {x for x in made.said if x in made.ends and made.is_object(x)}
         for fact in made.facts:
             mine = {x for x in (fact.near, fact.far) if x}
             if fact.negated and not mine <= seen:
-                message = "the ends of a fact with `not` must be in facts before it"
+                message = (
+                    "the ends of a fact with `not` must be in a fact before it, or said by `ask`"
+                )
                 part.source.say("S324", message, head, "write it last")
                 return False
             seen |= mine

@@ -24,6 +24,7 @@ from stepc.lang.symbols import Declared, EdgeParts, Node, Part, collect, take_li
 from stepc.lang.text_templates import Allowed, Wordings
 from stepc.lang.types import DatasetBlock, EdgeRule, Find, Lines, PathRule, Spec
 from stepc.lang.values import Values
+from stepc.lang.vocabulary import vocabulary
 
 _TESTS = (
     'such as: o "cup", "mug"; o person; o plural; o dynamic; rel "on"; rel verb; v.kind "color"'
@@ -53,6 +54,32 @@ def checked_spec(
     if errors := [d for d in order if d.severity == "error"]:
         raise StepcError(*errors)
     return spec, order
+
+
+FIXED = 20
+"""Maximum number of times that a text is fixed: a fix may show further errors."""
+
+
+def fixed_spec(text: str, file: str = "<spec>", folder: Path | None = None) -> tuple[str, int]:
+    """The text after all fixes of its errors, and their number. Imported files stay as they are."""
+    number = 0
+    for _ in range(FIXED):
+        try:
+            found = checked_spec(text, file, folder)[1]
+        except StepcError as error:
+            found = [*error.diagnostics]
+        fixes = {d.fix.place: d.fix for d in found if d.fix and d.fix.place.file == file}
+        rows = text.split("\n")
+        for place, fix in sorted(
+            fixes.items(), key=lambda x: (x[0].line, x[0].column), reverse=True
+        ):
+            row, at = rows[place.line - 1], place.column - 1
+            rows[place.line - 1] = row[:at] + fix.text + row[at + place.length :]
+        made = "\n".join(rows)
+        if made == text:
+            break
+        text, number = made, number + len(fixes)
+    return text, number
 
 
 def _order(place: Place | None, file: str) -> tuple[bool, str, int, int]:
@@ -97,6 +124,7 @@ class _Reader:
             edges=edges,
             paths=tuple(p for p in paths if p is not None),
             time=time,
+            vocabulary=vocabulary(made.vocabulary),
             pair=pair,
             dataset=self.dataset(),
             phrased=bool(made.phrases),
@@ -241,12 +269,11 @@ class _Reader:
                 one, other, line = found
                 first, second = (next(h for c, _, h in rules if c == x) for x in (one, other))
                 at = tokens(first.tree)
-                message = (
-                    f"this block and that of line {second.tree.meta.line} may both word"
-                    f" `{line.split()[1]}` of the same edge"
-                )
+                message = f"two blocks may both word `{line.split()[1]}` of the same edge"
                 help = "add a block for what fits both, with the conditions of both joined by `and`"
-                first.source.say("S322", message, at[0], help)
+                other_place = second.source.place(tokens(second.tree)[0])
+                notes = [first.source.note(other_place, "the other block")]
+                first.source.say("S322", message, at[0], help, notes=notes)
 
     def needs(self, head: Part, table: dict[str, Part], word: str, shown: str) -> None:
         if word not in table:

@@ -41,7 +41,9 @@ TIME_LINES = (*(name for name, form in _FORMS.items() if form.time_line), "fact"
 PAIR_LINES = tuple(name for name, form in _FORMS.items() if form.pair_placeholders)
 FIND_LINES = tuple(dict.fromkeys(x for v in LINES.values() for x in v))
 ALL_LINES = tuple(dict.fromkeys([*FIND_LINES, *TIME_LINES]))
-ANSWER_LINES = frozenset(["because"]).union(*(form.answer_lines for form in _FORMS.values()))
+ANSWER_LINES = frozenset(["because", "denies"]).union(
+    *(form.answer_lines for form in _FORMS.values())
+)
 """Lines that may mention the found end."""
 TOTAL_LINES = frozenset[str]().union(*(form.total_lines for form in _FORMS.values()))
 """Lines about all found answers; they have the placeholders `n` and `all`."""

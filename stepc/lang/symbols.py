@@ -63,6 +63,8 @@ class Declared:
     phrases: dict[str, Part] = field(default_factory=dict)
     allowed: dict[str, dict[str, Part]] = field(default_factory=dict)
     """File → what its wordings may say without a warning (`overclaims.SAYS`), with the declaration."""
+    vocabulary: list[Part] = field(default_factory=list)
+    """The `word` declarations."""
     blocks: dict[str, list[Part]] = field(default_factory=dict)
     edges: dict[str, EdgeParts] = field(default_factory=dict)
     """Edge kind, with its conditions as they are written → what is declared."""
@@ -97,6 +99,8 @@ def collect(
         if item.data == "allow":
             told = made.allowed.setdefault(source.file, {})
             told |= dict.fromkeys(map(str, tokens(item)), Part(source, item))
+        elif item.data == "word":
+            made.vocabulary.append(Part(source, item))
         elif item.data != "import" and item.data not in left_out:
             _declare(Part(source, item), made)
     return tree
@@ -176,10 +180,11 @@ def _declare(part: Part, made: Declared) -> None:
         source.say("S403", f"there is no `{shown}` to override", at, help)
     elif there and not override:
         first = made.places[data, key]
-        help = f"first declared in line {first.line}; merge them"
+        help = "merge the two"
         if first.file != source.file:
             help = f"it comes from {first.file}; write: override {data}"
-        source.say("S305", f"duplicate `{shown}`", at, help)
+        notes = [source.note(first, "first declared here")]
+        source.say("S305", f"duplicate `{shown}`", at, help, notes=notes)
     made.places.setdefault((data, key), at)
     match data:
         case "let":
@@ -208,7 +213,9 @@ def _once(source: SpecSource, table: dict[str, Part], word: str, part: Part, at:
     """Put a clause or line into a table. A second one in the same file is an error."""
     old = table.get(word)
     if old is not None and old.source is source:
-        source.say("S305", f"duplicate `{word}`", at, "separate alternative wordings by |")
+        notes = [source.note(old.tree, "the first one")]
+        help = "separate alternative wordings by |"
+        source.say("S305", f"duplicate `{word}`", at, help, notes=notes)
     table[word] = part
 
 
@@ -292,7 +299,8 @@ def _edge(part: Part, key: str, made: Declared) -> None:
         if end in seen:
             at = source.place(token) if token is not None else source.place(block, length=4)
             help = "put all lines of an end in one block, with | between alternative wordings"
-            source.say("S305", f"duplicate `{shown}`", at, help)
+            notes = [source.note(edge.lines[end][""].tree, "the first one")]
+            source.say("S305", f"duplicate `{shown}`", at, help, notes=notes)
         seen.add(end)
         head = Part(source, block, part.names)
         table = edge.lines.setdefault(end, {})

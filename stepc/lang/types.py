@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from stepc.forms import FORMS
-from stepc.ir.types import EdgeKind, FormName, Value, Way, When
+from stepc.forms.base import CLEAR, Form, Ranges
+from stepc.ir.types import EdgeKind, FormName, Value, Way, When, WordRelation
 from stepc.lang.conditions import Condition, Conditions, Occasion, precedence
 from stepc.lang.inflect import FILTERS
 from stepc.lang.nouns import NoWording
@@ -44,6 +45,15 @@ class Wording(Value):
     parts: tuple[str | Placeholder | Phrase, ...]
     weight: float = 1.0
     """Relative frequency among the alternatives."""
+
+    def says(self, name: str) -> bool:
+        """Whether it has a placeholder, if only in some wording of a phrase."""
+        return any(
+            part.name == name
+            if isinstance(part, Placeholder)
+            else isinstance(part, Phrase) and any(w.says(name) for w in part.options)
+            for part in self.parts
+        )
 
     def fill(self, said: Mapping[tuple[str, str], str], rng: random.Random) -> str:
         """The text with each placeholder replaced by its value in `said`, keyed by (name, field).
@@ -283,8 +293,22 @@ class Block(Value):
     """Added to the seed of the run."""
     tries: int = 60
     """Maximum number of draws for one path."""
+    clear: float = CLEAR
+    """Minimum difference of two durations that are compared, as a share of the longer one."""
+    apart: int = 0
+    """How far times that are compared may be off, in milliseconds, without changing the answer."""
+    deny: int = 0
+    """How many questions per video the pass `deny` may make answerable by "no": it asks the model whether
+    what they say is not so."""
     pattern: Pattern | None = None
     """What is asked, if this is a `pattern` block. It has no start, expand, steps, form or filters."""
+
+    def beats(self, form: Form, one: Ranges, other: Ranges) -> bool:
+        """Whether the first of two answers wins by the margin of the block, whatever the exact times are."""
+        if self.apart:
+            one = [b.widened(self.apart) for b in one]
+            other = [b.widened(self.apart) for b in other]
+        return form.beats(one, other, self.clear)
 
 
 class DatasetBlock(Value):
@@ -315,6 +339,8 @@ class Spec(Value):
     pair: Lines = Lines()
     """Wordings that compare two edges."""
     dataset: DatasetBlock = DatasetBlock()
+    vocabulary: tuple[WordRelation, ...] = ()
+    """What words of videos mean beside each other."""
     digest: str = ""
     """SHA-256 (hex) of all files of the spec."""
     phrased: bool = False
@@ -322,7 +348,9 @@ class Spec(Value):
 
     def wording(self) -> Any:
         """JSON of everything that the words of samples depend on."""
-        return self.model_dump(mode="json", exclude={"name", "title", "dataset", "digest"})
+        return self.model_dump(
+            mode="json", exclude={"name", "title", "dataset", "digest", "vocabulary"}
+        )
 
     def literals(self) -> Iterator[str]:
         """The text of all wordings without their placeholders."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from lark import Token
 
 from stepc.diagnostics import did_you_mean
+from stepc.forms.base import CLEAR
 from stepc.lang.parse import SpecSource
 from stepc.lang.symbols import Declared, Node, Part, tokens, trees
 
@@ -86,6 +88,24 @@ class Values:
         if share > 1:
             source.say("S202", f"a share of {text} is more than 1", at, SHARES)
         return share
+
+    def margin(self, tree: Node, env: Env, source: SpecSource) -> dict[str, float | int]:
+        """The fields of a block that `margin` sets. Errors: S106, S202, S404."""
+        made: dict[str, float | int] = {}
+        for atom in self.literals(trees(tree, "atom"), env, source):
+            text = "".join(tokens(atom))
+            if text.endswith("%") or "/" in text:
+                share = self.ratio(atom, env, source)
+                if share < CLEAR:
+                    message = f"a margin of {text} is less than {CLEAR:.0%}, which is always kept"
+                    source.say("S106", message, atom, "such as: margin 20%")
+                made["clear"] = share
+            elif re.fullmatch(r"[\d.]+s", text):
+                made["apart"] = round(float(text[:-1]) * 1000)
+            else:
+                help = "give a share of a duration, or seconds: margin 20%, 0.5s"
+                source.say("S106", f"invalid margin `{text}`", atom, help)
+        return made
 
     def names(
         self, tokens: Iterable[Token], env: Env, source: SpecSource, known: Iterable[str]

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from stepc.ir import types as t
@@ -67,6 +67,8 @@ class VideoStats:
     """Pairs of consecutive keyframes of a clip."""
     paths: int
     """Reasoning paths that the spec asks for."""
+    denials: int
+    """Questions that the spec lets the pass `deny` make answerable by no."""
     assume: Assumptions
 
 
@@ -92,6 +94,8 @@ class Plan:
     """Passes that ask a model and do not state their cost."""
     done: list[str] = field(default_factory=list)
     """The names of the passes estimated so far."""
+    added: int = 0
+    """Keyframes that a pass adds. A pass that ran before, and runs again, asks about these only."""
     naive: float = 0.0
     """Calls of the naive scheme: one per request and sample, without pruning."""
 
@@ -147,18 +151,33 @@ class Priced(Protocol):
         """Add what the pass will ask to an estimate."""
 
 
-def plan(clips: Sequence[t.Clip], passes: Sequence[Any], paths: int, assume: Assumptions) -> Plan:
+def plan(
+    clips: Sequence[t.Clip],
+    passes: Sequence[Any],
+    paths: int,
+    assume: Assumptions,
+    denials: int = 0,
+) -> Plan:
     """Estimate what `passes` ask about a video with these clips, when `paths` paths are sampled.
+
+    `denials` is how many questions the pass `deny` may make answerable by no.
 
     Each pass states its own cost (`Pass.plan`).
     """
     keyframes = [len(c.keyframes) for c in clips]
     pairs = sum(max(0, n - 1) for n in keyframes)
-    about = VideoStats(sum(keyframes), len(clips), pairs, paths, assume)
+    about = VideoStats(sum(keyframes), len(clips), pairs, paths, denials, assume)
     made = Plan(assume)
+    again = frozenset[str]()
     for each in passes:
         if isinstance(each, Priced):
-            each.plan(about, made)
+            more = made.added
+            here = replace(about, keyframes=about.keyframes + more, pairs=about.pairs + more)
+            if each.name in again:
+                here = replace(about, keyframes=more, pairs=2 * more)
+            each.plan(here, made)
+            if made.added > more:
+                again = frozenset(made.done)
         made.done.append(each.name)
     return made
 

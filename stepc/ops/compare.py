@@ -42,7 +42,7 @@ class Compare(Op):
         (one, a, kind), (other, b, _) = state.got
         if self.how == "same":
             same = state.known.same_phrase(one, other)
-            if not same and not state.known.excludes(one, other, kind):
+            if not same and not state.known.excludes("attr", one, other, kind):
                 state.refuse((self.one, self.other))  # such as "red" and "dark red"
             state.found = (self.one if same else self.other,)
             return

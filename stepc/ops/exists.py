@@ -27,7 +27,9 @@ class Exists(Op):
 
     def solve(self, state: State) -> None:
         state.next_moment()
-        if state.all_rows():
+        rows = state.all_rows()
+        if rows:
+            state.stop_if(all(row.unsure for row in rows))
             state.found = ("yes",)
             return
         state.stop_if(not self._none(state))
@@ -49,6 +51,6 @@ class Exists(Op):
                 if taken & {*map(state.identity, choice)}:
                     continue
                 full = row._replace(bound={**row.bound, **dict(zip(open_, choice, strict=True))})
-                if not any(f.verdict(full, state) is (f.op == "no") for _, f in state.facts):
+                if not any(f.never(full, state) for _, f in state.facts):
                     return False
         return True

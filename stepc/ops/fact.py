@@ -126,6 +126,21 @@ class Fact(Op):
         near = near._replace(when=seen if row.when is None else row.when & seen)
         return False if self._denied(near, far, row, state) else None
 
+    def never(self, row: Row, state: State) -> bool:
+        """Whether the graph refutes this at all times, of a row whose ends are known.
+
+        A fact with `no` is refuted if it holds in each keyframe that shows both of its ends.
+        """
+        if self.op == "fact":
+            return self.verdict(row, state) is False
+        near, far = self._ends(row, state)
+        if near is None or near.thing is None or far is None:
+            return False
+        when = state.known.seen[near.thing]
+        when = when if far.thing is None else when & state.known.seen[far.thing]
+        held = [r.when or frozenset() for r in self._held(row._replace(told=frozenset()), state)]
+        return bool(when) and when <= frozenset().union(*held)
+
     def _denied(self, near: Reached, far: Reached, row: Row, state: State) -> bool:
         if far.thing is not None:
             seen = state.known.seen[far.thing]

@@ -28,5 +28,6 @@ class FindVariable(Op):
 
     def solve(self, state: State) -> None:
         state.next_moment()
+        state.stop_if(any(row.unsure for row in state.all_rows()))
         here = (row.bound[self.variable] for row in state.all_rows() if self.variable in row.bound)
         state.here = state.joined(h._replace(spans=()) for h in here)

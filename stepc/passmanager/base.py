@@ -38,7 +38,7 @@ class Tools:
     seed: int = 0
     counts: Statistics = field(default_factory=Statistics)
 
-    uses: frozenset[str] = frozenset(["model", "seed", "drawing", "wording"])
+    uses: frozenset[str] = frozenset(["model", "seed", "drawing", "wording", "vocabulary"])
     """What the running pass declares in `uses`. Anything else raises TypeError."""
 
     def ask(self) -> ModelClient:
@@ -55,7 +55,7 @@ class Tools:
 
     def the_spec(self) -> Spec:
         """The spec. Raises StepcError (P007) if there is none."""
-        self._said("drawing", "wording")
+        self._said("drawing", "wording", "vocabulary")
         if self.spec is None:
             raise fail("P007", "this pass needs a .step spec", help="give --spec FILE")
         return self.spec
@@ -126,7 +126,8 @@ class Pass(Options, Generic[In, Out]):
     keeps_level: ClassVar[bool] = False
     """Whether it accepts its input level and all later ones, and returns the level it got."""
     uses: ClassVar[frozenset[str]] = frozenset()
-    """What else it depends on: `model`, `seed`, `decoding`, and the spec's `drawing` and `wording`."""
+    """What else it depends on: `model`, `seed`, `decoding`, and the spec's `drawing`, `wording`
+    and `vocabulary`."""
 
     @classmethod
     def levels(cls) -> tuple[type[Unit], type[Unit]]:

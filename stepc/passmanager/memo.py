@@ -44,6 +44,7 @@ INPUT_NAMES = {
     "seed": "the seed",
     "drawing": "what the spec draws",
     "wording": "the spec's words",
+    "vocabulary": "the spec's vocabulary",
 }
 
 

@@ -17,8 +17,13 @@ from stepc.ir.types import LEVELS, Unit
 from stepc.passmanager.base import LinkPass, Pass
 from stepc.passmanager.registry import pass_names, pass_type
 
-DEFAULT = "split,keyframes,parse,confirm,merge,bridge,confirm,sample,compose,check,refine,check"
-"""The paper's method (section 3). The second `confirm` asks about motions and events."""
+DEFAULT = (
+    "split,keyframes,parse,confirm,merge,bridge,confirm,canonicalize,deny,"
+    "sample,compose,check,refine,check"
+)
+"""The paper's method (section 3). The second `confirm` asks about motions and events.
+`canonicalize`
+uses the `word` declarations of the spec, and `deny` asks only for blocks that allow it."""
 
 LINK = "dedupe,balance,split-sets,emit"
 """The default link passes."""

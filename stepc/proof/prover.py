@@ -72,7 +72,10 @@ class Prover:
         last = query[-1]
         if not isinstance(last, t.Get) or last.what != "label":
             return False
-        return any(called(label, query, self.known) > 1 for label in labels)
+        try:
+            return any(called(label, query, self.known) > 1 for label in labels)
+        except NotKnown:  # what a broader or a narrower word calls may be another one
+            return True
 
     def _refuted(self, sample: t.Sample) -> bool:
         try:
@@ -90,7 +93,7 @@ class Prover:
                 got = answers(because.query, self.known)
                 if not got:
                     wrong = "a step has no answer"
-                elif words.phrase(because.answer) not in map(words.phrase, got):
+                elif not _alike(because.query, (because.answer,)) <= _alike(because.query, got):
                     wrong = "a sub-answer is another"
                 elif words.mentions(because.question, because.answer):
                     wrong = "a step's question says its answer"
@@ -107,6 +110,13 @@ class Prover:
         return proved[1], proved[2]
 
 
+def _alike(query: t.Query, found: Iterable[str]) -> set[str]:
+    """Answers as they are compared: "cup" and "Cups" are two labels of one object."""
+    last = query[-1]
+    label = isinstance(last, t.Get) and last.what == "label"
+    return set(map(words.label if label else words.phrase, found))
+
+
 def _wrong_answer(sample: t.Sample, found: tuple[str, ...]) -> str:
     """Compare the recorded answer and options with the answers `found`. Returns the error or ""."""
     right = {words.phrase(x) for x in found}
@@ -119,7 +129,7 @@ def _wrong_answer(sample: t.Sample, found: tuple[str, ...]) -> str:
     if sample.form == "yes-no":
         if holds(sample.claim) != (sample.answer == "yes"):
             return "the answer is another"
-    elif {words.phrase(x) for x in (sample.answer, *sample.also)} != set(map(words.phrase, found)):
+    elif _alike(sample.query, (sample.answer, *sample.also)) != _alike(sample.query, found):
         return "the answer is another"
     if sample.form == "choice":
         ticked = [x for x in sample.options if holds(x)]

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from stepc.edges import EDGES
 from stepc.ir import types as t
+from stepc.ir.lexicon import Lexicon
 from stepc.ir.spans import Bounds, around, join_spans, within
 from stepc.ir.union_find import UnionFind
 from stepc.proof import words
@@ -82,6 +83,8 @@ class Row(NamedTuple):
     """What is known of the time of the moment before it."""
     told: frozenset[tuple[object, ...]] = frozenset()
     """The facts of the current moment: (near end, edge kind, word, far end). No two are the same."""
+    unsure: bool = False
+    """Whether its moments may come in another order, as far as exact times are known."""
 
     def binding(self, variable: str, to: Reached) -> Row:
         """The row with one more variable."""
@@ -159,6 +162,8 @@ class Facts:
     """(subject, predicate, object) → keyframes in which it is denied"""
     idle: dict[tuple[int, str], list[Span]] = field(default_factory=lambda: defaultdict(list))
     """(thing, motion) → time ranges in which it is denied"""
+    lexicon: Lexicon = field(default_factory=lambda: Lexicon((), words.label, words.phrase))
+    """What the video's words mean beside each other."""
     unknown: Unknown = field(init=False)
     """What the graph does not know."""
     scopes: dict[t.Op, frozenset[str]] = field(default_factory=dict)
@@ -179,10 +184,9 @@ class Facts:
         """The kinds of attributes that answer the same question as a relation."""
         return words.kinds_like(predicate)
 
-    @staticmethod
-    def excludes(one: str, other: str, kind: str = "") -> bool:
+    def excludes(self, of: t.WordKind, one: str, other: str, kind: str = "") -> bool:
         """Whether two predicates, motions or values cannot both be true at a time."""
-        return words.excludes(one, other, kind)
+        return words.excludes(one, other, kind) or self.lexicon.excludes(of, one, other)
 
     @staticmethod
     def inverse(predicate: str) -> str | None:
@@ -208,6 +212,7 @@ def facts(unit: t.Stsg) -> Facts:
     for r in unit.references:
         joins.join(number[r.first], number[r.second])
     known = Facts({o: moves.root(n) for o, n in number.items()})
+    known.lexicon = Lexicon(unit.lexicon, words.label, words.phrase)
     seen: dict[int, set[str]] = defaultdict(set)
     for o in unit.objects:
         n = known.thing[o.id]
@@ -326,14 +331,16 @@ class State:
         return [Row({})] if self.rows is None else self.rows
 
     def next_moment(self) -> None:
-        """End a moment: keep the rows in which it is later than the one before. Raises NotKnown."""
+        """End a moment: keep the rows in which it is, or may be, later than the one before."""
         if not any(n == len(self.moments) for n, _ in self.facts):
             return
         kept = []
         for row in self.all_rows():
             times = self._times(row.when or frozenset())
-            if row.before is None or self._follows(row.before, times):
-                kept.append(Row(row.bound, None, times))
+            follows = True if row.before is None else self._follows(row.before, times)
+            if follows is not False:
+                unsure = row.unsure or follows is None
+                kept.append(Row(row.bound, None, times, unsure=unsure))
         self.rows = kept
         self.moments.append(len(kept))
 
@@ -343,13 +350,13 @@ class State:
         clip = t.clip_of(next(iter(when)))
         return around((shown[0], shown[-1]), known.keyframes[clip], known.ranges[clip])
 
-    def _follows(self, one: Bounds, other: Bounds) -> bool:
-        """Whether the other begins and ends later. Raises NotKnown if that depends on exact times."""
+    @staticmethod
+    def _follows(one: Bounds, other: Bounds) -> bool | None:
+        """Whether the other begins and ends later; None if that depends on exact times."""
         if one.begins[1] <= other.begins[0] and one.ends[1] <= other.ends[0]:
             return True
         later = other.begins[1] <= one.begins[0] and other.ends[1] <= one.ends[0]
-        self.stop_if(not later and one != other)
-        return False
+        return False if later or one == other else None
 
     def things(self) -> list[Reached]:
         """All things in scope. Raises NotKnown if there may be others."""
@@ -394,14 +401,20 @@ class State:
         known = self.known
         denied = known.unrelated.get((one, known.phrase(predicate), two), frozenset())
         for other, stated, frames in known.between.get(one, ()):
-            if other == two and words.excludes(stated, predicate):
+            if other == two and known.excludes("rel", stated, predicate):
                 denied |= frames
         return bool(when) and when <= denied
 
     def labelled(self, label: str) -> list[Reached]:
-        """Positions at the things in scope with a label. Raises NotKnown if there may be others."""
+        """Positions at the things in scope with a label. Raises NotKnown if there may be others.
+
+        There may be if something is called by a broader word, and one that a narrower word calls is another:
+        "the vehicle" may be a van, and a van is a vehicle.
+        """
         known = self.known
         self.stop_if(known.unknown.objects(self.scope))
+        also = (n for x in known.lexicon.related("label", label) for n in known.labelled.get(x, ()))
+        self.stop_if(any(known.clip[n] in self.scope for n in also))
         things = known.labelled.get(words.label(label), ())
         return [self.thing(n, known.seen[n]) for n in things if known.clip[n] in self.scope]
 

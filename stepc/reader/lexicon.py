@@ -43,7 +43,7 @@ def ends_word(text: str, end: int) -> bool:
     return any(low <= before <= high for low, high in words.SPACELESS)
 
 
-class Lexicon:
+class GraphWords:
     """The words of one graph: those that it states or denies, and those that they exclude."""
 
     def __init__(self, unit: t.Stsg) -> None:

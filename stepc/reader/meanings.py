@@ -35,6 +35,8 @@ class Meaning(NamedTuple):
     event: str = ""
     claim: str = ""
     """What a yes-no question or a sentence says of the result of the query."""
+    denies: bool = False
+    """Whether a sentence says that this is not its result."""
 
     @property
     def query(self) -> t.Query:

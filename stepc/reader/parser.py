@@ -15,12 +15,13 @@ from stepc.lang.types import EdgeRule
 from stepc.lang.types import Pattern as SpecPattern
 from stepc.ops.make import cached
 from stepc.proof import words
-from stepc.reader.lexicon import Lexicon, WordTable, ends_word
+from stepc.reader.lexicon import GraphWords, WordTable, ends_word
 from stepc.reader.meanings import MAKE, WHOLE, Meaning, NounPhrase, Total
 from stepc.reader.patterns import Either, Hole, Nodes, PathPattern, Patterns, WordingPattern
 
-CONNECTIVES = ("first, ", "then ", "so ", "finally, ", "therefore, ", "next, ", "also, ")
-"""What a model puts before a sentence of a rationale."""
+CONNECTIVES = ("first, ", "then ", "so ", "finally, ", "therefore, ", "next, ", "also, ",
+               "later, ", "earlier, ")  # fmt: skip
+"""What may stand before a sentence of a rationale."""
 TRUE_THAT = "is it true that "
 """What makes a question of a sentence."""
 Found = Mapping[str, Any]
@@ -30,7 +31,7 @@ Found = Mapping[str, Any]
 class Parser:
     """Reads one text."""
 
-    def __init__(self, text: str, patterns: Patterns, lexicon: Lexicon) -> None:
+    def __init__(self, text: str, patterns: Patterns, lexicon: GraphWords) -> None:
         self.text = " ".join(text.lower().split())
         self.patterns, self.lexicon = patterns, lexicon
         self._objects: dict[int, list[tuple[int, NounPhrase]]] = {}
@@ -105,7 +106,7 @@ class Parser:
         if end >= 0:
             inner = Parser(f"{self.text[place:end]}.", self.patterns, self.lexicon)
             for said in inner.sentences():
-                if len(said) == 1 and isinstance(said[0], Meaning):
+                if len(said) == 1 and isinstance(said[0], Meaning) and not said[0].denies:
                     yield end + 1, said[0]._replace(form="yes-no")
 
     def _scoped(self, when: str, found: Found, inner: Meaning) -> Meaning | None:
@@ -224,7 +225,7 @@ class Parser:
             (one, a), (other, b) = found["a"], found["b"]
             if one.ops[-1].op != other.ops[-1].op:
                 return  # nobody compares the times of a motion and an event
-            options = a, b
+            options = options if form.yes_no else (a, b)
             parts = [(*x.ops, *form.ending(True, True, MAKE)) for x in (one, other)]
             yield self._pair(form, parts, options)
             return
@@ -247,7 +248,7 @@ class Parser:
         for pattern in self.patterns.sentences:
             for end, found in self._match(pattern.nodes, place, pattern.edge):
                 for reading in self._told(pattern, found):
-                    yield end, reading
+                    yield end, reading._replace(denies=pattern.denies)
         for nodes in self.patterns.totals:
             for end, found in self._match(nodes, place, None):
                 if "n" in found:

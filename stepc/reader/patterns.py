@@ -60,6 +60,8 @@ class WordingPattern(NamedTuple):
     rule: EdgeRule
     form: Form | None = None
     """The form of a question; None for a description or sentence."""
+    denies: bool = False
+    """Whether it says that this is not so."""
 
 
 class FactsPattern(NamedTuple):
@@ -120,10 +122,15 @@ def _edge(rule: EdgeRule, made: Patterns) -> None:
     forms = {f.line or f.name: f for f in [*FORMS.values()][::-1] if not f.compares}
 
     def add(
-        to: list[WordingPattern], wordings: Sequence[Wording], way: Way, form: Form | None
+        to: list[WordingPattern],
+        wordings: Sequence[Wording],
+        way: Way,
+        form: Form | None,
+        denies: bool = False,
     ) -> None:
         for wording in wordings:
-            pattern = WordingPattern(_nodes(wording.parts, _EdgeHole(edge)), edge, way, rule, form)
+            nodes = _nodes(wording.parts, _EdgeHole(edge))
+            pattern = WordingPattern(nodes, edge, way, rule, form, denies)
             if pattern not in to:
                 to.append(pattern)
 
@@ -132,8 +139,8 @@ def _edge(rule: EdgeRule, made: Patterns) -> None:
             way = _WAY[find.end]
             if line == "name":
                 add(made.names, wordings, way, None)
-            elif line == "because":
-                add(made.sentences, wordings, "=>", None)
+            elif line in ("because", "denies"):
+                add(made.sentences, wordings, "=>", None, line == "denies")
             elif any(line in form.total_lines for form in FORMS.values()):
                 made.totals += [_nodes(w.parts, _EdgeHole(edge)) for w in wordings]
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import cached_property, lru_cache
 from importlib.resources import files
 
@@ -12,7 +13,7 @@ from stepc.lang.source import spec_text
 from stepc.lang.types import Spec
 from stepc.proof import words
 from stepc.proof.solver import Facts, NoAnswer, NotKnown, answers, called, refuted
-from stepc.reader.lexicon import Lexicon
+from stepc.reader.lexicon import GraphWords
 from stepc.reader.meanings import Meaning, Total
 from stepc.reader.parser import Parser
 from stepc.reader.patterns import Patterns, patterns
@@ -39,7 +40,7 @@ class Reader:
 
     def __init__(self, unit: t.Stsg, known: Facts, *specs: Spec) -> None:
         self.known = known
-        self.lexicon = Lexicon(unit)
+        self.lexicon = GraphWords(unit)
         self.specs = specs
         self.patterns = self.lexicon.live(_patterns(specs))
         self._questions: dict[str, list[Meaning]] = {}
@@ -85,8 +86,9 @@ class Reader:
         query = reading.query if unique else _any_of(reading.query)
         if reading.form != "yes-no" or isinstance(query[-1], t.Exists):
             return answers(query, self.known)
-        if self._holds(reading, query):
-            return ("yes",)
+        with suppress(NotKnown):  # a gap beside a denied fact
+            if self._holds(reading, query):
+                return ("yes",)
         if refuted(reading.claim, query, self.known):
             return ("no",)
         raise NotKnown
@@ -209,8 +211,14 @@ class Reader:
                     return False
                 continue
             query = (each.scope or scope, *each.ops)
+            query = query if unique else _any_of(query)
             try:
-                if not self._holds(each, query if unique else _any_of(query)):
+                so = (
+                    refuted(each.claim, query, self.known)
+                    if each.denies
+                    else self._holds(each, query)
+                )
+                if not so:
                     return False
             except NoAnswer:
                 return False

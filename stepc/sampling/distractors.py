@@ -6,14 +6,19 @@ import random
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from typing import get_args
 
 from stepc.edges import EDGES
 from stepc.ir import types as t
+from stepc.ir.lexicon import Lexicon
 from stepc.ir.words import mentions, normal, plain, unfinished
+from stepc.sampling.graph_facts import OpenFact
 from stepc.sampling.query_builder import QueryBuilder
 from stepc.sampling.refutation import Refutation
 
 Category = tuple[str, ...]
+WORDS = get_args(t.WordKind)
+"""Categories whose words the lexicon may relate."""
 
 
 def words(unit: t.Stsg) -> Iterator[tuple[Category, str, str]]:
@@ -83,7 +88,7 @@ class Distractors:
             for word in drawn:
                 if len(made) == count:
                     return made
-                if apart(word, [*right, *made]) and not mentions(question, word):
+                if self.apart(kind, word, [*right, *made]) and not mentions(question, word):
                     made.append(word)
         return made
 
@@ -100,12 +105,12 @@ class Distractors:
             near = [*self.pool(kind, clip), *false.denied_words(step)]
             places = [near, self.pool(kind), false.excluded_words(step)]
         else:
-            places = [[*self.refutation.labels(step)]]
+            kind, places = ("label",), [[*self.refutation.labels(step)]]
         for words_ in places:
             wrong = [
                 w
                 for w in dict.fromkeys(words_)
-                if apart(w, right) and self.refutation.refuted(step, w)
+                if self.apart(kind, w, right) and self.refutation.refuted(step, w)
             ]
             if wrong and not self.graph.finds_value(step):
                 sort = self.graph.noun(right[0]).noun
@@ -114,6 +119,37 @@ class Distractors:
             if wrong:
                 return rng.choice(wrong)
         return None
+
+    def apart(self, kind: Category, word: str, others: Iterable[str]) -> bool:
+        """Whether a word of a category is apart from others, and not a kind of one of them or the reverse."""
+        related = self._lexicon.related(kind[0], word) if kind[0] in WORDS else set()
+        return apart(word, others) and related.isdisjoint(
+            self._lexicon.key(kind[0], x) for x in (others if related else ())
+        )
+
+    @cached_property
+    def _lexicon(self) -> Lexicon:
+        return Lexicon(self.unit.lexicon, normal, plain)
+
+    def unproved(
+        self, step: t.Step, others: Sequence[str], rng: random.Random
+    ) -> tuple[OpenFact, ...]:
+        """What would make a drawn answer false if the graph knew that it is not so; none if there is none."""
+        right = [self.graph.answer(step), *others]
+        if self.graph.finds_value(step):
+            kind = EDGES[step.edge].category(step, self.graph)
+            pools = [self.pool(kind, t.clip_of(step.near)), self.pool(kind)]
+        else:
+            kind, pools = ("label",), [[*self.refutation.labels(step)]]
+        for pool in pools:
+            drawn = rng.sample(pool, len(pool))
+            if not self.graph.finds_value(step):
+                sort = self.graph.noun(right[0]).noun
+                drawn.sort(key=lambda word: self.graph.noun(word).noun != sort)
+            for word in drawn:
+                if self.apart(kind, word, right) and (made := self.refutation.open(step, word)):
+                    return made
+        return ()
 
     @cached_property
     def refutation(self) -> Refutation:

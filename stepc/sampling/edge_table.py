@@ -18,6 +18,7 @@ import numpy.typing as npt
 from stepc.edges import EDGES, Edge
 from stepc.ir import types as t
 from stepc.ir.graph import entities, identities
+from stepc.ir.lexicon import Lexicon
 from stepc.ir.spans import join_spans
 from stepc.ir.words import inverse, normal, plain
 
@@ -142,8 +143,28 @@ class EdgeTable:
         """Mask of the rows that only say that a thing is itself, and so are no steps of reasoning."""
         clips = len(self.clips)
         self.one_group = SameNameIndex.of(self.group, self.clip, self.name, clips)
-        self.one_label = SameNameIndex.of(self.entity_label, self.entity_clip, self.identity, clips)
+        self.by_label = SameNameIndex.of(self.entity_label, self.entity_clip, self.identity, clips)
+        self.one_label = self._calls(clips)
+        """Whether a label calls one thing, and no word of the lexicon may call another one the same."""
         self._made: dict[int, t.Step] = {}
+
+    def _calls(self, clips: int) -> SameNameIndex:
+        lexicon = Lexicon(self.unit.lexicon, normal, plain)
+        things = {self.entity[o.id]: o.label for o in self.objects}
+        also = [
+            (self.labels(word), thing)
+            for thing, label in things.items()
+            for word in lexicon.related("label", label)
+        ]
+        if not also:
+            return self.by_label
+        labels, which = np.array(also, np.int64).T
+        return SameNameIndex.of(
+            np.concatenate([self.entity_label, labels]),
+            np.concatenate([self.entity_clip, self.entity_clip[which]]),
+            np.concatenate([self.identity, self.identity[which]]),
+            clips,
+        )
 
     def mask(self, frames: Iterable[str]) -> int:
         """Keyframes of one clip as a bit mask."""
@@ -311,5 +332,5 @@ class EdgeTable:
 
     def labelled(self, label: int, low: int, high: int) -> list[int]:
         """The entities with a label in clips [low, high)."""
-        first, last = self.one_label.range(label, low, high)
-        return [int(e) for e in self.one_label.order[first:last]]
+        first, last = self.by_label.range(label, low, high)
+        return [int(e) for e in self.by_label.order[first:last]]

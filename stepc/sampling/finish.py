@@ -245,7 +245,8 @@ class Finisher:
             return None
         ranges = {r: self._ranges(rows) for r, rows in found.items()}
         for r, mine in ranges.items():
-            if all(kind.asked.beats(mine, its) for other, its in ranges.items() if other != r):
+            rest = (its for other, its in ranges.items() if other != r)
+            if all(self.rules.block.beats(kind.asked, mine, its) for its in rest):
                 return r
         return None
 

@@ -326,8 +326,8 @@ class PathRules:
             return False
         if s.group[one] == s.group[other] or self._overlap(s.step(one), s.step(other)):
             return False
-        ranges = [self.graph.bounds(s.step(r)) for r in (one, other)]
-        return kind.asked.beats(*ranges) or kind.asked.beats(*ranges[::-1])
+        a, b = (self.graph.bounds(s.step(r)) for r in (one, other))
+        return self.block.beats(kind.asked, a, b) or self.block.beats(kind.asked, b, a)
 
     def _overlap(self, one: t.Step, other: t.Step) -> bool:
         """Whether one of two events contains the other."""

@@ -6,11 +6,12 @@ import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from itertools import islice, permutations
+from functools import cached_property, partial
+from itertools import islice
 
 import numpy as np
 
+from stepc.edges import EDGES
 from stepc.forms import FORMS
 from stepc.ir import types as t
 from stepc.ir.spans import Bounds
@@ -19,6 +20,7 @@ from stepc.lang.conditions import Occasion
 from stepc.lang.types import Block, PatternFact, Spec
 from stepc.sampling.edge_table import EdgeTable
 from stepc.sampling.graph_facts import GraphFact, GraphFacts, Thing
+from stepc.sampling.negatives import PatternNegatives
 from stepc.sampling.path_rules import PathRules
 from stepc.sampling.paths import KeysSeen
 from stepc.sampling.plan import shares
@@ -41,13 +43,17 @@ class Fit:
     words: Mapping[str, str]
     """Variable of a predicate, kind or value → word"""
     steps: tuple[t.Step, ...]
-    """The stated facts that show or exclude the facts of the pattern, in their order."""
+    """The facts of the graph that show or refute the facts of the pattern, in their order."""
     frames: frozenset[str] = frozenset()
     """The keyframes of the current moment."""
+    when: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Variable → the keyframes of its first fact, and of the facts of the same moment before it."""
     moment: int = 0
     before: Bounds | None = None
     told: Set[tuple[object, ...]] = frozenset()
     """The facts of the graph that it uses: (moment, near end, edge kind, word, far end)."""
+    unsure: bool = False
+    """Whether its moments may come in another order, as far as exact times are known."""
     own: bool = True
     """Whether each of them is stated in the direction in which the pattern has it."""
 
@@ -72,7 +78,8 @@ class PatternSampler:
         self.counts: Counter[str] = Counter()
         self.looked = 0
         """How many facts were tried so far."""
-        self.facts = GraphFacts(table.unit, self.graph, block.confidence)
+        told = [kind for kind in EDGES if spec.worded("denies", kind, "=>")]
+        self.facts = GraphFacts(table.unit, self.graph, block.confidence, told)
 
     # --- places --------------------------------------------------------------------------
 
@@ -86,15 +93,17 @@ class PatternSampler:
 
     def _fitted(self, place: Fit, number: int, rng: random.Random) -> Iterator[Fit]:
         if number == len(self.pattern.facts):
-            if self._times(place) and self._conditions(place):
-                yield place
+            timed = self._timed(place)
+            if timed is not None and self.holds(timed):
+                yield timed
             return
         fact = self.pattern.facts[number]
         if fact.moment > place.moment:
-            times = self._times(place)
-            if times is None:
+            timed = self._timed(place)
+            if timed is None:
                 return
-            place = replace(place, frames=frozenset(), moment=fact.moment, before=times)
+            times = self._times(timed)
+            place = replace(timed, frames=frozenset(), moment=fact.moment, before=times)
         facts = self._about(fact, place)
         self.looked += len(facts)
         if self.looked > LOOKED:
@@ -118,15 +127,9 @@ class PatternSampler:
 
     def _joined(self, place: Fit, fact: PatternFact, known: GraphFact) -> Fit | None:
         """A place with one more fact; None if it does not fit."""
-        bound, words = {**place.bound}, {**place.words}
+        bound, words, when = {**place.bound}, {**place.words}, {**place.when}
         frames = known.frames & place.frames if place.frames else known.frames
-        if not frames or (fact.value is not None and known.far != plain(fact.value)):
-            return None
-        if (
-            fact.word is not None
-            and fact.edge != "motion"
-            and plain(known.word) != plain(fact.word)
-        ):
+        if not frames or not self.fits(fact, known):
             return None
         if fact.link and plain(words.setdefault(fact.link, known.word)) != plain(known.word):
             return None
@@ -139,6 +142,7 @@ class PatternSampler:
             if name not in bound and any(self._same(x, thing) for x in alike):
                 return None
             bound[name] = thing
+            when.setdefault(name, frames)
         if fact.edge != "rel" and fact.far:
             words.setdefault(fact.far, known.value)
         told = fact.moment, known.near, fact.edge, plain(known.word), known.far
@@ -146,39 +150,59 @@ class PatternSampler:
             return None  # one fact is not two
         if fact.negated and known.step in place.steps:
             return None  # what a fact of the question excludes is no fact of its own
-        steps = (*place.steps, known.step)
-        own = place.own and known.own
-        return Fit(
-            bound, words, steps, frames, place.moment, place.before, {*place.told, told}, own
+        return replace(
+            place,
+            bound=bound,
+            words=words,
+            steps=(*place.steps, known.step),
+            frames=frames,
+            when=when,
+            told={*place.told, told},
+            own=place.own and known.own,
         )
+
+    @staticmethod
+    def fits(fact: PatternFact, known: GraphFact) -> bool:
+        """Whether a fact of the graph has the words that one of the pattern fixes."""
+        word = fact.edge == "motion" or fact.word is None or plain(fact.word) == plain(known.word)
+        return word and (fact.value is None or plain(fact.value) == known.far)
 
     def _same(self, one: Thing, other: Thing) -> bool:
         return bool(self.table.identity[one] == self.table.identity[other])  # type: ignore[index]
 
-    def _times(self, place: Fit) -> Bounds | None:
-        """What is known of the time of the current moment; None if it may not be after the one before."""
-        at = sorted(self.graph.at[f] for f in place.frames)
-        clip = t.clip_of(next(iter(place.frames)))
-        times = self.graph.around(clip, (at[0], at[-1]))
-        before = place.before
-        if before and not (before.begins[1] <= times.begins[0] and before.ends[1] <= times.ends[0]):
-            return None
-        return times
+    def _times(self, place: Fit) -> Bounds:
+        """What is known of the time of the current moment."""
+        return self._around(place.frames)
 
-    def _conditions(self, place: Fit) -> bool:
+    def _around(self, frames: frozenset[str]) -> Bounds:
+        at = sorted(self.graph.at[f] for f in frames)
+        return self.graph.around(t.clip_of(next(iter(frames))), (at[0], at[-1]))
+
+    def _timed(self, place: Fit) -> Fit | None:
+        """A place whose moment is over; None if it is not later than the one before."""
+        one, other, margin = place.before, self._times(place), self.block.apart
+        if one is None or _before(one.widened(margin), other.widened(margin)):
+            return place
+        out = one == other or _before(other, one)
+        return None if out else replace(place, unsure=True)
+
+    def holds(self, place: Fit) -> bool:
+        """Whether the conditions of the head hold of what a place binds."""
         for name, condition in self.pattern.conditions:
             thing = place.bound.get(name)
             if isinstance(thing, int):
-                at = Occasion(self.graph.described(self._object(thing)), None, "")
+                at = Occasion(self.graph.described(self.object_of(thing)), None, "")
             else:
-                fact = next(f for f in self.pattern.facts if name in f.variables())
+                fact = next((f for f in self.pattern.facts if name in f.variables()), None)
+                if fact is None:  # it is in a fact that is left out
+                    continue
                 kind = fact.word if fact.word is not None else place.words.get(fact.link, "")
                 at = Occasion(None, None, place.words.get(name, ""), kind or "")
             if not condition.holds(at):
                 return False
         return True
 
-    def _object(self, entity: int) -> str:
+    def object_of(self, entity: int) -> str:
         return self.graph.node_of[entity]
 
     # --- questions -----------------------------------------------------------------------
@@ -187,20 +211,20 @@ class PatternSampler:
         """The places by question: what it says, and the clip if it is `timed`."""
         made: dict[tuple[object, ...], SameQuestion] = {}
         for place in places:
-            said = self._said(place)
+            said = self.said_of(place)
             clip = t.clip_of(next(iter(place.frames))) if timed else ""
             key = (clip, *(plain(said[x]) for x in sorted(said)))
             made.setdefault(key, SameQuestion(said)).places.append(place)
         return made
 
-    def _said(self, place: Fit) -> dict[str, str]:
+    def said_of(self, place: Fit) -> dict[str, str]:
         """Variable → label, value or word: what the question names, and all kinds and predicates."""
         links = {f.link for f in self.pattern.facts if f.link}
         made: dict[str, str] = {}
         for name, thing in place.bound.items():
             if isinstance(thing, int):
                 made |= (
-                    {name: self.graph.labels[self._object(thing)]}
+                    {name: self.graph.labels[self.object_of(thing)]}
                     if name in self.pattern.said
                     else {}
                 )
@@ -219,11 +243,13 @@ class PatternSampler:
         for when, wanted in todo.items():
             made = 0
             groups = self.groups(places, when is not None)
-            for key in rng.sample([*groups], len(groups)):
+            answers = (False, True) if self.pattern.result == "exists" else (False,)
+            tries = [(key, no) for key in groups for no in answers]
+            for key, no in rng.sample(tries, len(tries)):
                 if made == wanted:
                     break
-                path, why = self.path(key, groups[key], when, rng)
-                name = (self.block.name, when, key[0], *sorted(map(str, key[1:])))
+                path, why = self.path(key, groups[key], when, rng, no)
+                name = ("pattern", path and path.query)
                 if not why and name in known:
                     why = "the same question"
                 if why or path is None:
@@ -243,65 +269,94 @@ class PatternSampler:
             whens.append(None)
         for when in whens if len(self.table.clips) > 1 else [None]:
             for key, group in self.groups(places, when is not None).items():
-                path, why = self.path(key, group, when, rng)
-                if path is not None:
-                    yield path, (when, key), why
+                for no in (False, True) if self.pattern.result == "exists" else (False,):
+                    path, why = self.path(key, group, when, rng, no)
+                    if path is not None:
+                        yield path, (when, path.query), why
 
     def path(
-        self, key: tuple[object, ...], group: SameQuestion, when: t.When | None, rng: random.Random
+        self,
+        key: tuple[object, ...],
+        group: SameQuestion,
+        when: t.When | None,
+        rng: random.Random,
+        no: bool = False,
     ) -> tuple[t.Path | None, str]:
-        """The path of a question, and why it is rejected, or ""."""
+        """The path of a question, and why it is rejected, or "".
+
+        With `no`, it is a question like that of the group which is answered by "no".
+        """
         clip = str(key[0]) or None
         if when == "during" and clip not in self._timing:
             return None, "nothing gives it a time"
         pattern, said, places = self.pattern, group.said, group.places
+        if any(p.unsure for p in places):
+            return None, "it depends on exact times"
+        shown, why = self._shown(places, rng)
+        if not shown:
+            return None, why
+        steps = tuple(s for p in shown for s in p.steps)
+        if no:
+            none = PatternNegatives(self).none(shown[0], clip, rng)
+            if none is None:
+                return None, "nothing refutes it"
+            place, refuted = none
+            said, steps, shown = self.said_of(place), refuted.steps, [place]
+        if not self._told_apart(shown, clip):
+            why = why or "it names one of several"
+        answer = shown[-1] if pattern.pick == "last" else shown[0]
+        if pattern.result == "find" and self._leaks(said, answer):
+            why = why or "says its answer"
+        return self._path(said, steps, when, clip), why
+
+    def _shown(self, places: list[Fit], rng: random.Random) -> tuple[list[Fit], str]:
+        """The places whose facts the rationale tells, and why it is rejected. The last one is found last."""
+        pattern = self.pattern
         told = [p for p in places if p.own]
         if not told:
-            return None, "only its inverse is stated"
-        found = {self._name(p.bound[pattern.target]) for p in places} if pattern.target else set()
+            return [], "only its inverse is stated"
+        if pattern.result == "exists":
+            return [rng.choice(told)], ""
+        each = {self._name(p.bound[pattern.target]): p for p in rng.sample(told, len(told))}
+        found = [*dict.fromkeys(self._name(p.bound[pattern.target]) for p in places)]
         why = ""
         if pattern.pick:
             best = self._picked(places)
             if best is None:
-                return None, "no one of several is it"
-            told = [p for p in told if self._name(p.bound[pattern.target]) == best]
-            if not told:
-                return None, "only its inverse is stated"
+                return [], "no one of several is it"
+            ordered = any(
+                f.moment for f in pattern.facts
+            )  # the times of its own facts tell the order
+            rest = [] if ordered else [x for x in found if x != best]
+            rest.sort(
+                key=lambda x: min(self.graph.at[f] for f in each[x].frames) if x in each else 0
+            )
+            found = [*rest, best] if pattern.pick == "last" else [best, *rest]
         elif pattern.result == "find" and len(found) > 1:
-            why = "more than one answer"
-        elif pattern.result == "count" and len(found) > MANY:
+            found, why = [next(iter(each))], "more than one answer"
+        if len(found) > MANY:
             why = "too many to tell"
-        place = rng.choice(told)
-        steps, shown = place.steps, [place]
-        if pattern.result == "count":
-            each = {self._name(p.bound[pattern.target]): p for p in told}
-            if len(each) < len(found):
-                return None, "only its inverse is stated"
-            shown = [*each.values()]
-            steps = tuple(s for p in shown for s in p.steps)
-        elif pattern.result == "exists" and rng.random() < 0.5:
-            none = self._none(place, clip, rng)
-            if none is None:
-                return None, "nothing refutes it"
-            said, steps = none
-        if not self._told_apart(shown, clip):
-            why = why or "it names one of several"
-        hidden = [self.graph.labels[self._object(x)] for x in (p.bound[pattern.target] for p in shown)
-                  if isinstance(x, int)] if pattern.result == "find" else []  # fmt: skip
-        if pattern.result == "find" and not hidden:
-            hidden = [place.words[pattern.target]]
-        if any(mentions(word, answer) for word in said.values() for answer in hidden):
-            why = why or "says its answer"
-        return self._path(said, steps, when, clip), why
+        missing = any(x not in each for x in found)
+        return ([], "only its inverse is stated") if missing else ([each[x] for x in found], why)
+
+    def _leaks(self, said: Mapping[str, str], place: Fit) -> bool:
+        """Whether the question says what it asks for."""
+        target = place.bound[self.pattern.target]
+        answer = (
+            self.graph.labels[self.object_of(target)]
+            if isinstance(target, int)
+            else place.words[self.pattern.target]
+        )
+        return any(mentions(word, answer) for word in said.values())
 
     def _picked(self, places: list[Fit]) -> Thing | None:
         """What is found first or last; None if there is only one, or no clear winner."""
         ranges: dict[Thing, list[Bounds]] = {}
         for place in places:
-            at = sorted(self.graph.at[f] for f in place.frames)
-            times = self.graph.around(t.clip_of(next(iter(place.frames))), (at[0], at[-1]))
-            ranges.setdefault(self._name(place.bound[self.pattern.target]), []).append(times)
-        beats = FORMS[self.pattern.pick].beats
+            target = self.pattern.target
+            times = self._around(place.when[target])
+            ranges.setdefault(self._name(place.bound[target]), []).append(times)
+        beats = partial(self.block.beats, FORMS[self.pattern.pick])
         for name, mine in ranges.items():
             if len(ranges) > 1 and all(beats(mine, x) for y, x in ranges.items() if y != name):
                 return name
@@ -342,77 +397,7 @@ class PatternSampler:
         labels = s.entity_label[np.array([*things], np.int64)]
         return bool(s.one_label(labels, 0 * labels + low, 0 * labels + high).all())
 
-    # --- what is not there ---------------------------------------------------------------
 
-    def _none(
-        self, place: Fit, clip: str | None, rng: random.Random
-    ) -> tuple[dict[str, str], tuple[t.Step, ...]] | None:
-        """Words with which the graph refutes the facts of all objects, and the facts that show it.
-
-        One word of a place that fits is replaced by another one of the graph.
-        """
-        said = self._said(place)
-        choices = []
-        for fact in self.pattern.facts:
-            name = fact.link if fact.edge == "rel" else fact.far
-            if name in said and not fact.negated:
-                others = {
-                    x.far if fact.edge != "rel" else plain(x.word): x.value or x.word
-                    for x in self.facts.known[False][fact.edge]
-                    if fact.edge != "attr" or self._kind(fact, said) == x.word
-                }
-                choices += [
-                    (name, x)
-                    for key, x in others.items()
-                    if key != plain(said[name]) and self._word_fits(name, x, self._kind(fact, said))
-                ]
-        rng.shuffle(choices)
-        for name, word in choices:
-            steps = self._refuted({**said, name: word}, place, clip)
-            if steps:
-                return {**said, name: word}, steps
-        return None
-
-    def _word_fits(self, name: str, word: str, kind: str) -> bool:
-        """Whether the conditions of a variable hold of a word."""
-        at = Occasion(None, None, word, kind)
-        return all(c.holds(at) for x, c in self.pattern.conditions if x == name)
-
-    def _kind(self, fact: PatternFact, said: Mapping[str, str]) -> str:
-        return fact.word if fact.word is not None else said.get(fact.link, "")
-
-    def _refuted(self, said: Mapping[str, str], place: Fit, clip: str | None) -> tuple[t.Step, ...]:
-        """The stated facts that show that no objects fit; none if some may."""
-        pattern = self.pattern
-        fixed = {x: e for x, e in place.bound.items() if x in pattern.said and isinstance(e, int)}
-        open_ = [x for x in pattern.ends if pattern.is_object(x) and x not in fixed]
-        clips = {clip} if clip else {*self.table.clips}
-        things = [
-            e
-            for e in range(len(self.table.identity))
-            if self.table.clips[int(self.table.entity_clip[e])] in clips
-        ]
-        if len(things) ** len(open_) > 400 or any(f.moment or f.negated for f in pattern.facts):
-            return ()
-        steps: dict[t.Step, None] = {}
-        for choice in permutations([e for e in things if e not in fixed.values()], len(open_)):
-            bound = {**fixed, **dict(zip(open_, choice, strict=True))}
-            shown = next((x for f in pattern.facts if (x := self._against(f, bound, said))), None)
-            if shown is None:
-                return ()
-            steps[shown] = None
-        return tuple(steps) if len(steps) <= MANY else ()
-
-    def _against(
-        self, fact: PatternFact, bound: Mapping[str, int], said: Mapping[str, str]
-    ) -> t.Step | None:
-        """A stated fact that excludes this one whenever its ends are seen; None if there is none."""
-        value = fact.value if fact.value is not None else said.get(fact.far)
-        if fact.edge != "rel" and value is None:
-            return None
-        word = plain(self._kind(fact, said))
-        far: Thing = bound[fact.far] if fact.edge == "rel" else plain(value or "")
-        for known in self.facts.by_end.get((True, fact.edge, "near", bound[fact.near]), ()):
-            if known.own and known.far == far and plain(known.word) == word:
-                return known.step
-        return None
+def _before(one: Bounds, other: Bounds) -> bool:
+    """Whether one begins and ends earlier than the other, whatever the exact times are."""
+    return one.begins[1] <= other.begins[0] and one.ends[1] <= other.ends[0]

@@ -31,7 +31,8 @@ class QueryBuilder(Make):
         self.unit = unit
         self.labels = {o.id: o.label for o in unit.objects}
         self.objects = {o.id: o for o in unit.objects}
-        self.kinds = {a.id: a.kind for a in unit.attributes}
+        self.kinds = {a.id: a.kind for a in unit.denied if isinstance(a, t.Attribute)}
+        self.kinds |= {a.id: a.kind for a in unit.attributes}
         self.events = {e.clip: e.event for e in unit.events}
         self.times = {e.clip: (e.start, e.end) for e in unit.events}
         self.ranges = {c.id: (c.start, c.end) for c in unit.clips}

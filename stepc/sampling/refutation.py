@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
+from typing import Any
 
 from stepc.ir import types as t
+from stepc.ir.lexicon import Lexicon
 from stepc.ir.words import excluded_by, excludes, inverse, normal, plain
+from stepc.sampling.graph_facts import OpenFact
 from stepc.sampling.query_builder import QueryBuilder
 
+About = tuple[Any, ...]
+"""What a fact is about: (`attr`, entity, kind), (`motion`, entity), or (`rel`, subject, object)."""
 Facts = list[tuple[str, frozenset[str]]]
 """Words, each with the keyframes or time ranges in which it holds or is denied."""
 
@@ -19,6 +24,7 @@ class Refutation:
 
     def __init__(self, unit: t.Stsg, graph: QueryBuilder) -> None:
         self.graph = graph
+        self.lexicon = Lexicon(unit.lexicon, normal, plain)
         self.seen: dict[int, set[str]] = defaultdict(set)
         self.labelled: dict[tuple[str, str], dict[int, None]] = defaultdict(dict)
         """(clip, label) → entities"""
@@ -29,16 +35,15 @@ class Refutation:
             self.label[entity] = o.label
             self.labelled[t.clip_of(o.id), normal(o.label)][entity] = None
         self.at = {k.id: k.at for k in unit.keyframes.values()}
-        self.stated: dict[tuple[object, ...], Facts] = defaultdict(list)
-        self.denied: dict[tuple[object, ...], Facts] = defaultdict(list)
-        """What a fact is about → words. About: (`attr`, entity, kind), (`motion`, entity), or
-        (`rel`, subject, object)."""
+        self.stated: dict[About, Facts] = defaultdict(list)
+        self.denied_of: dict[About, Facts] = defaultdict(list)
+        """What a fact is about → words"""
         for e in (*unit.attributes, *unit.relations, *unit.motions, *unit.denied):
-            table = self.denied if e.trust.verdict == "no" else self.stated
+            table = self.denied_of if e.trust.verdict == "no" else self.stated
             for about, word, when in self._said(e):
                 table[about].append((word, frozenset(when)))
 
-    def _said(self, e: t.Element) -> Iterator[tuple[tuple[object, ...], str, Iterable[str]]]:
+    def _said(self, e: t.Element) -> Iterator[tuple[About, str, Iterable[str]]]:
         entity = self.graph.entity
         match e:
             case t.Attribute():
@@ -61,11 +66,12 @@ class Refutation:
 
     def denied_words(self, step: t.Step) -> list[str]:
         """What the graph denies in place of the value that a step finds."""
-        return [word for word, _ in self.denied.get(self._about(step), ())]
+        return [word for word, _ in self.denied_of.get(self._about(step), ())]
 
     def excluded_words(self, step: t.Step) -> list[str]:
         """Words that the value found by a step excludes."""
-        return excluded_by(step.word, self._kind(step))
+        told = self.lexicon.excluded(step.edge, step.word)
+        return [*excluded_by(step.word, self._kind(step)), *sorted(told)]
 
     def labels(self, step: t.Step) -> Iterator[str]:
         """Labels of the clip that may be false in place of the object that a step finds."""
@@ -85,10 +91,41 @@ class Refutation:
             self._not(self._about(step, other), step.word, self._kind(step)) for other in there
         )
 
+    def denied(self, step: t.Step, word: str) -> bool:
+        """Whether the graph denies that a step finds a word, of every object that the word names."""
+        if self.graph.finds_value(step):
+            return plain(word) in self.denied_words(step)
+        there = self.labelled.get((t.clip_of(step.near), normal(word)), {})
+        said = ([w for w, _ in self.denied_of.get(self._about(step, x), ())] for x in there)
+        return bool(there) and all(plain(step.word) in words for words in said)
+
+    def open(self, step: t.Step, word: str) -> tuple[OpenFact, ...]:
+        """The facts that would have to be false for a step not to find a word; none if some are stated."""
+        kind = self._kind(step)
+        if step.edge not in ("attr", "motion", "rel"):
+            return ()
+        if self.graph.finds_value(step):
+            abouts = [self._about(step)]
+        else:
+            there = self.labelled.get((t.clip_of(step.near), normal(word)), {})
+            abouts, word = [self._about(step, other) for other in there], step.word
+        made = []
+        for about in abouts:
+            if self._not(about, word, kind):
+                continue
+            if plain(word) in (said for said, _ in self.stated.get(about, ())):
+                return ()
+            _, near, *rest = about
+            far = rest[0] if step.edge == "rel" else None
+            if near == far:
+                return ()
+            made.append(OpenFact(step.edge, near, far, word, kind))
+        return tuple(made)
+
     def _kind(self, step: t.Step) -> str:
         return self.graph.kinds[step.far] if step.edge == "attr" else ""
 
-    def _about(self, step: t.Step, other: int | None = None) -> tuple[object, ...]:
+    def _about(self, step: t.Step, other: int | None = None) -> About:
         """What the fact of a step is about, with `other` in place of the object that it finds."""
         near = self.graph.entity.get(step.near, -1)
         if step.edge == "rel":
@@ -99,7 +136,7 @@ class Refutation:
         near = near if other is None else other
         return ("attr", near, self._kind(step)) if step.edge == "attr" else (step.edge, near)
 
-    def _not(self, about: tuple[object, ...], word: str, kind: str) -> bool:
+    def _not(self, about: About, word: str, kind: str) -> bool:
         match about:
             case "rel", int(one), int(two):
                 when = self.seen[one] & self.seen[two]
@@ -110,8 +147,9 @@ class Refutation:
             case _:
                 return False
         free: set[str] = set()
-        for said, there in self.denied.get(about, ()):
+        for said, there in self.denied_of.get(about, ()):
             free |= there if said == plain(word) else frozenset()
         for said, there in self.stated.get(about, ()):
-            free |= there if excludes(said, word, kind) else frozenset()
+            if excludes(said, word, kind) or self.lexicon.excludes(about[0], said, word):
+                free |= there
         return bool(when) and when <= free

@@ -11,7 +11,7 @@ from stepc.forms import FORMS, Form
 from stepc.forms.comparisons import ComparisonForm
 from stepc.ir import types as t
 from stepc.ir.spans import seconds
-from stepc.ir.words import beyond_latin, mentions, plain
+from stepc.ir.words import beyond_latin, inverse, mentions, plain
 from stepc.lang.conditions import Said
 from stepc.lang.inflect import cap, listed
 from stepc.lang.nouns import FRAMES, NoWording, clause, is_foreign, low, retells
@@ -105,6 +105,8 @@ class Draft:
     question: str = ""
     options: tuple[str, ...] = ()
     room: int = 0
+    closing: str = ""
+    """A sentence that ends the rationale."""
 
 
 class PathWriter:
@@ -149,6 +151,10 @@ class PathWriter:
         if dropped := form.complete(draft, self):
             return dropped
         also = draft.others if form.lists_others else []
+        rationale = [*self.reasons(named)]
+        if draft.closing:
+            text = f"{rationale[-1].text} {draft.closing}"
+            rationale[-1] = rationale[-1].model_copy(update={"text": text})
         return t.Sample.model_construct(
             id=name,
             path=self.path.id,
@@ -162,7 +168,7 @@ class PathWriter:
             room=draft.room,
             also=tuple(dict.fromkeys(x for x in also if x != draft.answer)),
             query=self.path.query,
-            rationale=tuple(self.reasons(named)),
+            rationale=tuple(rationale),
         )
 
     def reasons(self, named: list[str]) -> Iterator[t.Because]:
@@ -262,6 +268,32 @@ class PathWriter:
         wording = wording or draw_wording(self.line(step, "because"), self.rng)
         return sentence(wording.fill(texts, self.rng))
 
+    @staticmethod
+    def linked(word: str, sentence_: str) -> str:
+        """A sentence that begins with a word of order: "Later, the ring is blue."."""
+        return f"{cap(word)}, {low(sentence_)}"
+
+    def denial(self, step: t.Step, claim: str) -> str:
+        """The sentence that a step does not find a claim; "" if the graph does not deny it."""
+        wordings = self.line(self.changed(step, way="=>"), "denies")
+        if not wordings or not self.distractors.refutation.denied(step, claim):
+            return ""
+        texts = self.texts(step, self.known(step))
+        texts[self.found_placeholder(step), ""] = self.noun(step, claim)
+        return sentence(self.fill(wordings, texts))
+
+    def as_asked(self, other: t.Step, step: t.Step) -> t.Step:
+        """Another result of a step, taken in its direction: a relation that is stated the other way round."""
+        if other.way == step.way or other.edge != "rel":
+            return other
+        word = inverse(other.word) or other.word
+        return self.changed(other, near=other.far, far=other.near, word=word, way=step.way)
+
+    def changed(self, step: t.Step, **fields: str) -> t.Step:
+        """A copy of a step with other fields."""
+        self.words.made.append(step.model_copy(update=fields))
+        return self.words.made[-1]
+
     def total(self, step: t.Step, steps: Sequence[t.Step]) -> str:
         """The sentence with the number and the list of all answers."""
         found = [self.noun(x, self.graph.answer(x)) for x in steps]
@@ -282,6 +314,10 @@ class PathWriter:
         wordings = next(filter(None, told), ())
         if not wordings:
             return self.true(step)
+        if not FORMS["how-long"].knows(step, self.graph):
+            wordings = tuple(w for w in wordings if not w.says("length"))
+            if not wordings:
+                raise NoWording("its wording says a duration that is not known to a tenth")
         start, end = self.graph.spans(step)[span]
         texts = self.texts(step, self.known(step))
         texts["near", ""] = texts.get(("near", ""), "")

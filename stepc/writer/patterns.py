@@ -8,7 +8,7 @@ from stepc.edges import EDGES
 from stepc.ir import types as t
 from stepc.ir.words import excludes, plain
 from stepc.lang.nouns import FRAMES, NoWording
-from stepc.lang.types import Pattern
+from stepc.lang.types import Pattern, draw_wording
 from stepc.writer.paths import ANYTHING, PathWriter, Texts, sentence
 
 
@@ -73,11 +73,6 @@ class PatternWriter(PathWriter):
             if pattern.target in (f.near, f.far)
         )
 
-    def changed(self, step: t.Step, **fields: str) -> t.Step:
-        """A copy of a step with other fields."""
-        self.words.made.append(step.model_copy(update=fields))
-        return self.words.made[-1]
-
     def found(
         self, pattern: Pattern
     ) -> tuple[str, Literal["open", "count", "yes-no", "compare"], str]:
@@ -87,7 +82,8 @@ class PatternWriter(PathWriter):
         found = self.targets(pattern)
         if pattern.result == "count":
             return str(len(found)), "count", ""
-        return found[0], "compare" if pattern.offer else "open", ""
+        answer = found[-1] if pattern.pick == "last" else found[0]
+        return answer, "compare" if pattern.offer else "open", ""
 
     def targets(self, pattern: Pattern) -> list[str]:
         """What the target is in each place that fits: labels, or values."""
@@ -105,10 +101,10 @@ class PatternWriter(PathWriter):
         return [op for op in self.path.query if isinstance(op, t.Fact)]
 
     def all_hold(self, pattern: Pattern) -> bool:
-        """Whether the steps are the facts that are asked about, not those that exclude them."""
+        """Whether the steps are the facts that are asked about, not those that refute them."""
         steps = self.path.steps
         return len(steps) == len(pattern.facts) and all(
-            self.excludes(step, op) if op.op == "no" else self.says(step, op)
+            self.refutes(step, op) if op.op == "no" else not step.denied and self.says(step, op)
             for step, op in zip(steps, self.facts, strict=True)
         )
 
@@ -118,8 +114,10 @@ class PatternWriter(PathWriter):
         same = word is None or plain(step.word) == plain(word)
         return step.edge == op.edge and same and (step.edge != "attr" or self.kind(step) == op.word)
 
-    def excludes(self, step: t.Step, op: t.Fact) -> bool:
-        """Whether a step excludes a fact, by its words."""
+    def refutes(self, step: t.Step, op: t.Fact) -> bool:
+        """Whether a step denies a fact or excludes it, by its words."""
+        if step.denied:
+            return self.says(step, op)
         word = op.word if step.edge == "rel" else op.value
         kind = self.kind(step)
         alike = step.edge == op.edge and (step.edge != "attr" or kind == op.word)
@@ -130,14 +128,15 @@ class PatternWriter(PathWriter):
         return self.graph.kinds[step.far] if step.edge == "attr" else ""
 
     def against(self, step: t.Step, pattern: Pattern) -> t.Fact | None:
-        """The fact that is asked about and that a step excludes, or None."""
+        """The fact that is asked about and that a step refutes, or None."""
         if pattern.result == "exists" and not self.all_hold(pattern):
-            return next(op for op in self.facts if self.excludes(step, op))
+            asked = (op for op in self.facts if op.op == "fact" and self.refutes(step, op))
+            return next(asked, None)  # what holds refutes a fact with `not`
         op = self.facts[self.path.steps.index(step) % len(pattern.facts)]
         return op if op.op == "no" else None
 
     def shown(self, step: t.Step, pattern: Pattern) -> t.Because:
-        """The rationale of one fact: is it so? Of one that is excluded, the fact that excludes it."""
+        """The rationale of one fact: is it so? Of one that is not, the fact that refutes it."""
         op = self.against(step, pattern)
         asked = step
         if op is not None:
@@ -149,13 +148,29 @@ class PatternWriter(PathWriter):
         if self.path.time is not None:
             question = self.timed_question(question, self.path.time, self.path.clip or "")
         scope = self.graph.scope(self.path.time, self.path.clip)
-        ordered = pattern.pick or any(f.moment for f in pattern.facts)
+        text = self.told_of(step, pattern)
         return t.Because.model_construct(
             question=sentence(question),
             answer="yes" if op is None else "no",
-            text=self.fact(step, "because") if ordered and self.timed(step) else self.true(step),
+            text=text,
             query=(scope, *self.graph.stated(asked)),
         )
+
+    def told_of(self, step: t.Step, pattern: Pattern) -> str:
+        """The sentence of a fact; where order matters, with the times of a motion or a word of order."""
+        if step.denied:
+            return self.true(step, draw_wording(self.line(step, "denies"), self.rng))
+        moments = [f.moment for f in pattern.facts]
+        if self.timed(step) and (pattern.pick or any(moments)):
+            return self.fact(step, "because")
+        place, fact = divmod(self.path.steps.index(step), len(moments))
+        word = "later" if moments[fact] else ""
+        if pattern.pick == "first" and not any(moments):
+            word = "later" if place else "first"
+        elif pattern.pick == "last" and not any(moments):
+            final = len(self.path.steps) // len(moments) - 1
+            word = "finally" if place == final else "earlier"
+        return self.linked(word, self.true(step)) if word else self.true(step)
 
     def held(self, pattern: Pattern) -> Texts:
         """The texts of the placeholders of the question, from the query and the objects of the steps."""

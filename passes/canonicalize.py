@@ -1,0 +1,130 @@
+"""canonicalize: one word for one thing, by the vocabulary of the spec.   fsg … stsg"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from stepc.ir import types as t
+from stepc.ir.lexicon import Lexicon
+from stepc.ir.words import normal, plain
+from stepc.passmanager.base import Pass, Tools
+
+
+class Canonicalize(Pass[t.Fsg, t.Fsg]):
+    """Shows one word for all synonyms, and gives the graph its lexicon.
+
+    A model calls one bus "bus" and "coach". The `word` declarations of the spec say which words of a graph
+    mean the same (`~`), which are kinds of others (`<`) and which exclude each other (`!`). This pass writes
+    the displayed word wherever the graph has a synonym, joins facts that are then the same, and adds to the
+    graph those entries whose words it has. With these, what a broader word names is not taken for another
+    thing: "the vehicle" is not the only one beside a van.
+    """
+
+    uses: ClassVar[frozenset[str]] = frozenset(["vocabulary"])
+    keeps_level: ClassVar[bool] = True
+
+    def run(self, unit: t.Fsg, tools: Tools) -> t.Fsg:
+        entries = tools.the_spec().vocabulary
+        if not entries:
+            return unit
+        words = Lexicon((*entries, *unit.lexicon), normal, plain)
+        there = _words(unit)
+        there |= {(of, words.key(of, words.display(of, word))) for of, word in there}
+        used = [
+            e
+            for e in entries
+            if {(e.of, words.key(e.of, x)) for x in (e.one, e.other)} & there
+            and e not in unit.lexicon
+        ]
+        frames = {f: i for i, f in enumerate(unit.keyframes)}
+        changed = {
+            name: _joined([_with(e, words, tools) for e in getattr(unit, name)], frames)
+            for name in ("objects", "attributes", "relations", "motions", "denied")
+            if name in type(unit).model_fields
+        }
+        stated = {
+            k for name in changed if name != "denied" for e in changed[name] for k in _said(e)
+        }
+        denied = [e for e in changed["denied"] if stated.isdisjoint(_said(e))]
+        tools.counts.add("denied facts that a synonym states", len(changed["denied"]) - len(denied))
+        tools.counts.add("entries of the lexicon", len(used))
+        changed["denied"] = tuple(denied)
+        return unit.evolve(**changed, lexicon=(*unit.lexicon, *used))
+
+
+def _word(e: Any) -> tuple[t.WordKind, str, str] | None:
+    """(what the word of an element is, its field, the word); None for an event."""
+    match e:
+        case t.Object():
+            return "label", "label", e.label
+        case t.Attribute():
+            return "attr", "value", e.value
+        case t.Relation():
+            return "rel", "predicate", e.predicate
+        case t.Motion():
+            return "motion", "motion", e.motion
+        case _:
+            return None
+
+
+def _words(unit: t.Fsg) -> set[tuple[str, str]]:
+    """(what it is, word) of all words of a graph, as they are compared."""
+    fields = ("objects", "attributes", "relations", "motions", "denied")
+    told = [w for name in fields for e in getattr(unit, name, ()) if (w := _word(e))]
+    return {(of, normal(word) if of == "label" else plain(word)) for of, _, word in told}
+
+
+def _with(e: Any, words: Lexicon, tools: Tools) -> Any:
+    """An element with the word that is displayed for its own."""
+    told = _word(e)
+    if told is None:
+        return e
+    of, field, word = told
+    shown = words.display(of, word)
+    if shown == word:
+        return e
+    tools.counts.add("words shown as a synonym")
+    return e.model_copy(update={field: shown})
+
+
+def _said(e: Any) -> list[tuple[object, ...]]:
+    """What an element says, one entry for each keyframe in which it says so."""
+    match e:
+        case t.Attribute():
+            return [(e.owner, e.kind, plain(e.value), f) for f in e.frames]
+        case t.Relation():
+            return [(e.subject, e.object, plain(e.predicate), f) for f in e.frames]
+        case t.Motion():
+            return [(e.source, e.target, plain(e.motion))]
+        case _:
+            return []
+
+
+def _joined(elements: Iterable[Any], order: dict[str, int]) -> tuple[Any, ...]:
+    """The elements with equal facts joined: the frames of all, and the evidence of the surest one."""
+    made: dict[tuple[object, ...], Any] = {}
+    for e in elements:
+        match e:
+            case t.Attribute():
+                key: tuple[object, ...] = ("attr", e.owner, e.kind, plain(e.value))
+            case t.Relation():
+                key = ("rel", e.subject, e.object, plain(e.predicate))
+            case t.Motion():
+                key = ("motion", e.source, e.target, plain(e.motion))
+            case _:
+                key = ("other", id(e))
+        old = made.get(key)
+        if old is None:
+            made[key] = e
+            continue
+        best = max(old, e, key=lambda x: x.trust.confidence)
+        asks = tuple(dict.fromkeys((*old.origin.asks, *e.origin.asks)))
+        nodes = tuple(dict.fromkeys((*old.origin.nodes, *e.origin.nodes)))
+        changes: dict[str, object] = {
+            "trust": best.trust, "origin": t.Origin(nodes=nodes, asks=asks)
+        }  # fmt: skip
+        if not isinstance(e, t.Motion):
+            changes["frames"] = tuple(sorted({*old.frames, *e.frames}, key=order.__getitem__))
+        made[key] = old.model_copy(update=changes)
+    return tuple(made.values())
