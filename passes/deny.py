@@ -1,4 +1,4 @@
-"""deny: ask the model whether what questions would say is not so.   stsg → stsg"""
+"""deny: ask the model for the negatives that questions need.   stsg → stsg"""
 
 from __future__ import annotations
 
@@ -208,7 +208,7 @@ def _denied(e: t.Denied) -> Iterator[tuple[object, ...]]:
 
 
 def _gap(unit: t.Stsg, q: Verifying) -> t.Gap:
-    """That is not known what the question asks about."""
+    """The gap for what a question asks about."""
     frame = q.at[0]
     if q.fact.edge == "motion":
         return t.Gap(where=q.ends[0], what="motion", other=q.ends[1])

@@ -31,7 +31,7 @@ class _Pick(Form):
 
     def sentences(self, step: Step, writer: PathWriter) -> str:
         steps = [step, *writer.path.also]
-        if not writer.timed(step):  # it has no times to tell, so the order is told
+        if not writer.timed(step):  # say the order instead of times
             best, rest = writer.true(step), map(writer.true, writer.path.also)
             if self.name == "first":
                 return " ".join(

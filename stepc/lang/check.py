@@ -173,7 +173,7 @@ def _deniable(spec: Spec, block: Block, values: Values) -> None:
         return
     for kind in dict.fromkeys(f.edge for f in facts):
         if not spec.worded("denies", kind, "=>"):
-            message = f"`edge {kind}` has no `denies`, by which a fact that is not so is told"
+            message = f"`edge {kind}` has no `denies`, which words its denied facts"
             help = "add a line `denies` to the `find` block of its far end"
             part.source.say("S325", message, head, help)
 

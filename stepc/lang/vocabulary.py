@@ -18,7 +18,7 @@ SURE = t.Trust(votes=1, asked=1, verdict="yes")
 
 
 def vocabulary(parts: list[Part]) -> tuple[t.WordRelation, ...]:
-    """The entries of `word` declarations, one for each pair of words and each kind. Errors: S101, S326."""
+    """The entries of `word` declarations, one for each pair of words and each kind. Errors: S326."""
     made: dict[tuple[str, ...], t.WordRelation] = {}
     for part in parts:
         for at, entry in _entries(part):

@@ -310,7 +310,7 @@ class PatternSampler:
         return self._path(said, steps, when, clip), why
 
     def _shown(self, places: list[Fit], rng: random.Random) -> tuple[list[Fit], str]:
-        """The places whose facts the rationale tells, and why it is rejected. The last one is found last."""
+        """The places whose facts the rationale tells, in its order, and why the question is rejected."""
         pattern = self.pattern
         told = [p for p in places if p.own]
         if not told:
