@@ -28,7 +28,7 @@ class Check(Pass[t.Qras, t.Qras]):
     uses: ClassVar[frozenset[str]] = frozenset(["wording"])
 
     def run(self, unit: t.Qras, tools: Tools) -> t.Qras:
-        prover = Prover(unit)
+        prover = Prover(unit, tools.spec.language if tools.spec else None)
         reader = None if tools.spec is None else Reader(unit, prover.known, tools.spec)
         kept = []
         for sample in unit.samples:

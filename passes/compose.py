@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from stepc.ir import types as t
-from stepc.ir.words import beyond_latin, chat_mark, unfinished
-from stepc.lang.nouns import NoWording
+from stepc.ir.words import chat_mark, unfinished
+from stepc.languages.base import NoWording
 from stepc.passmanager.base import Pass, Tools
 from stepc.sampling.query_builder import query_leaks
 from stepc.writer.paths import PathWriter, UnitWords
@@ -44,7 +44,7 @@ class Compose(Pass[t.Paths, t.Qras]):
                 leak = "a label or value with braces"
             elif chat_mark(*texts):
                 leak = "a placeholder or special token in a label or value"
-            elif words.latin and any(map(beyond_latin, texts)):
+            elif words.one_script and not all(map(words.language.fits_script, texts)):
                 leak = "words in another script than the spec's"
             elif words.in_another_language(path, sample):
                 leak = "words in another language than the spec's"

@@ -12,7 +12,7 @@ from pydantic import Field
 from stepc.ir import types as t
 from stepc.ir.coreference import IdentityGroups, appearances, pair_up
 from stepc.ir.words import plain
-from stepc.lang.nouns import progressive
+from stepc.languages import normalised
 from stepc.model.client import name_objects, vote
 from stepc.model.requests import DescribeMotion, SameObject
 from stepc.passmanager.base import Pass, Tools
@@ -220,7 +220,7 @@ class Merge(Pass[t.Fsg, t.Tsg]):
         replies = tools.ask().ask(requests, samples=self.samples, temperature=self.temperature)
         made = []
         for pair, span, reply in zip(pairs, spans, replies, strict=True):
-            ballots = [[(plain(progressive(a.motion)), progressive(a.motion))] for a in reply.read]
+            ballots = [[(plain(normalised(a.motion)), normalised(a.motion))] for a in reply.read]
             votes = vote(ballots, [reply.key] * len(ballots), self.samples, self.keep)
             if not votes:
                 tools.counts.add("motions dropped: few votes")

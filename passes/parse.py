@@ -9,7 +9,7 @@ from pydantic import Field
 
 from stepc.ir import types as t
 from stepc.ir.words import inverse, normal, plain
-from stepc.lang.nouns import progressive
+from stepc.languages import normalised
 from stepc.model.client import Vote, name_objects, vote
 from stepc.model.requests import Classify, Describe, ListObjects, Narrate, Relate, Request
 from stepc.passmanager.base import Pass, Tools
@@ -179,7 +179,7 @@ class Parse(Pass[t.Clips, t.Fsg]):
             if self._unread(len(reply.read)):
                 gaps.append(t.Gap(where=a.id, what="rel", other=b.id))
             ballots = [
-                [(plain(progressive(p)), progressive(p)) for p in answer.predicates if plain(p)]
+                [(plain(normalised(p)), normalised(p)) for p in answer.predicates if plain(p)]
                 for answer in reply.read
             ]
             votes = vote(ballots, [reply.key] * len(ballots), self.samples, self.keep)

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from stepc.ir import types as t
 from stepc.ir.words import normal, plain
-from stepc.lang.nouns import progressive
+from stepc.languages import normalised
 from stepc.model.requests import DrawGraph, Sketch
 from stepc.passmanager.base import Pass, Tools
 
@@ -87,6 +87,6 @@ class ParseOneshot(Pass[t.Clips, t.Fsg]):
             if one is None or two is None or one == two:
                 tools.counts.add("relations dropped: no such object")
                 continue
-            edge = t.Relation(subject=one, object=two, predicate=progressive(r.predicate), **told)
+            edge = t.Relation(subject=one, object=two, predicate=normalised(r.predicate), **told)
             relations.setdefault((one, plain(edge.predicate), two), edge)
         return objects, attributes, list(relations.values())

@@ -14,7 +14,7 @@ from stepc.forms import FORMS
 from stepc.ir import types as t
 from stepc.ir.spans import seconds
 from stepc.ir.words import Policy, mentions, needle, row, unfinished
-from stepc.lang.nouns import STAND_INS
+from stepc.languages import Language
 from stepc.model.requests import FromFacts, Reword, Smooth
 from stepc.passmanager.base import Pass, Tools
 from stepc.proof.solver import facts
@@ -66,10 +66,11 @@ class Refine(Pass[t.Qras, t.Qras]):
             for s in unit.samples
             if FORMS[paths[s.path].form].rewordable and not paths[s.path].pattern
         }
-        words = Distractors(unit, QueryBuilder(unit))
+        language = tools.the_spec().language
+        words = Distractors(unit, QueryBuilder(unit, language))
         vocabulary = {word for _, _, word in graph_words(unit)}
         samples = [
-            self._plan(words, paths[s.path], s, rng)
+            self._plan(words, paths[s.path], s, rng, language)
             if s.form == "open" and s.id in plain_forms and paths[s.path].unique
             else s
             for s, rng in zip(unit.samples, rngs, strict=True)
@@ -97,7 +98,9 @@ class Refine(Pass[t.Qras, t.Qras]):
             Smooth(
                 frames=(),
                 question=unit.samples[i].question,
-                steps=tuple(x for b in unit.samples[i].rationale for x in split_sentences(b.text)),
+                steps=tuple(
+                    x for b in unit.samples[i].rationale for x in language.sentences_of(b.text)
+                ),
                 reply=unit.samples[i].answer,
             )
             for i in retold
@@ -106,15 +109,16 @@ class Refine(Pass[t.Qras, t.Qras]):
         guard = _Guard(unit, tools)
         texts: list[_Text] = []
         for i, reply in zip(asked, replies[: len(asked)], strict=True):
-            text = tidy(reply.read[0].text) if reply.read else ""
+            text = language.tidied(reply.read[0].text) if reply.read else ""
             new = samples[i].model_copy(update={"question": text})
-            lost = _lost_question(text, samples[i], unit.samples[i], vocabulary)
+            lost = _lost_question(text, samples[i], unit.samples[i], vocabulary, language)
             texts.append(_Text(i, "questions", new, lost))
         for i, reply in zip(retold, replies[len(asked) :], strict=True):
-            said = split_sentences(tidy(reply.read[0].text)) if reply.read else []
-            sentences = _grouped(said, unit.samples[i])
+            text = language.tidied(reply.read[0].text) if reply.read else ""
+            sentences = _grouped(text, unit.samples[i], language)
             lost = _lost_rationale(sentences, unit.samples[i])
-            texts.append(_Text(i, "rationales", _retold(unit.samples[i], sentences), lost))
+            retold_ = _retold(unit.samples[i], sentences)
+            texts.append(_Text(i, "rationales", retold_, lost))
         made = list(unit.samples)
         for judged in guard.judged(texts):
             kept = "kept as they were" if judged.lost else "refined"
@@ -125,7 +129,14 @@ class Refine(Pass[t.Qras, t.Qras]):
                 made[judged.number] = judged.put(made[judged.number])
         return unit.evolve(samples=tuple(made))
 
-    def _plan(self, words: Distractors, path: t.Path, s: t.Sample, rng: random.Random) -> t.Sample:
+    def _plan(
+        self,
+        words: Distractors,
+        path: t.Path,
+        s: t.Sample,
+        rng: random.Random,
+        language: Language,
+    ) -> t.Sample:
         """Turn a sample into a yes-no question with probability `yes_no`, otherwise return it unchanged.
 
         The claim is true, or one that the graph refutes. A claim that contains a sub-answer is not made.
@@ -134,7 +145,7 @@ class Refine(Pass[t.Qras, t.Qras]):
         if last.edge in ("event", "next") or last.way == "--" or rng.random() >= self.yes_no:
             return s
         wrong = words.false(last, (), rng) if rng.random() < 0.5 else None
-        claim, answer = (s.answer, "yes") if wrong is None else (wrong, "no")
+        claim, answer = (s.answer, language.yes) if wrong is None else (wrong, language.no)
         if any(mentions(claim, b.answer) for b in s.rationale[:-1]):
             return s
         return s.model_copy(update={"form": "yes-no", "claim": claim, "answer": answer})
@@ -168,7 +179,8 @@ class _Guard:
 
     def __init__(self, unit: t.Qras, tools: Tools) -> None:
         self.unit, self.tools = unit, tools
-        self.known = facts(unit)
+        self.language = tools.the_spec().language
+        self.known = facts(unit, self.language)
         self.reader = Reader(unit, self.known, tools.the_spec())
         self.clips = {
             p.id: [t.clip_of(end) for step in p.steps for end in (step.near, step.far)]
@@ -192,7 +204,7 @@ class _Guard:
         for text, reply in zip(unread, replies, strict=True):
             self.tools.counts.add("answered from the facts")
             answer = reply.read[0].answer if reply.read else ""
-            wanted = text.new.answer if text.what == "questions" else "yes"
+            wanted = text.new.answer if text.what == "questions" else self.language.yes
             if not Policy.ANSWER.same(answer.strip(" ."), wanted):
                 text.lost = "the facts answer it otherwise"
         return texts
@@ -207,7 +219,8 @@ class _Guard:
         told_ = tuple(told(self.unit, self.known, self.clips[text.new.path]))
         question = text.new.question
         if text.what == "rationales":
-            question = f"Is all of this true? {' '.join(b.text for b in text.new.rationale)}"
+            said = self.language.joined([b.text for b in text.new.rationale])
+            question = self.language.facts["all"].format(text=said)
         return FromFacts(frames=(), facts=told_, question=question)
 
 
@@ -220,17 +233,6 @@ def _retold(sample: t.Sample, sentences: list[str]) -> t.Sample:
     return sample.model_copy(update={"rationale": tuple(rationale)})
 
 
-def tidy(text: str) -> str:
-    """A reply as prose: no space before punctuation, sentences start with a capital letter."""
-    text = re.sub(r"\s+([.,;:?!])", r"\1", " ".join(text.split())).strip().strip('"').strip()
-    return re.sub(r"(^|[.!?]\s+)([a-z])", lambda m: m[1] + m[2].upper(), text)
-
-
-def split_sentences(text: str) -> list[str]:
-    """Split a text into sentences."""
-    return [s for s in re.split(r"(?<=[.!?])\s+", text) if s]
-
-
 def _needed(query: t.Query) -> list[str]:
     """All labels, values, predicates, events and times that a query names."""
     words = [op.words for op in query]
@@ -240,9 +242,12 @@ def _needed(query: t.Query) -> list[str]:
     return [w for w in words if w]
 
 
-def _lost_question(text: str, new: t.Sample, old: t.Sample, vocabulary: set[str]) -> str:
+def _lost_question(
+    text: str, new: t.Sample, old: t.Sample, vocabulary: set[str], language: Language
+) -> str:
     """Why a reworded question is rejected, or "". `vocabulary` are all words of the graph."""
-    if unfinished(text) or not text.endswith("?") or len(split_sentences(text)) != 1:
+    one = len(language.sentences_of(text)) == 1 and text.endswith(language.question_mark)
+    if unfinished(text) or not one:
         return "not one question"
     needed = _needed(old.query)
     if new.form == "yes-no":
@@ -251,12 +256,12 @@ def _lost_question(text: str, new: t.Sample, old: t.Sample, vocabulary: set[str]
         if isinstance(last, t.Follow) and last.edge == "attr" and needed:
             needed = needed[:-1]
         needed.append(new.claim)
-        if not re.match(r"(is|are|was|were|does|do|did|has|have|can|while|during)\b", text, re.I):
+        if not language.yes_no.search(text):
             return "not a yes-no question"
     hidden = [b.answer for b in old.rationale]
     if new.form == "yes-no":
         hidden = hidden[:-1]
-        if new.answer == "no":
+        if new.answer == language.no:
             hidden.append(old.answer)
     if not _holds(text, needed):
         return "something asked about is gone"
@@ -267,14 +272,11 @@ def _lost_question(text: str, new: t.Sample, old: t.Sample, vocabulary: set[str]
     if any(now.count(w) > said.count(w) for w in map(needle, vocabulary) if w):
         return "it says more"
     kinds = [op.word for op in old.query if isinstance(op, t.Follow) and op.edge == "attr"]
-    return _broken(old.question, text, [w for w in _needed(old.query) if w not in kinds])
+    phrases = [w for w in _needed(old.query) if w not in kinds]
+    return _broken(old.question, text, phrases, language)
 
 
-_BE = frozenset(["is", "are"])
-_PRONOUNS = frozenset(["that", "what", "which", "who", "whom", "whose", "where"])
-
-
-def _broken(old: str, new: str, phrases: list[str]) -> str:
+def _broken(old: str, new: str, phrases: list[str], language: Language) -> str:
     """Why a description in a new question is not that of the old one, or "".
 
     "The object above the crescent" must not become "the object is above the crescent", nor "the blue object
@@ -284,9 +286,10 @@ def _broken(old: str, new: str, phrases: list[str]) -> str:
     for pair, words in _between(new, phrases).items():
         then = before.get(pair, words)
         verbs, nouns = (
-            [sum(w in of for w in text) for text in (words, then)] for of in (_BE, STAND_INS)
+            [sum(w in of for w in text) for text in (words, then)]
+            for of in (language.copulas, language.parts["noun"])
         )
-        if verbs[0] > verbs[1] and _PRONOUNS.isdisjoint(words):
+        if verbs[0] > verbs[1] and language.relatives.isdisjoint(words):
             return "a description became a sentence"
         if nouns[0] < nouns[1]:
             return "a description lost its noun"
@@ -315,13 +318,14 @@ def _holds(text: str, phrases: list[str]) -> bool:
     return True
 
 
-def _grouped(sentences: list[str], sample: t.Sample) -> list[str]:
-    """Sentences joined as in the rationale of a sample, where a step may have several."""
-    counts = [len(split_sentences(b.text)) for b in sample.rationale]
+def _grouped(text: str, sample: t.Sample, language: Language) -> list[str]:
+    """The sentences of a text, joined as in the rationale of a sample, where a step may have several."""
+    sentences = language.sentences_of(text)
+    counts = [len(language.sentences_of(b.text)) for b in sample.rationale]
     if len(sentences) != sum(counts):
         return []
     left = iter(sentences)
-    return [" ".join(islice(left, n)) for n in counts]
+    return [language.joined([*islice(left, n)]) for n in counts]
 
 
 def _lost_rationale(sentences: list[str], sample: t.Sample) -> str:

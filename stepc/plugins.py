@@ -27,6 +27,7 @@ GROUPS: dict[str, str] = {
     "stepc.formats": "a dataset format (stepc.dataset.formats.Format) or an export"
     " (stepc.train.export.Export)",
     "stepc.forms": "a question form: a subclass of stepc.forms.Form",
+    "stepc.languages": "a language: a subclass of stepc.languages.Language",
     "stepc.specs": "a spec: the path of a .step file",
     "stepc.templates": "a template set: the path of a folder with .jinja files",
 }

@@ -22,8 +22,10 @@ def make(recipe: str, path: Path) -> None:
         case "film":
             seed, _, shots = rest.partition("/")
             write(make_film(random.Random(seed), int(shots or 1)), path)
-        case "home":  # a graph that has an answer for each question template of AGQA
-            path.write_text(Path(__file__).with_name("home.stsg").read_text("utf-8"), "utf-8")
+        case (
+            "home" | "kitchen-chinese"
+        ):  # a graph that has an answer for each question template of AGQA
+            path.write_text(Path(__file__).with_name(f"{recipe}.stsg").read_text("utf-8"), "utf-8")
         case "empty":
             path.write_bytes(b"")
         case "noise":

@@ -77,8 +77,8 @@ FRAMES = {"narrow", "split", "keyframes", "keyframes-uniform", *MODEL}
         ("stepc/sampling/finish.py", {"deny", "sample"}),
         ("stepc/proof/words.py", {"check", "distract", "refine"}),
         ("stepc/model/templates.py", MODEL),
-        ("grammar/predicates.txt", WORDS),
-        ("grammar/nouns.txt", WORDS),
+        ("grammar/english/predicates.txt", WORDS),
+        ("grammar/english/nouns.txt", WORDS),
         ("stepc/ir/levels.py", None),
         ("stepc/edges/rel.py", None),
         ("stepc/cli/common.py", set()),
@@ -130,7 +130,20 @@ def _fresh(monkeypatch: pytest.MonkeyPatch, change: Callable[[str], str]) -> dic
         ("scenedetect", {"split"}),
         ("scikit-learn", {"keyframes"}),
         ("av", FRAMES),
-        ("inflect", {"deny", "sample", "compose", "check", "distract", "refine"}),
+        (
+            "inflect",
+            {
+                "parse",
+                "parse-oneshot",
+                "merge",
+                "deny",
+                "sample",
+                "compose",
+                "check",
+                "distract",
+                "refine",
+            },
+        ),
         ("typer", set()),
         ("torch", set()),
     ],
@@ -157,15 +170,23 @@ def test_why_a_pass_runs_again_names_the_file(
     memo = Memo(open_store(str(tmp_path)), lambda thing: thing)
     check = pass_type("check")()
     old = CodeKey(
-        {"stepc.passes.check": "1", "stepc/grammar/predicates.txt": "2", "package lark": "1.3"}
+        {
+            "stepc.passes.check": "1",
+            "stepc/grammar/english/predicates.txt": "2",
+            "package lark": "1.3",
+        }
     )
     new = CodeKey(
-        {"stepc.passes.check": "1", "stepc/grammar/predicates.txt": "3", "package lark": "1.4"}
+        {
+            "stepc.passes.check": "1",
+            "stepc/grammar/english/predicates.txt": "3",
+            "package lark": "1.4",
+        }
     )
     monkeypatch.setattr(memo_module, "pass_key", lambda kind, uses: old)
     assert memo.why(check, 1, unit, b"") == "not in the store yet"  # type: ignore[arg-type]
     first = memo.name(check, b"")  # type: ignore[arg-type]
     monkeypatch.setattr(memo_module, "pass_key", lambda kind, uses: new)
     why = memo.why(check, 1, unit, b"")  # type: ignore[arg-type]
-    assert why == "changed: package lark; stepc/grammar/predicates.txt"
+    assert why == "changed: package lark; stepc/grammar/english/predicates.txt"
     assert memo.name(check, b"") != first  # type: ignore[arg-type]

@@ -44,7 +44,7 @@ def test_the_wheel_runs_by_itself(wheel: Path, tmp_path: Path) -> None:
         "stepc/grammar/ir.lark",
         "stepc/grammar/step.lark",
         "stepc/grammar/pipeline.lark",
-        "stepc/grammar/predicates.txt",
+        "stepc/grammar/english/predicates.txt",
         "stepc/templates/default/narrate.jinja",
         "stepc/templates/compact/narrate.jinja",
         "stepc/specs/step.step",

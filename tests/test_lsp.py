@@ -21,10 +21,10 @@ from test_golden import HERE
 from textmate_grammar.parsers.base import LanguageParser
 
 from stepc.lang.format import _tokens, format_spec
-from stepc.lang.inflect import FILTERS as WORD_FILTERS
 from stepc.lang.outline import STARTERS, here, outline, uses
 from stepc.lang.parse import BLOCKS, builtin, shipped
 from stepc.lang.schema import FILTERS, FORMS, KINDS, LINES
+from stepc.languages.english import FILTERS as WORD_FILTERS
 
 URI = "file:///mine.step"
 STEP = builtin("step")

@@ -14,9 +14,10 @@ from stepc.lang.conditions import (
     precedence,
     undecided,
 )
-from stepc.lang.inflect import a, base, is_, passive, past, simple, the, third
-from stepc.lang.nouns import (
-    NoWording,
+from stepc.languages import LANGUAGES
+from stepc.languages.base import NoWording
+from stepc.languages.english import a, base, is_, passive, past, simple, the, third
+from stepc.languages.english_nouns import (
     clause,
     is_foreign,
     noun,
@@ -123,7 +124,8 @@ def test_the_class_that_a_model_gives_comes_before_the_table() -> None:
 )  # fmt: skip
 def test_what_stands_for_an_object(label: str, who: str, that: str, word: str) -> None:
     made = noun(label)
-    assert (made.who, made.that, made.word) == (who, that, word)
+    parts = LANGUAGES["english"].parts_of(made)
+    assert (parts["who"], parts["that"], parts["noun"]) == (who, that, word)
 
 
 def test_verbs_and_frames() -> None:

@@ -83,13 +83,13 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> Environment:
 
 def test_plugins_are_listed_with_their_package(env: Environment) -> None:
     shown = env.stepc("plugins")
-    assert "9 plug-ins" in shown and "stepc-example 0.1.0" in shown
+    assert "11 plug-ins" in shown and "stepc-example 0.1.0" in shown
     rows = json.loads(env._run("-m", "stepc", "plugins", "--json").stdout)["plugins"]
     assert {r["group"] for r in rows} == set(plugins.GROUPS)
     assert all(len(r["sha256"]) == 64 for r in rows)
 
 
-@pytest.mark.parametrize("module", ["forms", "passes", "backend", "benchmark", "formats"])
+@pytest.mark.parametrize("module", ["forms", "passes", "backend", "benchmark", "formats", "german"])
 def test_modules_of_a_plugin_can_be_imported_by_themselves(env: Environment, module: str) -> None:
     listed = "from stepc.plugins import installed; [p.load() for p in installed('stepc.forms')]"
     done = env._run("-c", f"import stepc_example.{module}; {listed}")
@@ -177,6 +177,28 @@ def test_a_form_and_a_spec_of_a_plugin_ask_questions(env: Environment) -> None:
     )
     shown = env.stepc("ask", "starting", "out/units/one.stsg", "-n", "2")
     assert "from when to when is" in shown.lower()
+
+
+GERMAN = """stsg 1 "strasse"
+video   "strasse.mp4" 4.000s 25fps 640x360 sha256:{0}
+
+clip    c0 0.000..4.000
+frame   c0.k0 at 1.000
+frame   c0.k1 at 3.000
+static  c0/ampel "Ampel" at c0.k0 c0.k1 [6/6 yes]
+dynamic c0.k0/mann "Mann" [3/3 yes]
+dynamic c0.k1/mann "Mann" [3/3 yes]
+attr    c0/ampel/rot Farbe "rot" at c0.k0 c0.k1 [6/6 yes]
+motion  c0.k0/mann -> c0.k1/mann "wartet" 1.000..3.000 [3/3 yes]
+"""
+
+
+def test_a_language_of_a_plugin_words_questions_and_is_read_back(env: Environment) -> None:
+    (env.folder / "strasse.stsg").write_text(GERMAN.format("1" * 64))
+    shown = env.stepc("ask", "auf-deutsch", "strasse.stsg", "-n", "9", "--seed", "2", "--read")
+    assert "Q: Was macht der Mann?" in shown and "Der Mann wartet." in shown
+    assert "Q: Ist die Ampel rot?" in shown and "A: ja" in shown and "-> ja" in shown
+    assert "german" in env.stepc("plugins")
 
 
 def test_a_format_and_an_export_of_a_plugin_are_written(env: Environment) -> None:

@@ -16,8 +16,8 @@ from stepc.proof import words as theirs
 
 DATA = [
     word
-    for name in ("nouns.txt", "predicates.txt")
-    for line in (HERE / "grammar" / name).read_text("utf-8").splitlines()
+    for name in ("english/nouns", "english/predicates", "chinese/predicates")
+    for line in (HERE / "grammar" / f"{name}.txt").read_text("utf-8").splitlines()
     if not line.startswith("#")
     for word in re.split(r"[|=]", line)
     if word.strip()
@@ -53,7 +53,24 @@ STEMS = [
     "gl",
     "octop",
 ]
-FIRST = ["", "a ", "The ", "an ", "is ", "are being ", "some_", " one  ", "the.", ". "]
+FIRST = [
+    "",
+    "a ",
+    "The ",
+    "an ",
+    "is ",
+    "are being ",
+    "some_",
+    " one  ",
+    "the.",
+    ". ",
+    "一个",
+    "正在",
+    "在",
+    "在…",
+    "是",
+]
+LAST = ["", ".", " . ", " ..", "的", " 的", "们", "的们"]
 
 
 def _texts() -> st.SearchStrategy[str]:
@@ -64,7 +81,7 @@ def _texts() -> st.SearchStrategy[str]:
     )
     return st.builds(
         lambda first, parts, last: first + " ".join(parts) + last,
-        st.sampled_from(FIRST), st.lists(word, max_size=4), st.sampled_from(["", ".", " . ", " .."]),
+        st.sampled_from(FIRST), st.lists(word, max_size=4), st.sampled_from(LAST),
     )  # fmt: skip
 
 

@@ -8,8 +8,8 @@ from pygments.lexer import RegexLexer, words
 from pygments.token import Comment, Keyword, Name, Number, Operator, Punctuation, String, Text
 
 DECLARATIONS = (
-    "spec", "import", "let", "phrase", "word", "allow", "paths", "edge", "path", "pattern", "time", "pair",
-    "dataset", "where", "then", "not", "either", "exists", "override", "find", "if", "and", "from",
+    "spec", "use", "import", "let", "phrase", "word", "allow", "paths", "edge", "path", "pattern", "time",
+    "pair", "dataset", "where", "then", "not", "either", "exists", "override", "find", "if", "and", "from",
     "per", "video",
 )  # fmt: skip
 

@@ -228,7 +228,7 @@ def _reader(unit: Any, compiler: Any) -> Any:
     from stepc.proof.solver import facts
     from stepc.reader.reader import Reader
 
-    return Reader(unit, facts(unit), compiler.spec)
+    return Reader(unit, facts(unit, compiler.spec.language), compiler.spec)
 
 
 def _reasons(counts: dict[str, dict[str, int]]) -> str:

@@ -227,11 +227,12 @@ class Compiler:
         return compile_code(self.passes)
 
     def plugins(self) -> list[Plugin | None]:
-        """The plug-ins that the compile uses: passes, the backend, forms, formats and templates."""
+        """The plug-ins that the compile uses: passes, the backend, forms, the language, …"""
         forms = {form for b in self.spec.blocks for form, _ in b.form}
         return [
             *(pass_plugin(p.name) for p in (*self.passes, *self.links)),
             *(p for p in installed("stepc.forms") if p.name in forms),
+            *(p for p in installed("stepc.languages") if p.name == self.spec.use),
             *(p for p in installed("stepc.formats") if p.name in self.formats),
             *(p for p in installed("stepc.specs") if f"{p.name}.step" == self.order.spec_name),
             *(p for p in installed("stepc.templates") if p.name == self.order.choice.templates),

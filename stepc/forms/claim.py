@@ -35,7 +35,8 @@ class ClaimForm(Form):
         if writer.rng.random() < 0.5:
             wrong = writer.distractors.false(draft.last, draft.others, writer.rng)
             draft.claim = wrong if wrong is not None else draft.claim
-        draft.answer = "yes" if draft.claim == draft.answer else "no"
-        if draft.answer == "no":
+        true = draft.claim == draft.answer
+        draft.answer = writer.language.yes if true else writer.language.no
+        if not true:
             draft.closing = writer.denial(draft.last, draft.claim)
         draft.texts[writer.found_placeholder(draft.last), ""] = writer.noun(draft.last, draft.claim)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, ClassVar, Literal, cast
 from stepc.forms.ask import AskForm
 from stepc.forms.base import CLEAR, Form, Ranges, clearly_more
 from stepc.forms.times import WhenForm
-from stepc.ir.spans import span_text
 
 if TYPE_CHECKING:
     from stepc.ir.elements import Way
@@ -47,7 +46,7 @@ class ComparisonForm(Form):
         return (make.unique, get) if unique else (get,)
 
     def answer(self, step: Step, graph: QueryBuilder) -> str:
-        return span_text(*graph.spans(step)[0])
+        return graph.span(step)
 
     def hides(self, path: Path, graph: QueryBuilder) -> None:
         return None
@@ -59,13 +58,13 @@ class ComparisonForm(Form):
     def alternatives(self, one: Step, other: Step, graph: QueryBuilder) -> tuple[str, str]:
         """The two possible answers, as short statements."""
         if self.yes_no:
-            return "yes", "no"
+            return graph.language.yes, graph.language.no
         return graph.fact(one), graph.fact(other)
 
     def options(self, one: Step, other: Step, writer: PathWriter) -> tuple[str, str]:
         """The two possible answers, in the words of the spec."""
         if self.yes_no:
-            return "yes", "no"
+            return writer.language.yes, writer.language.no
         return writer.fact(one, "fact"), writer.fact(other, "fact")
 
     def pair_texts(

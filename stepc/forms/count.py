@@ -47,4 +47,4 @@ class CountForm(Form):
     def sentences(self, step: Step, writer: PathWriter) -> str:
         steps = [step, *writer.path.also]
         told = (writer.true(writer.as_asked(x, step)) for x in steps)
-        return " ".join([*told, writer.total(step, steps)])
+        return writer.language.joined([*told, writer.total(step, steps)])

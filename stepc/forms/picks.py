@@ -31,18 +31,15 @@ class _Pick(Form):
 
     def sentences(self, step: Step, writer: PathWriter) -> str:
         steps = [step, *writer.path.also]
+        joined, ordered = writer.language.joined, writer.language.ordered
         if not writer.timed(step):  # say the order instead of times
             best, rest = writer.true(step), map(writer.true, writer.path.also)
             if self.name == "first":
-                return " ".join(
-                    [writer.linked("first", best), *(writer.linked("later", x) for x in rest)]
-                )
-            return " ".join(
-                [*(writer.linked("earlier", x) for x in rest), writer.linked("finally", best)]
-            )
+                return joined([ordered("first", best), *(ordered("later", x) for x in rest)])
+            return joined([*(ordered("earlier", x) for x in rest), ordered("finally", best)])
         parts = [(span, x, i) for x in steps for i, span in enumerate(writer.graph.spans(x))]
         parts.sort(key=lambda part: part[0])
-        return " ".join(writer.fact(x, "because", i) for _, x, i in parts)
+        return joined([writer.fact(x, "because", i) for _, x, i in parts])
 
 
 class FirstForm(_Pick):

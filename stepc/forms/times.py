@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from stepc.forms.base import Form
-from stepc.ir.spans import duration_text, span_text
 
 if TYPE_CHECKING:
     from stepc.ir.elements import Way
@@ -33,8 +32,7 @@ class _Time(Form):
         return (make.unique, get) if unique else (get,)
 
     def answer(self, step: Step, graph: QueryBuilder) -> str:
-        start, end = graph.spans(step)[0]
-        return span_text(start, end) if self.what == "span" else duration_text(start, end)
+        return graph.span(step) if self.what == "span" else graph.duration(step)
 
     def hides(self, path: Path, graph: QueryBuilder) -> list[str]:
         return [graph.answer(x) for x in path.steps[:-1]]

@@ -68,13 +68,3 @@ def seconds(start: int, end: int) -> tuple[str, str, str]:
             break
     a, b, length = (f"{x * unit / 1000:.{digits}f}" for x in (first, last, last - first))
     return a, b, length
-
-
-def span_text(start: int, end: int) -> str:
-    """Format a time range for an answer: `1.2 to 3.4 seconds`."""
-    return "{} to {} seconds".format(*seconds(start, end))
-
-
-def duration_text(start: int, end: int) -> str:
-    """Format a duration for an answer: `2.2 seconds`."""
-    return f"{seconds(start, end)[2]} seconds"

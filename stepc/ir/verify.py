@@ -20,6 +20,7 @@ from stepc.ir.graph import entities, identities, identities_only
 from stepc.ir.literals import seconds, span
 from stepc.ir.text import Read, denial, statement
 from stepc.ir.words import mentions, normal, plain, unfinished
+from stepc.runtime.word_lists import forms
 
 Finding = tuple[str, t.Value | None]
 """(what is wrong, the element with the error or None)."""
@@ -475,9 +476,14 @@ def _aligned(u: t.Qras) -> Iterator[Finding]:
             yield f"{len(s.rationale)} sentences for {count} steps", s
 
 
+def asks_yes_no(because: t.Because) -> bool:
+    """Whether a step is answered by yes or no, which its question may say: 是 is also "is"."""
+    return isinstance(because.query[-1], t.Exists)
+
+
 def hidden(s: t.Sample) -> tuple[str, ...]:
     """The answers that the question of a sample must not contain: its own and those of its steps."""
-    steps = tuple(b.answer for b in s.rationale)
+    steps = tuple(b.answer for b in s.rationale if not asks_yes_no(b))
     if s.form == "yes-no":
         return steps[:-1]
     return steps if s.form == "compare" else (s.answer, *s.also, *steps)
@@ -521,7 +527,7 @@ def _forms(u: t.Qras) -> Iterator[Finding]:
             yield f"{s.id} has duplicate options", s
         if (s.form == "yes-no") != bool(s.claim):
             yield f"the claim of {s.id} is {s.claim!r}", s
-        elif s.form == "yes-no" and s.answer.lower() not in ("yes", "no"):
+        elif s.form == "yes-no" and s.answer.lower() not in forms("yes") + forms("no"):
             yield f"the answer of {s.id} is {s.answer!r}", s
 
 

@@ -1,7 +1,7 @@
 """Compares labels, predicates and motions by normalised form. The words themselves are never edited.
 
-All knowledge of English in the IR is here and in three data files, `grammar/nouns.txt`,
-`grammar/predicates.txt` and `grammar/exclusions.txt`.
+What is particular to a language is in its word lists: `forms.txt`, `nouns.txt`, `predicates.txt` and
+`exclusions.txt` in `grammar/english` and its neighbours.
 """
 
 from __future__ import annotations
@@ -10,17 +10,39 @@ import functools
 import re
 from collections.abc import Iterable
 from enum import Enum
-from importlib.resources import files
 
-_ARTICLE = re.compile(r"^(a|an|the|some|one) ")
-_BE = re.compile(r"^(is|are|was|were|be|being) ", re.IGNORECASE)
-_ENDING = re.compile(r" (a|an|the)$", re.IGNORECASE)
+from stepc.runtime.word_lists import forms, word_lines
+
+_LATIN = re.compile(r"[^\W\d_\u0250-\uffff]")
+_SPACELESS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+"""Thai, Lao, Burmese, Khmer, Japanese and Chinese characters, as a set of a regular expression."""
+
+
+@functools.cache
+def _first(*names: str) -> re.Pattern[str]:
+    """One of the words of `forms.txt` at the beginning of a text, if something follows it."""
+    found = sorted((word for name in names for word in forms(name)), key=len, reverse=True)
+    ends = {word: " +" if _LATIN.fullmatch(word[-1]) else " *" for word in found}
+    words = "|".join(re.escape(word) + end for word, end in ends.items())
+    return re.compile(rf"^(?:{words})(?=\S)", re.IGNORECASE)
+
+
+def without_article(text: str) -> str:
+    """A label in lower case without its article."""
+    return _first("article", "one").sub("", text)
+
+
+@functools.cache
+def _last_article() -> re.Pattern[str]:
+    """An article at the end of a text."""
+    words = "|".join(map(re.escape, forms("article")))
+    return re.compile(rf" (?:{words})$", re.IGNORECASE)
 
 
 @functools.cache
 def normal(words: str) -> str:
     """The normalised form of a label: without case, extra spaces, leading article and plural."""
-    text = _ARTICLE.sub("", " ".join(words.lower().replace("_", " ").split()).strip(" ."))
+    text = without_article(" ".join(words.lower().replace("_", " ").split()).strip(" ."))
     head, _, last = text.rpartition(" ")
     return f"{head} {_singular(last)}".strip()
 
@@ -30,32 +52,47 @@ def _singular(word: str) -> str:
     irregular = _nouns().get(word)
     if irregular is not None:
         return irregular
-    if len(word) <= 3 or word.endswith(("ss", "us", "is", "ous")) or not word.endswith("s"):
-        return word
-    if word.endswith("ies") and len(word) > 4:
-        return word[:-3] + "y"
-    if word.endswith(("ches", "shes", "xes", "sses", "zes")):
-        return word[:-2]
-    return word[:-1]
+    for ending, singular, letters in _plurals():
+        if word.endswith(ending) and len(word) - len(ending) >= letters:
+            return word[: -len(ending)] + singular
+    return word
+
+
+@functools.cache
+def _plurals() -> tuple[tuple[str, str, int], ...]:
+    """(ending of a noun, that of its singular, how many letters must be before it), as in `forms.txt`."""
+    lines = (
+        line[len("plural") :].split("|") for line in word_lines("forms") if line[:6] == "plural"
+    )
+    return tuple((end.strip(), one.strip(), int(letters)) for end, one, letters in lines)
 
 
 @functools.cache
 def plain(words: str) -> str:
     """The normalised form of a predicate, motion or value: without case, extra spaces, leading "is"."""
-    return _BE.sub("", " ".join(words.lower().replace("_", " ").split()).strip(" ."))
+    text = _first("be").sub("", " ".join(words.lower().replace("_", " ").split()).strip(" ."))
+    return _end().sub("", text)
+
+
+@functools.cache
+def _end() -> re.Pattern[str]:
+    """The last word of a text, if it is one of the `end` words of `forms.txt`."""
+    words = "|".join(
+        (" +" if _LATIN.match(word) else "") + re.escape(word) for word in forms("end")
+    )
+    return re.compile(rf"(?<=\S)(?:{words})$" if words else r"(?!)")
 
 
 def predicate_form(words: str) -> str:
     """A predicate or motion of a model, changed so that it can follow "is" and precede a noun phrase."""
-    return _ENDING.sub("", _BE.sub("", " ".join(words.split()).strip(" .")))
+    text = _first("be").sub("", " ".join(words.split()).strip(" ."))
+    return _last_article().sub("", text)
 
 
-def _pairs(text: str) -> dict[str, str]:
-    """The lines `one | other` and `itself =` of a data file."""
+def _pairs(name: str) -> dict[str, str]:
+    """The lines `one | other` and `itself =` of a word list."""
     table: dict[str, str] = {}
-    for line in text.splitlines():
-        if line.startswith("#"):
-            continue
+    for line in word_lines(name):
         if "|" in line:
             one, _, other = (part.strip() for part in line.partition("|"))
             table[one] = other
@@ -72,20 +109,20 @@ def invariable(noun: str) -> str:
 
 @functools.cache
 def _invariable() -> dict[str, str]:
-    lines = (files("stepc.grammar") / "nouns.txt").read_text("utf-8").splitlines()
     numbers = {"=": "singular", "+": "plural"}
-    return {line[:-1].strip(): numbers[line[-1]] for line in lines if line and line[-1] in numbers}
+    lines = word_lines("nouns")
+    return {line[:-1].strip(): numbers[line[-1]] for line in lines if line[-1] in numbers}
 
 
 @functools.cache
 def _nouns() -> dict[str, str]:
     """Plurals and their singulars that no ending tells."""
-    return _pairs((files("stepc.grammar") / "nouns.txt").read_text("utf-8"))
+    return _pairs("nouns")
 
 
 @functools.cache
 def _inverses() -> dict[str, str]:
-    table = _pairs((files("stepc.grammar") / "predicates.txt").read_text("utf-8"))
+    table = _pairs("predicates")
     return {**table, **{other: one for one, other in table.items()}}
 
 
@@ -98,12 +135,11 @@ def inverse(predicate: str) -> str | None:
 def _exclusions() -> dict[str, list[tuple[str, frozenset[str]]]]:
     """Word → the lines that contain it, each as (attribute kind or "", words that exclude each other)."""
     table: dict[str, list[tuple[str, frozenset[str]]]] = {}
-    for line in (files("stepc.grammar") / "exclusions.txt").read_text("utf-8").splitlines():
-        if line.strip() and not line.startswith("#"):
-            kind, _, words = line.rpartition(":")
-            group = frozenset(map(plain, words.split("|")))
-            for word in group:
-                table.setdefault(word, []).append((kind.strip(), group))
+    for line in word_lines("exclusions"):
+        kind, _, words = line.rpartition(":")
+        group = frozenset(map(plain, words.split("|")))
+        for word in group:
+            table.setdefault(word, []).append((kind.strip(), group))
     return table
 
 
@@ -114,7 +150,7 @@ def excludes(one: str, other: str, kind: str = "") -> bool:
 
 
 def excluded_by(word: str, kind: str = "") -> list[str]:
-    """The words that `grammar/exclusions.txt` excludes where a word of this kind is true, sorted."""
+    """The words that `exclusions.txt` excludes where a word of this kind is true, sorted."""
     groups = _exclusions().get(plain(word), ())
     return sorted({x for k, group in groups if k in ("", kind) for x in group} - {plain(word)})
 
@@ -140,7 +176,7 @@ def words_of(text: str) -> tuple[str, ...]:
 
 def answer_words(text: str) -> tuple[str, ...]:
     """The words of an answer as it is graded: in the singular, without articles, marks and capitals."""
-    return tuple(_singular(w) for w in words_of(text) if w not in ("a", "an", "the"))
+    return tuple(_singular(w) for w in words_of(text) if w not in forms("article"))
 
 
 class Policy(Enum):
@@ -190,7 +226,7 @@ def needle(phrase: str) -> str:
 
     Empty if the phrase has no words.
     """
-    made = row(_ARTICLE.sub("", phrase.lower()))
+    made = row(without_article(" ".join(phrase.lower().split())))
     return made if len(made) > 2 else ""
 
 
@@ -203,8 +239,6 @@ def row(text: str) -> str:
     return f" {' '.join(part for word in words_of(text) for part in _parts(word))} "
 
 
-_SPACELESS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
-"""Thai, Lao, Burmese, Khmer, Japanese and Chinese characters, as a set of a regular expression."""
 _PART = re.compile(f"[{_SPACELESS}]|[^{_SPACELESS}]+")
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations, product
 from typing import Literal, get_args
 
 from stepc.ir.elements import NounClass, Value
 from stepc.ir.words import normal, plain
-from stepc.lang.nouns import Noun, is_adjective, takes_object
+from stepc.languages import DEFAULT, LANGUAGES
+from stepc.languages.base import Noun
 
 Subject = Literal["near", "far", "edge", "kind", "form", "block"]
 """What a condition is about: an end, the predicate, the kind of an attribute, or the question."""
@@ -26,11 +27,15 @@ WORDS: Mapping[str, Test] = {
 """Word of a condition → what it tests. `place` is a class of objects, and of predicates that are no verb."""
 
 
-_SORTS: Mapping[str, Callable[[str], str]] = {
-    "verb": lambda word: "verb" if takes_object(word) else "place",
-    "speech": lambda word: "adjective" if is_adjective(word) else "noun",
-}
+_SORTS = frozenset(["verb", "speech"])
 """Tests of a predicate or value that its words decide."""
+
+
+def _sort(what: Test, word: str, language: str) -> str:
+    """The sort of a predicate (`verb` or `place`) or of a value (`adjective` or `noun`) in a language."""
+    if what == "verb":
+        return "verb" if LANGUAGES[language].takes_object(word) else "place"
+    return "adjective" if LANGUAGES[language].is_adjective(word) else "noun"
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,8 @@ class Condition(Value):
     subject: Subject
     what: Test
     tests: tuple[str, ...]
+    language: str = DEFAULT
+    """The language of its spec."""
 
     def holds(self, at: Occasion) -> bool:
         """Whether it holds of an occasion."""
@@ -84,7 +91,7 @@ class Condition(Value):
         end = {"near": at.near, "far": at.far}.get(self.subject)
         if end is None:  # a predicate, or a value
             if self.what in _SORTS:
-                return (_SORTS[self.what](at.word),)
+                return (_sort(self.what, at.word, self.language),)
             return plain(at.word), normal(at.word)
         if self.what == "said":
             return (at.said if at.known == self.subject else "plain",)
@@ -123,7 +130,7 @@ class Condition(Value):
         if what == self.what:
             return self.set
         if self.what == "word" and what in _SORTS:
-            return frozenset(map(_SORTS[what], self.tests))
+            return frozenset(_sort(what, test, self.language) for test in self.tests)
         return None
 
 

@@ -9,10 +9,8 @@ from stepc.edges import ELEMENTS
 from stepc.ir import types as t
 from stepc.ir.text import Read, statement
 from stepc.ir.words import plain
-from stepc.lang.nouns import FRAMES, NoWording
-
-AFTER = {"progressive": "is", "clause": "while"}
-"""How a word stands in a sentence (`Edge.frame`) → the word that it follows there."""
+from stepc.languages import LANGUAGES, Language
+from stepc.languages.base import NoWording
 
 
 def unfit(unit: t.Unit, read: Read | None = None, file: str = "") -> list[Diagnostic]:
@@ -22,11 +20,12 @@ def unfit(unit: t.Unit, read: Read | None = None, file: str = "") -> list[Diagno
     """
     made: dict[str, Diagnostic] = {}
     for kind in ELEMENTS.values():
-        if kind.frame not in AFTER:
+        if not kind.frame:
             continue
         for edge in getattr(unit, kind.field, ()):
             for word in _words(edge):
-                message = _unfit(word, kind.frame)
+                found = (_unfit(word, kind.frame, each) for each in LANGUAGES.values())
+                message = next(filter(None, found), "")
                 if message and word not in made:
                     place = Place(file or unit.name)
                     if read is not None and edge in read.lines:
@@ -46,11 +45,14 @@ def _words(edge: t.Element) -> Iterator[str]:
             yield edge.event
 
 
-def _unfit(word: str, frame: str) -> str:
-    """What is wrong with a word after "is" or "while", or ""."""
+def _unfit(word: str, frame: str, language: Language) -> str:
+    """What is wrong with a word after "is" or "while" in a language, or ""."""
+    if frame not in language.after:
+        return ""
+    after = language.after[frame]
     try:
-        said = FRAMES[frame](word)
+        said = language.framed(frame, word)
     except NoWording:
-        return f'`{word}` cannot follow "{AFTER[frame]}", so nothing is asked with it'
+        return f'`{word}` cannot follow "{after}", so nothing is asked with it'
     same = said == word if frame == "clause" else plain(said) == plain(word)
-    return "" if same else f'`{word}` does not follow "{AFTER[frame]}": texts say `{said}`'
+    return "" if same else f'`{word}` does not follow "{after}": texts say `{said}`'

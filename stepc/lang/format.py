@@ -19,6 +19,7 @@ WIDTH = 100
 """Columns. A line whose alternative wordings do not fit puts each on its own row."""
 DECLARATIONS = [
     "SPEC",
+    "USE",
     "IMPORT",
     "LET",
     "PHRASE",

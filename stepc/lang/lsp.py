@@ -20,7 +20,6 @@ from stepc.diagnostics import Diagnostic, Place, StepcError
 from stepc.edges import EDGES
 from stepc.forms import FORMS
 from stepc.lang.format import format_spec
-from stepc.lang.inflect import FILTERS as WORD_FILTERS
 from stepc.lang.outline import (
     STARTERS,
     Here,
@@ -47,6 +46,8 @@ from stepc.lang.schema import (
     TIME_LINES,
     placeholders,
 )
+from stepc.languages import DEFAULT, LANGUAGES
+from stepc.languages.base import Filters
 
 LINES_OF_TIME = frozenset(TIME_LINES)
 
@@ -54,6 +55,7 @@ HELP = {
     **{name: kind.help for name, kind in EDGES.items()},
     **{name: form.help for name, form in FORMS.items()},
     "spec": "`spec NAME \"title\"`: the head of a spec.",
+    "use": "`use english`: the language of the wordings.",
     "import": "`import \"other.step\"` reads a file of this folder; `import step` reads a shipped spec.",
     "override": "Changes an imported declaration, line by line.",
     "let": "A constant: `let few = 4`, `let nested = attr, rel`.",
@@ -249,7 +251,7 @@ def complete(ls: LanguageServer, params: lsp.CompletionParams) -> list[lsp.Compl
         typed = document.source[place.string.start : at]
         open_ = typed[typed.rfind("{") :] if typed.rfind("{") > typed.rfind("}") else ""
         words = placeholders_at(place, document.source) if open_ else []
-        words = list(WORD_FILTERS) if "|" in open_ else words
+        words = list(_filters(document.source)) if "|" in open_ else words
         kind = lsp.CompletionItemKind.Variable
     else:
         words, kind = _words(place, document.source, at), lsp.CompletionItemKind.Keyword
@@ -306,6 +308,13 @@ LISTS: dict[str, tuple[str, ...]] = {
 """Clause → the names that it may list."""
 
 
+def _filters(text: str) -> Filters:
+    """The word filters of the language that a text names."""
+    named = re.search(r"^\s*use\s+([a-z][a-z-]*)", text, re.MULTILINE)
+    name = named[1] if named else DEFAULT
+    return LANGUAGES[name if name in LANGUAGES else DEFAULT].filters
+
+
 def _words(place: Here, text: str, at: int) -> list[str]:
     """The words that may follow at a position outside strings."""
     done = [w for w in place.clause if not w.start < at <= w.end]  # without the word being typed
@@ -325,10 +334,12 @@ def _words(place: Here, text: str, at: int) -> list[str]:
             return [s for s in SOURCES if s not in clause]
         case ["edge"] | ["override", "edge"]:
             return list(KINDS)
+        case ["use"]:
+            return sorted(LANGUAGES)
         case ["import"]:
             return shipped()
         case ["override"]:
-            return [b for b in BLOCKS if b != "import"]
+            return [b for b in BLOCKS if b not in ("use", "import")]
         case [*_, "from"]:
             return [n for n, name in names(text).items() if name.kind == "paths"]
         case ["find"] if place.edge is not None:

@@ -10,41 +10,19 @@ from lark import Token
 from stepc.edges import EDGES
 from stepc.forms import FORMS
 from stepc.lang.symbols import Declared, Part, tokens, trees
+from stepc.languages import Language
 
-SAYS: Mapping[str, tuple[re.Pattern[str], str]] = {
-    "negates": (
-        re.compile(
-            r"\b(not|no|never|nobody|nothing|none|neither|nor|without|except|cannot|hardly|apart from)\b"
-            r"|n't\b",
-            re.I,
-        ),
-        "negate",
-    ),
-    "compares": (
-        re.compile(
-            r"\b(than|more|most|less|least|fewer|fewest|longer|longest|shorter|shortest|same|different|both"
-            r"|either|only|all|every|each|else|other|another"
-            r"|largest|smallest|biggest|nearest|fastest|oldest)\b",
-            re.I,
-        ),
-        "compare",
-    ),
-    "counts": (re.compile(r"\bhow (?:many|much|often)\b|\bnumber of\b|\btwice\b", re.I), "count"),
-    "dates": (
-        re.compile(
-            r"\b(when|while|before|after|during|until|since|then|first|last|finally|already|again|later"
-            r"|becomes?"
-            r"|became|how long|at the (?:start|end|beginning))\b",
-            re.I,
-        ),
-        "look at times",
-    ),
+SAYS: Mapping[str, str] = {
+    "negates": "negate",
+    "compares": "compare",
+    "counts": "count",
+    "dates": "look at times",
 }
-"""What a wording may say → its words in English, and what its query would have to do."""
+"""What a wording may say (`Language.says`) → what its query would have to do."""
 _HOLE = re.compile(r"\{\s*([a-z][a-z0-9-]*)[^{}]*\}")
 
 
-def overclaims(made: Declared) -> Iterator[tuple[Part, Token, str, str, str]]:
+def overclaims(made: Declared, language: Language) -> Iterator[tuple[Part, Token, str, str, str]]:
     """Yield (declaration, string, what it says, the word, the form) for each wording that says too much.
 
     A spec silences a kind with `allow KIND`.
@@ -59,7 +37,7 @@ def overclaims(made: Declared) -> Iterator[tuple[Part, Token, str, str, str]]:
         for each in (w for tree in trees(part.tree, "wordings") for w in trees(tree, "wording")):
             token = next(c for c in each.children if isinstance(c, Token))
             text = _whole(part.source.string(token), made, ())
-            for kind, (pattern, _) in SAYS.items():
+            for kind, pattern in language.says.items():
                 if kind not in asked and (found := pattern.search(text)):
                     yield part, token, kind, found[0], line
 

@@ -30,7 +30,8 @@ from stepc.plugins import Registry
 from stepc.runtime.grammars import lalr_parser
 
 BLOCKS = (
-    "import", "let", "phrase", "word", "allow", "paths", "edge", "path", "pattern", "time", "pair", "dataset",
+    "use", "import", "let", "phrase", "word", "allow", "paths", "edge", "path", "pattern", "time", "pair",
+    "dataset",
 )  # fmt: skip
 """Words that begin a declaration."""
 _BLOCK = re.compile(rf"^(?:override\s+)?(?:{'|'.join(BLOCKS)})\b", re.MULTILINE)

@@ -25,6 +25,7 @@ from stepc.lang.text_templates import Allowed, Wordings
 from stepc.lang.types import DatasetBlock, EdgeRule, Find, Lines, PathRule, Spec
 from stepc.lang.values import Values
 from stepc.lang.vocabulary import vocabulary
+from stepc.languages import DEFAULT, LANGUAGES
 
 _TESTS = (
     'such as: o "cup", "mug"; o person; o plural; o dynamic; rel "on"; rel verb; v.kind "color"'
@@ -93,10 +94,31 @@ class _Reader:
     def __init__(self, source: SpecSource, made: Declared) -> None:
         self.source, self.made = source, made
         self.values = Values(made)
-        self.words = Wordings(self.values)
+        self.language = LANGUAGES[self.use()]
+        self.words = Wordings(self.values, self.language)
         self.blocks = Blocks(self.values)
         self.whole = True
         """Whether there are no errors so far."""
+
+    def use(self) -> str:
+        """The name of the spec's language. Error: S327 if it is unknown, or if its files have several."""
+        named = DEFAULT
+        for number, part in enumerate(self.made.use):
+            token = tokens(part.tree)[0]
+            if str(token) not in LANGUAGES:
+                help = did_you_mean(str(token), LANGUAGES)
+                part.source.say("S327", f"unknown language `{token}`", token, help)
+            elif number and str(token) != named:
+                first = self.made.use[0]
+                message = f"a spec is in one language, but its files are in `{named}` and `{token}`"
+                place = first.source.place(tokens(first.tree)[0])
+                notes = [part.source.note(place, f"`{named}` is named here")]
+                part.source.say(
+                    "S327", message, token, "import a spec of the language", notes=notes
+                )
+            else:
+                named = str(token)
+        return named
 
     def spec(self, tree: Node, whole: bool) -> Spec:
         """Build the spec. Checks of the spec as a whole run only if `whole` (no errors so far)."""
@@ -120,6 +142,7 @@ class _Reader:
         spec = Spec.model_construct(
             name=str(name),
             title=self.source.string(title) if isinstance(title, Token) else "",
+            use=self.language.name,
             blocks=(*(made.block for made in blocks), *(p for p in patterns if p is not None)),
             edges=edges,
             paths=tuple(p for p in paths if p is not None),
@@ -143,10 +166,10 @@ class _Reader:
             for word in told.keys() - SAYS.keys():
                 at, help = told[word], did_you_mean(word, SAYS)
                 at.source.say("S404", f"unknown kind of words `{word}`", at.tree, help)
-        for part, token, kind, word, line in overclaims(self.made):
+        for part, token, kind, word, line in overclaims(self.made, self.language):
             if part.source is not self.source:
                 continue
-            message = f"`{line}` says `{word.strip()}`, but its query does not {SAYS[kind][1]}"
+            message = f"`{line}` says `{word.strip()}`, but its query does not {SAYS[kind]}"
             help = f"only placeholders are proved, not other words; to silence it: allow {kind}"
             part.source.say("S323", message, token, help, "warning")
 
@@ -223,7 +246,8 @@ class _Reader:
             source.say("S321", message, head, "join two conditions by `and`")
             return None
         ((what, tests),) = found.items()
-        return Condition.model_validate({"subject": subject, "what": what, "tests": tuple(tests)})
+        fields_ = {"subject": subject, "what": what, "tests": tuple(tests)}
+        return Condition.model_validate({**fields_, "language": self.language.name})
 
     def tests(self, tree: Node, source: SpecSource) -> Iterator[Token]:
         """The tests of a condition, with constants replaced by their values."""

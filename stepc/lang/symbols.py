@@ -63,6 +63,8 @@ class Declared:
     phrases: dict[str, Part] = field(default_factory=dict)
     allowed: dict[str, dict[str, Part]] = field(default_factory=dict)
     """File → what its wordings may say without a warning (`overclaims.SAYS`), with the declaration."""
+    use: list[Part] = field(default_factory=list)
+    """The `use` declarations, those of imports first."""
     vocabulary: list[Part] = field(default_factory=list)
     """The `word` declarations."""
     blocks: dict[str, list[Part]] = field(default_factory=dict)
@@ -99,6 +101,8 @@ def collect(
         if item.data == "allow":
             told = made.allowed.setdefault(source.file, {})
             told |= dict.fromkeys(map(str, tokens(item)), Part(source, item))
+        elif item.data == "use":
+            made.use.append(Part(source, item))
         elif item.data == "word":
             made.vocabulary.append(Part(source, item))
         elif item.data != "import" and item.data not in left_out:

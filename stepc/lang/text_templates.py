@@ -11,12 +11,12 @@ from lark import Token
 from stepc.diagnostics import Place, did_you_mean
 from stepc.edges import EDGES
 from stepc.forms import FORMS
-from stepc.lang.inflect import FILTERS as WORD_FILTERS
 from stepc.lang.parse import SpecSource
 from stepc.lang.schema import ANSWER_LINES, TOTAL_LINES, placeholders
 from stepc.lang.symbols import Node, Part, trees
 from stepc.lang.types import Lines, Phrase, Placeholder, Wording
 from stepc.lang.values import Values
+from stepc.languages import Language
 
 LONGEST = 10_000
 """Maximum number of characters of a wording with its phrases expanded."""
@@ -28,8 +28,10 @@ Allowed = dict[tuple[str, str], str]
 class Wordings:
     """Builds wordings from string literals."""
 
-    def __init__(self, values: Values) -> None:
+    def __init__(self, values: Values, language: Language) -> None:
         self.values, self.made = values, values.made
+        self.filters = language.filters
+        """The word filters of the spec's language."""
         self.wide: dict[int, int] = {}
         """`id` of a phrase → its maximum number of characters."""
         self.phrases: dict[tuple[str, int], tuple[Phrase, Allowed]] = {}
@@ -105,8 +107,8 @@ class Wordings:
         head, *filters = [w.strip() for w in inside.split("|")]
         name, _, part = head.partition(".")
         for each in filters:
-            if each not in WORD_FILTERS:
-                help = did_you_mean(each, WORD_FILTERS)
+            if each not in self.filters:
+                help = did_you_mean(each, self.filters)
                 source.say("S111", f"unknown word filter `{each}`", at, help)
                 return None
         if (name, part) not in allowed and not part:
@@ -123,7 +125,7 @@ class Wordings:
                     else str(value)
                 )
                 for each in filters:
-                    text = WORD_FILTERS[each](text)
+                    text = self.filters[each](text)
                 return text
         names = sorted({n for n, _ in allowed})
         if name not in names:

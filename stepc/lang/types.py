@@ -10,8 +10,8 @@ from stepc.forms import FORMS
 from stepc.forms.base import CLEAR, Form, Ranges
 from stepc.ir.types import EdgeKind, FormName, Value, Way, When, WordRelation
 from stepc.lang.conditions import Condition, Conditions, Occasion, precedence
-from stepc.lang.inflect import FILTERS
-from stepc.lang.nouns import NoWording
+from stepc.languages import DEFAULT, LANGUAGES, Language
+from stepc.languages.base import Filters, NoWording
 
 if TYPE_CHECKING:
     from stepc.ops.base import Op
@@ -30,7 +30,7 @@ class Placeholder(Value):
     """What it stands for: `near`, `far`, `rel`, `event`, `question`, `a`, `n` …"""
     field: str = ""
     filters: tuple[str, ...] = ()
-    """Names in `inflect.FILTERS`, applied from left to right."""
+    """Names of filters of the spec's language, applied from left to right."""
 
 
 class Phrase(Value):
@@ -55,7 +55,9 @@ class Wording(Value):
             for part in self.parts
         )
 
-    def fill(self, said: Mapping[tuple[str, str], str], rng: random.Random) -> str:
+    def fill(
+        self, said: Mapping[tuple[str, str], str], rng: random.Random, filters: Filters
+    ) -> str:
         """The text with each placeholder replaced by its value in `said`, keyed by (name, field).
 
         The wordings of phrases are drawn with `rng`.
@@ -67,10 +69,10 @@ class Wording(Value):
             elif isinstance(part, Placeholder):
                 text = said[part.name, part.field]
                 for name in part.filters:
-                    text = FILTERS[name](text)
+                    text = filters[name](text)
                 made += text
             else:
-                made += draw_wording(part.options, rng).fill(said, rng)
+                made += draw_wording(part.options, rng).fill(said, rng, filters)
         return made
 
 
@@ -331,6 +333,8 @@ class Spec(Value):
 
     name: str
     title: str = ""
+    use: str = DEFAULT
+    """The name of its language."""
     blocks: tuple[Block, ...]
     edges: tuple[EdgeRule, ...]
     paths: tuple[PathRule, ...] = ()
@@ -345,6 +349,11 @@ class Spec(Value):
     """SHA-256 (hex) of all files of the spec."""
     phrased: bool = False
     """Whether the spec has phrases, so that a wording varies from use to use."""
+
+    @property
+    def language(self) -> Language:
+        """The language in which it is written."""
+        return LANGUAGES[self.use]
 
     def wording(self) -> Any:
         """JSON of everything that the words of samples depend on."""
@@ -382,7 +391,7 @@ class Spec(Value):
             for e in self.edges
         ]  # fmt: skip
         words = {"pattern": {"ask", "total"}}
-        return [[b.model_dump(mode="json", exclude=words) for b in self.blocks], edges]
+        return [[b.model_dump(mode="json", exclude=words) for b in self.blocks], edges, self.use]
 
     def rules(self, kind: str) -> list[EdgeRule]:
         """The rules of an edge kind, narrower ones first."""

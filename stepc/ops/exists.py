@@ -30,10 +30,10 @@ class Exists(Op):
         rows = state.all_rows()
         if rows:
             state.stop_if(all(row.unsure for row in rows))
-            state.found = ("yes",)
+            state.found = (state.known.language.yes,)
             return
         state.stop_if(not self._none(state))
-        state.found = ("no",)
+        state.found = (state.known.language.no,)
 
     def _none(self, state: State) -> bool:
         """Whether the facts of one moment are known not to hold together of any objects in scope."""

@@ -36,9 +36,11 @@ class Get(Op):
         if self.what in ("label", "value"):
             state.found = state.names()
         elif self.what == "span":
-            state.found = tuple(f"{a} to {b} seconds" for a, b, _ in map(_printed, spans))
+            said = state.known.language.span
+            state.found = tuple(said(a, b) for a, b, _ in map(_printed, spans))
         else:
-            state.found = tuple(f"{length} seconds" for _, _, length in map(_printed, spans))
+            said_length = state.known.language.duration
+            state.found = tuple(said_length(length) for _, _, length in map(_printed, spans))
             for here in state.here:  # it must be known to a tenth
                 if any(10 * (b.most - b.least) > b.most for b in state.bounds(here)):
                     state.refuse(())

@@ -2,8 +2,8 @@
 
 A code key covers the source of the pass's module and of every module of stepc or of the same package
 that it imports, directly or indirectly; the data files that these modules read; the versions of the
-packages that they use; and, if question forms are among them, the plug-ins that add forms. A change to
-any of these changes the key. A change to any other file does not.
+packages that they use; and, if question forms or languages are among them, the plug-ins that add some. A
+change to any of these changes the key. A change to any other file does not.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from stepc.plugins import installed
+from stepc.runtime.word_lists import folders
 
 _IMPORT = re.compile(
     r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import[ \t]+(\([^)]*\)|[^\n#]+)|import[ \t]+([\w., \t]+))",
@@ -29,6 +30,7 @@ _IMPORT = re.compile(
 _TYPES_ONLY = re.compile(r"^if TYPE_CHECKING:\n(?:[ \t]+.*\n|\n)+", re.MULTILINE)
 _PACKAGE = re.compile(r"classes_in\(\s*\"([\w.]+)\"")
 _LAZY = re.compile(r"LazyModule\(\s*\"([\w.]+)\"")
+_LISTS = re.compile(r"\bword_lines\(")
 _DATA = re.compile(r"files\(\s*\"([\w.]+)\"\s*\)(?:\s*/\s*\"([\w.-]+)\")?")
 ASKING = ("stepc.model.client", "stepc.model.templates", "stepc.video.decode")
 """Modules that call a model and read its replies. A pass that uses a model depends on them."""
@@ -81,6 +83,10 @@ def code_key(*modules: str) -> CodeKey:
         parts |= _data(text)
         if module == "stepc.forms":
             parts |= {f"form {p.name}": p.digest for p in installed("stepc.forms")}
+        elif (
+            module == "stepc.languages"
+        ):  # other files of the package do not count, passes do not use them
+            left += [p.value.partition(":")[0] for p in installed("stepc.languages")]
     for package in packages - sys.stdlib_module_names:
         version = _version(package)
         if version:
@@ -156,6 +162,11 @@ def _folder(package: str) -> Path:
 def _data(text: str) -> dict[str, str]:
     """The data files that a source reads with `importlib.resources.files`: one file or a whole folder."""
     parts: dict[str, str] = {}
+    if _LISTS.search(text):
+        for language, folder in folders().items():
+            for path in sorted(folder.glob("*.txt")):
+                digest = hashlib.sha256(path.read_bytes()).hexdigest()
+                parts[f"stepc/grammar/{language}/{path.name}"] = digest
     for package, name in _DATA.findall(text):
         if package == "stepc.templates" or package == "stepc.specs":
             continue  # the text of the template or spec in use is in the key already

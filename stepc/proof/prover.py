@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from stepc.ir import types as t
-from stepc.ir.verify import hidden
+from stepc.ir.verify import asks_yes_no, hidden
+from stepc.languages import Language
 from stepc.proof import words
 from stepc.proof.solver import (
     NoAnswer,
@@ -25,8 +26,10 @@ SEVERAL = "it names one of several"
 class Prover:
     """Proves the samples of one unit."""
 
-    def __init__(self, unit: t.Qras) -> None:
-        self.known = facts(unit)
+    def __init__(self, unit: t.Qras, language: Language | None = None) -> None:
+        """Prove the samples of a unit in a language, by default in English."""
+        self.known = facts(unit, language)
+        self.language = self.known.language
         self.unique = {p.id: p.unique for p in unit.paths}
         self._proved: dict[int, tuple[t.Because, str, tuple[str, ...]]] = {}
         """`id` of a rationale step → (step, error or "", answers). Shared steps are proved once."""
@@ -46,9 +49,9 @@ class Prover:
             return "it has no answer"
         if unique and len(found) > 1:
             return "the question has more than one answer"
-        if wrong := _wrong_answer(sample, found):
+        if wrong := _wrong_answer(sample, found, self.language):
             return wrong
-        says_no = sample.form == "yes-no" and sample.answer == "no"
+        says_no = sample.form == "yes-no" and sample.answer == self.language.no
         if says_no and not isinstance(sample.query[-1], t.Exists) and not self._refuted(sample):
             return "nothing refutes its claim"
         for i, because in enumerate(sample.rationale, 1):
@@ -95,7 +98,7 @@ class Prover:
                     wrong = "a step has no answer"
                 elif not _alike(because.query, (because.answer,)) <= _alike(because.query, got):
                     wrong = "a sub-answer is another"
-                elif words.mentions(because.question, because.answer):
+                elif not asks_yes_no(because) and words.mentions(because.question, because.answer):
                     wrong = "a step's question says its answer"
                 elif self._one_of_several(because.query, got):
                     wrong = SEVERAL
@@ -117,7 +120,7 @@ def _alike(query: t.Query, found: Iterable[str]) -> set[str]:
     return set(map(words.label if label else words.phrase, found))
 
 
-def _wrong_answer(sample: t.Sample, found: tuple[str, ...]) -> str:
+def _wrong_answer(sample: t.Sample, found: tuple[str, ...], language: Language) -> str:
     """Compare the recorded answer and options with the answers `found`. Returns the error or ""."""
     right = {words.phrase(x) for x in found}
     if sample.form in ("yes-no", "choice"):
@@ -127,7 +130,7 @@ def _wrong_answer(sample: t.Sample, found: tuple[str, ...]) -> str:
         return words.phrase(text) in right or words.label(text) in right
 
     if sample.form == "yes-no":
-        if holds(sample.claim) != (sample.answer == "yes"):
+        if holds(sample.claim) != (sample.answer == language.yes):
             return "the answer is another"
     elif _alike(sample.query, (sample.answer, *sample.also)) != _alike(sample.query, found):
         return "the answer is another"

@@ -26,6 +26,7 @@ from stepc.ir import types as t
 from stepc.ir.lexicon import Lexicon
 from stepc.ir.spans import Bounds, around, join_spans, within
 from stepc.ir.union_find import UnionFind
+from stepc.languages import DEFAULT, LANGUAGES, Language
 from stepc.proof import words
 from stepc.proof.unknown import Unknown
 
@@ -109,6 +110,8 @@ class Facts:
 
     thing: dict[str, int]
     """object id → thing"""
+    language: Language = field(default_factory=lambda: LANGUAGES[DEFAULT])
+    """The language of answers that are no words of the graph, such as `yes` and times."""
     same: dict[int, int] = field(default_factory=dict)
     """thing → identity, a number shared by all things that references connect"""
     group: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
@@ -198,8 +201,8 @@ class Facts:
         return self.happening.get(words.phrase(event), frozenset())
 
 
-def facts(unit: t.Stsg) -> Facts:
-    """Build the facts of an STSG."""
+def facts(unit: t.Stsg, language: Language | None = None) -> Facts:
+    """Build the facts of an STSG. `language` is that of the answers, by default English."""
     number = {o.id: i for i, o in enumerate(unit.objects)}
     moves, joins = UnionFind(number.values()), UnionFind(number.values())
     for m in (*unit.motions, *(e for e in unit.denied if isinstance(e, t.Motion))):
@@ -211,7 +214,8 @@ def facts(unit: t.Stsg) -> Facts:
             joins.join(number[gap.where], number[gap.other])
     for r in unit.references:
         joins.join(number[r.first], number[r.second])
-    known = Facts({o: moves.root(n) for o, n in number.items()})
+    things = {o: moves.root(n) for o, n in number.items()}
+    known = Facts(things, language or LANGUAGES[DEFAULT])
     known.lexicon = Lexicon(unit.lexicon, words.label, words.phrase)
     seen: dict[int, set[str]] = defaultdict(set)
     for o in unit.objects:

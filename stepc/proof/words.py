@@ -1,35 +1,23 @@
 """The word comparison of the solver, implemented independently of `stepc.ir.words`.
 
-Both read the same data (`grammar/predicates.txt`, `grammar/nouns.txt`, `grammar/exclusions.txt`) and must
-agree; a differential test compares them. An error in one of them therefore leads to an unproved sample.
+Both read the same word lists (`grammar/english` and its neighbours) and must agree; a differential test
+compares them. An error in one of them therefore leads to an unproved sample.
 """
 
 from __future__ import annotations
 
 import functools
 import re
-from importlib.resources import files
 
-ARTICLES = frozenset(["a", "an", "the", "some", "one"])
-FORMS_OF_BE = frozenset(["is", "are", "was", "were", "be", "being"])
-ENDINGS: tuple[tuple[str, int, str], ...] = (
-    ("ss", 0, ""),
-    ("us", 0, ""),
-    ("is", 0, ""),
-    ("ies", 2, "y"),
-    ("ches", 0, "ch"),
-    ("shes", 0, "sh"),
-    ("xes", 0, "x"),
-    ("sses", 0, "ss"),
-    ("zes", 0, "z"),
-    ("s", 0, ""),
-)
-"""(ending, minimum number of letters before it, replacement). The first three are not plurals."""
+from stepc.runtime.word_lists import word_lines
+
 SPACELESS = (
     ("\u0e00", "\u0eff"), ("\u1000", "\u109f"), ("\u1780", "\u17ff"), ("\u3040", "\u30ff"),
     ("\u3400", "\u9fff"), ("\uf900", "\ufaff"),
 )  # fmt: skip
 """First and last character of scripts that put no spaces between words; each character counts as one."""
+Plural = tuple[str, str, int]
+"""(ending of a noun, that of its singular, minimum number of letters before it)"""
 _TOKEN = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
 
 
@@ -39,12 +27,47 @@ def singular(word: str) -> str:
     known = _nouns().get(word)
     if known is not None:
         return known
-    if len(word) < 4 or word[-1] != "s":
-        return word
-    for place, (ending, before, singular_ending) in enumerate(ENDINGS):
+    for ending, one, before in _endings():
         if word.endswith(ending) and len(word) >= len(ending) + before:
-            return word if place < 3 else word.removesuffix(ending) + singular_ending
+            return word.removesuffix(ending) + one
     return word
+
+
+@functools.cache
+def _endings() -> list[Plural]:
+    found = []
+    for line in _lines("forms"):
+        keyword, _, rest = line.partition(" ")
+        if keyword == "plural":
+            ending, one, before = map(str.strip, rest.split("|"))
+            found.append((ending, one, int(before)))
+    return found
+
+
+@functools.cache
+def _openings(*keywords: str) -> tuple[str, ...]:
+    """What the word lists let a text begin or end with, longest first."""
+    found: list[str] = []
+    for line in _lines("forms"):
+        keyword, _, rest = line.partition(" ")
+        found += map(str.strip, rest.split("|")) if keyword in keywords else ()
+    return tuple(sorted(found, key=len, reverse=True))
+
+
+def _is_spaceless(letter: str) -> bool:
+    return any(first <= letter <= last for first, last in SPACELESS)
+
+
+def _opened(pieces: list[str], *keywords: str) -> list[str]:
+    """The words of a text without what it is let begin with. Something is left."""
+    first, *rest = pieces
+    for word in _openings(*keywords):
+        if first == word and rest:
+            return rest
+        latin = word[-1].isalpha() and word[-1] < "\u0250"
+        if not latin and first.startswith(word) and first != word:
+            return [first.removeprefix(word), *rest]
+    return pieces
 
 
 def _pieces(text: str) -> list[str]:
@@ -64,18 +87,23 @@ def _pieces(text: str) -> list[str]:
 def label(text: str) -> str:
     """The normalised form of a label: no leading article, last word in the singular."""
     pieces = _pieces(text)
-    if len(pieces) > 1 and pieces[0] in ARTICLES:
-        pieces = pieces[1:]
-    return " ".join([*pieces[:-1], singular(pieces[-1])]) if pieces else ""
+    if not pieces:
+        return ""
+    pieces = _opened(pieces, "article", "one")
+    return " ".join([*pieces[:-1], singular(pieces[-1])])
 
 
 @functools.cache
 def phrase(text: str) -> str:
     """The normalised form of a predicate, motion, event or value: no leading form of "be"."""
     pieces = _pieces(text)
-    if len(pieces) > 1 and pieces[0] in FORMS_OF_BE:
-        pieces = pieces[1:]
-    return " ".join(pieces)
+    text = " ".join(_opened(pieces, "be") if pieces else ())
+    for word in _openings("end"):
+        latin = word[0].isalpha() and word[0] < "\u0250"
+        end = f" {word}" if latin else word
+        if text.endswith(end) and not text[: -len(end)].endswith(" ") and text != end.strip():
+            return text.removesuffix(end)
+    return text
 
 
 @functools.cache
@@ -109,7 +137,7 @@ def _tokens(text: str) -> tuple[str, ...]:
         start = 0
         stem = word[:-2] if owns else word
         for at, letter in enumerate(stem):
-            if any(first <= letter <= last for first, last in SPACELESS):
+            if _is_spaceless(letter):
                 made += [singular(stem[start:at])] * (at > start) + [letter]
                 start = at + 1
         made += [singular(stem[start:])] * (start < len(stem)) + ["'s"] * owns
@@ -122,8 +150,8 @@ def mentions(text: str, said: str) -> bool:
 
     "Maria's" contains "Maria".
     """
-    first, space, rest = said.lower().partition(" ")
-    wanted = _tokens(rest if space and first in ARTICLES else said)
+    pieces = said.lower().split()
+    wanted = _tokens(" ".join(_opened(pieces, "article", "one"))) if pieces else ()
     there = _tokens(text)
     if not wanted:
         return False
@@ -140,7 +168,7 @@ def told_by(answer: str) -> list[str]:
 @functools.cache
 def _predicates() -> dict[str, str]:
     table: dict[str, str] = {}
-    for line in _lines((files("stepc.grammar") / "predicates.txt").read_text("utf-8")):
+    for line in _lines("predicates"):
         if line.endswith("="):
             symmetric = line.removesuffix("=").strip()
             table[symmetric] = symmetric
@@ -154,7 +182,7 @@ def _predicates() -> dict[str, str]:
 def _exclusive() -> list[tuple[str, set[str]]]:
     """(attribute kind or "", words that exclude each other)."""
     made = []
-    for line in _lines((files("stepc.grammar") / "exclusions.txt").read_text("utf-8")):
+    for line in _lines("exclusions"):
         limit, colon, rest = line.partition(":")
         words = rest if colon else line
         made.append((limit.strip() if colon else "", {phrase(word) for word in words.split("|")}))
@@ -164,7 +192,7 @@ def _exclusive() -> list[tuple[str, set[str]]]:
 @functools.cache
 def _nouns() -> dict[str, str]:
     table: dict[str, str] = {}
-    for line in _lines((files("stepc.grammar") / "nouns.txt").read_text("utf-8")):
+    for line in _lines("nouns"):
         if line.endswith(("=", "+")):
             table[line[:-1].strip()] = line[:-1].strip()
         elif "|" in line:
@@ -176,7 +204,7 @@ def _nouns() -> dict[str, str]:
 @functools.cache
 def _overlaps() -> dict[str, frozenset[str]]:
     table: dict[str, frozenset[str]] = {}
-    for line in _lines((files("stepc.grammar") / "overlaps.txt").read_text("utf-8")):
+    for line in _lines("overlaps"):
         kind, predicate = map(str.strip, line.split("|"))
         table[predicate] = table.get(predicate, frozenset()) | {kind}
     return table
@@ -187,5 +215,5 @@ def kinds_like(predicate: str) -> frozenset[str]:
     return _overlaps().get(phrase(predicate), frozenset())
 
 
-def _lines(text: str) -> list[str]:
-    return [line.strip() for line in text.splitlines() if line.strip() and line[0] != "#"]
+def _lines(name: str) -> list[str]:
+    return [*map(str.strip, word_lines(name))]

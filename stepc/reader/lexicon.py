@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 from stepc.edges import EDGES, ELEMENTS
 from stepc.ir import types as t
 from stepc.lang.conditions import Occasion
-from stepc.lang.inflect import FILTERS, the
-from stepc.lang.nouns import FRAMES, NoWording
 from stepc.lang.types import EdgeRule
+from stepc.languages.base import Language, NoWording
 from stepc.proof import words
 from stepc.reader.patterns import Patterns, WordingPattern
 
@@ -46,40 +46,56 @@ def ends_word(text: str, end: int) -> bool:
 class GraphWords:
     """The words of one graph: those that it states or denies, and those that they exclude."""
 
-    def __init__(self, unit: t.Stsg) -> None:
+    def __init__(self, unit: t.Stsg, language: Language) -> None:
+        self.language = language
         self.kinds: dict[str, list[str]] = {}
         """Normalised value of an attribute → its kinds."""
         told: dict[str, dict[str, str]] = {name: {} for name in EDGES}
         """Edge kind → normalised word → word"""
+        self.said: dict[str, dict[str, str]] = {name: {} for name in EDGES}
+        """Edge kind → word as the graph has it → the first of the same normalised form"""
+        stated = [*self._stated(unit)]
+        for edge, kind, word in stated:
+            self._add(told, edge, kind, word)
+        for edge, kind, word in stated:
+            also = [*words.excluded_by(word, kind)]
+            if edge == "rel":
+                also += [x for x in map(words.inverse, (word, *also)) if x]
+            for each in also:
+                self._add(told, edge, kind, each)
+        self.told = {name: [*each.values()] for name, each in told.items()}
+        self.labels = [*dict.fromkeys(o.label for o in unit.objects)]
+        self.every_kind = [*dict.fromkeys(a.kind for a in unit.attributes)]
+        self.tables: dict[tuple[str, tuple[str, ...]], WordTable] = {}
+        self.objects = WordTable(self._labelled())
+        """Labels as they are said, with and without article."""
+
+    @staticmethod
+    def _stated(unit: t.Stsg) -> Iterator[tuple[str, str, str]]:
+        """(edge kind, kind of attribute or "", word) of each fact that the graph states or denies."""
         for name, edge in EDGES.items():
             for category, _, word in edge.words(unit):
-                self._add(told[name], name, category[1] if len(category) > 1 else "", word)
+                yield name, category[1] if len(category) > 1 else "", word
         for e in unit.denied:
             if (kind := ELEMENTS.get(type(e))) is not None:
                 fields = e.model_dump()
                 word = next(
                     fields[x] for x in ("value", "predicate", "motion", "event") if x in fields
                 )
-                self._add(told[kind.name], kind.name, str(fields.get("kind", "")), word)
-        self.told = {name: [*each.values()] for name, each in told.items()}
-        self.labels = [*dict.fromkeys(o.label for o in unit.objects)]
-        self.every_kind = [*dict.fromkeys(a.kind for a in unit.attributes)]
-        self.tables: dict[tuple[str, tuple[str, ...]], WordTable] = {}
-        self.objects = WordTable(
-            (text, label) for label in self.labels for text in (the(label), label)
-        )
-        """Labels as they are said, with and without article."""
+                yield kind.name, str(fields.get("kind", "")), word
 
-    def _add(self, told: dict[str, str], edge: str, kind: str, word: str) -> None:
-        also = [*words.excluded_by(word, kind)]
-        if edge == "rel":
-            also += [x for x in map(words.inverse, (word, *also)) if x]
-        for each in (word, *also):
-            told.setdefault(words.phrase(each), each)
-            if edge == "attr":
-                kinds = self.kinds.setdefault(words.phrase(each), [])
-                if kind not in kinds:
-                    kinds.append(kind)
+    def _labelled(self) -> Iterator[tuple[str, str]]:
+        """(text, label) of each label as it is said."""
+        for label in self.labels:
+            yield self.language.the(self.language.noun(label)), label
+            yield label, label
+
+    def _add(self, told: dict[str, dict[str, str]], edge: str, kind: str, word: str) -> None:
+        self.said[edge][word] = told[edge].setdefault(words.phrase(word), word)
+        if edge == "attr":
+            kinds = self.kinds.setdefault(words.phrase(word), [])
+            if kind not in kinds:
+                kinds.append(kind)
 
     def words(self, of: str, filters: tuple[str, ...]) -> WordTable:
         """The words of an edge kind, or the kinds of attributes (`kind`), after filters."""
@@ -88,8 +104,8 @@ class GraphWords:
             if of == "kind":
                 entries = [(kind.replace("_", " "), kind) for kind in self.every_kind]
             else:
-                entries = [*_framed(of, self.told[of])]
-            self.tables[key] = WordTable(_filtered(entries, filters))
+                entries = [*self._framed(of)]
+            self.tables[key] = WordTable(self._filtered(entries, filters))
         return self.tables[key]
 
     def live(self, patterns: Patterns) -> Patterns:
@@ -115,34 +131,26 @@ class GraphWords:
         """The labels after filters such as `bare` and `plural`."""
         key = "label", filters
         if key not in self.tables:
-            entries = [(text, label) for label in self.labels for text in (the(label), label)]
-            self.tables[key] = WordTable(_filtered(entries, filters))
+            self.tables[key] = WordTable(self._filtered(self._labelled(), filters))
         return self.tables[key]
 
     def forms(self, texts: tuple[str, ...], filters: tuple[str, ...]) -> WordTable:
         """Fixed texts after filters."""
         key = "/".join(texts), filters
         if key not in self.tables:
-            self.tables[key] = WordTable(_filtered([(x, x) for x in texts], filters))
+            self.tables[key] = WordTable(self._filtered([(x, x) for x in texts], filters))
         return self.tables[key]
 
+    def _framed(self, of: str) -> Iterator[tuple[str, str]]:
+        for said, word in self.said[of].items():
+            with suppress(NoWording):
+                yield self.language.framed(EDGES[of].frame, said), word
 
-def _framed(of: str, told: Iterable[str]) -> Iterator[tuple[str, str]]:
-    frame = FRAMES[EDGES[of].frame]
-    for word in told:
-        try:
-            yield frame(word), word
-        except NoWording:
-            continue
-
-
-def _filtered(
-    entries: Iterable[tuple[str, str]], filters: tuple[str, ...]
-) -> Iterator[tuple[str, str]]:
-    for text, meaning in entries:
-        try:
-            for name in filters:
-                text = FILTERS[name](text)
-        except NoWording:
-            continue
-        yield text, meaning
+    def _filtered(
+        self, entries: Iterable[tuple[str, str]], filters: tuple[str, ...]
+    ) -> Iterator[tuple[str, str]]:
+        for text, meaning in entries:
+            with suppress(NoWording):
+                for name in filters:
+                    text = self.language.filters[name](text)
+                yield text, meaning

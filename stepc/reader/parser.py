@@ -19,11 +19,6 @@ from stepc.reader.lexicon import GraphWords, WordTable, ends_word
 from stepc.reader.meanings import MAKE, WHOLE, Meaning, NounPhrase, Total
 from stepc.reader.patterns import Either, Hole, Nodes, PathPattern, Patterns, WordingPattern
 
-CONNECTIVES = ("first, ", "then ", "so ", "finally, ", "therefore, ", "next, ", "also, ",
-               "later, ", "earlier, ")  # fmt: skip
-"""What may stand before a sentence of a rationale."""
-TRUE_THAT = "is it true that "
-"""What makes a question of a sentence."""
 Found = Mapping[str, Any]
 """What the holes of a pattern are bound to."""
 
@@ -33,7 +28,7 @@ class Parser:
 
     def __init__(self, text: str, patterns: Patterns, lexicon: GraphWords) -> None:
         self.text = " ".join(text.lower().split())
-        self.patterns, self.lexicon = patterns, lexicon
+        self.patterns, self.lexicon, self.language = patterns, lexicon, lexicon.language
         self._objects: dict[int, list[tuple[int, NounPhrase]]] = {}
         """Cache: place → the objects that are described from there."""
 
@@ -58,15 +53,16 @@ class Parser:
     def sentences(self, place: int = 0) -> list[tuple[Meaning | Total, ...]]:
         """All meanings of the text as sentences, each as a sequence."""
         made: list[tuple[Meaning | Total, ...]] = []
-        for word in CONNECTIVES:
+        for word in self.language.connectives:
             if self.text.startswith(word, place):
                 place += len(word)
                 break
         for end, first in dict.fromkeys(self._sentences(place)):
             if end == len(self.text):
                 made.append((first,))
-            elif self.text[end] == " ":
-                made += [(first, *rest) for rest in self.sentences(end + 1)]
+            elif self.text.startswith(self.language.space, end):
+                after = end + len(self.language.space)
+                made += [(first, *rest) for rest in self.sentences(after)]
         return made
 
     # --- questions -----------------------------------------------------------------------
@@ -93,8 +89,7 @@ class Parser:
             for end, found in self._match(asked.nodes, place, None):
                 for reading in self._of_facts(asked.pattern, found):
                     yield end, reading
-        if self.text.startswith(TRUE_THAT, place):
-            yield from self._whether(place + len(TRUE_THAT))
+        yield from self._whether(place)
         for form, nodes in self.patterns.pairs:
             for end, found in self._match(nodes, place, None):
                 for reading in self._compared(form, found):
@@ -102,12 +97,13 @@ class Parser:
 
     def _whether(self, place: int) -> Iterator[tuple[int, Meaning]]:
         """A sentence with a question mark in place of its full stop, as a yes-no question."""
-        end = self.text.find("?", place)
-        if end >= 0:
-            inner = Parser(f"{self.text[place:end]}.", self.patterns, self.lexicon)
-            for said in inner.sentences():
+        before, after = self.language.whether
+        end = self.text.find(after, place) if after else -1
+        if end >= 0 and self.text.startswith(before, place):
+            said_text = self.text[place + len(before) : end] + self.language.full_stop
+            for said in Parser(said_text, self.patterns, self.lexicon).sentences():
                 if len(said) == 1 and isinstance(said[0], Meaning) and not said[0].denies:
-                    yield end + 1, said[0]._replace(form="yes-no")
+                    yield end + len(after), said[0]._replace(form="yes-no")
 
     def _scoped(self, when: str, found: Found, inner: Meaning) -> Meaning | None:
         """A question with its time range; None if it contradicts the question's own."""
@@ -187,7 +183,7 @@ class Parser:
                 open_.append((fact.link, self.lexicon.told["rel"]))
         form = {"find": "open", "count": "count", "exists": "yes-no"}[pattern.result]
         form = "compare" if pattern.offer else form
-        claim = "yes" if pattern.result == "exists" else ""
+        claim = self.language.yes if pattern.result == "exists" else ""
         for choice in product(*(kinds for _, kinds in open_)):
             whole = {**held, **dict(zip(dict(open_), choice, strict=True))}
             if self._kinds_fit(pattern, whole):
@@ -220,7 +216,7 @@ class Parser:
 
     def _compared(self, form: Any, found: Found) -> Iterator[Meaning]:
         """The meaning of a comparison."""
-        options: tuple[str, ...] = ("yes", "no")
+        options: tuple[str, ...] = (self.language.yes, self.language.no)
         if form.time_compared:
             (one, a), (other, b) = found["a"], found["b"]
             if one.ops[-1].op != other.ops[-1].op:
@@ -261,7 +257,7 @@ class Parser:
             if pattern.way == "--":
                 if not {"start", "end"} <= found.keys():
                     continue
-                claim = f"{found['start']} to {found['end']} seconds"
+                claim = self.language.span(found["start"], found["end"])
                 yield Meaning("fact", (*ops, MAKE.get("span")), start.scope, "", claim)
                 continue
             if edge.edge_placeholder:  # a relation: what is one to the other?
@@ -455,11 +451,11 @@ class Parser:
                     yield end, (NounPhrase(ops), self.text[place:end])
 
     def _either(self, hole: Hole, place: int) -> Iterator[tuple[int, str]]:
-        """Two objects or values with "or" between them."""
+        """Two objects or values that a question offers."""
         table = self.lexicon.words(hole.words, ()) if hole.words else self.lexicon.objects
         for end, _ in table.at(self.text, place):
-            if self.text.startswith(" or ", end):
-                for last, _ in table.at(self.text, end + len(" or ")):
+            if self.text.startswith(self.language.or_, end):
+                for last, _ in table.at(self.text, end + len(self.language.or_)):
                     yield last, self.text[place:last]
 
     def _list(self, hole: Hole, place: int) -> Iterator[tuple[int, tuple[str, ...]]]:
@@ -471,7 +467,7 @@ class Parser:
         )
         for end, one in table.at(self.text, place):
             yield end, (one,)
-            for link in (", ", " and "):
+            for link in self.language.links:
                 if self.text.startswith(link, end):
                     for last, rest in self._list(hole, end + len(link)):
                         yield last, (one, *rest)

@@ -11,20 +11,8 @@ from stepc.forms import FORMS, Form
 from stepc.ir.elements import Way
 from stepc.lang.types import EdgeRule, PathRule, Phrase, Placeholder, Spec, Wording
 from stepc.lang.types import Pattern as SpecPattern
+from stepc.languages import Language
 
-AGREEMENT = {
-    "is": ("is", "are"),
-    "has": ("has", "have"),
-    "does": ("does", "do"),
-    "was": ("was", "were"),
-}
-"""Filter of a verb → the forms that it makes. Which of them agrees is not the reader's question."""
-PARTS = {
-    "who": ("who", "what"),
-    "that": ("who", "that"),
-    "noun": ("person", "animal", "vehicle", "place", "building", "object", "one"),
-}
-"""Part of an object → the words that it may be."""
 Sort = Literal["object", "word", "one of", "number", "question", "fact", "all", "either"]
 
 
@@ -102,23 +90,30 @@ def patterns(*specs: Spec) -> Patterns:
     made = Patterns()
     for spec in specs:
         for rule in spec.edges:
-            _edge(rule, made)
+            _edge(rule, spec.language, made)
         for path in spec.paths:
-            made.paths += [PathPattern(_nodes(w.parts, _PathHole(path)), path) for w in path.ask]
+            made.paths += [
+                PathPattern(_nodes(w.parts, _PathHole(path, spec.language)), path) for w in path.ask
+            ]
         for asked in (b.pattern for b in spec.blocks if b.pattern is not None):
-            hole = _FactsHole(asked)
+            hole = _FactsHole(asked, spec.language)
             made.facts_asked += [FactsPattern(_nodes(w.parts, hole), asked) for w in asked.ask]
-            made.totals += [_nodes(w.parts, _total_hole) for w in asked.total]
+            total = _TotalHole(spec.language)
+            made.totals += [_nodes(w.parts, total) for w in asked.total]
+        time = _TimeHole(spec.language)
         for when, wordings in spec.time.lines:
-            made.times += [(when, _nodes(w.parts, _time_hole)) for w in wordings]
+            made.times += [(when, _nodes(w.parts, time)) for w in wordings]
         for name, wordings in spec.pair.lines:
             form = FORMS[name]
-            made.pairs += [(form, _nodes(w.parts, _PairHole(form))) for w in wordings]
+            made.pairs += [
+                (form, _nodes(w.parts, _PairHole(form, spec.language))) for w in wordings
+            ]
     return made
 
 
-def _edge(rule: EdgeRule, made: Patterns) -> None:
+def _edge(rule: EdgeRule, language: Language, made: Patterns) -> None:
     edge = EDGES[rule.kind]
+    hole = _EdgeHole(edge, language)
     forms = {f.line or f.name: f for f in [*FORMS.values()][::-1] if not f.compares}
 
     def add(
@@ -129,7 +124,7 @@ def _edge(rule: EdgeRule, made: Patterns) -> None:
         denies: bool = False,
     ) -> None:
         for wording in wordings:
-            nodes = _nodes(wording.parts, _EdgeHole(edge))
+            nodes = _nodes(wording.parts, hole)
             pattern = WordingPattern(nodes, edge, way, rule, form, denies)
             if pattern not in to:
                 to.append(pattern)
@@ -142,7 +137,7 @@ def _edge(rule: EdgeRule, made: Patterns) -> None:
             elif line in ("because", "denies"):
                 add(made.sentences, wordings, "=>", None, line == "denies")
             elif any(line in form.total_lines for form in FORMS.values()):
-                made.totals += [_nodes(w.parts, _EdgeHole(edge)) for w in wordings]
+                made.totals += [_nodes(w.parts, hole) for w in wordings]
             else:
                 add(made.questions, wordings, way, forms[line])
     for line, wordings in rule.time.lines:
@@ -160,12 +155,15 @@ def _edge(rule: EdgeRule, made: Patterns) -> None:
 class _HoleOf:
     """Makes the hole of a placeholder."""
 
+    def __init__(self, language: Language) -> None:
+        self.language = language
+
     def __call__(self, at: Placeholder) -> Hole:
-        for name, forms in AGREEMENT.items():
+        for name, forms in self.language.agreement.items():
             if name in at.filters:
                 return Hole("one of", "", forms=forms)
-        if at.field in PARTS:
-            return Hole("one of", "", "", at.filters, PARTS[at.field])
+        if at.field in self.language.parts:
+            return Hole("one of", "", "", at.filters, self.language.parts[at.field])
         return self.end(at)
 
     def end(self, at: Placeholder) -> Hole:
@@ -174,7 +172,8 @@ class _HoleOf:
 
 
 class _EdgeHole(_HoleOf):
-    def __init__(self, edge: Edge) -> None:
+    def __init__(self, edge: Edge, language: Language) -> None:
+        super().__init__(language)
         self.edge = edge
 
     def end(self, at: Placeholder) -> Hole:
@@ -195,7 +194,8 @@ class _EdgeHole(_HoleOf):
 
 
 class _PathHole(_HoleOf):
-    def __init__(self, rule: PathRule) -> None:
+    def __init__(self, rule: PathRule, language: Language) -> None:
+        super().__init__(language)
         self.rule = rule
 
     def end(self, at: Placeholder) -> Hole:
@@ -211,7 +211,8 @@ class _PathHole(_HoleOf):
 
 
 class _FactsHole(_HoleOf):
-    def __init__(self, pattern: SpecPattern) -> None:
+    def __init__(self, pattern: SpecPattern, language: Language) -> None:
+        super().__init__(language)
         self.pattern = pattern
 
     def end(self, at: Placeholder) -> Hole:
@@ -231,7 +232,8 @@ class _FactsHole(_HoleOf):
 
 
 class _PairHole(_HoleOf):
-    def __init__(self, form: Form) -> None:
+    def __init__(self, form: Form, language: Language) -> None:
+        super().__init__(language)
         self.form = form
 
     def end(self, at: Placeholder) -> Hole:
@@ -253,9 +255,6 @@ class _TimeHole(_HoleOf):
 class _TotalHole(_HoleOf):
     def end(self, at: Placeholder) -> Hole:
         return Hole("number", at.name)
-
-
-_time_hole, _total_hole = _TimeHole(), _TotalHole()
 
 
 def _nodes(parts: Sequence[str | Placeholder | Phrase], hole: _HoleOf) -> Nodes:

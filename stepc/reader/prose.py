@@ -3,59 +3,86 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from stepc.ir import types as t
-from stepc.lang.inflect import cap, the
-from stepc.lang.nouns import clause, progressive
+from stepc.languages import Language
 from stepc.proof import words
 from stepc.proof.solver import Facts
 
 
 def told(unit: t.Stsg, known: Facts, clips: Iterable[str]) -> list[str]:
     """All facts of some clips of a graph, a sentence each; a clip begins with its event and times."""
-    names = _names(unit, known)
+    prose = _Prose(unit, known)
     made: list[str] = []
     for clip in sorted({*clips}, key=lambda c: int(c[1:])):
-        made.append(_heading(unit, clip))
-        made += dict.fromkeys(_sentences(unit, clip, names))
+        made.append(prose.heading(clip))
+        made += dict.fromkeys(prose.sentences(clip))
     return made
 
 
-def _heading(unit: t.Stsg, clip: str) -> str:
-    number, at = next((i, c) for i, c in enumerate(unit.clips, 1) if c.id == clip)
-    event = next((clause(e.event) for e in unit.events if e.clip == clip), "")
-    times = f"{at.start / 1000:.1f} to {at.end / 1000:.1f} seconds"
-    return f"Part {number} of the video, {times}{f', while {event}' if event else ''}:"
+class _Prose:
+    """The sentences of a graph, in the language of its facts."""
 
+    def __init__(self, unit: t.Stsg, known: Facts) -> None:
+        self.unit, self.known = unit, known
+        self.language: Language = known.language
+        self.part = {clip.id: number for number, clip in enumerate(unit.clips, 1)}
+        self.names = self._names()
 
-def _names(unit: t.Stsg, known: Facts) -> dict[str, str]:
-    """Object → what it is called: its label, with a number if several things of its clip have it."""
-    alike: dict[tuple[str, str], list[int]] = {}
-    for n, clip in known.clip.items():
-        alike.setdefault((clip, words.label(known.label[n])), []).append(n)
-    made = {}
-    for o in unit.objects:
-        n = known.thing[o.id]
-        same = alike[t.clip_of(o.id), words.label(known.label[n])]
-        number = f" (number {same.index(n) + 1})" if len(same) > 1 else ""
-        made[o.id] = the(known.label[n]) + number
-    return made
+    def said(self, what: str, **words_: Any) -> str:
+        """A sentence of the language, with its words."""
+        return self.language.sentence(self.language.facts[what].format(**words_))
 
+    def heading(self, clip: str) -> str:
+        """The line before the facts of a clip."""
+        at = next(c for c in self.unit.clips if c.id == clip)
+        event = next((e.event for e in self.unit.events if e.clip == clip), "")
+        return self.said(
+            "event" if event else "part",
+            number=self.part[clip],
+            event=self.language.framed("clause", event),
+            time=self.time(at.start, at.end),
+        )
 
-def _sentences(unit: t.Stsg, clip: str, names: dict[str, str]) -> Iterator[str]:
-    for a in unit.attributes:
-        if t.clip_of(a.id) == clip:
-            yield cap(f"the {a.kind.replace('_', ' ')} of {names[a.owner]} is {a.value}.")
-    for r in unit.relations:
-        if t.clip_of(r.subject) == clip:
-            yield cap(f"{names[r.subject]} is {progressive(r.predicate)} {names[r.object]}.")
-    for m in unit.motions:
-        if t.clip_of(m.source) == clip:
-            times = f"{m.start / 1000:.1f} to {m.end / 1000:.1f} seconds"
-            yield cap(f"{names[m.source]} is {progressive(m.motion)}, {times}.")
-    for x in unit.references:
-        ends = {t.clip_of(x.first): x.first, t.clip_of(x.second): x.second}
-        if clip in ends:
-            other = next(c for c in ends if c != clip)
-            part = next(i for i, c in enumerate(unit.clips, 1) if c.id == other)
-            yield cap(f"{names[ends[clip]]} is {names[ends[other]]} of part {part}.")
+    def time(self, start: int, end: int) -> str:
+        """A time range in tenths of seconds."""
+        return self.language.span(f"{start / 1000:.1f}", f"{end / 1000:.1f}")
+
+    def _names(self) -> dict[str, str]:
+        """Object → what it is called: its label, with a number if several things of its clip have it."""
+        known = self.known
+        alike: dict[tuple[str, str], list[int]] = {}
+        for n, clip in known.clip.items():
+            alike.setdefault((clip, words.label(known.label[n])), []).append(n)
+        made = {}
+        for o in self.unit.objects:
+            n = known.thing[o.id]
+            same = alike[t.clip_of(o.id), words.label(known.label[n])]
+            name = self.language.the(self.language.noun(known.label[n]))
+            if len(same) > 1:
+                name = self.language.facts["alike"].format(name=name, number=same.index(n) + 1)
+            made[o.id] = name
+        return made
+
+    def sentences(self, clip: str) -> Iterator[str]:
+        """The facts of a clip."""
+        unit, names, normalised = self.unit, self.names, self.language.normalised
+        for a in unit.attributes:
+            if t.clip_of(a.id) == clip:
+                kind = a.kind.replace("_", " ")
+                yield self.said("attr", kind=kind, name=names[a.owner], value=a.value)
+        for r in unit.relations:
+            if t.clip_of(r.subject) == clip:
+                ends = {"name": names[r.subject], "other": names[r.object]}
+                yield self.said("rel", predicate=normalised(r.predicate), **ends)
+        for m in unit.motions:
+            if t.clip_of(m.source) == clip:
+                time, motion = self.time(m.start, m.end), normalised(m.motion)
+                yield self.said("motion", name=names[m.source], motion=motion, time=time)
+        for x in unit.references:
+            ends = {t.clip_of(x.first): x.first, t.clip_of(x.second): x.second}
+            if clip in ends:
+                other = next(c for c in ends if c != clip)
+                name, also = names[ends[clip]], names[ends[other]]
+                yield self.said("ref", name=name, other=also, number=self.part[other])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from importlib.resources import files
 
 from stepc.ir import types as t
@@ -23,11 +23,12 @@ OTHER_STEP = "a step's question has another reading with another answer"
 UNTRUE = "a sentence says what is not so, or not known"
 
 
-@lru_cache(1)
-def shipped_specs() -> tuple[Spec, ...]:
-    """The specs that come with stepc."""
+@cache
+def shipped_specs(language: str) -> tuple[Spec, ...]:
+    """The specs that come with stepc in a language."""
     names = sorted(f.name for f in files("stepc.specs").iterdir() if f.name.endswith(".step"))
-    return tuple(read_spec(*spec_text(name.removesuffix(".step"))) for name in names)
+    texts = (spec_text(name.removesuffix(".step")) for name in names)
+    return tuple(read_spec(*text) for text in texts if f"\nuse {language}\n" in text[0])
 
 
 @lru_cache(8)
@@ -39,8 +40,8 @@ class Reader:
     """Reads the texts of one unit by the wordings of specs."""
 
     def __init__(self, unit: t.Stsg, known: Facts, *specs: Spec) -> None:
-        self.known = known
-        self.lexicon = GraphWords(unit)
+        self.known, self.language = known, specs[0].language
+        self.lexicon = GraphWords(unit, self.language)
         self.specs = specs
         self.patterns = self.lexicon.live(_patterns(specs))
         self._questions: dict[str, list[Meaning]] = {}
@@ -53,7 +54,7 @@ class Reader:
     @cached_property
     def _shipped(self) -> Patterns:
         """The patterns of the specs that come with stepc besides: for what a model has reworded."""
-        return self.lexicon.live(_patterns((*self.specs, *shipped_specs())))
+        return self.lexicon.live(_patterns((*self.specs, *shipped_specs(self.language.name))))
 
     @property
     def read(self) -> int:
@@ -88,9 +89,9 @@ class Reader:
             return answers(query, self.known)
         with suppress(NotKnown):  # a gap beside a denied fact
             if self._holds(reading, query):
-                return ("yes",)
+                return (self.language.yes,)
         if refuted(reading.claim, query, self.known):
-            return ("no",)
+            return (self.language.no,)
         raise NotKnown
 
     def readings(self, text: str) -> Iterator[tuple[Meaning, str]]:
@@ -107,7 +108,7 @@ class Reader:
         """Whether a claim is among the answers to its query. Raises NoAnswer if it names several objects."""
         query = _without_last(query)
         found = answers(query, self.known)
-        label = isinstance(query[-1], t.Get) and query[-1].what == "label"
+        label = _finds_label(query[-1])
         if label and called(reading.claim, query, self.known) > 1:
             raise NoAnswer((reading.claim, reading.claim))
         same = words.label if label else words.phrase
@@ -168,17 +169,19 @@ class Reader:
         self, text: str, query: t.Query, right: Iterable[str], claim: str, unique: bool
     ) -> bool | None:
         own = _key(query, claim, unique)
-        wanted = {words.phrase(x) for x in right}
+        right = [*right]
         readings = self.question(text)
         meant = False
         for reading in readings:
             if _key(reading.query, reading.claim, unique) == own:
                 meant = True
                 continue
+            same = words.label if _finds_label(reading.ops[-1]) else words.phrase
+            wanted = {same(x) for x in right}
             try:
-                found = {words.phrase(x) for x in self.answers(reading, unique)}
+                found = {same(x) for x in self.answers(reading, unique)}
             except NotKnown:
-                if wanted == {"yes"}:
+                if right == [self.language.yes]:
                     continue  # it is so in one meaning, and may be so in the other
                 return False
             except NoAnswer as error:
@@ -223,6 +226,10 @@ class Reader:
             except NoAnswer:
                 return False
         return True
+
+
+def _finds_label(op: t.Op) -> bool:
+    return isinstance(op, t.Get) and op.what == "label"
 
 
 def _any_of(query: t.Query) -> t.Query:

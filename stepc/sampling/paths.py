@@ -38,7 +38,7 @@ class PathSampler:
 
     def __init__(self, table: EdgeTable, spec: Spec, block: Block) -> None:
         self.table, self.block = table, block
-        self.rules = PathRules(table, spec, block, QueryBuilder(table.unit))
+        self.rules = PathRules(table, spec, block, QueryBuilder(table.unit, spec.language))
         self.finisher = Finisher(self.rules)
         self.counts: Counter[str] = Counter()
 

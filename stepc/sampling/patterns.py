@@ -74,7 +74,7 @@ class PatternSampler:
         assert block.pattern is not None
         self.spec = spec
         self.table, self.block, self.pattern = table, block, block.pattern
-        self.graph = QueryBuilder(table.unit)
+        self.graph = QueryBuilder(table.unit, spec.language)
         self.counts: Counter[str] = Counter()
         self.looked = 0
         """How many facts were tried so far."""

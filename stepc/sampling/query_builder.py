@@ -12,12 +12,12 @@ from stepc.forms import FORMS, Form
 from stepc.forms.comparisons import ComparisonForm
 from stepc.ir import types as t
 from stepc.ir.graph import entities, identities_only
-from stepc.ir.spans import Bounds, around, join_spans
-from stepc.ir.verify import hidden
+from stepc.ir.spans import Bounds, around, join_spans, seconds
+from stepc.ir.verify import asks_yes_no, hidden
 from stepc.ir.words import any_mentions, mentions, plain
 from stepc.lang.conditions import Described, Occasion, Said
-from stepc.lang.inflect import the
-from stepc.lang.nouns import Noun, noun
+from stepc.languages import DEFAULT, LANGUAGES, Language
+from stepc.languages.base import Noun
 from stepc.ops.make import Make, cached
 
 WHOLE = t.During(event=None)
@@ -27,8 +27,8 @@ WHOLE = t.During(event=None)
 class QueryBuilder(Make):
     """Builds queries for steps of a graph, and looks up labels, attribute kinds, events and times."""
 
-    def __init__(self, unit: t.Stsg) -> None:
-        self.unit = unit
+    def __init__(self, unit: t.Stsg, language: Language = LANGUAGES[DEFAULT]) -> None:
+        self.unit, self.language = unit, language
         self.labels = {o.id: o.label for o in unit.objects}
         self.objects = {o.id: o for o in unit.objects}
         self.kinds = {a.id: a.kind for a in unit.denied if isinstance(a, t.Attribute)}
@@ -69,6 +69,15 @@ class QueryBuilder(Make):
         """The time ranges of a motion of an object, in ms; overlapping or touching ranges are joined."""
         return join_spans(self._motions[self.entity[object_], plain(motion)])
 
+    def span(self, step: t.Step) -> str:
+        """When a motion or event happens, in words: its first time range."""
+        start, end, _ = seconds(*self.spans(step)[0])
+        return self.language.span(start, end)
+
+    def duration(self, step: t.Step) -> str:
+        """How long a motion or event takes, in words."""
+        return self.language.duration(seconds(*self.spans(step)[0])[2])
+
     def spans(self, step: t.Step) -> tuple[tuple[int, int], ...]:
         """The time ranges of a motion or event, in ms; overlapping or touching ranges are joined."""
         return EDGES[step.edge].spans(step, self)
@@ -91,12 +100,11 @@ class QueryBuilder(Make):
 
     def noun(self, label: str) -> Noun:
         """A label of the graph as a noun, with the class that the model gave to the objects that bear it."""
-        return noun(label.strip(), self._given.get(label))
+        return self.language.noun(label, self._given.get(label))
 
     def the_label(self, label: str) -> str:
         """A label of the graph with article, or a name."""
-        made = self.noun(label)
-        return made.label if made.named else the(made.label)
+        return self.language.the(self.noun(label))
 
     @cached_property
     def _given(self) -> dict[str, t.NounClass]:
@@ -219,6 +227,6 @@ def query_leaks(sample: t.Sample) -> str:
     """The leak of a sample, if one of its questions contains an answer, otherwise ""."""
     if says_answer(sample):
         return "the question says an answer"
-    if any(mentions(b.question, b.answer) for b in sample.rationale):
+    if any(mentions(b.question, b.answer) for b in sample.rationale if not asks_yes_no(b)):
         return "a step's question says its answer"
     return ""

@@ -11,34 +11,31 @@ from stepc.forms import FORMS, Form
 from stepc.forms.comparisons import ComparisonForm
 from stepc.ir import types as t
 from stepc.ir.spans import seconds
-from stepc.ir.words import beyond_latin, inverse, mentions, plain
+from stepc.ir.words import inverse, mentions, plain
 from stepc.lang.conditions import Said
-from stepc.lang.inflect import cap, listed
-from stepc.lang.nouns import FRAMES, NoWording, clause, is_foreign, low, retells
 from stepc.lang.types import PathRule, Spec, Wording, draw_wording
+from stepc.languages.base import NoWording
 from stepc.sampling.distractors import Distractors, apart
 from stepc.sampling.query_builder import WHOLE, QueryBuilder
 
 Texts = dict[tuple[str, str], str]
-ANYTHING = {"who": "what", "noun": "object", "that": "that"}
-"""The parts of objects that are not all of one class."""
 
 
 class UnitWords:
     """State shared by all paths of a unit while they are written."""
 
     def __init__(self, unit: t.Paths, spec: Spec) -> None:
-        self.spec = spec
-        self.graph = QueryBuilder(unit)
+        self.spec, self.language = spec, spec.language
+        self.graph = QueryBuilder(unit, self.language)
         self.distractors = Distractors(unit, self.graph)
         self.whole: dict[tuple[tuple[str, str], ...], PathRule] = {p.hops: p for p in spec.paths}
-        self.latin = not any(map(beyond_latin, spec.literals()))
-        """Whether the spec is written in Latin letters, so that words of another script do not fit."""
+        self.one_script = all(map(self.language.fits_script, spec.literals()))
+        """Whether the spec is written in the script of its language, so that words of another do not fit."""
         self.plain_words = {plain(e.predicate) for e in unit.relations}
         self.plain_words |= {plain(e.motion) for e in unit.motions}
         """Predicates and motions as they are compared."""
-        self.foreign = self._foreign(unit) if self.latin else frozenset[str]()
-        """Words of another language than English, if the graph has several: "neben", "ein Mann läuft"."""
+        self.foreign = self._foreign(unit) if self.one_script else frozenset[str]()
+        """Words of another language than the spec's, if the graph has several: "neben", "ein Mann läuft"."""
         self.rules = {kind: spec.rules(kind) for kind in EDGES}
         """Edge kind → its blocks in the spec, narrower ones first."""
         self.lines: dict[tuple[object, ...], tuple[Wording, ...]] = {}
@@ -53,12 +50,12 @@ class UnitWords:
         self.told: dict[tuple[object, ...], tuple[t.Step, t.Because]] = {}
         """Cache of rationale steps: a step that several paths share is written once."""
 
-    @staticmethod
-    def _foreign(unit: t.Paths) -> frozenset[str]:
+    def _foreign(self, unit: t.Paths) -> frozenset[str]:
         told = {plain(e.predicate): e.predicate for e in unit.relations}
         told |= {plain(e.motion): e.motion for e in unit.motions}
         told |= {plain(e.event): e.event for e in unit.events}
         told |= {plain(a.kind): a.kind for a in unit.attributes}
+        is_foreign = self.language.is_foreign
         found = {key for key, word in told.items() if is_foreign(word)}
         if len(found) < 2:
             return frozenset()  # slang, or a name
@@ -86,7 +83,7 @@ class UnitWords:
         ]
         if self.graph.finds_value(steps[-1]) and sample.form != "compare":
             parts.append((sample.question, sample.answer))
-        if any(retells(question, answer) for question, answer in parts):
+        if any(self.language.retells(question, answer) for question, answer in parts):
             return "the question says an answer in another form"
         return ""
 
@@ -114,7 +111,8 @@ class PathWriter:
 
     def __init__(self, words: UnitWords, path: t.Path, rng: random.Random) -> None:
         self.words, self.path, self.rng = words, path, rng
-        self.spec, self.graph, self.distractors = words.spec, words.graph, words.distractors
+        self.spec, self.language = words.spec, words.language
+        self.graph, self.distractors = words.graph, words.distractors
         self.form = FORMS[path.form]
         self.crosses = any(s.edge == "ref" for s in path.steps)
 
@@ -147,13 +145,13 @@ class PathWriter:
         )
         if self.path.time is not None and last.edge != "ref":
             question = self.timed_question(question, self.path.time, self.path.clip or "")
-        draft.question = sentence(question)
+        draft.question = self.language.sentence(question)
         if dropped := form.complete(draft, self):
             return dropped
         also = draft.others if form.lists_others else []
         rationale = [*self.reasons(named)]
         if draft.closing:
-            text = f"{rationale[-1].text} {draft.closing}"
+            text = self.language.joined([rationale[-1].text, draft.closing])
             rationale[-1] = rationale[-1].model_copy(update={"text": text})
         return t.Sample.model_construct(
             id=name,
@@ -173,14 +171,15 @@ class PathWriter:
 
     def reasons(self, named: list[str]) -> Iterator[t.Because]:
         """The rationale: one entry per step that counts. What an identity says begins the next one's text."""
-        same = ""
+        same: list[str] = []
         for i, step in enumerate(self.path.steps):
             if self.graph.is_identity(step):
-                same += f"{self.true(step)} "
+                same.append(self.true(step))
                 continue
             made = self.because(i, self.path.steps, named)
-            yield made.model_copy(update={"text": same + made.text}) if same else made
-            same = ""
+            text = self.language.joined([*same, made.text])
+            yield made.model_copy(update={"text": text}) if same else made
+            same = []
 
     def because(self, i: int, steps: Sequence[t.Step], named: list[str]) -> t.Because:
         """The rationale of step `i`: its question, answer and sentence."""
@@ -209,11 +208,11 @@ class PathWriter:
             key = (id(step), time, clip, id(ask), id(before), id(text), unique)
             if key in self.words.told and not self.spec.phrased:
                 return self.words.told[key][1]
-        question = ask.fill(self.texts(step, known) | self.told(form, step), self.rng)
+        question = self.fill((ask,), self.texts(step, known) | self.told(form, step))
         if before is not None:
-            question = before.fill(self.times(question, time, clip or ""), self.rng)
+            question = self.fill((before,), self.times(question, time, clip or ""))
         made = t.Because.model_construct(
-            question=sentence(question),
+            question=self.language.sentence(question),
             answer=answer,
             text=self.true(step, text) if key else form.sentences(step, self),
             query=self.graph.build(own, scope, form, self.path.unique or not last),
@@ -235,7 +234,7 @@ class PathWriter:
             question = self.fill(self.line(step, part.name), texts)
             rationale.append(
                 t.Because(
-                    question=sentence(question),
+                    question=self.language.sentence(question),
                     answer=part.answer(step, self.graph),
                     text=part.sentences(step, self),
                     query=self.graph.build([step], WHOLE, part),
@@ -251,7 +250,7 @@ class PathWriter:
             form="compare",
             wording="template",
             checked=False,
-            question=sentence(self.fill(self.spec.pair.line(form.name), texts)),
+            question=self.sentence(self.spec.pair.line(form.name), texts),
             answer=answer,
             claim="",
             options=options,
@@ -265,13 +264,7 @@ class PathWriter:
         """The sentence of a step, which names both ends. Without `wording`, one is drawn."""
         texts = self.texts(step, self.known(step))
         texts[self.found_placeholder(step), ""] = self.noun(step, self.graph.answer(step))
-        wording = wording or draw_wording(self.line(step, "because"), self.rng)
-        return sentence(wording.fill(texts, self.rng))
-
-    @staticmethod
-    def linked(word: str, sentence_: str) -> str:
-        """A sentence that begins with a word of order: "Later, the ring is blue."."""
-        return f"{cap(word)}, {low(sentence_)}"
+        return self.sentence((wording,) if wording else self.line(step, "because"), texts)
 
     def denial(self, step: t.Step, claim: str) -> str:
         """The sentence that a step does not find a claim; "" if the graph does not deny it."""
@@ -280,7 +273,7 @@ class PathWriter:
             return ""
         texts = self.texts(step, self.known(step))
         texts[self.found_placeholder(step), ""] = self.noun(step, claim)
-        return sentence(self.fill(wordings, texts))
+        return self.sentence(wordings, texts)
 
     def as_asked(self, other: t.Step, step: t.Step) -> t.Step:
         """Another result of a step, taken in its direction: a relation that is stated the other way round."""
@@ -297,9 +290,9 @@ class PathWriter:
     def total(self, step: t.Step, steps: Sequence[t.Step]) -> str:
         """The sentence with the number and the list of all answers."""
         found = [self.noun(x, self.graph.answer(x)) for x in steps]
-        texts = {("n", ""): str(len(found)), ("all", ""): listed(found)}
+        texts = {("n", ""): str(len(found)), ("all", ""): self.language.listed(found)}
         texts |= self.texts(step, self.known(step))
-        return sentence(self.fill(self.line(step, "total"), texts))
+        return self.sentence(self.line(step, "total"), texts)
 
     def timed(self, step: t.Step) -> bool:
         """Whether the edge of a step has a time of its own."""
@@ -326,7 +319,7 @@ class PathWriter:
         texts["far", ""] = self.framed(step, step.word)
         texts["start", ""], texts["end", ""], texts["length", ""] = seconds(start, end)
         text = self.fill(wordings, texts)
-        return sentence(text) if word == "because" else text
+        return self.language.sentence(text) if word == "because" else text
 
     def known(self, step: t.Step) -> str:
         """The known end of a step in words: "the cup", or a value unchanged."""
@@ -339,7 +332,7 @@ class PathWriter:
         Raises NoWording if another word of the graph would be said in the same way: to the proof, "walks" and
         "walking" are two.
         """
-        made = FRAMES[EDGES[step.edge].frame](word)
+        made = self.language.framed(EDGES[step.edge].frame, word)
         if plain(made) != plain(word) and plain(made) in self.words.plain_words:
             raise NoWording
         return made
@@ -377,7 +370,7 @@ class PathWriter:
                 texts[str(i), "kind"] = self.graph.kinds[step.far].replace("_", " ")
             elif step.edge == "ref":
                 event = self.graph.events.get(t.clip_of(step.found), "")
-                texts[str(i), "event"] = clause(event)
+                texts[str(i), "event"] = self.language.framed("clause", event)
         return self.fill(rule.ask, texts)
 
     def timed_question(self, question: str, time: t.When, clip: str) -> str:
@@ -386,12 +379,13 @@ class PathWriter:
 
     def times(self, question: str, time: t.When | None, clip: str) -> Texts:
         """The texts of the placeholders in a line of the `time` block."""
-        texts = {("question", ""): low(question)}
+        texts = {("question", ""): self.language.inner(question)}
         if time == "span":
             start, end = self.graph.ranges[clip]
             texts["start", ""], texts["end", ""], _ = seconds(start, end)
         else:
-            texts["event", ""] = clause(self.graph.events.get(clip, ""))
+            event = self.graph.events.get(clip, "")
+            texts["event", ""] = self.language.framed("clause", event)
         return texts
 
     def line(self, step: t.Step, word: str, said: Said = "plain") -> tuple[Wording, ...]:
@@ -420,7 +414,11 @@ class PathWriter:
 
     def fill(self, wordings: Sequence[Wording], texts: Texts) -> str:
         """Draw one of the wordings and fill it."""
-        return draw_wording(wordings, self.rng).fill(texts, self.rng)
+        return draw_wording(wordings, self.rng).fill(texts, self.rng, self.language.filters)
+
+    def sentence(self, wordings: Sequence[Wording], texts: Texts) -> str:
+        """Draw one of the wordings and fill it, as a sentence of its own."""
+        return self.language.sentence(self.fill(wordings, texts))
 
     def texts(self, step: t.Step, known: str) -> Texts:
         """The texts of the placeholders of a step. `known` is the text of the known end."""
@@ -428,7 +426,7 @@ class PathWriter:
         said = EDGES[step.edge].texts(step, self.graph)
         made: Texts = {(end, ""): known}
         for key, text in said.items():
-            made[key] = clause(text) if key[1] == "event" else text
+            made[key] = self.language.framed("clause", text) if key[1] == "event" else text
             if key in (("rel", ""), ("far", "")) and text == step.word:
                 made[key] = self.framed(step, text)
         for end, object_ in (("near", step.near), ("far", step.far)):
@@ -438,11 +436,12 @@ class PathWriter:
             others = [self.parts(x.found) for x in self.path.also]
             for part, text in self.parts(step.found).items():
                 if any(other.get(part) != text for other in others):
-                    made[side, part] = ANYTHING[part]
+                    made[side, part] = self.language.anything[part]
         found = self.graph.described(step.found)
         counted = step is self.path.steps[-1] and self.form.total_lines
-        if counted and found is not None and made[side, "noun"] == "one":  # a number says no label
-            made[side, "noun"] = found.noun.sort
+        stands_in = made.get((side, "noun")) == self.language.stand_in
+        if counted and found is not None and stands_in:  # a number says no label
+            made[side, "noun"] = self.language.counted(found.noun)
         return made
 
     def told(self, form: Form, step: t.Step) -> Texts:
@@ -453,14 +452,8 @@ class PathWriter:
         }
 
     def parts(self, object_: str) -> dict[str, str]:
-        """The texts of the parts of an object: who, noun and that. Empty for a value or a clip."""
+        """The texts of the parts of an object, such as `who` and `noun`. Empty for a value or a clip."""
         if object_ not in self.words.parts:
             o = self.graph.described(object_)
-            self.words.parts[object_] = (
-                {} if o is None else {"who": o.noun.who, "noun": o.noun.word, "that": o.noun.that}
-            )
+            self.words.parts[object_] = {} if o is None else {**self.language.parts_of(o.noun)}
         return self.words.parts[object_]
-
-
-def sentence(text: str) -> str:
-    return cap(" ".join(text.split()))

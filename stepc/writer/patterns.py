@@ -7,9 +7,9 @@ from typing import Literal
 from stepc.edges import EDGES
 from stepc.ir import types as t
 from stepc.ir.words import excludes, plain
-from stepc.lang.nouns import FRAMES, NoWording
 from stepc.lang.types import Pattern, draw_wording
-from stepc.writer.paths import ANYTHING, PathWriter, Texts, sentence
+from stepc.languages.base import NoWording, Order
+from stepc.writer.paths import PathWriter, Texts
 
 
 class PatternWriter(PathWriter):
@@ -27,14 +27,16 @@ class PatternWriter(PathWriter):
             if not options:
                 return "too few options"
             step = self.step_of_target(pattern)
-            texts["either", ""] = " or ".join(self.noun(step, option) for option in options)
+            texts["either", ""] = self.language.either(
+                [self.noun(step, option) for option in options]
+            )
         question = self.fill(pattern.ask, texts)
         if self.path.time is not None:
             question = self.timed_question(question, self.path.time, self.path.clip or "")
         rationale = [self.shown(step, pattern) for step in dict.fromkeys(self.path.steps)]
         if pattern.total:
-            whole = self.fill(pattern.total, {("n", ""): answer})
-            told = f"{rationale[-1].text} {sentence(whole)}"
+            whole = self.sentence(pattern.total, {("n", ""): answer})
+            told = self.language.joined([rationale[-1].text, whole])
             rationale[-1] = rationale[-1].model_copy(update={"text": told})
         return t.Sample.model_construct(
             id=name,
@@ -42,7 +44,7 @@ class PatternWriter(PathWriter):
             form=form,
             wording="template",
             checked=False,
-            question=sentence(question),
+            question=self.language.sentence(question),
             answer=answer,
             claim=claim,
             options=options,
@@ -78,7 +80,8 @@ class PatternWriter(PathWriter):
     ) -> tuple[str, Literal["open", "count", "yes-no", "compare"], str]:
         """(answer, form, claim) of the sample."""
         if pattern.result == "exists":
-            return ("yes" if self.all_hold(pattern) else "no"), "yes-no", "yes"
+            yes, no = self.language.yes, self.language.no
+            return (yes if self.all_hold(pattern) else no), "yes-no", yes
         found = self.targets(pattern)
         if pattern.result == "count":
             return str(len(found)), "count", ""
@@ -150,8 +153,8 @@ class PatternWriter(PathWriter):
         scope = self.graph.scope(self.path.time, self.path.clip)
         text = self.told_of(step, pattern)
         return t.Because.model_construct(
-            question=sentence(question),
-            answer="yes" if op is None else "no",
+            question=self.language.sentence(question),
+            answer=self.language.yes if op is None else self.language.no,
             text=text,
             query=(scope, *self.graph.stated(asked)),
         )
@@ -164,13 +167,13 @@ class PatternWriter(PathWriter):
         if self.timed(step) and (pattern.pick or any(moments)):
             return self.fact(step, "because")
         place, fact = divmod(self.path.steps.index(step), len(moments))
-        word = "later" if moments[fact] else ""
+        word: Order | None = "later" if moments[fact] else None
         if pattern.pick == "first" and not any(moments):
             word = "later" if place else "first"
         elif pattern.pick == "last" and not any(moments):
             final = len(self.path.steps) // len(moments) - 1
             word = "finally" if place == final else "earlier"
-        return self.linked(word, self.true(step)) if word else self.true(step)
+        return self.language.ordered(word, self.true(step)) if word else self.true(step)
 
     def held(self, pattern: Pattern) -> Texts:
         """The texts of the placeholders of the question, from the query and the objects of the steps."""
@@ -182,11 +185,11 @@ class PatternWriter(PathWriter):
         for fact, op in zip(pattern.facts, self.facts, strict=True):
             if fact.link:
                 word = op.word.replace("_", " ") if fact.edge == "attr" else op.word
-                texts[fact.link, ""] = FRAMES[EDGES[fact.edge].frame](word)
+                texts[fact.link, ""] = self.language.framed(EDGES[fact.edge].frame, word)
             if fact.far and fact.edge == "attr":
                 texts[fact.far, "kind"] = op.word.replace("_", " ")
             if fact.far and op.value is not None:
-                texts[fact.far, ""] = FRAMES[EDGES[fact.edge].frame](op.value)
+                texts[fact.far, ""] = self.language.framed(EDGES[fact.edge].frame, op.value)
         several = pattern.result == "count"
         for fact, step in zip(pattern.facts, self.path.steps, strict=False):
             for end, object_ in ((fact.near, step.near), (fact.far, step.far)):
@@ -196,5 +199,5 @@ class PatternWriter(PathWriter):
             if pattern.is_object(end) and (
                 pattern.result == "exists" or (several and end == pattern.target)
             ):
-                texts |= {(end, part): text for part, text in ANYTHING.items()}
+                texts |= {(end, part): text for part, text in self.language.anything.items()}
         return texts

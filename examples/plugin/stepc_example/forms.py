@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stepc.forms import Form
-from stepc.ir.spans import span_text
 
 if TYPE_CHECKING:
     from stepc.ir.elements import Way
@@ -34,7 +33,7 @@ class StartsForm(Form):
         return (make.unique, get) if unique else (get,)
 
     def answer(self, step: Step, graph: QueryBuilder) -> str:
-        return span_text(*graph.spans(step)[0])
+        return graph.span(step)
 
     def hides(self, path: Path, graph: QueryBuilder) -> list[str]:
         return [graph.answer(x) for x in path.steps[:-1]]

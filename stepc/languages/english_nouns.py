@@ -1,16 +1,14 @@
-"""What English wordings need to know about an object: its class, its number, and whether it is a name."""
+"""English nouns and verbs: classes, numbers and names of objects, and the forms of verbs."""
 
 from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from importlib.resources import files
-from typing import Any, cast, get_args
+from typing import Any
 
 from stepc.ir.elements import NounClass
 from stepc.ir.words import invariable, normal, predicate_form, words_of
+from stepc.languages.base import Noun, NoWording, noun_classes
 
 _ARTICLES = ("a", "an", "the")
 _OWNERS = frozenset(["my", "your", "his", "her", "its", "our", "their"])
@@ -75,42 +73,19 @@ MASS = frozenset([
 """Nouns without a plural, besides those of the class `stuff`."""
 
 
-class NoWording(LookupError):
-    """A text has no such form, or the spec has no wording for it."""
+@functools.lru_cache(1 << 14)
+def sort(noun: Noun) -> str:
+    """What an object is in one word, whatever its label: `person`, `animal`, `vehicle`, `object` …"""
+    return WORD.get(noun.noun, "object")
 
 
-@dataclass(frozen=True)
-class Noun:
-    """An object as a noun."""
-
-    label: str
-    noun: NounClass
-    named: bool
-    """Whether the label is the name of somebody or something: `Maria`."""
-    plural: bool
-
-    @property
-    def who(self) -> str:
-        """`who` or `what`, as a question asks for it."""
-        return "who" if self.noun == "person" else "what"
-
-    @property
-    def that(self) -> str:
-        """The relative pronoun: `who` or `that`."""
-        return "who" if self.noun == "person" else "that"
-
-    @property
-    def sort(self) -> str:
-        """What it is in one word, whatever its label: `person`, `animal`, `vehicle`, `object` …"""
-        return WORD.get(self.noun, "object")
-
-    @property
-    def word(self) -> str:
-        """What it is in one word that its label does not contain: `person`, `animal`, `object` …"""
-        word, label = self.sort, [*map(normal, words_of(self.label))]
-        if word not in label:
-            return word
-        return "one" if self.noun == "person" or "object" in label else "object"
+@functools.lru_cache(1 << 14)
+def word(noun: Noun) -> str:
+    """What an object is in one word that its label does not contain: `person`, `animal`, `object` …"""
+    made, label = sort(noun), [*map(normal, words_of(noun.label))]
+    if made not in label:
+        return made
+    return "one" if noun.noun == "person" or "object" in label else "object"
 
 
 @functools.lru_cache(1 << 14)
@@ -122,25 +97,11 @@ def noun(label: str, given: NounClass | None = None) -> Noun:
     return Noun(text, given or guess, named, not named and is_plural(text))
 
 
-@functools.cache
-def _classes() -> dict[str, NounClass]:
-    """Common noun → its class. A noun in several lines has the first class."""
-    table: dict[str, NounClass] = {}
-    text = (files("stepc.grammar") / "noun-classes.txt").read_text("utf-8")
-    lines = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
-    for part in re.split(r"\n(?=\S)", lines):
-        name, _, nouns = part.partition(":")
-        assert name in get_args(NounClass)
-        for word in nouns.split():
-            table.setdefault(word, cast("NounClass", name))
-    return table
-
-
 def class_of(label: str) -> NounClass:
     """The class of a label by the table of common nouns, `thing` if it is not there."""
     text = head(bare(label).lower())
     words = text.split()
-    table = _classes()
+    table = noun_classes("english")
     for first in range(len(words)):  # "polar bear" before "bear"
         for key in ("-".join(words[first:]), "-".join(normal(" ".join(words[first:])).split())):
             if key in table:
@@ -283,7 +244,7 @@ def _plural_noun(word: str) -> str:
 
 @functools.cache
 def _stuff() -> frozenset[str]:
-    every = frozenset(word for word, kind in _classes().items() if kind == "stuff")
+    every = frozenset(word for word, kind in noun_classes("english").items() if kind == "stuff")
     return every - {"cloud", "fire", "flame"}
 
 
@@ -354,16 +315,12 @@ def clause(event: str) -> str:
     return low(" ".join(event.split()).rstrip(" .!?\u2026"))
 
 
-def _after_is(phrase: str) -> str:
+def after_is(phrase: str) -> str:
     """A motion or predicate after "is". Raises NoWording for `has`."""
     made = progressive(phrase)
     if made.split(" ", 1)[0] in _HAVE:
         raise NoWording
     return made
-
-
-FRAMES: dict[str, Callable[[str], str]] = {"clause": clause, "progressive": _after_is, "": str}
-"""How a word stands in a sentence (`Edge.frame`)."""
 
 
 def takes_object(predicate: str) -> bool:
