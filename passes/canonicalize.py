@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from stepc.ir import types as t
+from stepc.ir.graph import statements
 from stepc.ir.lexicon import Lexicon
 from stepc.ir.words import normal, plain
 from stepc.passmanager.base import Pass, Tools
@@ -44,9 +45,9 @@ class Canonicalize(Pass[t.Fsg, t.Fsg]):
             if name in type(unit).model_fields
         }
         stated = {
-            k for name in changed if name != "denied" for e in changed[name] for k in _said(e)
+            k for name in changed if name != "denied" for e in changed[name] for k in statements(e)
         }
-        denied = [e for e in changed["denied"] if stated.isdisjoint(_said(e))]
+        denied = [e for e in changed["denied"] if stated.isdisjoint(statements(e))]
         tools.counts.add("denied facts that a synonym states", len(changed["denied"]) - len(denied))
         tools.counts.add("entries of the lexicon", len(used))
         changed["denied"] = tuple(denied)
@@ -86,19 +87,6 @@ def _with(e: Any, words: Lexicon, tools: Tools) -> Any:
         return e
     tools.counts.add("words shown as a synonym")
     return e.model_copy(update={field: shown})
-
-
-def _said(e: Any) -> list[tuple[object, ...]]:
-    """What an element says, one entry for each keyframe in which it says so."""
-    match e:
-        case t.Attribute():
-            return [(e.owner, e.kind, plain(e.value), f) for f in e.frames]
-        case t.Relation():
-            return [(e.subject, e.object, plain(e.predicate), f) for f in e.frames]
-        case t.Motion():
-            return [(e.source, e.target, plain(e.motion))]
-        case _:
-            return []
 
 
 def _joined(elements: Iterable[Any], order: dict[str, int]) -> tuple[Any, ...]:

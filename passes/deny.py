@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from pydantic import Field
 
 from stepc.ir import types as t
-from stepc.ir.graph import entities
+from stepc.ir.graph import entities, statements
 from stepc.ir.words import plain
 from stepc.model.client import name_objects
 from stepc.model.requests import (
@@ -146,7 +145,7 @@ class _Asking:
         entity = entities(unit)
         for o in unit.objects:
             self.seen.setdefault(entity[o.id], {}).update(dict.fromkeys(o.frames, o))
-        self.denied = {key for e in unit.denied for key in _denied(e)}
+        self.denied = {key for e in unit.denied for key in statements(e)}
         self.labels = {
             (t.clip_of(o.id), plain(o.label), e) for e, at in self.seen.items() for o in at.values()
         }
@@ -191,20 +190,6 @@ class _Asking:
             claim = MotionClaim(target=target, motion=fact.word)
         frames = tuple(t.Frame(video=self.unit.video.sha256, at=self.times[f].at) for f in at)
         return Verifying(fact, at, ends, Confirm(frames=frames, claim=claim))
-
-
-def _denied(e: t.Denied) -> Iterator[tuple[object, ...]]:
-    """What a denied fact denies: (edge kind, ends, word, attribute kind, keyframes)."""
-    match e:
-        case t.Relation():
-            for f in e.frames:
-                yield "rel", (e.subject, e.object), plain(e.predicate), "", (f,)
-        case t.Attribute():
-            for f in e.frames:
-                yield "attr", (e.owner,), plain(e.value), e.kind, (f,)
-        case t.Motion():
-            at = tuple(t.frame_of(x) or "" for x in (e.source, e.target))
-            yield "motion", (e.source, e.target), plain(e.motion), "", at
 
 
 def _gap(unit: t.Stsg, q: Verifying) -> t.Gap:

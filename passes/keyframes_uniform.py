@@ -6,7 +6,7 @@ from pydantic import Field
 
 from stepc.ir.types import Clip, Clips, Keyframe
 from stepc.passmanager.base import Pass, Tools
-from stepc.video.decode import decoded_frames
+from stepc.video.decode import times_in
 
 
 class KeyframesUniform(Pass[Clips, Clips]):
@@ -20,14 +20,7 @@ class KeyframesUniform(Pass[Clips, Clips]):
 
     def run(self, unit: Clips, tools: Tools) -> Clips:
         source = tools.pictures.source(unit.video.sha256)
-        times: dict[str, list[int]] = {clip.id: [] for clip in unit.clips}
-        clips = iter(unit.clips)
-        clip = next(clips, None)
-        for at in (look.at for look in decoded_frames(source)):
-            while clip is not None and at >= clip.end:
-                clip = next(clips, None)
-            if clip is not None and at >= clip.start:
-                times[clip.id].append(at)
+        times = times_in(source, ((c.id, c.start, c.end) for c in unit.clips))
         made = tuple(self._choose(c, times[c.id]) for c in unit.clips if times[c.id])
         tools.counts.add("clips without a frame", len(unit.clips) - len(made))
         tools.counts.add("keyframes", sum(len(c.keyframes) for c in made))

@@ -14,7 +14,7 @@ from stepc.ir.graph import entities
 from stepc.ir.spans import around
 from stepc.ir.words import plain
 from stepc.passmanager.base import Pass, Tools
-from stepc.video.decode import decoded_frames
+from stepc.video.decode import times_in
 
 if TYPE_CHECKING:
     from stepc.model.plan import Plan, VideoStats
@@ -47,16 +47,9 @@ class Narrow(Pass[t.Tsg, t.Clips]):
 
     def run(self, unit: t.Tsg, tools: Tools) -> t.Clips:
         wanted = {clip.id: self._intervals(unit, clip) for clip in unit.clips}
-        times: dict[str, list[int]] = {clip.id: [] for clip in unit.clips if wanted[clip.id]}
-        if times:
-            source = tools.pictures.source(unit.video.sha256)
-            clips = iter(unit.clips)
-            clip = next(clips, None)
-            for at in (look.at for look in decoded_frames(source)):
-                while clip is not None and at >= clip.end:
-                    clip = next(clips, None)
-                if clip is not None and at >= clip.start and clip.id in times:
-                    times[clip.id].append(at)
+        ranges = [(c.id, c.start, c.end) for c in unit.clips if wanted[c.id]]
+        source = tools.pictures.source(unit.video.sha256) if ranges else None
+        times = times_in(source, ranges) if source else {}
         made = tuple(self._more(c, wanted[c.id], times.get(c.id, []), tools) for c in unit.clips)
         return t.raise_to(t.Clips, unit, clips=made)
 

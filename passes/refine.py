@@ -116,7 +116,7 @@ class Refine(Pass[t.Qras, t.Qras]):
         for i, reply in zip(retold, replies[len(asked) :], strict=True):
             text = language.tidied(reply.read[0].text) if reply.read else ""
             sentences = _grouped(text, unit.samples[i], language)
-            lost = _lost_rationale(sentences, unit.samples[i])
+            lost = _lost_rationale(sentences, unit.samples[i], language)
             retold_ = _retold(unit.samples[i], sentences)
             texts.append(_Text(i, "rationales", retold_, lost))
         made = list(unit.samples)
@@ -233,12 +233,14 @@ def _retold(sample: t.Sample, sentences: list[str]) -> t.Sample:
     return sample.model_copy(update={"rationale": tuple(rationale)})
 
 
-def _needed(query: t.Query) -> list[str]:
+def _needed(query: t.Query, language: Language) -> list[str]:
     """All labels, values, predicates, events and times that a query names."""
     words = [op.words for op in query]
     for op in query:
         if isinstance(op, t.Between):
             words += seconds(op.start, op.end)[:2]
+        elif isinstance(op, t.Scene):
+            words.append(language.ordinals[op.number - 1])
     return [w for w in words if w]
 
 
@@ -249,7 +251,7 @@ def _lost_question(
     one = len(language.sentences_of(text)) == 1 and text.endswith(language.question_mark)
     if unfinished(text) or not one:
         return "not one question"
-    needed = _needed(old.query)
+    needed = _needed(old.query, language)
     if new.form == "yes-no":
         last = old.query[-2] if len(old.query) > 1 else None
         last = old.query[-3] if isinstance(last, t.Unique) else last
@@ -272,7 +274,7 @@ def _lost_question(
     if any(now.count(w) > said.count(w) for w in map(needle, vocabulary) if w):
         return "it says more"
     kinds = [op.word for op in old.query if isinstance(op, t.Follow) and op.edge == "attr"]
-    phrases = [w for w in _needed(old.query) if w not in kinds]
+    phrases = [w for w in _needed(old.query, language) if w not in kinds]
     return _broken(old.question, text, phrases, language)
 
 
@@ -328,12 +330,12 @@ def _grouped(text: str, sample: t.Sample, language: Language) -> list[str]:
     return [language.joined([*islice(left, n)]) for n in counts]
 
 
-def _lost_rationale(sentences: list[str], sample: t.Sample) -> str:
+def _lost_rationale(sentences: list[str], sample: t.Sample, language: Language) -> str:
     """Why a smoothed rationale is rejected, or ""."""
     if unfinished(*sentences) or len(sentences) != len(sample.rationale):
         return "not one sentence a step"
     for text, because in zip(sentences, sample.rationale, strict=True):
-        mattered = [because.answer, *_needed(because.query)]
+        mattered = [because.answer, *_needed(because.query, language)]
         if not all(mentions(text, w) for w in mattered if mentions(because.text, w)):
             return "a step is gone"
     return ""

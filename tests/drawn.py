@@ -395,9 +395,28 @@ def _block(rng: random.Random, name: str) -> str:
     chosen = rng.sample(optional, rng.choice([0, 0, 1, 2]))
     rows += {" ".join(row.split()[:2]): row for row in chosen}.values()
     if rng.random() < 0.7:
-        times = rng.sample(["during", "before", "after", "span"], rng.randint(1, 3))
+        times = rng.sample(
+            ["during", "before", "after", "span", "scene", "showing"], rng.randint(1, 3)
+        )
         rows += [f"{when} 1/{len(times) + rng.randint(0, 1)}" for when in times]
     return f"paths {name} {{\n" + "".join(f"  {row}\n" for row in rows) + "}\n"
+
+
+def _compared(rng: random.Random, name: str) -> list[str]:
+    """The lines of a pattern that compares two numbers, of objects beside one and of those with a value."""
+    facts = [
+        ("rel(r{0}) => s", "r{0}", "s"),
+        ("attr(k{0}) => v{0}", "v{0}", ""),
+        ("motion => m{0}", "m{0}", ""),
+    ]
+    rows, said = list[str](), dict[str, None]()
+    for i, x in enumerate("ab"):
+        fact, *more = rng.choice(facts)
+        rows.append(f"where {x} {fact.format(i)}")
+        said |= dict.fromkeys(y.format(i) for y in more if y)
+    told = [f"{x} is {{{x}}}" for x in said]
+    rows += [f"count a {rng.choice('<=>')} b", f'ask "Of {name}, {", ".join(told)}?"']
+    return [*rows, 'total "That makes {n}."']
 
 
 def _pattern(rng: random.Random, name: str) -> str:
@@ -420,13 +439,15 @@ def _pattern(rng: random.Random, name: str) -> str:
     result = rng.choice(["find", "find", "count", "exists", "either"])
     target = rng.choice([*ends]) if result != "exists" else ""
     said |= {x: None for x in ends if x != target and rng.random() < 0.6}
-    if result == "find" and rng.random() < 0.2:
-        result = f"find {rng.choice(['first', 'last'])}"
+    if result == "find" and rng.random() < 0.6:
+        result = f"find {rng.choice(['first', 'second', 'last'])}"
     told = [f"{x} is {{{x}}}" for x in said] or ["all of it"]
     told += ["{either}"] * (result == "either")
     rows += [f"{result} {target}", f'ask "Of {name}, {", ".join(told)}?"']
     rows += ['total "That makes {n}."'] if result == "count" else []
-    times = rng.choice(["", "during 1", "during 1/2", "span 1"])
+    times = rng.choice(["", "during 1", "during 1/2", "span 1", "scene 1", "showing 1/2"])
+    if rng.random() < 0.25:
+        rows = _compared(rng, name)
     return (
         f"pattern {name} {{\n  count 5 per video\n  {times}\n"
         + "".join(f"  {r}\n" for r in rows)

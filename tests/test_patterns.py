@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 
 import drawn
@@ -82,6 +83,10 @@ def _query(text: str) -> t.Query:
         ('during "a car stops" | fact a attr "size" "medium" | exists', ("no",)),
         ('during "a car stops" | fact a attr "size" "small" | exists', ("yes",)),
         ('anytime | fact a attr "size" b | fact a attr "size" c | find a', ()),  # one fact is not two
+        ('scene 2 | fact a attr "color" "brown" | find a', ("shelf",)),
+        ('scene 3 | fact a attr "color" "brown" | find a', ()),
+        ('showing "shelf" | fact a attr "color" "brown" | find a', ("shelf",)),
+        ('showing "piano" | fact a attr "color" "brown" | find a', ()),
     ],
 )  # fmt: skip
 def test_facts_are_joined(text: str, found: tuple[str, ...]) -> None:
@@ -101,6 +106,21 @@ def test_facts_are_joined(text: str, found: tuple[str, ...]) -> None:
 def test_what_is_not_known_has_no_answer(text: str) -> None:
     with pytest.raises(NotKnown):
         answers(_query(text), facts(_unit()))
+
+
+@pytest.mark.parametrize("label", ["cup", "man"])
+def test_what_two_clips_show_or_may_show_tells_no_scene(label: str) -> None:
+    text = KITCHEN.replace('"woman"', '"man"')  # and the cup is in both clips
+    with pytest.raises(NoAnswer):
+        answers(
+            _query(f'showing "{label}" | node "shelf" | unique | get label'), facts(_unit(text))
+        )
+
+
+def test_a_scene_is_not_told_by_what_a_gap_may_hide() -> None:
+    text = KITCHEN.replace("frame   c1.k0", "gap     c0.k1 object\nframe   c1.k0")
+    with pytest.raises(NotKnown):
+        answers(_query('showing "shelf" | node "shelf" | unique | get label'), facts(_unit(text)))
 
 
 def test_a_label_of_several_objects_is_no_start() -> None:
@@ -231,6 +251,132 @@ def test_sampler_solver_and_reader_agree_on_random_patterns(part: int) -> None:
             asked += not objection
         assert reader.unread == [], seed
     assert asked > 8
+
+
+THINGS = ("cup", "book", "phone", "towel")
+ORDINALS = {"first": 0, "second": 1, "third": 2, "last": -1}
+
+
+def _held(rng: random.Random) -> tuple[t.Stsg, dict[str, list[int]]]:
+    """A woman who holds one or two things in each of eight keyframes, and the keyframes of each thing."""
+    held: dict[str, list[int]] = {}
+    for k in range(8):
+        for thing in rng.sample(THINGS, rng.choice([0, 1, 1, 1, 2])):
+            held.setdefault(thing, []).append(k)
+    rows = ["clip    c0 0.000..9.000", *(f"frame   c0.k{k} at {k + 1}.000" for k in range(8))]
+    for thing, when in held.items():
+        rows.append(
+            f'static  c0/{thing} "{thing}" at {" ".join(f"c0.k{k}" for k in when)} [3/3 yes]'
+        )
+    rows += [f'dynamic c0.k{k}/woman "woman" [3/3 yes]' for k in range(8)]
+    rows += [
+        f'rel     c0.k{k}/woman -> c0/{thing} "holding" [3/3 yes]'
+        for thing, when in held.items()
+        for k in when
+    ]
+    rows += [
+        f'motion  c0.k{k}/woman -> c0.k{k + 1}/woman "standing" {k + 1}.000..{k + 2}.000 [3/3 yes]'
+        for k in range(7)
+    ]
+    head = f'stsg 1 "x"\nvideo   "x.mp4" 9.000s 25fps 640x360 sha256:{"1" * 64}\n\n'
+    unit = read(head + "\n".join(rows) + "\n").unit
+    assert isinstance(unit, t.Stsg)
+    return unit, held
+
+
+@pytest.mark.parametrize("which", ORDINALS)
+def test_what_comes_first_second_third_and_last(which: str) -> None:
+    """Asked where the order is known, and only there, with the answer that the keyframes give."""
+    asked = 0
+    for seed in range(40):
+        unit, held = _held(random.Random(seed))
+        end, place = (max, 0) if which == "last" else (min, ORDINALS[which])
+        at = sorted(((end(when), thing) for thing, when in held.items()), reverse=which == "last")
+        times = [k for k, _ in at]
+        known = len(at) > max(1, place) and times.count(times[place]) == 1
+        made = _asked(
+            f'where s rel(r) => o find {which} o ask "What is {{s}} {{r}} {which}?"', unit
+        )
+        if which == "first" or which == "last":
+            assert bool(made) == known, seed
+        for sample in made:
+            assert known and sample.answer == at[place][1], seed
+            asked += 1
+    assert asked > 15
+
+
+def test_how_often_counts_what_is_interrupted_in_sight() -> None:
+    rows = [f"frame   c0.k{k} at {k + 1}.000" for k in range(5)]
+    rows += [f'dynamic c0.k{k}/man "man" [3/3 yes]' for k in range(5)]
+    does = ["jumping", "sitting", "jumping", "jumping"]
+    rows += [
+        f'motion  c0.k{k}/man -> c0.k{k + 1}/man "{m}" {k + 1}.000..{k + 2}.000 [3/3 yes]'
+        for k, m in enumerate(does)
+    ]
+    head = f'stsg 1 "x"\nvideo   "x.mp4" 6.000s 25fps 640x360 sha256:{"1" * 64}\n\n'
+    text = head + "\n".join(["clip    c0 0.000..6.000", *rows]) + "\n"
+    spec = read_spec(
+        "spec mine\nimport agqa-like without paths\npaths { steps 1 start motion form how-often }\n"
+    )
+
+    def told(graph: str) -> dict[str, str]:
+        unit = read(graph).unit
+        tools = Tools(Pictures(), spec=spec)
+        *_, last = run(split_pipeline("sample,compose,check")[0], unit, tools)
+        assert isinstance(last.unit, t.Qras)
+        return _told(list(last.unit.samples))
+
+    assert told(text) == {
+        "How many times does the man jump?": "2",
+        "How many times does the man sit?": "1",
+    }
+    out_of_sight = text.replace('dynamic c0.k2/man "man" [3/3 yes]\n', "")
+    out_of_sight = re.sub("motion  c0.k2.*\n", "", out_of_sight)
+    out_of_sight = out_of_sight.replace("c0.k2/man", "c0.k3/man").replace("2.000..3", "2.000..4")
+    assert told(out_of_sight) == {}, "what he did in between is not known"
+    query = (
+        'anytime | node "man" | unique | follow motion => "" | where "jumping" | unique | get times'
+    )
+    unit = read(out_of_sight).unit
+    assert isinstance(unit, t.Stsg)
+    with pytest.raises(NotKnown):
+        answers(_query(query), facts(unit))
+
+
+COUNTED = {">": "more", "<": "fewer", "=": "equal"}
+
+
+@pytest.mark.parametrize("sign", COUNTED)
+def test_two_numbers_are_compared(sign: str) -> None:
+    """With both counts in the rationale, and the answer that they give."""
+    rows = f'during 1 where a attr "size" => v and b attr "size" => w count a {sign} b'
+    made = _asked(f'{rows} ask "{{v}} {sign} {{w}}?" total "So {{n}}."')
+    for sample in made:
+        assert sample.form == "compare" and sample.options == ("yes", "no")
+        numbers = [int(n) for b in sample.rationale for n in re.findall(r"So (\d+)\.", b.text)]
+        assert len(numbers) == 2 and sum(numbers) == len(sample.rationale)
+        m, n = numbers
+        assert sample.answer == ("yes" if {">": m > n, "<": m < n, "=": m == n}[sign] else "no")
+    assert made
+
+
+def test_a_wrong_number_in_a_comparison_is_found() -> None:
+    rows = 'during 1 where a attr "size" => v and b attr "size" => w count a > b'
+    pattern = f'{rows} ask "Are there more {{v}} things than {{w}} ones?" total "So {{n}}."'
+    tools = Tools(Pictures(), spec=_spec(pattern))
+    *_, last = run(split_pipeline("sample,compose")[0], _unit(), tools)
+    made = last.unit
+    assert isinstance(made, t.Qras) and made.samples
+    reader = Reader(made, facts(made), _spec(pattern))
+    for sample in made.samples:
+        assert reader.objection(sample) == ""
+        for i, because in enumerate(sample.rationale):
+            wrong = re.sub(r"So (\d+)\.", lambda m: f"So {int(m[1]) + 1}.", because.text)
+            if wrong != because.text:
+                rationale = list(sample.rationale)
+                rationale[i] = because.model_copy(update={"text": wrong})
+                said = sample.model_copy(update={"rationale": tuple(rationale)})
+                assert Reader(made, facts(made), _spec(pattern)).objection(said) != ""
 
 
 def test_the_only_clip_gives_no_time() -> None:

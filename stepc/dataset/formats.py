@@ -189,11 +189,10 @@ def _time(unit: t.Qras, path: t.Path) -> dict[str, Any] | None:
         return None
     event = next((e for e in unit.events if e.clip == path.clip), None)
     clip = next(c for c in unit.clips if c.id == path.clip)
-    span = (
-        (clip.start, clip.end) if event is None or path.time == "span" else (event.start, event.end)
-    )
+    told = path.time in ("during", "before", "after")
+    span = (event.start, event.end) if event is not None and told else (clip.start, clip.end)
     row: dict[str, Any] = {"how": path.time, "start": span[0] / 1000, "end": span[1] / 1000}
-    return {**row, "event": event.event} if event and path.time != "span" else row
+    return {**row, "event": event.event} if event and told else row
 
 
 class _Evidence:

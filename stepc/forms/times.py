@@ -22,7 +22,7 @@ class _Time(Form):
     time_line = True
     sample_form = "time"
     knows_event = True
-    what: ClassVar[Literal["span", "duration"]]
+    what: ClassVar[Literal["span", "duration", "times"]]
 
     def wordings(self, rule: EdgeRule, way: Way) -> tuple[Wording, ...]:
         return rule.time.line(self.name) if way == "--" else ()
@@ -66,3 +66,30 @@ class HowLongForm(_Time):
     def knows(self, step: Step, graph: QueryBuilder) -> bool:
         """Whether the duration is known to a tenth."""
         return all(10 * (r.most - r.least) <= r.most for r in graph.bounds(step))
+
+
+class HowOftenForm(_Time):
+    """How many times a motion happens: the number of its separate time ranges."""
+
+    name = "how-often"
+    order = 19
+    help = "How many times it happens, worded by a line in the `time` block of the edge."
+    what = "times"
+    sample_form = "count"
+    several = True
+    says = frozenset(["counts"])
+
+    def answer(self, step: Step, graph: QueryBuilder) -> str:
+        return str(len(graph.spans(step)))
+
+    def knows(self, step: Step, graph: QueryBuilder) -> bool:
+        """Whether its object is seen all the time between the first time range and the last one."""
+        spans = graph.spans(step)
+        return graph.seen_throughout(step.near, spans[0][0], spans[-1][1])
+
+    def written_answer(self, step: Step, writer: PathWriter) -> str:
+        return self.answer(step, writer.graph)
+
+    def sentences(self, step: Step, writer: PathWriter) -> str:
+        times = range(len(writer.graph.spans(step)))
+        return writer.language.joined([writer.fact(step, "because", i) for i in times])

@@ -42,7 +42,7 @@ Frames = Annotated[tuple[FrameId, ...], Field(min_length=1)]
 
 EdgeKind = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z-]*$")]
 """The name of an edge kind (`stepc.edges`)."""
-Superlative = Literal["first", "last", "longest", "shortest"]
+Superlative = Literal["first", "second", "third", "last", "longest", "shortest"]
 
 
 NounClass = Literal["person", "animal", "vehicle", "clothing", "food", "furniture", "building", "place",

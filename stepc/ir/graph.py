@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import rustworkx as rx
 
 from stepc.ir import types as t
 from stepc.ir.union_find import UnionFind
-from stepc.ir.words import normal
+from stepc.ir.words import normal, plain
 
 GraphNode = t.Object | t.Attribute | t.Event
 GraphEdge = t.Attribute | t.Relation | t.Motion | t.Reference | t.Event
@@ -66,6 +66,26 @@ def identities(unit: t.Unit) -> dict[int, int]:
     return {e: groups.root(e) for e in groups}
 
 
+def statements(e: t.Element) -> Iterator[tuple[object, ...]]:
+    """What a fact says, or denies: (edge kind, ends, word, attribute kind, keyframes).
+
+    An attribute and a relation say so once for each keyframe.
+    """
+    match e:
+        case t.Object():
+            yield "object", (e.id,), "", "", ()
+        case t.Attribute():
+            yield from (("attr", (e.owner,), plain(e.value), e.kind, (f,)) for f in e.frames)
+        case t.Relation():
+            ends = e.subject, e.object
+            yield from (("rel", ends, plain(e.predicate), "", (f,)) for f in e.frames)
+        case t.Motion():
+            at = tuple(t.frame_of(x) or "" for x in (e.source, e.target))
+            yield "motion", (e.source, e.target), plain(e.motion), "", at
+        case t.Event():
+            yield "event", (e.clip,), plain(e.event), "", ()
+
+
 def identities_only(unit: t.Unit) -> Callable[[t.Step], bool]:
     """Return a test for whether a step only says that a thing is itself.
 
@@ -79,7 +99,7 @@ def identities_only(unit: t.Unit) -> Callable[[t.Step], bool]:
 def numbered(path: t.Path, identity: Callable[[t.Step], bool]) -> list[tuple[int, t.Step]]:
     """The steps of a path with their numbers, from 1. An identity has the number of the next step."""
     made, number = [], 1
-    for step in path.steps:
+    for step in path.told:
         made.append((number, step))
         number += not identity(step)
     return made

@@ -36,7 +36,7 @@ from stepc.ops import Query
 SCHEMA = 1
 """Schema version, written to the header of every text form and to `schema_version` in JSON."""
 
-When = Literal["during", "before", "after", "span"]
+When = Literal["during", "before", "after", "span", "scene", "showing"]
 """Kinds of time range of a question: during, before or after an event, or a span in seconds."""
 
 FormName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z-]*$")]
@@ -94,12 +94,19 @@ class Path(Value):
     steps: tuple[Step, ...]
     also: tuple[Step, ...] = ()
     """Other results of the last step: the rest of what is counted or picked from, or other correct
-    answers."""
+    answers. For a pattern that compares two counts: the facts of the second one."""
     unique: bool = True
     """Whether the path was required to have exactly one answer."""
     pattern: bool = False
     """Whether its steps are the facts of a `pattern` block, not a chain."""
     query: Query
+
+    @property
+    def told(self) -> tuple[Step, ...]:
+        """The steps that a rationale tells, in its order."""
+        if not self.pattern:
+            return self.steps
+        return *dict.fromkeys(self.steps), *dict.fromkeys(self.also)
 
 
 class Because(Value):

@@ -72,6 +72,8 @@ from stepc.ops.happens import Happens
 from stepc.ops.later import LaterMoment
 from stepc.ops.node import Node
 from stepc.ops.pick import Pick
+from stepc.ops.scene import Scene
+from stepc.ops.showing import Showing
 from stepc.ops.the import The
 from stepc.ops.to import To
 from stepc.ops.unique import Unique
@@ -129,6 +131,8 @@ __all__ = [
     "Reference",
     "Relation",
     "Sample",
+    "Scene",
+    "Showing",
     "Step",
     "Stsg",
     "Superlative",

@@ -16,7 +16,7 @@ from stepc.diagnostics import Diagnostic, Place
 from stepc.edges import EDGES, ELEMENTS
 from stepc.forms import FORMS
 from stepc.ir import types as t
-from stepc.ir.graph import entities, identities, identities_only
+from stepc.ir.graph import entities, identities, identities_only, statements
 from stepc.ir.literals import seconds, span
 from stepc.ir.text import Read, denial, statement
 from stepc.ir.words import mentions, normal, plain, unfinished
@@ -226,7 +226,7 @@ def _seen(u: t.Fsg) -> Iterator[Finding]:
     "V027", "a fact is denied if and only if its verdict is no, and is not stated as well", "fsg"
 )
 def _denials(u: t.Fsg) -> Iterator[Finding]:
-    stated = {k for name in _FIELDS for e in getattr(u, name, ()) for k in _facts(e)}
+    stated = {k for name in _FIELDS for e in getattr(u, name, ()) for k in statements(e)}
     for name in _FIELDS:
         for e in getattr(u, name, ()):
             if e.trust.verdict == "no":
@@ -238,25 +238,10 @@ def _denials(u: t.Fsg) -> Iterator[Finding]:
             yield f"its verdict is {e.trust.verdict}", e
         elif field not in type(u).model_fields:
             yield f"level {u.LEVEL} has no {field}", e
-        elif stated & set(_facts(e)):
+        elif stated & set(statements(e)):
             yield "it is stated as well", e
         elif isinstance(e, t.Object | t.Attribute) and names[e.id] > 1:
             yield f"`{e.id}` is used {names[e.id]} times", e
-
-
-def _facts(e: t.Element) -> Iterator[tuple[object, ...]]:
-    """What an element says, one entry for each keyframe in which it says so."""
-    match e:
-        case t.Object():
-            yield (e.id,)
-        case t.Attribute():
-            yield from (("attr", e.owner, e.kind, plain(e.value), f) for f in e.frames)
-        case t.Relation():
-            yield from (("rel", e.subject, plain(e.predicate), e.object, f) for f in e.frames)
-        case t.Motion():
-            yield "motion", e.source, e.target, plain(e.motion)
-        case t.Event():
-            yield "event", e.clip, plain(e.event)
 
 
 _GAPS: dict[str, str] = {
@@ -443,7 +428,7 @@ def _during(u: t.Paths) -> Iterator[Finding]:
             yield f"{p.clip} has no event or is not visited", p
         elif p.time in ("before", "after") and p.clip not in events:
             yield f"{p.clip} has no event", p
-        elif p.time == "span" and p.clip not in clips:
+        elif p.time in ("span", "scene", "showing") and p.clip not in clips:
             yield f"`{p.clip}` does not exist", p
 
 
@@ -470,8 +455,7 @@ def _aligned(u: t.Qras) -> Iterator[Finding]:
         if path is None:
             yield f"path `{s.path}` does not exist", s
             continue
-        steps = dict.fromkeys(path.steps) if path.pattern else path.steps
-        count = sum(not identity(step) for step in steps)
+        count = sum(not identity(step) for step in path.told)
         if count != len(s.rationale):
             yield f"{len(s.rationale)} sentences for {count} steps", s
 

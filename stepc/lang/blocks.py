@@ -180,7 +180,7 @@ class Blocks:
                         source.say("S112", message, token, help)
                 if sources:
                     fields["sources"] = tuple(dict.fromkeys(map(str, sources)))
-            case "during" | "before" | "after" | "span":
+            case "during" | "before" | "after" | "span" | "scene" | "showing":
                 times.append((word, self.values.ratio(trees(tree, "ratio")[0], env, source)))
             case "require":
                 token = tokens(tree)[0]

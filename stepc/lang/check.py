@@ -23,7 +23,7 @@ def check_whole(
 
     `name` is the token of the spec's name in `source`. Blocks that already have errors are not checked.
     """
-    if not blocks and not any(b.pattern for b in spec.blocks):
+    if not blocks and not values.made.patterns:
         help = "add: paths { count 18 per video  steps 1..3 }"
         message = "the spec has no `paths` block"
         if values.made.blocks:

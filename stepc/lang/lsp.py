@@ -46,6 +46,7 @@ from stepc.lang.schema import (
     TIME_LINES,
     placeholders,
 )
+from stepc.lang.text_templates import TIME_HOLES
 from stepc.languages import DEFAULT, LANGUAGES
 from stepc.languages.base import Filters
 
@@ -87,6 +88,8 @@ HELP = {
     "before": "Share of paths limited to the time before an event. In `time`: the wording.",
     "after": "Share of paths limited to the time after an event. In `time`: the wording.",
     "span": "Share of paths limited to a range of seconds. In `time`: the wording.",
+    "scene": "Share of paths limited to a clip by its number. In `time`: the wording.",
+    "showing": "Share of paths limited to the clip that shows an object. In `time`: the wording.",
     "require": "`require confidence >= 2/3`: minimum confidence of each edge and its objects.",
     "only": "Uses only matching edges: `only label \"cup\"`, `only dynamic`.",
     "forbid": "Uses no matching edge: `forbid label \"thing\"`, `forbid static`.",
@@ -264,7 +267,7 @@ def placeholders_at(place: Here, text: str) -> list[str]:
     word = place.clause[0].text if place.clause else ""
     made: list[str] = []
     if edge is None and block.kind == "time":
-        made = [*(["start", "end"] if word == "span" else ["event"]), "question"]
+        made = [*TIME_HOLES.get(word, ("event",)), "question"]
     elif block.kind == "pair":
         made = ["a", "b", *(["kind"] if word == "same" else [])]
     elif block.kind == "pattern":

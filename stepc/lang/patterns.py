@@ -52,7 +52,7 @@ class PatternBlocks:
                 case "require":
                     fields["confidence"] = self.values.ratio(trees(clause, "ratio")[0], {}, source)
         for when, _ in times:
-            if when not in ("during", "span"):
+            if when in ("before", "after"):
                 message = f"a pattern takes no `{when}`"
                 source.say(
                     "S324", message, tree.children[0], "say it by facts: where … then where …"
@@ -129,13 +129,21 @@ class PatternBlocks:
             return None
         kinds = {"target": "find", "either": "find", "number": "count", "exists": "exists"}
         names = tokens(result[0], "NAME")
-        target = names[0] if names else None
         fields: dict[str, Any] = {"facts": tuple(facts), "result": kinds[str(result[0].data)]}
-        fields["target"] = str(target) if target is not None else ""
+        fields["target"] = str(names[0]) if names else ""
+        if len(names) > 1:
+            how = "".join(tokens(result[0], "MORE"))
+            fields |= {"result": "compare", "other": str(names[1])}
+            fields["more"] = {">": "more", "<": "fewer"}.get(how, "equal")
         fields["pick"] = "".join(tokens(result[0], "PICK"))
         fields["offer"] = result[0].data == "either"
+        if fields["pick"] in ("second", "third") and any(f.moment for f in facts):
+            pick = tokens(result[0], "PICK")[0]
+            message = f"`{pick}` does not go with `then`"
+            source.say("S324", message, pick, "find first or find last")
+            return None
         made = Pattern.model_validate(fields)
-        if not self.joined(part, head, made, target):
+        if not self.joined(part, head, made, names):
             return None
         lines: dict[str, Part] = {}
         for line in trees(part.tree, "line"):
@@ -153,7 +161,8 @@ class PatternBlocks:
                 source.say("S305", f"duplicate `{word}`", word, help, notes=notes)
             else:
                 lines[str(word)] = Part(source, line)
-        needed = ("ask", "total") if made.result == "count" else ("ask",)
+        counts = made.result in ("count", "compare")
+        needed = ("ask", "total") if counts else ("ask",)
         for missing in (x for x in needed if x not in lines):
             source.say("S314", f"`pattern` has no `{missing}`", head, f'add a line: {missing} "…"')
             return None
@@ -166,12 +175,27 @@ class PatternBlocks:
             fields["total"] = self.words.wordings(lines["total"], tree, number)
         fields["conditions"] = tuple(self.conditions(part, made))
         whole = self.said(lines["ask"], Pattern.model_validate(fields))
-        return whole if whole is not None and self.bound(part, head, whole) else None
+        if whole is None or not (self.bound(part, head, whole) and self.apart(part, head, whole)):
+            return None
+        return whole
 
-    def joined(self, part: Part, head: Token, made: Pattern, target: Token | None) -> bool:
-        """Whether the variables of the facts fit together, and the target is one of them (S324)."""
+    @staticmethod
+    def apart(part: Part, head: Token, made: Pattern) -> bool:
+        """Whether each fact is about what one of two counts counts (S324)."""
+        about = [fact for each in made.parts for fact in each.facts]
+        if made.result == "compare" and sorted(map(made.facts.index, about)) != [
+            *range(len(made.facts))
+        ]:
+            message = f"each fact must be about either `{made.target}` or `{made.other}`"
+            help = "they may share objects that `ask` says, and kinds of attributes"
+            part.source.say("S324", message, head, help)
+            return False
+        return True
+
+    def joined(self, part: Part, head: Token, made: Pattern, targets: list[Token]) -> bool:
+        """Whether the variables of the facts fit together, and the targets are among them (S324)."""
         ends = made.ends
-        if target is not None and str(target) not in ends:
+        for target in (x for x in targets if str(x) not in ends):
             help = did_you_mean(str(target), ends)
             part.source.say("S324", f"no fact has the variable `{target}`", target, help)
             return False
@@ -221,8 +245,8 @@ class PatternBlocks:
                 allowed[end, "kind"] = end
         if made.offer:
             allowed["either", ""] = "either"
-        if made.target:
-            allowed[made.target, ""] = f"!S311 `ask` reveals its answer `{made.target}`"
+        for target in filter(None, (made.target, made.other)):
+            allowed[target, ""] = f"!S311 `ask` reveals its answer `{target}`"
         return allowed
 
     def said(self, ask: Part, made: Pattern) -> Pattern | None:

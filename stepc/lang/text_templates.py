@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lark import Token
@@ -20,6 +20,17 @@ from stepc.languages import Language
 
 LONGEST = 10_000
 """Maximum number of characters of a wording with its phrases expanded."""
+TIME_HOLES: Mapping[str, tuple[str, ...]] = {
+    "during": ("event",), "before": ("event",), "after": ("event",),
+    "span": ("start", "end"), "scene": ("ordinal",), "showing": ("object",),
+}  # fmt: skip
+"""Line of the top-level `time` block → its placeholders, besides the question."""
+EXAMPLES = {
+    "during": "While {event}, {question}",
+    "span": "From {start} to {end}, {question}",
+    "scene": "In the {ordinal} scene, {question}",
+    "showing": "In the scene with {object}, {question}",
+}
 _HOLE = re.compile(r"\{([^{}]*)\}")
 Allowed = dict[tuple[str, str], str]
 """(name, part) of a placeholder → its internal name, or `!CODE message` if it is not allowed."""
@@ -216,16 +227,14 @@ class Wordings:
 
     def time_holes(self, word: str, part: Part) -> Allowed:
         """The placeholders of the lines of the top-level `time` block. All are required (S306)."""
-        needed = ("event", "question") if word != "span" else ("start", "end", "question")
+        needed = (*TIME_HOLES[word], "question")
         allowed: Allowed = {(x, ""): x for x in needed}
         for each in trees(trees(part.tree, "wordings")[0], "wording"):
             token = next(c for c in each.children if isinstance(c, Token))
             said = {m.split("|")[0].strip() for m in _HOLE.findall(str(token))}
             used = said & set(self.made.phrases)
             for missing in [n for n in needed if n not in said and not used]:
-                help = {"span": "From {start} to {end}, {question}"}.get(
-                    word, {"during": "While"}.get(word, word.capitalize()) + " {event}, {question}"
-                )
+                help = EXAMPLES.get(word, f"{word.capitalize()} {{event}}, {{question}}")
                 message = f"`{word}` lacks the placeholder {{{missing}}}"
                 part.source.say("S306", message, token, f"such as: {help}")
         return allowed

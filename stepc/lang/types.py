@@ -199,12 +199,16 @@ class Pattern(Value):
     """A question about several facts at once (patterns; the programs of CLEVR and GQA)."""
 
     facts: tuple[PatternFact, ...]
-    result: Literal["find", "count", "exists"]
+    result: Literal["find", "count", "exists", "compare"]
     target: str = ""
     """The variable that is found or counted."""
+    other: str = ""
+    """For `compare`: the variable whose number is compared with that of the target."""
+    more: Literal["more", "fewer", "equal", ""] = ""
+    """How many there are of the target, compared with the other."""
     offer: bool = False
     """Whether the question offers the answer and something else."""
-    pick: Literal["first", "last", ""] = ""
+    pick: Literal["first", "second", "third", "last", ""] = ""
     """Which of several is found; empty if there must be one."""
     said: frozenset[str] = frozenset()
     """The variables that the question says."""
@@ -224,13 +228,42 @@ class Pattern(Value):
                     made.setdefault(end, fact)
         return made
 
+    @property
+    def place(self) -> int:
+        """The place of what is found among all that fits, in the order of time: 0 for `first`."""
+        return {"second": 1, "third": 2, "last": -1}.get(self.pick, 0)
+
+    @property
+    def parts(self) -> tuple[Pattern, ...]:
+        """The two counts that are compared, each with the facts that lead to what it counts; else itself."""
+        if self.result != "compare":
+            return (self,)
+        fields = {"result": "count", "other": "", "more": ""}
+        return tuple(
+            self.model_copy(update={**fields, "target": x, "facts": self.about(x)})
+            for x in (self.target, self.other)
+        )
+
+    def about(self, variable: str) -> tuple[PatternFact, ...]:
+        """The facts that are joined to a variable, by others than those that the question says."""
+        reached, before = {variable}, 0
+        while len(reached) > before:
+            before = len(reached)
+            for fact in self.facts:
+                ends = {fact.near, fact.far} - self.said - {""}
+                reached |= ends if ends & reached else set()
+        return tuple(f for f in self.facts if {f.near, f.far} & reached)
+
     def is_object(self, variable: str) -> bool:
         """Whether a variable is an object, not a value."""
         fact = self.ends[variable]
         return variable == fact.near or fact.edge == "rel"
 
-    def program(self, held: Mapping[str, str], make: Make) -> tuple[Op, ...]:
+    def program(self, held: Mapping[str, str], make: Make, language: Language) -> tuple[Op, ...]:
         """The query without its scope. `held` maps what is said, and all predicates and kinds, to words."""
+        if self.result == "compare":
+            ops_ = [op for part in self.parts for op in part.program(held, make, language)]
+            return (*ops_, make.compared(self.more, language.yes, language.no))
         ends = self.ends
         ops = [
             make.named(self.letter(x), held[x])

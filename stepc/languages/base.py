@@ -64,6 +64,9 @@ class Language(ABC):
         """The answer `no`, as in `forms.txt`."""
         return forms("no", self.name)[0]
 
+    ordinals: ClassVar[tuple[str, ...]] = ()
+    """How the scenes of a video are numbered: `first`, `second` … Those beyond have no ordinal."""
+
     def sentence(self, text: str) -> str:
         """A text as a sentence of its own, with single spaces."""
         return " ".join(text.split())

@@ -62,6 +62,7 @@ class Chinese(Language):
     order: ClassVar[Mapping[Order, str]] = {
         "first": "首先，", "later": "之后，", "earlier": "在此之前，", "finally": "最后，",
     }  # fmt: skip
+    ordinals = tuple(f"第{n}" for n in "一二三四五六七八九十")
     filters: ClassVar[Filters] = {"de": de, "doing": doing, "measured": measured, "bare": bare}
     parts: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "who": (*_WHAT.values(), _THING, "什么"),

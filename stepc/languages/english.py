@@ -160,6 +160,8 @@ class English(Language):
     order: ClassVar[Mapping[Order, str]] = {
         "first": "First, ", "later": "Later, ", "earlier": "Earlier, ", "finally": "Finally, ",
     }  # fmt: skip
+    ordinals = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth",
+                "tenth", "eleventh", "twelfth")  # fmt: skip
     filters = FILTERS
     parts: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "who": ("who", "what"),

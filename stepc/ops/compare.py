@@ -1,4 +1,4 @@
-"""The end `compare first|last|longer|shorter|same "one" "other"`."""
+"""The end `compare first|last|longer|shorter|same|more|fewer|equal "one" "other"`."""
 
 from __future__ import annotations
 
@@ -13,19 +13,22 @@ if TYPE_CHECKING:
     from stepc.proof.solver import State
 
 
+HOWS = "first|last|longer|shorter|same|more|fewer|equal"
+
+
 class Compare(Op):
-    """Compares the two results of `get` in time (first, last, longer, shorter) or for equality (same).
+    """Compares two results of `get` in time or for equality (same), or two of `count` (more, fewer, equal).
 
     The answer is `one` if the first result wins, otherwise `other`. For `same`, it is `one` if the
     results are equal, and `other` if they exclude each other.
     """
 
     op: Literal["compare"] = "compare"
-    how: Literal["first", "last", "longer", "shorter", "same"]
+    how: Literal["first", "last", "longer", "shorter", "same", "more", "fewer", "equal"]
     one: str
     other: str
     ROLE = "end"
-    HELP = "Compares the two results so far, in time or for equality."
+    HELP = "Compares the two results so far, in time, for equality, or by number."
     SYNTAX = 'compare same "yes" "no"'
 
     def arguments(self) -> tuple[str, ...]:
@@ -33,7 +36,7 @@ class Compare(Op):
 
     @classmethod
     def parse(cls, keyword: str, arguments: Sequence[str]) -> Compare:
-        how, one, other = take(arguments, "first|last|longer|shorter|same", "string", "string")
+        how, one, other = take(arguments, HOWS, "string", "string")
         return cls.model_validate({"how": how, "one": one, "other": other})
 
     def solve(self, state: State) -> None:
@@ -45,6 +48,11 @@ class Compare(Op):
             if not same and not state.known.excludes("attr", one, other, kind):
                 state.refuse((self.one, self.other))  # such as "red" and "dark red"
             state.found = (self.one if same else self.other,)
+            return
+        if self.how in ("more", "fewer", "equal"):
+            m, n = int(one), int(other)
+            wins = {"more": m > n, "fewer": m < n, "equal": m == n}[self.how]
+            state.found = (self.one if wins else self.other,)
             return
         if a is None or b is None:
             state.refuse(())

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 
 class Count(Op):
-    """Answers with the number of different objects or values."""
+    """Answers with the number of different objects or values.
+
+    In a pattern, an operation after it begins a second one, for `compare`.
+    """
 
     op: Literal["count"] = "count"
     ROLE = "end"
@@ -20,3 +23,5 @@ class Count(Op):
 
     def solve(self, state: State) -> None:
         state.found = (str(len(state.names())),)
+        state.got.append((state.found[0], None, ""))
+        state.forget_rows()

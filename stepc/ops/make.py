@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from stepc.ops.compare import Compare
 from stepc.ops.count import Count
 from stepc.ops.exists import Exists
 from stepc.ops.fact import Fact
@@ -71,6 +72,9 @@ class Make:
 
     def find(self, variable: str) -> Op:
         return cached(FindVariable, variable=variable)
+
+    def compared(self, how: str, one: str, other: str) -> Op:
+        return cached(Compare, how=how, one=one, other=other)
 
     def get(self, what: str) -> Op:
         return cached(Get, what=what)

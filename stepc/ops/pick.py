@@ -1,4 +1,4 @@
-"""The step `pick first|last|longest|shortest`."""
+"""The step `pick first|second|third|last|longest|shortest`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 class Pick(Op):
-    """Keeps the object or value that is first, last, longest or shortest in time."""
+    """Keeps the object or value that is first, second, third, last, longest or shortest in time."""
 
     op: Literal["pick"] = "pick"
     which: Superlative
-    HELP = "Keeps what is first, last, longest or shortest in time."
+    HELP = "Keeps what is first, second, third, last, longest or shortest in time."
     SYNTAX = "pick first"
 
     def arguments(self) -> tuple[str, ...]:
@@ -26,18 +26,21 @@ class Pick(Op):
 
     @classmethod
     def parse(cls, keyword: str, arguments: Sequence[str]) -> Pick:
-        which = take(arguments, "first|last|longest|shortest")[0]
+        which = take(arguments, "first|second|third|last|longest|shortest")[0]
         return cls.model_validate({"which": which})
 
     def solve(self, state: State) -> None:
-        if len(state.here) < 2:
+        before = {"second": 1, "third": 2}.get(self.which, 0)
+        if len(state.here) < 2 and not before:
             return
         known = [(h, state.bounds(h)) for h in state.here]
-        best = [
-            h
-            for h, mine in known
-            if mine and all(self._wins(mine, its) for other, its in known if other is not h)
-        ]
+        best = []
+        for h, mine in known:
+            others = [its for other, its in known if other is not h]
+            won = [mine != [] and self._wins(mine, its) for its in others]
+            lost = [its != [] and self._wins(its, mine) for its in others]
+            if sum(won) == len(others) - before and (not before or sum(lost) == before):
+                best.append(h)
         if len(best) != 1:  # it depends on times that are not known
             state.refuse(map(state.name, state.here))
         state.here = best
@@ -47,7 +50,7 @@ class Pick(Op):
         if not its:
             return False
         match self.which:
-            case "first":
+            case "first" | "second" | "third":
                 return min(b.begins[1] for b in mine) <= min(b.begins[0] for b in its)
             case "last":
                 return max(b.ends[0] for b in mine) >= max(b.ends[1] for b in its)

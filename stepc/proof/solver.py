@@ -330,6 +330,10 @@ class State:
 
     # --- patterns ------------------------------------------------------------------------
 
+    def forget_rows(self) -> None:
+        """Begin another pattern."""
+        self.rows, self.named, self.facts, self.moments = None, [Row({})], [], []
+
     def all_rows(self) -> list[Row]:
         """The rows of a pattern: one that binds nothing before its first operation."""
         return [Row({})] if self.rows is None else self.rows

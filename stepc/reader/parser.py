@@ -53,11 +53,9 @@ class Parser:
     def sentences(self, place: int = 0) -> list[tuple[Meaning | Total, ...]]:
         """All meanings of the text as sentences, each as a sequence."""
         made: list[tuple[Meaning | Total, ...]] = []
-        for word in self.language.connectives:
-            if self.text.startswith(word, place):
-                place += len(word)
-                break
-        for end, first in dict.fromkeys(self._sentences(place)):
+        words_ = (x for x in self.language.connectives if self.text.startswith(x, place))
+        starts = [place, *(place + len(word) for word in words_)]
+        for end, first in dict.fromkeys(x for start in starts for x in self._sentences(start)):
             if end == len(self.text):
                 made.append((first,))
             elif self.text.startswith(self.language.space, end):
@@ -110,6 +108,13 @@ class Parser:
         if when == "span":
             start, end = (round(float(found[x]) * 1000) for x in ("start", "end"))
             scope: t.Op = t.Between(start=start, end=end) if start < end else WHOLE
+        elif when == "scene":
+            number = self.language.ordinals.index(found["ordinal"]) + 1
+            scope = cached(t.Scene, number=number)
+        elif when == "showing":
+            if not found["object"].label:
+                return None
+            scope = cached(t.Showing, label=found["object"].label)
         elif when == "during":
             scope = cached(t.During, event=found["event"])
             if inner.scope is not None and not inner.event:
@@ -181,13 +186,14 @@ class Parser:
                 open_.append((fact.link, self.lexicon.kinds.get(words.phrase(value), [])))
             else:
                 open_.append((fact.link, self.lexicon.told["rel"]))
-        form = {"find": "open", "count": "count", "exists": "yes-no"}[pattern.result]
+        forms = {"find": "open", "count": "count", "exists": "yes-no", "compare": "compare"}
+        form = forms[pattern.result]
         form = "compare" if pattern.offer else form
         claim = self.language.yes if pattern.result == "exists" else ""
         for choice in product(*(kinds for _, kinds in open_)):
             whole = {**held, **dict(zip(dict(open_), choice, strict=True))}
             if self._kinds_fit(pattern, whole):
-                yield Meaning(form, pattern.program(whole, MAKE), claim=claim)
+                yield Meaning(form, pattern.program(whole, MAKE, self.language), claim=claim)
 
     def _kinds_fit(self, pattern: SpecPattern, held: Mapping[str, str]) -> bool:
         """Whether the conditions of a pattern that are about words hold, and each value has its kind."""

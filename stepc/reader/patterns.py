@@ -249,6 +249,10 @@ class _TimeHole(_HoleOf):
             return Hole("question", "question")
         if at.name == "event":
             return Hole("word", "event", "event", at.filters)
+        if at.name == "ordinal":
+            return Hole("one of", "ordinal", "", at.filters, self.language.ordinals)
+        if at.name == "object":
+            return Hole("object", "object", "", at.filters)
         return Hole("number", at.name)
 
 

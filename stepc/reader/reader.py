@@ -124,22 +124,36 @@ class Reader:
         """
         if self._told(sample.question, self.asks(sample, unique)) is False:
             return OTHER
+        numbers = iter(self._numbers(sample))
         for i, because in enumerate(sample.rationale, 1):
             only = unique or i < len(sample.rationale)
             key = id(because), only
             if key not in self._steps:
-                self._steps[key] = because, self._step(because, sample, only)
+                says_number = any(
+                    isinstance(x, Total) for said in self.sentences(because.text) for x in said
+                )
+                number = next(numbers, "") if says_number else ""
+                self._steps[key] = because, self._step(because, sample, only, number)
             if objection := self._steps[key][1]:
                 return objection
         return ""
 
-    def _step(self, because: t.Because, sample: t.Sample, unique: bool) -> str:
+    def _numbers(self, sample: t.Sample) -> list[str]:
+        """The numbers that the rationale of a sample says, in its order: those of what its query counts."""
+        ends = [i for i, op in enumerate(sample.query) if isinstance(op, t.Count)]
+        scope, begins = sample.query[:1], [1, *(i + 1 for i in ends)]
+        parts = (sample.query[begin : end + 1] for begin, end in zip(begins, ends, strict=False))
+        try:
+            return [n for part in parts for n in answers((*scope, *part), self.known)]
+        except NoAnswer:
+            return []
+
+    def _step(self, because: t.Because, sample: t.Sample, unique: bool, number: str) -> str:
         right = (because.answer,) if unique else (because.answer, *sample.also)
         asked = self._asks(because.question, because.query, right, "", unique)
         if self._told(because.question, asked) is False:
             return OTHER_STEP
-        number = sample.answer if sample.form == "count" else because.answer
-        told = self.tells(because, unique, number)
+        told = self.tells(because, unique, number or because.answer)
         return UNTRUE if self._told(because.text, told) is False else ""
 
     def _told(self, text: str, verdict: bool | None) -> bool | None:

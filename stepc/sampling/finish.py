@@ -11,7 +11,7 @@ import numpy as np
 from stepc.forms.comparisons import ComparisonForm
 from stepc.ir import types as t
 from stepc.ir.spans import Bounds
-from stepc.ir.words import any_mentions
+from stepc.ir.words import any_mentions, normal
 from stepc.sampling.edge_table import KIND, NONE, EdgeTable
 from stepc.sampling.path_rules import PathRules
 from stepc.sampling.plan import PathKind
@@ -19,8 +19,10 @@ from stepc.sampling.query_builder import WHOLE, QueryBuilder
 
 MANY = 20
 """Maximum number of answers that a question counts or picks from."""
-Time = tuple[t.When | None, str | None, tuple[int, int]]
-"""(kind of time range, clip that gives it, range of clips in scope)."""
+Time = tuple[t.When | None, str | None, tuple[int, int], str]
+"""(kind of time range, clip that gives it, range of clips in scope, label that `showing` names)."""
+CLIPWISE = ("during", "span", "scene", "showing")
+"""Kinds of time ranges that are those of one clip."""
 Found = dict[int, list[tuple[int, int]]]
 """What a step finds. Row that represents a name → all (row, keyframe mask) of this name."""
 
@@ -40,7 +42,7 @@ class Finisher:
 
         There is one path per clip that may give the time range. With `rng`, one of them is drawn.
         """
-        everywhere: Time = (None, None, (0, len(self.table.clips)))
+        everywhere: Time = (None, None, (0, len(self.table.clips)), "")
         times = list(self._times(kind, rows))
         if not times:
             yield (*self._path(kind, rows, everywhere)[:2], "nothing gives it a time")
@@ -57,28 +59,44 @@ class Finisher:
         """The possible time ranges of a path."""
         s, timing = self.table, self.rules.timing
         here, last = int(s.clip[rows[-1]]), s.kind[rows[-1]]
-        whole: Time = (None, None, (0, len(s.clips)))
-        if kind.asked.compares or (len(s.clips) == 1 and kind.time in ("during", "span")):
+        whole: Time = (None, None, (0, len(s.clips)), "")
+        if kind.asked.compares or (len(s.clips) == 1 and kind.time in CLIPWISE):
             yield whole  # the time of the only clip narrows nothing
         elif self._crosses(rows):  # a path across clips has the time of its last clip
             end = int(s.entity_clip[s.found[rows[-1]]]) if s.found[rows[-1]] != NONE else here
             first = int(s.clip[rows[0]])
-            yield "during", s.clips[end], (first, first + 1)
+            yield "during", s.clips[end], (first, first + 1), ""
         elif kind.time is None or last == KIND["next"]:
             yield whole
-        elif last == KIND["event"] and kind.time in ("during", "span"):
+        elif last == KIND["event"] and kind.time in CLIPWISE:
             yield whole  # the time of the event would reveal it
-        elif kind.time == "span" or (kind.time == "during" and s.clips[here] in timing):
-            yield kind.time, s.clips[here], (here, here + 1)
-        elif kind.time == "during":
+        elif kind.time == "showing":
+            said = {normal(o) for r in rows for o in self._labels(r)}
+            labels = (
+                x for x in self.rules.contents.get(s.clips[here], ()) if normal(x) not in said
+            )
+            made: list[Time] = [("showing", s.clips[here], (here, here + 1), x) for x in labels]
+            yield from made or [whole]
+        elif (
+            kind.time == "span"
+            or (kind.time == "during" and s.clips[here] in timing)
+            or (kind.time == "scene" and here < len(self.graph.language.ordinals))
+        ):
+            yield kind.time, s.clips[here], (here, here + 1), ""
+        elif kind.time in CLIPWISE:
             yield whole
         else:
             for clip in (c for c in s.clips if c in timing):
                 at = s.place[clip]
                 if kind.time == "before" and here < at:
-                    yield "before", clip, (0, at)
+                    yield "before", clip, (0, at), ""
                 elif kind.time == "after" and here > at:
-                    yield "after", clip, (at + 1, len(s.clips))
+                    yield "after", clip, (at + 1, len(s.clips)), ""
+
+    def _labels(self, row: int) -> list[str]:
+        """The labels of the objects of a row."""
+        step = self.table.step(row)
+        return [self.graph.labels[x] for x in (step.near, step.far) if x in self.graph.labels]
 
     def _crosses(self, rows: list[int]) -> bool:
         return self._references and any(self.table.kind[r] == KIND["ref"] for r in rows)
@@ -90,7 +108,7 @@ class Finisher:
     def _path(self, kind: PathKind, rows: list[int], time: Time) -> tuple[t.Path, object, str]:
         """The path with a time range, its key, and the reason for rejection or ""."""
         s, block = self.table, self.rules.block
-        how, clip, scope = time
+        how, clip, scope, _ = time
         why = self._judge(kind, rows, time)
         others: list[int] = []
         if self.rules.several(kind):
@@ -123,13 +141,13 @@ class Finisher:
     def _query(
         self, kind: PathKind, rows: list[int], steps: Sequence[t.Step], time: Time
     ) -> t.Query:
-        how, clip, scope = time
+        how, clip, scope, label = time
         form = kind.asked
         if isinstance(form, ComparisonForm):
             one, other = steps
             options = form.alternatives(one, other, self.graph)
             return self.graph.compare(form, one, other, WHOLE, options)
-        op = self.graph.scope(how, clip)
+        op = self.graph.scope(how, clip, label)
         if self._crosses(rows):
             op = self.graph.scope("during", self.table.clips[scope[0]])
         return self.graph.build(steps, op, form, self.rules.block.unique)
@@ -146,11 +164,11 @@ class Finisher:
     def _judge(self, kind: PathKind, rows: list[int], time: Time) -> str:
         """Why the steps do not make a path, apart from their words, or ""."""
         s = self.table
-        how, _, (low, high) = time
+        how, _, (low, high), _ = time
         if kind.asked.compares:
             return ""
         crosses = self._crosses(rows)
-        if (how in ("during", "span") or crosses) and kind.time is not None:
+        if (how in CLIPWISE or crosses) and kind.time is not None:
             return ""  # the pool has only rows with one answer in their clip
         if how is None and kind.time is None:
             return ""  # and here with one answer in the whole video
@@ -270,7 +288,7 @@ class Finisher:
         """Whether the spec has wordings for everything that the last step finds, including inverses."""
         rules = self.rules.spec.rules(last.edge)
         return any(rule.line(last.way, kind.form) for rule in rules) and all(
-            any(rule.find(x.way) is not None for rule in rules) for x in also
+            x.way == "--" or any(rule.find(x.way) is not None for rule in rules) for x in also
         )
 
     def _leaks(self, path: t.Path, kind: PathKind) -> bool:

@@ -54,6 +54,22 @@ class PathRules:
         """Per expanding kind: (number of the kind, masks of the rows that may describe a node: those whose
         known end is said by its label, and those whose known end is described itself)."""
 
+    @cached_property
+    def contents(self) -> dict[str, list[str]]:
+        """Clip → the labels of objects that only it shows, and only once, if no object may be missing."""
+        table = self.table
+        if any(gap.what == "object" for gap in table.unit.gaps):
+            return {}
+        there: dict[str, dict[int, str]] = {}
+        for o in table.objects:
+            there.setdefault(normal(o.label), {})[self.graph.entity[o.id]] = o.id
+        made: dict[str, list[str]] = {}
+        for entities in there.values():
+            if len(entities) == 1:
+                (name,) = entities.values()
+                made.setdefault(t.clip_of(name), []).append(self.graph.labels[name])
+        return made
+
     # --- which rows ----------------------------------------------------------------------
 
     def _elsewhere(self, clip: str) -> bool:

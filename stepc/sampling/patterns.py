@@ -5,9 +5,11 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Set
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from itertools import islice
+from itertools import islice, product, zip_longest
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,9 +17,9 @@ from stepc.edges import EDGES
 from stepc.forms import FORMS
 from stepc.ir import types as t
 from stepc.ir.spans import Bounds
-from stepc.ir.words import mentions, plain
+from stepc.ir.words import mentions, normal, plain
 from stepc.lang.conditions import Occasion
-from stepc.lang.types import Block, PatternFact, Spec
+from stepc.lang.types import Block, Pattern, PatternFact, Spec
 from stepc.sampling.edge_table import EdgeTable
 from stepc.sampling.graph_facts import GraphFact, GraphFacts, Thing
 from stepc.sampling.negatives import PatternNegatives
@@ -67,6 +69,17 @@ class SameQuestion:
     places: list[Fit] = field(default_factory=list)
 
 
+class Try(NamedTuple):
+    """A question that may be drawn."""
+
+    clip: str
+    """The clip of its time range; "" for the whole video."""
+    groups: tuple[SameQuestion, ...]
+    """Its places, for each count that it compares."""
+    no: bool = False
+    """Whether it is a question like it that is answered by "no"."""
+
+
 class PatternSampler:
     """Draws the questions of one pattern on one graph."""
 
@@ -80,6 +93,16 @@ class PatternSampler:
         """How many facts were tried so far."""
         told = [kind for kind in EDGES if spec.worded("denies", kind, "=>")]
         self.facts = GraphFacts(table.unit, self.graph, block.confidence, told)
+        self.parts = [self._part(x) for x in self.pattern.parts]
+        """The samplers of two counts that are compared; else itself."""
+
+    def _part(self, pattern: Pattern) -> PatternSampler:
+        """A sampler of a part of the pattern."""
+        if pattern is self.pattern:
+            return self
+        made = copy(self)
+        made.pattern = pattern
+        return made
 
     # --- places --------------------------------------------------------------------------
 
@@ -181,9 +204,10 @@ class PatternSampler:
     def _timed(self, place: Fit) -> Fit | None:
         """A place whose moment is over; None if it is not later than the one before."""
         one, other, margin = place.before, self._times(place), self.block.apart
-        if one is None or _before(one.widened(margin), other.widened(margin)):
+        before = FORMS["which-first"].beats
+        if one is None or before([one.widened(margin)], [other.widened(margin)]):
             return place
-        out = one == other or _before(other, one)
+        out = one == other or before([other], [one])
         return None if out else replace(place, unsure=True)
 
     def holds(self, place: Fit) -> bool:
@@ -234,21 +258,19 @@ class PatternSampler:
 
     def drawn(self, rng: random.Random, known: KeysSeen) -> Iterator[t.Path]:
         """Draw questions at random, without those in `known`."""
-        places = self.places(rng)
-        self.counts["places of a pattern"] += len(places)
+        places = [part.places(rng) for part in self.parts]
+        self.counts["places of a pattern"] += sum(map(len, places))
         times = [*self.block.time, (None, max(0.0, 1 - sum(x for _, x in self.block.time)))]
         todo = Counter(shares(times, self.block.count, rng))
         if len(self.table.clips) == 1:  # the time of the only clip narrows nothing
             todo = Counter({None: sum(todo.values())})
         for when, wanted in todo.items():
             made = 0
-            groups = self.groups(places, when is not None)
-            answers = (False, True) if self.pattern.result == "exists" else (False,)
-            tries = [(key, no) for key in groups for no in answers]
-            for key, no in rng.sample(tries, len(tries)):
+            tries = self._tries(places, when is not None)
+            for tried in self._mixed(rng.sample(tries, len(tries))):
                 if made == wanted:
                     break
-                path, why = self.path(key, groups[key], when, rng, no)
+                path, why = self._drawn(tried, when, rng)
                 name = ("pattern", path and path.query)
                 if not why and name in known:
                     why = "the same question"
@@ -263,20 +285,67 @@ class PatternSampler:
     def census(self) -> Iterator[tuple[t.Path, object, str]]:
         """All questions of the pattern, as (path, key, reason for rejection or "")."""
         rng = random.Random(0)
-        places = self.places(rng)
+        places = [part.places(rng) for part in self.parts]
         whens: list[t.When | None] = [when for when, share in self.block.time if share > 0]
         if sum(share for _, share in self.block.time) < 1:
             whens.append(None)
         for when in whens if len(self.table.clips) > 1 else [None]:
-            for key, group in self.groups(places, when is not None).items():
-                for no in (False, True) if self.pattern.result == "exists" else (False,):
-                    path, why = self.path(key, group, when, rng, no)
-                    if path is not None:
-                        yield path, (when, path.query), why
+            for tried in self._tries(places, when is not None):
+                path, why = self._drawn(tried, when, rng)
+                if path is not None:
+                    yield path, (when, path.query), why
+
+    def _tries(self, places: list[list[Fit]], timed: bool) -> list[Try]:
+        """All questions, from the places of each part."""
+        groups = [part.groups(x, timed) for part, x in zip(self.parts, places, strict=True)]
+        if len(groups) == 1:
+            answers = (False, True) if self.pattern.result == "exists" else (False,)
+            return [Try(str(k[0]), (g,), no) for k, g in groups[0].items() for no in answers]
+        made = []
+        for (one, a), (other, b) in product(*(x.items() for x in groups)):
+            shared = a.said.keys() & b.said.keys()
+            if one[0] == other[0] and all(plain(a.said[x]) == plain(b.said[x]) for x in shared):
+                made.append(Try(str(one[0]), (a, b)))
+            if len(made) == MOST:
+                break
+        return made
+
+    def _mixed(self, tries: list[Try]) -> list[Try]:
+        """Questions in another order: of comparisons, those answered by "yes" and by "no" alternate."""
+        if self.pattern.result != "compare":
+            return tries
+        answers: dict[bool, list[Try]] = {True: [], False: []}
+        for tried in tries:
+            m, n = (
+                len({self._name(p.bound[part.pattern.target]) for p in group.places})
+                for part, group in zip(self.parts, tried.groups, strict=True)
+            )
+            wins = {"more": m > n, "fewer": m < n, "equal": m == n}[self.pattern.more]
+            answers[wins].append(tried)
+        pairs = zip_longest(answers[True], answers[False])
+        return [tried for pair in pairs for tried in pair if tried is not None]
+
+    def _drawn(
+        self, tried: Try, when: t.When | None, rng: random.Random
+    ) -> tuple[t.Path | None, str]:
+        """The path of a question, and why it is rejected, or ""."""
+        if len(tried.groups) == 1:
+            return self.path(tried.clip, tried.groups[0], when, rng, tried.no)
+        made = [
+            part.path(tried.clip, group, when, rng)
+            for part, group in zip(self.parts, tried.groups, strict=True)
+        ]
+        (one, a), (other, b) = made
+        if one is None or other is None:
+            return None, a or b
+        said = {**tried.groups[0].said, **tried.groups[1].said}
+        same = "both numbers are of the same" if one.query == other.query else ""
+        path = self._path(said, one.steps, when, tried.clip or None, one.query[0], other.steps)
+        return path, a or b or same
 
     def path(
         self,
-        key: tuple[object, ...],
+        where: str,
         group: SameQuestion,
         when: t.When | None,
         rng: random.Random,
@@ -286,8 +355,9 @@ class PatternSampler:
 
         With `no`, it is a question like that of the group which is answered by "no".
         """
-        clip = str(key[0]) or None
-        if when == "during" and clip not in self._timing:
+        clip = where or None
+        scope = self._scope(when, clip, group.said, rng)
+        if scope is None:
             return None, "nothing gives it a time"
         pattern, said, places = self.pattern, group.said, group.places
         if any(p.unsure for p in places):
@@ -304,10 +374,10 @@ class PatternSampler:
             said, steps, shown = self.said_of(place), refuted.steps, [place]
         if not self._told_apart(shown, clip):
             why = why or "it names one of several"
-        answer = shown[-1] if pattern.pick == "last" else shown[0]
+        answer = shown[pattern.place]
         if pattern.result == "find" and self._leaks(said, answer):
             why = why or "says its answer"
-        return self._path(said, steps, when, clip), why
+        return self._path(said, steps, when, clip, scope), why
 
     def _shown(self, places: list[Fit], rng: random.Random) -> tuple[list[Fit], str]:
         """The places whose facts the rationale tells, in its order, and why the question is rejected."""
@@ -331,7 +401,8 @@ class PatternSampler:
             rest.sort(
                 key=lambda x: min(self.graph.at[f] for f in each[x].frames) if x in each else 0
             )
-            found = [*rest, best] if pattern.pick == "last" else [best, *rest]
+            place = len(rest) if pattern.pick == "last" else pattern.place
+            found = [*rest[:place], best, *rest[place:]]
         elif pattern.result == "find" and len(found) > 1:
             found, why = [next(iter(each))], "more than one answer"
         if len(found) > MANY:
@@ -356,38 +427,63 @@ class PatternSampler:
             target = self.pattern.target
             times = self._around(place.when[target])
             ranges.setdefault(self._name(place.bound[target]), []).append(times)
-        beats = partial(self.block.beats, FORMS[self.pattern.pick])
+        last = self.pattern.pick == "last"
+        beats = partial(self.block.beats, FORMS["last" if last else "first"])
+        before = 0 if last else self.pattern.place
         for name, mine in ranges.items():
-            if len(ranges) > 1 and all(beats(mine, x) for y, x in ranges.items() if y != name):
+            others = [x for y, x in ranges.items() if y != name]
+            won = sum(beats(mine, x) for x in others) == len(others) - before
+            if others and won and (not before or sum(beats(x, mine) for x in others) == before):
                 return name
         return None
 
     def _path(
-        self, said: dict[str, str], steps: tuple[t.Step, ...], when: t.When | None, clip: str | None
+        self,
+        said: dict[str, str],
+        steps: tuple[t.Step, ...],
+        when: t.When | None,
+        clip: str | None,
+        scope: t.Op,
+        also: tuple[t.Step, ...] = (),
     ) -> t.Path:
-        forms = {"find": "ask", "count": "count", "exists": "claim"}
-        scope = self.graph.scope(when, clip) if when else WHOLE
+        forms = {"find": "ask", "count": "count", "exists": "claim", "compare": "count"}
         return t.Path.model_construct(
             id="p0",
             block=self.block.name,
             form=forms[self.pattern.result],
-            wanted=len(steps),
+            wanted=len(steps) + len(also),
             time=when,
             clip=clip if when else None,
             steps=steps,
-            also=(),
+            also=also,
             unique=True,
             pattern=True,
-            query=(scope, *self.pattern.program(said, self.graph)),
+            query=(scope, *self.pattern.program(said, self.graph, self.graph.language)),
         )
+
+    def _scope(
+        self, when: t.When | None, clip: str | None, said: Mapping[str, str], rng: random.Random
+    ) -> t.Op | None:
+        """The scope of a question; None if nothing gives it a time."""
+        if when is None or clip is None:
+            return WHOLE
+        if when == "during" and clip not in self._rules.timing:
+            return None
+        if when == "scene" and self.graph.number(clip) > len(self.graph.language.ordinals):
+            return None
+        if when == "showing":
+            named = {normal(x) for x in said.values()}
+            labels = [x for x in self._rules.contents.get(clip, ()) if normal(x) not in named]
+            return self.graph.scope(when, clip, rng.choice(labels)) if labels else None
+        return self.graph.scope(when, clip)
 
     def _name(self, thing: Thing) -> Thing:
         return int(self.table.identity[thing]) if isinstance(thing, int) else thing
 
     @cached_property
-    def _timing(self) -> set[str]:
-        """The clips whose event may give a time range."""
-        return PathRules(self.table, self.spec, self.block, self.graph).timing
+    def _rules(self) -> PathRules:
+        """What may give a time range."""
+        return PathRules(self.table, self.spec, self.block, self.graph)
 
     def _told_apart(self, places: list[Fit], clip: str | None) -> bool:
         """Whether the label of each object names no other one in the clip, or in the whole video."""
@@ -396,8 +492,3 @@ class PatternSampler:
         things = {x for p in places for x in p.bound.values() if isinstance(x, int)}
         labels = s.entity_label[np.array([*things], np.int64)]
         return bool(s.one_label(labels, 0 * labels + low, 0 * labels + high).all())
-
-
-def _before(one: Bounds, other: Bounds) -> bool:
-    """Whether one begins and ends earlier than the other, whatever the exact times are."""
-    return one.begins[1] <= other.begins[0] and one.ends[1] <= other.ends[0]

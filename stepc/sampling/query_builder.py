@@ -82,6 +82,19 @@ class QueryBuilder(Make):
         """The time ranges of a motion or event, in ms; overlapping or touching ranges are joined."""
         return EDGES[step.edge].spans(step, self)
 
+    def seen_throughout(self, object_: str, start: int, end: int) -> bool:
+        """Whether an object is seen in each keyframe of its clip from one time to another, in ms."""
+        shown = (at for at in self._keyframes[t.clip_of(object_)] if start <= at <= end)
+        return self._seen[self.entity[object_]].issuperset(shown)
+
+    @cached_property
+    def _seen(self) -> dict[int, set[int]]:
+        """Entity → the times of the keyframes that show it."""
+        made: dict[int, set[int]] = {}
+        for o in self.unit.objects:
+            made.setdefault(self.entity[o.id], set()).update(self.at[f] for f in o.frames)
+        return made
+
     def bounds(self, step: t.Step) -> tuple[Bounds, ...]:
         """What is known of the time ranges of a motion or event."""
         return EDGES[step.edge].bounds(step, self)
@@ -163,17 +176,25 @@ class QueryBuilder(Make):
 
     # --- operations -----------------------------------------------------------------------
 
-    def scope(self, path_time: t.When | None, clip: str | None) -> t.Op:
-        """The scope operation of a time range."""
+    def scope(self, path_time: t.When | None, clip: str | None, label: str = "") -> t.Op:
+        """The scope operation of a time range. `label` is that of the object that `showing` names."""
         if path_time is None or clip is None:
             return WHOLE
         if path_time == "span":
             start, end = self.ranges[clip]
             return t.Between(start=start, end=end)
+        if path_time == "scene":
+            return cached(t.Scene, number=self.number(clip))
+        if path_time == "showing":
+            return cached(t.Showing, label=label)
         event = self.events[clip]
         if path_time == "during":
             return cached(t.During, event=event)
         return cached(t.Beyond, op=path_time, event=event)
+
+    def number(self, clip: str) -> int:
+        """The number of a clip in the order of the video, from 1."""
+        return [*self.ranges].index(clip) + 1
 
     # --- queries --------------------------------------------------------------------------
 

@@ -8,8 +8,8 @@ held in memory all at once.
 from __future__ import annotations
 
 import functools
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from io import BytesIO
@@ -210,6 +210,21 @@ SMALL = 256
 """Longer side to which PySceneDetect downscales frames, in pixels."""
 _FULL = 2
 """Value of `color_range` for full-range colours."""
+
+
+def times_in(source: VideoSource, ranges: Iterable[tuple[str, int, int]]) -> dict[str, list[int]]:
+    """The times of the frames in each of some ranges (name, start, end in ms) that follow each other.
+
+    Raises StepcError (B007) if the file is damaged, unless `source.keep` is set.
+    """
+    left = deque(ranges)
+    times: dict[str, list[int]] = {name: [] for name, _, _ in left}
+    for at in (look.at for look in decoded_frames(source)):
+        while left and at >= left[0][2]:
+            left.popleft()
+        if left and at >= left[0][1]:
+            times[left[0][0]].append(at)
+    return times
 
 
 def decoded_frames(source: VideoSource) -> Iterator[DecodedFrame]:

@@ -191,7 +191,7 @@ class PathWriter:
         if self.crosses:
             knows_value = self.graph.knows_value(step)
             time, clip = "during", t.clip_of(step.near if knows_value else step.known)
-        scope = self.graph.scope(time, clip)
+        scope = self.graph.scope(time, clip) if self.crosses else self.path.query[0]
         own: tuple[t.Step, ...] = (step,)
         if mentions(known, answer) and i > 0:
             known, own = named[i], tuple(steps[: i + 1])
@@ -380,9 +380,14 @@ class PathWriter:
     def times(self, question: str, time: t.When | None, clip: str) -> Texts:
         """The texts of the placeholders in a line of the `time` block."""
         texts = {("question", ""): self.language.inner(question)}
+        scope = self.path.query[0]
         if time == "span":
             start, end = self.graph.ranges[clip]
             texts["start", ""], texts["end", ""], _ = seconds(start, end)
+        elif time == "scene":
+            texts["ordinal", ""] = self.language.ordinals[self.graph.number(clip) - 1]
+        elif isinstance(scope, t.Showing):
+            texts["object", ""] = self.graph.the_label(scope.label)
         else:
             event = self.graph.events.get(clip, "")
             texts["event", ""] = self.language.framed("clause", event)
@@ -432,7 +437,8 @@ class PathWriter:
         for end, object_ in (("near", step.near), ("far", step.far)):
             made |= {(end, part): text for part, text in self.parts(object_).items()}
         side = "far" if step.way == "=>" else "near"
-        if step is self.path.steps[-1] and self.path.also:  # what is true of all that it finds
+        several = self.path.also and not self.path.pattern
+        if step is self.path.steps[-1] and several:  # what is true of all that it finds
             others = [self.parts(x.found) for x in self.path.also]
             for part, text in self.parts(step.found).items():
                 if any(other.get(part) != text for other in others):

@@ -21,7 +21,11 @@ class PatternWriter(PathWriter):
         if pattern is None:
             raise NoWording
         answer, form, claim = self.found(pattern)
-        texts, options = self.held(pattern), tuple[str, ...]()
+        texts, options = Texts(), tuple[str, ...]()
+        for writer, part in self.halves(pattern):
+            texts |= writer.held(part)
+        if pattern.result == "compare":
+            options = self.language.yes, self.language.no
         if pattern.offer:
             options = self.options(pattern, answer)
             if not options:
@@ -33,11 +37,7 @@ class PatternWriter(PathWriter):
         question = self.fill(pattern.ask, texts)
         if self.path.time is not None:
             question = self.timed_question(question, self.path.time, self.path.clip or "")
-        rationale = [self.shown(step, pattern) for step in dict.fromkeys(self.path.steps)]
-        if pattern.total:
-            whole = self.sentence(pattern.total, {("n", ""): answer})
-            told = self.language.joined([rationale[-1].text, whole])
-            rationale[-1] = rationale[-1].model_copy(update={"text": told})
+        rationale = [x for writer, part in self.halves(pattern) for x in writer.rationale(part)]
         return t.Sample.model_construct(
             id=name,
             path=self.path.id,
@@ -53,6 +53,32 @@ class PatternWriter(PathWriter):
             query=self.path.query,
             rationale=tuple(rationale),
         )
+
+    def halves(self, pattern: Pattern) -> list[tuple[PatternWriter, Pattern]]:
+        """A writer for each of two counts that are compared; else itself."""
+        if pattern.result != "compare":
+            return [(self, pattern)]
+        scope, *ops = self.path.query
+        end = next(i for i, op in enumerate(ops) if isinstance(op, t.Count)) + 1
+        each = zip(
+            pattern.parts, (self.path.steps, self.path.also), (ops[:end], ops[end:-1]), strict=True
+        )
+        made = []
+        for part, steps, query in each:
+            fields = {"steps": steps, "also": (), "query": (scope, *query)}
+            path = self.path.model_copy(update=fields)
+            made.append((PatternWriter(self.words, path, self.rng), part))
+        return made
+
+    def rationale(self, pattern: Pattern) -> list[t.Because]:
+        """What shows the facts, and for a count the sentence with the number."""
+        made = [self.shown(step, pattern) for step in dict.fromkeys(self.path.steps)]
+        if pattern.total:
+            number = str(len(self.targets(pattern)))
+            whole = self.sentence(pattern.total, {("n", ""): number})
+            told = self.language.joined([made[-1].text, whole])
+            made[-1] = made[-1].model_copy(update={"text": told})
+        return made
 
     def options(self, pattern: Pattern, answer: str) -> tuple[str, ...]:
         """The answer and something else of its category, in random order; none if there is nothing else."""
@@ -79,13 +105,17 @@ class PatternWriter(PathWriter):
         self, pattern: Pattern
     ) -> tuple[str, Literal["open", "count", "yes-no", "compare"], str]:
         """(answer, form, claim) of the sample."""
+        yes, no = self.language.yes, self.language.no
         if pattern.result == "exists":
-            yes, no = self.language.yes, self.language.no
             return (yes if self.all_hold(pattern) else no), "yes-no", yes
+        if pattern.result == "compare":
+            m, n = (len(writer.targets(part)) for writer, part in self.halves(pattern))
+            wins = {"more": m > n, "fewer": m < n, "equal": m == n}[pattern.more]
+            return (yes if wins else no), "compare", ""
         found = self.targets(pattern)
         if pattern.result == "count":
             return str(len(found)), "count", ""
-        answer = found[-1] if pattern.pick == "last" else found[0]
+        answer = found[pattern.place]
         return answer, "compare" if pattern.offer else "open", ""
 
     def targets(self, pattern: Pattern) -> list[str]:
@@ -150,7 +180,7 @@ class PatternWriter(PathWriter):
         question = self.fill(self.line(asked, "claim"), texts)
         if self.path.time is not None:
             question = self.timed_question(question, self.path.time, self.path.clip or "")
-        scope = self.graph.scope(self.path.time, self.path.clip)
+        scope = self.path.query[0]
         text = self.told_of(step, pattern)
         return t.Because.model_construct(
             question=self.language.sentence(question),
@@ -168,7 +198,7 @@ class PatternWriter(PathWriter):
             return self.fact(step, "because")
         place, fact = divmod(self.path.steps.index(step), len(moments))
         word: Order | None = "later" if moments[fact] else None
-        if pattern.pick == "first" and not any(moments):
+        if pattern.pick in ("first", "second", "third") and not any(moments):
             word = "later" if place else "first"
         elif pattern.pick == "last" and not any(moments):
             final = len(self.path.steps) // len(moments) - 1
