@@ -39,7 +39,7 @@ from stepc.passmanager.pipeline_text import (
     parse_pipeline,
     pipeline_text,
 )
-from stepc.passmanager.registry import option_lines, pass_names, pass_type
+from stepc.passmanager.registry import PASSES, option_lines, pass_names, pass_type
 from stepc.passmanager.run import run
 from stepc.proof.prover import REPEATED, SEVERAL, UNKNOWN, Prover
 from stepc.proof.solver import answers, facts
@@ -180,6 +180,7 @@ def test_passes_are_found_by_their_files(monkeypatch: pytest.MonkeyPatch, tmp_pa
         "        return unit.evolve(name=self.to)\n"
     )
     monkeypatch.setattr(stepc.passes, "__path__", [*stepc.passes.__path__, str(tmp_path)])
+    monkeypatch.setattr(PASSES, "_loaded", dict(PASSES._loaded))
     done = list(run(split_pipeline("rename-unit(to=x)")[0], _truth(), _tools()))
     assert done[-1].unit.name == "x"
 

@@ -24,7 +24,7 @@ _PLACE = re.compile(
     r"|.*(?:附近|旁边|之间|中间|周围|四周|顶部|底部|顶上|底下|身边|身旁|背后|对面|隔壁|内部|外部)"
 )
 """Predicates of place, which follow their object: 桌子的上面."""
-_PARTICLES = re.compile("[着了过的]|正在|在")
+_PARTICLES = re.compile(r"[着了过的\s]|正在|在")
 _HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff]")
 _OTHER_SCRIPT = re.compile(
     r"[^\W\d_\u0000-\u024f\u1e00-\u1eff\u3400-\u9fff\uf900-\ufaff\uff21-\uff5a]"

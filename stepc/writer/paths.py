@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -75,17 +76,27 @@ class UnitWords:
         return not self.foreign.isdisjoint(map(plain, said))
 
     def told_otherwise(self, path: t.Path, sample: t.Sample) -> str:
-        """The leak of a question that says its answer in another form: "walking" for "walks"."""
+        """The leak of a question that says its answer in another form: "walking" for "walks".
+
+        Of an event, it is enough to say all but one of those who take part: "the person riding a bicycle".
+        """
         steps = [step for step in path.steps if not self.graph.is_identity(step)]
-        parts = [(b.question, b.answer) for b in sample.rationale]
-        parts = [
-            part for step, part in zip(steps, parts, strict=False) if self.graph.finds_value(step)
-        ]
-        if self.graph.finds_value(steps[-1]) and sample.form != "compare":
-            parts.append((sample.question, sample.answer))
-        if any(self.language.retells(question, answer) for question, answer in parts):
-            return "the question says an answer in another form"
+        parts = [(x, b.question, b.answer) for x, b in zip(steps, sample.rationale, strict=False)]
+        if sample.form != "compare":
+            parts.append((steps[-1], sample.question, sample.answer))
+        for step, question, answer in parts:
+            if self.graph.finds_value(step):
+                told = [answer, *(self._without(step, answer) if step.edge == "event" else ())]
+                if any(self.language.retells(question, x) for x in told):
+                    return "the question says an answer in another form"
         return ""
+
+    def _without(self, step: t.Step, event: str) -> Iterator[str]:
+        """An event without one of the objects that it names, for each of them."""
+        clip = t.clip_of(step.near)
+        for label in {x for o, x in self.graph.labels.items() if t.clip_of(o) == clip}:
+            if mentions(event, label):
+                yield re.sub(re.escape(label), " ", event, flags=re.IGNORECASE)
 
 
 @dataclass
