@@ -1,7 +1,7 @@
 """Languages in which specs are written: word forms, texts of answers, and what a reader needs to know.
 
-To add a language, add a package here, with word lists in `grammar`, or name a class in the entry-point group
-`stepc.languages` of your own package, with word lists beside its module.
+To add a language, add a module here, with word lists in `grammar`, or name a class in the entry-point group
+`stepc.languages` of your own package, with word lists in the folder of the package.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class Language(ABC):
     """A language: what the writer, the reader and the conditions of specs need to know of it.
 
     The methods of this base class fit a language whose words do not change. What graphs are compared by is
-    in word lists, in the folder `grammar` of stepc or beside the module of a plug-in.
+    in word lists, in the folder `grammar` of stepc or in that of the plug-in's package.
     """
 
     name: ClassVar[str]
@@ -180,8 +180,8 @@ class Language(ABC):
 
     # --- for a model ---------------------------------------------------------------------
     facts: ClassVar[Mapping[str, str]]
-    """The facts of a graph as a model is told them, with braces for their words: of a `part` of the video,
-    an `attr`, a `rel` …"""
+    """Sentences that tell a model the facts of a graph, with placeholders in braces, by what they are about:
+    a `part` of the video, an `attr`, a `rel` …"""
 
     # --- texts of a model ----------------------------------------------------------------
     copulas: ClassVar[frozenset[str]] = frozenset()

@@ -1,6 +1,6 @@
 """Reads the word lists of languages: by them the words of graphs are compared.
 
-A graph is compared by the lists of all languages, because nothing in it says in which it is written.
+Graphs are compared by the lists of all languages, because a graph does not say which language it is in.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from stepc.plugins import installed
 
 GROUP = "stepc.languages"
-"""The entry-point group of languages. The lists of one from a plug-in lie beside its module."""
+"""The entry-point group of languages. The lists of a plug-in's language are in the folder of its package."""
 
 
 @functools.cache
