@@ -14,7 +14,7 @@ from stepc.ir.words import mentions, normal, plain
 from stepc.passmanager.base import LinkPass
 from stepc.passmanager.corpus import Corpus
 from stepc.proof.solver import answers, facts
-from stepc.sampling.distractors import Category, apart, words
+from stepc.sampling.distractors import Category, apart, same_sort, words
 from stepc.sampling.query_builder import QueryBuilder
 
 
@@ -58,8 +58,9 @@ class Distract(LinkPass):
             if not s.room:
                 continue
             rng = random.Random(f"{seed}/{unit.video.sha256}/{s.id}/{s.question}")
-            pool = pools.get(EDGES[last[s.path].edge].category(last[s.path], graph), [])
+            kind = EDGES[last[s.path].edge].category(last[s.path], graph)
             right = answers(s.query, known)
+            pool = [w for w in pools.get(kind, ()) if same_sort(kind, w, right[0], graph.language)]
             made = list(s.options)
             for word in rng.sample(pool, len(pool)):
                 if len(made) == len(s.options) + s.room:

@@ -13,7 +13,7 @@ from pydantic import Field
 from stepc.forms import FORMS
 from stepc.ir import types as t
 from stepc.ir.spans import seconds
-from stepc.ir.words import Policy, mentions, needle, row, unfinished
+from stepc.ir.words import Policy, inverse, mentions, needle, row, unfinished
 from stepc.languages import Language
 from stepc.model.requests import FromFacts, Reword, Smooth
 from stepc.passmanager.base import Pass, Tools
@@ -233,10 +233,17 @@ def _retold(sample: t.Sample, sentences: list[str]) -> t.Sample:
     return sample.model_copy(update={"rationale": tuple(rationale)})
 
 
-def _needed(query: t.Query, language: Language) -> list[str]:
-    """All labels, values, predicates, events and times that a query names."""
+def _needed(query: t.Query, language: Language, question: str = "") -> list[str]:
+    """All labels, values, predicates, events and times that a query names.
+
+    A question may say a predicate as its object has it: "below" for "above".
+    """
     words = [op.words for op in query]
-    for op in query:
+    for i, op in enumerate(query):
+        turned = isinstance(op, t.Follow) and op.edge == "rel" and not mentions(question, words[i])
+        back = inverse(words[i]) if turned else None
+        if back is not None and mentions(question, back):
+            words[i] = back
         if isinstance(op, t.Between):
             words += seconds(op.start, op.end)[:2]
         elif isinstance(op, t.Scene):
@@ -251,7 +258,7 @@ def _lost_question(
     one = len(language.sentences_of(text)) == 1 and text.endswith(language.question_mark)
     if unfinished(text) or not one:
         return "not one question"
-    needed = _needed(old.query, language)
+    needed = _needed(old.query, language, old.question)
     if new.form == "yes-no":
         last = old.query[-2] if len(old.query) > 1 else None
         last = old.query[-3] if isinstance(last, t.Unique) else last
@@ -274,7 +281,7 @@ def _lost_question(
     if any(now.count(w) > said.count(w) for w in map(needle, vocabulary) if w):
         return "it says more"
     kinds = [op.word for op in old.query if isinstance(op, t.Follow) and op.edge == "attr"]
-    phrases = [w for w in _needed(old.query, language) if w not in kinds]
+    phrases = [w for w in _needed(old.query, language, old.question) if w not in kinds]
     return _broken(old.question, text, phrases, language)
 
 

@@ -135,7 +135,7 @@ def _denying(rng: random.Random) -> Spec:
 def test_whatever_the_model_denies_every_question_is_sound(part: int) -> None:
     """The graph stays valid, the proofs hold, and no completion of what is not known changes an answer."""
     counts: Counter[str] = Counter()
-    for seed in range(part * 25, part * 25 + 25):
+    for seed in range(part * 15, part * 15 + 15):
         rng = random.Random(seed)
         unit, spec = drawn.graph(rng), _denying(rng)
         denied = _ran("deny", unit, _tools(spec, 0.1, seed))
@@ -170,8 +170,8 @@ def test_whatever_the_model_denies_every_question_is_sound(part: int) -> None:
                     assert (s.answer == "yes") == yes, (seed, s.question)
                 else:
                     assert found == {phrase(x) for x in (s.answer, *s.also)}, (seed, s.question)
-    assert counts["denied"] > 50 and counts["gaps"] > 5, counts
-    assert counts["yes-no: no"] > 2, counts
+    assert counts["denied"] > 30 and counts["gaps"] > 3, counts
+    assert counts["yes-no: no"] > 0, counts
 
 
 def test_denied_facts_are_evidence() -> None:

@@ -200,7 +200,7 @@ def test_hover_definition_rename_symbols_and_layout() -> None:
             "edge rel(subject -> o) {" in renamed
             and "{subject|cap} {subject|is} {rel} {o}." in renamed
         )
-        assert "find subject {" in renamed and "edge rel(s -> o) if s plain" in renamed
+        assert "find subject {" in renamed and "s plain, short {" in renamed
         assert "{a} {a|is}" not in renamed and "seen while {a.event}" in renamed
         assert await editor.type(renamed) == []
 

@@ -15,7 +15,7 @@ from stepc.lang.conditions import (
     undecided,
 )
 from stepc.languages import LANGUAGES
-from stepc.languages.base import NoWording
+from stepc.languages.base import NoWording, inverse
 from stepc.languages.english import a, base, is_, passive, past, simple, the, third
 from stepc.languages.english_nouns import (
     clause,
@@ -138,6 +138,9 @@ def test_verbs_and_frames() -> None:
     assert passive("holding") == "held by"
     with pytest.raises(NoWording):
         passive("on")
+    assert inverse("above") == "below" and inverse("held by") == "holding"
+    with pytest.raises(NoWording):
+        inverse("leaning on")
     assert [progressive(x) for x in ("dribbles", "are running after", "is on", "on the", "left of")] == [
         "dribbling", "running after", "on", "on", "left of",
     ]  # fmt: skip
@@ -167,6 +170,7 @@ def test_a_condition_holds_of_what_it_names() -> None:
         ("far", "word", "the cups"): True, ("far", "word", "mug"): False, ("far", "said", "plain"): True,
         ("near", "said", "described"): False, ("edge", "word", "is holding"): True,
         ("edge", "verb", "verb"): True, ("edge", "verb", "place"): False, ("form", "form", "claim"): True,
+        ("edge", "inverse", "reversible"): True, ("edge", "inverse", "oneway"): False,
         ("block", "block", "other"): False,
     }  # fmt: skip
     for (subject, what, *tests), wanted in holds.items():

@@ -23,6 +23,8 @@ import stepc.train.export
 from stepc import forms, plugins
 from stepc.dataset.formats import FORMATS, Format, rows_of
 from stepc.diagnostics import StepcError
+from stepc.languages import Language
+from stepc.languages.english import English
 from stepc.model.backends import BACKENDS, BackendType
 from stepc.model.load import ModelConfig, identity_of, load, together
 from stepc.passmanager.registry import PASSES
@@ -340,6 +342,23 @@ def test_a_broken_form_stops_only_who_uses_it(value: Any, installing: Callable[.
         _ = forms.FORMS["loud"]
     assert error.value.diagnostics[0].code in ("X002", "X003")
     assert [d.code for e in plugins.problems() for d in e.diagnostics] in (["X002"], ["X003"])
+
+
+class Mute(English):
+    name = "mute"
+    duration = Language.duration
+
+
+@pytest.mark.parametrize(
+    ("value", "lacks"),
+    [(type("Bare", (Language,), {"name": "mute"}), "`help`"), (Mute, "`duration`")],
+)
+def test_a_language_that_lacks_something_says_what(
+    value: Any, lacks: str, installing: Callable[..., None]
+) -> None:
+    installing(_Entry("mute", value, "mine", "stepc.languages"))
+    (error,) = plugins.problems()
+    assert error.diagnostics[0].code == "X003" and lacks in error.diagnostics[0].message
 
 
 @pytest.mark.parametrize("file", ["../x", "/x", "a/b", "manifest.json", "qra", "", 5, "a\0b", ".."])

@@ -97,9 +97,9 @@ class Form(ABC):
         """The answer to a step in this form."""
         return EDGES[step.edge].answer(step, graph)
 
-    def knows(self, step: Step, graph: QueryBuilder) -> bool:
-        """Whether the graph knows what the form asks of a step as precisely as the answer says it."""
-        return True
+    def not_asked(self, step: Step, graph: QueryBuilder) -> str:
+        """Why a step is not asked about: its answer would tell nothing, or more than the graph knows."""
+        return ""
 
     picks: ClassVar[bool] = False
     """Whether it picks the one of several answers that beats all others."""

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from stepc.writer.paths import PathWriter
 
 
+VAGUE = "its time is not known so precisely"
+
+
 class _Time(Form):
     """Asks for the time of an edge whose ends are both known."""
 
@@ -54,6 +57,10 @@ class WhenForm(_Time):
     )
     what = "span"
 
+    def not_asked(self, step: Step, graph: QueryBuilder) -> str:
+        """What lasts as long as the video happens at no particular time."""
+        return "it lasts the whole video" if graph.lasts_throughout(step) else ""
+
 
 class HowLongForm(_Time):
     """How long a motion or event takes, in seconds."""
@@ -63,9 +70,10 @@ class HowLongForm(_Time):
     help = "How long it takes, in seconds, worded by a line in the `time` block of the edge."
     what = "duration"
 
-    def knows(self, step: Step, graph: QueryBuilder) -> bool:
-        """Whether the duration is known to a tenth."""
-        return all(10 * (r.most - r.least) <= r.most for r in graph.bounds(step))
+    def not_asked(self, step: Step, graph: QueryBuilder) -> str:
+        """The duration must be known to a tenth."""
+        known = all(10 * (r.most - r.least) <= r.most for r in graph.bounds(step))
+        return "" if known else VAGUE
 
 
 class HowOftenForm(_Time):
@@ -82,10 +90,10 @@ class HowOftenForm(_Time):
     def answer(self, step: Step, graph: QueryBuilder) -> str:
         return str(len(graph.spans(step)))
 
-    def knows(self, step: Step, graph: QueryBuilder) -> bool:
-        """Whether its object is seen all the time between the first time range and the last one."""
+    def not_asked(self, step: Step, graph: QueryBuilder) -> str:
+        """Its object must be seen all the time between the first time range and the last one."""
         spans = graph.spans(step)
-        return graph.seen_throughout(step.near, spans[0][0], spans[-1][1])
+        return "" if graph.seen_throughout(step.near, spans[0][0], spans[-1][1]) else VAGUE
 
     def written_answer(self, step: Step, writer: PathWriter) -> str:
         return self.answer(step, writer.graph)

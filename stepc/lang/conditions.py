@@ -8,13 +8,15 @@ from itertools import combinations, product
 from typing import Literal, get_args
 
 from stepc.ir.elements import NounClass, Value
-from stepc.ir.words import normal, plain
+from stepc.ir.words import inverse, normal, plain
 from stepc.languages import DEFAULT, LANGUAGES
 from stepc.languages.base import Noun
 
 Subject = Literal["near", "far", "edge", "kind", "form", "block"]
 """What a condition is about: an end, the predicate, the kind of an attribute, or the question."""
-Test = Literal["word", "noun", "op", "number", "name", "said", "verb", "speech", "form", "block"]
+Test = Literal[
+    "word", "noun", "op", "number", "name", "said", "verb", "inverse", "speech", "form", "block"
+]
 """What of it is tested."""
 Said = Literal["plain", "short", "described"]
 """How a known end is said: by its label, described by an attribute, or described in another way."""
@@ -22,19 +24,24 @@ WORDS: Mapping[str, Test] = {
     **dict.fromkeys(get_args(NounClass), "noun"), "static": "op", "dynamic": "op",
     "singular": "number", "plural": "number", "named": "name", "common": "name",
     "plain": "said", "short": "said", "described": "said", "verb": "verb", "place": "verb",
-    "noun": "speech", "adjective": "speech",
+    "noun": "speech", "adjective": "speech", "reversible": "inverse", "oneway": "inverse",
 }  # fmt: skip
 """Word of a condition → what it tests. `place` is a class of objects, and of predicates that are no verb."""
 
 
-_SORTS = frozenset(["verb", "speech"])
+SORTS = frozenset(["verb", "inverse", "speech"])
 """Tests of a predicate or value that its words decide."""
 
 
 def _sort(what: Test, word: str, language: str) -> str:
-    """The sort of a predicate (`verb` or `place`) or of a value (`adjective` or `noun`) in a language."""
+    """The sort of a predicate or of a value (`adjective` or `noun`) in a language.
+
+    A predicate is `verb` or `place`, and it is `reversible` or `oneway`.
+    """
     if what == "verb":
         return "verb" if LANGUAGES[language].takes_object(word) else "place"
+    if what == "inverse":
+        return "oneway" if inverse(word) is None else "reversible"
     return "adjective" if LANGUAGES[language].is_adjective(word) else "noun"
 
 
@@ -90,7 +97,7 @@ class Condition(Value):
             return (plain(at.kind),)
         end = {"near": at.near, "far": at.far}.get(self.subject)
         if end is None:  # a predicate, or a value
-            if self.what in _SORTS:
+            if self.what in SORTS:
                 return (_sort(self.what, at.word, self.language),)
             return plain(at.word), normal(at.word)
         if self.what == "said":
@@ -129,7 +136,7 @@ class Condition(Value):
         """What tests of another sort say of all that this condition allows; None if they say nothing sure."""
         if what == self.what:
             return self.set
-        if self.what == "word" and what in _SORTS:
+        if self.what == "word" and what in SORTS:
             return frozenset(_sort(what, test, self.language) for test in self.tests)
         return None
 

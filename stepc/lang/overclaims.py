@@ -19,6 +19,8 @@ SAYS: Mapping[str, str] = {
     "dates": "look at times",
 }
 """What a wording may say (`Language.says`) → what its query would have to do."""
+LONGEST, DEEPEST = 10_000, 20
+"""Maximum characters of a phrase that are looked at, and how deep phrases within phrases are."""
 _HOLE = re.compile(r"\{\s*([a-z][a-z0-9-]*)[^{}]*\}")
 
 
@@ -27,6 +29,7 @@ def overclaims(made: Declared, language: Language) -> Iterator[tuple[Part, Token
 
     A spec silences a kind with `allow KIND`.
     """
+    phrases: dict[str, str] = {}
     for part, line, extra in _lines(made):
         form = FORMS.get(line)
         asked = (
@@ -36,7 +39,7 @@ def overclaims(made: Declared, language: Language) -> Iterator[tuple[Part, Token
         )
         for each in (w for tree in trees(part.tree, "wordings") for w in trees(tree, "wording")):
             token = next(c for c in each.children if isinstance(c, Token))
-            text = _whole(part.source.string(token), made, ())
+            text = _whole(part.source.string(token), made, phrases)
             for kind, pattern in language.says.items():
                 if kind not in asked and (found := pattern.search(text)):
                     yield part, token, kind, found[0], line
@@ -78,19 +81,20 @@ def _lines(made: Declared) -> Iterator[tuple[Part, str, frozenset[str]]]:
         yield part, line, frozenset(["dates", "compares"])
 
 
-def _whole(text: str, made: Declared, within: tuple[str, ...]) -> str:
-    """A wording with its phrases in it, and without placeholders."""
+def _whole(text: str, made: Declared, phrases: dict[str, str], depth: int = 0) -> str:
+    """A wording with its phrases in it, and without placeholders. `phrases` caches their texts."""
 
     def put(hole: re.Match[str]) -> str:
         name = hole[1]
-        if name not in made.phrases or name in within or len(within) > 20:
-            return " "
-        part = made.phrases[name]
-        strings = (
-            next(c for c in each.children if isinstance(c, Token))
-            for tree in trees(part.tree, "wordings")
-            for each in trees(tree, "wording")
-        )
-        return " | ".join(_whole(part.source.string(s), made, (*within, name)) for s in strings)
+        if name not in phrases and name in made.phrases and depth < DEEPEST:
+            phrases[name] = " "  # until its text is known, for a phrase that contains itself
+            phrases[name] = " | ".join(strings(made.phrases[name]))[:LONGEST]
+        return phrases.get(name, " ")
+
+    def strings(part: Part) -> Iterator[str]:
+        for tree in trees(part.tree, "wordings"):
+            for each in trees(tree, "wording"):
+                token = next(c for c in each.children if isinstance(c, Token))
+                yield _whole(part.source.string(token), made, phrases, depth + 1)
 
     return _HOLE.sub(put, text)

@@ -15,7 +15,7 @@ from stepc.edges import EDGES
 from stepc.forms import FORMS
 from stepc.lang.blocks import Blocks, bad_way
 from stepc.lang.check import check_whole
-from stepc.lang.conditions import WORDS, Condition, undecided
+from stepc.lang.conditions import SORTS, WORDS, Condition, undecided
 from stepc.lang.overclaims import SAYS, overclaims
 from stepc.lang.parse import SpecSource
 from stepc.lang.patterns import PatternBlocks
@@ -268,7 +268,7 @@ class _Reader:
         if word == "place":  # a predicate that is no verb, or an object of that class
             what = "verb" if subject == "edge" else "noun"
         is_object = subject in ("near", "far") and subject not in EDGES[kind].values
-        fits = ("noun", "op", "number", "name", "said") if is_object else ("verb", "speech")
+        fits = ("noun", "op", "number", "name", "said") if is_object else SORTS
         return what if what in fits and subject != "kind" else None
 
     def decided(self, edges: tuple[EdgeRule, ...]) -> None:

@@ -32,6 +32,7 @@ def _accept(value: Any) -> str:
         return f"`{value!r}` is not a subclass of stepc.languages.Language"
     needed = ("help", "links", "or_", "order", "parts", "anything", "facts")
     lacking = [name for name in needed if not hasattr(value, name)]
+    lacking += sorted(value.__abstractmethods__)
     return f"it has no `{lacking[0]}`" if lacking else ""
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from abc import ABC
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import ClassVar, Literal, cast, get_args
 
+from stepc.ir import words
 from stepc.ir.elements import NounClass
 from stepc.runtime.word_lists import forms, word_lines
 
@@ -92,13 +93,13 @@ class Language(ABC):
         """Options as a question offers them: `the cup or the phone`."""
         return self.or_.join(options)
 
+    @abstractmethod
     def span(self, start: str, end: str) -> str:
         """A time range; `start` and `end` are in seconds: `1.2 to 3.4 seconds`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def duration(self, length: str) -> str:
         """A duration; `length` is in seconds: `2.2 seconds`."""
-        raise NotImplementedError
 
     # --- words ---------------------------------------------------------------------------
     filters: ClassVar[Filters] = {}
@@ -198,6 +199,14 @@ class Language(ABC):
     def sentences_of(self, text: str) -> list[str]:
         """The sentences of a text."""
         return [s for s in re.split(r"(?<=[.!?])\s+", text) if s]
+
+
+def inverse(text: str) -> str:
+    """A predicate from its object: `above` → `below`. Raises NoWording if it has no known inverse."""
+    made = words.inverse(text)
+    if made is None:
+        raise NoWording
+    return made
 
 
 @cache

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from stepc.ir.elements import NounClass
 from stepc.ir.words import plain, without_article
-from stepc.languages.base import Filters, Language, Noun, Order, noun_classes
+from stepc.languages.base import Filters, Language, Noun, Order, inverse, noun_classes
 
 WORD = {"person": "人", "animal": "动物", "vehicle": "车", "place": "地方", "building": "建筑物"}
 """Class → the word for an object of it where its label may not be said. All others are objects."""
@@ -63,7 +63,13 @@ class Chinese(Language):
         "first": "首先，", "later": "之后，", "earlier": "在此之前，", "finally": "最后，",
     }  # fmt: skip
     ordinals = tuple(f"第{n}" for n in "一二三四五六七八九十")
-    filters: ClassVar[Filters] = {"de": de, "doing": doing, "measured": measured, "bare": bare}
+    filters: ClassVar[Filters] = {
+        "de": de,
+        "doing": doing,
+        "measured": measured,
+        "bare": bare,
+        "inverse": inverse,
+    }
     parts: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "who": (*_WHAT.values(), _THING, "什么"),
         "that": ("的",),

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from stepc.ir.elements import NounClass
 from stepc.ir.words import beyond_latin, words_of
 from stepc.languages import english_nouns as nouns
-from stepc.languages.base import Filters, Language, Noun, NoWording, Order
+from stepc.languages.base import Filters, Language, Noun, NoWording, Order, inverse
 from stepc.languages.english_nouns import (
     PRONOUNS,
     bare,
@@ -143,6 +143,7 @@ FILTERS: Filters = {
     "past": past,
     "third": third,
     "passive": passive,
+    "inverse": inverse,
     "simple": simple,
     "cap": cap,
     "low": low,

@@ -10,7 +10,7 @@ from stepc.edges import EDGES, Edge
 from stepc.forms import FORMS
 from stepc.ir import types as t
 from stepc.ir.elements import Way
-from stepc.lang.conditions import Occasion
+from stepc.lang.conditions import SORTS, Occasion
 from stepc.lang.types import EdgeRule
 from stepc.lang.types import Pattern as SpecPattern
 from stepc.ops.make import cached
@@ -214,7 +214,7 @@ class Parser:
                 c
                 for name, c in pattern.conditions
                 if name in (fact.link, fact.far) and c.subject != "near"
-                if c.what in ("word", "verb", "speech") and (known or c.subject == "kind")
+                if c.what in ("word", *SORTS) and (known or c.subject == "kind")
             )
             if not all(c.holds(at) for c in tests):
                 return False

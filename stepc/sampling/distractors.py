@@ -12,6 +12,7 @@ from stepc.edges import EDGES
 from stepc.ir import types as t
 from stepc.ir.lexicon import Lexicon
 from stepc.ir.words import mentions, normal, plain, unfinished
+from stepc.languages.base import Language
 from stepc.sampling.graph_facts import OpenFact
 from stepc.sampling.query_builder import QueryBuilder
 from stepc.sampling.refutation import Refutation
@@ -41,6 +42,11 @@ def apart(word: str, others: Iterable[str]) -> bool:
         or mentions(x, word)
         for x in others
     )
+
+
+def same_sort(kind: Category, word: str, right: str, language: Language) -> bool:
+    """Whether a word can be an option beside a right answer: a verb is none beside a place."""
+    return kind != ("rel",) or language.takes_object(word) == language.takes_object(right)
 
 
 class Distractors:
@@ -73,7 +79,7 @@ class Distractors:
         """Draw up to `count` different wrong options from the clip or the graph.
 
         None of them contains or is contained in a correct answer, and none occurs in the question. Objects
-        of the answer's class come first: people for a person.
+        of the answer's class come first: people for a person. Beside a place stand places only.
         """
         kind, made = EDGES[step.edge].category(step, self.graph), list[str]()
         clip = t.clip_of(step.near)
@@ -81,6 +87,7 @@ class Distractors:
             if source == "corpus":
                 continue
             pool = self.pool(kind, clip if source == "clip" else "")
+            pool = [w for w in pool if same_sort(kind, w, right[0], self.graph.language)]
             drawn = rng.sample(pool, len(pool)) if len(pool) < 200 else [*_some(pool, rng)]
             if kind == ("label",):
                 sort = self.graph.noun(right[0]).noun

@@ -117,8 +117,7 @@ class Finisher:
         if not kind.asked.compares and not self._told_apart(rows, others, scope):
             why = why or "it names one of several"
         steps, also = (tuple([s.step(r) for r in part]) for part in (rows, others))
-        if not kind.asked.knows(steps[-1], self.graph):
-            why = why or "its time is not known so precisely"
+        why = why or kind.asked.not_asked(steps[-1], self.graph)
         if not kind.asked.compares and not self.rules.sayable(steps, kind.form):
             why = why or "no wording for a description in it"
         if also and not self._worded(kind, steps[-1], also):

@@ -82,6 +82,11 @@ class QueryBuilder(Make):
         """The time ranges of a motion or event, in ms; overlapping or touching ranges are joined."""
         return EDGES[step.edge].spans(step, self)
 
+    def lasts_throughout(self, step: t.Step) -> bool:
+        """Whether a motion or event lasts from the first keyframe of the video to the last one."""
+        start, end = self.spans(step)[0]
+        return all(start <= at <= end for at in self.at.values())
+
     def seen_throughout(self, object_: str, start: int, end: int) -> bool:
         """Whether an object is seen in each keyframe of its clip from one time to another, in ms."""
         shown = (at for at in self._keyframes[t.clip_of(object_)] if start <= at <= end)

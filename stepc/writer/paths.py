@@ -318,7 +318,7 @@ class PathWriter:
         wordings = next(filter(None, told), ())
         if not wordings:
             return self.true(step)
-        if not FORMS["how-long"].knows(step, self.graph):
+        if FORMS["how-long"].not_asked(step, self.graph):
             wordings = tuple(w for w in wordings if not w.says("length"))
             if not wordings:
                 raise NoWording("its wording says a duration that is not known to a tenth")
