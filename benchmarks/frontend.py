@@ -33,7 +33,6 @@ import av
 import cv2
 import numpy as np
 import scenedetect
-import sklearn.cluster  # noqa: F401  imported up front, so that no variant pays for it
 
 from stepc.driver.compile_video import CompileConfig, Compiler
 from stepc.ir import types as t

@@ -18,7 +18,8 @@ class Canonicalize(Pass[t.Fsg, t.Fsg]):
     A model calls one bus "bus" and "coach". The `word` declarations of the spec say which words of a graph
     mean the same (`~`), which are kinds of others (`<`) and which exclude each other (`!`). This pass writes
     the displayed word wherever the graph has a synonym, joins facts that are then the same, and adds to the
-    graph those entries whose words it has. With these, what a broader word names is not taken for another
+    graph those entries whose words it has. An entry of the spec replaces one that a model gave for the same
+    two words. With these, what a broader word names is not taken for another
     thing: "the vehicle" is not the only one beside a van.
     """
 
@@ -29,14 +30,13 @@ class Canonicalize(Pass[t.Fsg, t.Fsg]):
         entries = tools.the_spec().vocabulary
         if not entries:
             return unit
-        words = Lexicon((*entries, *unit.lexicon), normal, plain)
+        said = {_pair(e) for e in entries}
+        models = [e for e in unit.lexicon if _pair(e) not in said]
+        words = Lexicon((*entries, *models), normal, plain)
         there = _words(unit)
         there |= {(of, words.key(of, words.display(of, word))) for of, word in there}
         used = [
-            e
-            for e in entries
-            if {(e.of, words.key(e.of, x)) for x in (e.one, e.other)} & there
-            and e not in unit.lexicon
+            e for e in entries if {(e.of, words.key(e.of, x)) for x in (e.one, e.other)} & there
         ]
         frames = {f: i for i, f in enumerate(unit.keyframes)}
         changed = {
@@ -49,9 +49,14 @@ class Canonicalize(Pass[t.Fsg, t.Fsg]):
         }
         denied = [e for e in changed["denied"] if stated.isdisjoint(statements(e))]
         tools.counts.add("denied facts that a synonym states", len(changed["denied"]) - len(denied))
-        tools.counts.add("entries of the lexicon", len(used))
+        tools.counts.add("entries of the lexicon", sum(e not in unit.lexicon for e in used))
         changed["denied"] = tuple(denied)
-        return unit.evolve(**changed, lexicon=(*unit.lexicon, *used))
+        return unit.evolve(**changed, lexicon=(*models, *used))
+
+
+def _pair(e: t.WordRelation) -> tuple[str, frozenset[str]]:
+    """What the words of an entry are, and the two words as they are compared."""
+    return e.of, frozenset(map(normal if e.of == "label" else plain, (e.one, e.other)))
 
 
 def _word(e: Any) -> tuple[t.WordKind, str, str] | None:
@@ -83,6 +88,11 @@ def _with(e: Any, words: Lexicon, tools: Tools) -> Any:
         return e
     of, field, word = told
     shown = words.display(of, word)
+    if isinstance(e, t.Object) and e.called:
+        names = {normal(shown): shown}
+        for name in (words.display(of, x) for x in e.called):
+            names.setdefault(normal(name), name)
+        e = e.model_copy(update={"called": tuple(names.values())[1:]})
     if shown == word:
         return e
     tools.counts.add("words shown as a synonym")

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from stepc.ir import types as t
-from stepc.model.client import name_objects
+from stepc.model.client import Mentions, in_one
 from stepc.model.requests import (
     AttributeClaim,
     Claim,
     Confirm,
     EventClaim,
-    Mention,
     MotionClaim,
     ObjectClaim,
     RelationClaim,
@@ -28,14 +27,22 @@ class ConfirmAll(Pass[t.Fsg, t.Fsg]):
     """The second half of dual verification (section 3.1), at any graph level.
 
     Asks only about elements that were not asked about before, and shows the element's keyframes. What
-    the model denies becomes a denied fact; what depends on a denied object is dropped. An unreadable reply
-    changes nothing.
+    the model denies becomes a denied fact; what depends on a denied object is dropped.
+
+    Votes and verdict are weighed together. A "no" alone does not outweigh an element that all sampled
+    answers had: the question is asked again, and only if no answer is yes is the element denied. A question
+    whose reply could not be read is asked again, too, and most of the answers decide; without any answer,
+    the element stays as it is. The paper asks once: `confirm(again=0)`.
     """
 
     uses: ClassVar[frozenset[str]] = frozenset(["model"])
     keeps_level: ClassVar[bool] = True
     frames: int = Field(2, ge=1)
     """Maximum keyframes shown for a question about a whole clip."""
+    again: int = Field(2, ge=0)
+    """Further answers where one is not enough: a "no" against all votes, and an unreadable reply."""
+    temperature: float = Field(0.7, ge=0)
+    """Sampling temperature of the further answers."""
 
     def plan(self, about: VideoStats, costs: Plan) -> None:
         a, k = about.assume, about.keyframes
@@ -43,20 +50,30 @@ class ConfirmAll(Pass[t.Fsg, t.Fsg]):
             costs.add(Confirm, about.pairs, a.objects * a.moving, 2)
             costs.add(Confirm, about.clips, 1, 2)
             return
-        costs.add(Confirm, k, a.objects, 1)
-        costs.add(Confirm, k, a.objects * a.attributes, 1)
-        costs.add(Confirm, k, a.objects * (a.objects - 1) / 2 * a.relations, 1)
+        relations = a.objects * (a.objects - 1) / 2 * a.relations
+        costs.add(Confirm, k, a.objects * (1 + a.attributes) + relations, 1)
 
     def run(self, unit: t.Fsg, tools: Tools) -> t.Fsg:
-        named = name_objects(unit)
-        objects = self._answers(unit, list(unit.objects), named, tools)
-        ids = {o.id for o in objects if o.trust.verdict != "no"}
+        named = Mentions(unit)
         names = [name for name in _DEPENDENT if name in type(unit).model_fields]
-        fields = {name: [e for e in getattr(unit, name) if _ends(e) <= ids] for name in names}
-        rest = [e for name in names for e in fields[name] if not isinstance(e, t.Reference)]
-        answered = self._answers(unit, rest, named, tools)
-        now = {id(e): a for e, a in zip(rest, answered, strict=True)}
-        made = {name: [now.get(id(e), e) for e in fields[name]] for name in names}
+        elements = [e for name in names for e in getattr(unit, name) if e.op != "ref"]
+        objects, now = list(unit.objects), dict[int, t.Element]()
+        at_once = in_one(tools.ask().together, Confirm.name) > 1
+        if at_once:  # in lists, also about what may then depend on a denied object
+            answered = self._answers(unit, [*objects, *elements], named, tools)
+            objects, rest = answered[: len(objects)], answered[len(objects) :]
+            now = {id(e): a for e, a in zip(elements, rest, strict=True)}
+        else:
+            objects = self._answers(unit, objects, named, tools)
+        ids = {o.id for o in objects if o.trust.verdict != "no"}
+        if not at_once:
+            elements = [e for e in elements if _ends(e) <= ids]
+            answered = self._answers(unit, elements, named, tools)
+            now = {id(e): a for e, a in zip(elements, answered, strict=True)}
+        made = {
+            name: [now.get(id(e), e) for e in getattr(unit, name) if _ends(e) <= ids]
+            for name in names
+        }
         made["objects"] = objects
         denied = [e for e in unit.denied if _ends(e) <= ids]
         denied += [e for es in made.values() for e in es if e.trust.verdict == "no"]
@@ -66,22 +83,38 @@ class ConfirmAll(Pass[t.Fsg, t.Fsg]):
         return unit.evolve(**kept, denied=tuple(denied), gaps=gaps)
 
     def _answers(
-        self, unit: t.Fsg, elements: list[Any], named: dict[str, Mention], tools: Tools
+        self, unit: t.Fsg, elements: list[Any], named: Mentions, tools: Tools
     ) -> list[Any]:
         """Return each element with its verdict, `unasked` if the reply was unreadable."""
         open_ = [e for e in elements if e.trust.verdict == "unasked"]
         requests = [
             Confirm(frames=self._shown(unit, e), claim=_claim(unit, e, named)) for e in open_
         ]
+        replies = tools.ask().ask(requests)
+        said = [[a.yes for a in reply.read] for reply in replies]
+        calls = [[reply.key] for reply in replies]
+        doubtful = [
+            i
+            for i, (e, yes) in enumerate(zip(open_, said, strict=True))
+            if self.again and (not yes or (not yes[0] and _sure(e)))
+        ]
+        once_more = tools.ask().ask(
+            [requests[i] for i in doubtful], samples=self.again, temperature=self.temperature
+        )
+        for i, reply in zip(doubtful, once_more, strict=True):
+            said[i] += [a.yes for a in reply.read]
+            calls[i].append(reply.key)
         changed: dict[int, Any] = {}
-        for e, reply in zip(open_, tools.ask().ask(requests), strict=True):
-            if not reply.read:
+        for e, answers, keys in zip(open_, said, calls, strict=True):
+            if not answers:
                 tools.counts.add("kept without confirmation")
                 continue
             kind = "object" if isinstance(e, t.Object) else e.op
-            yes = reply.read[0].yes
+            yes = any(answers) if self.again and _sure(e) else 2 * sum(answers) > len(answers)
+            if yes and not answers[0]:
+                tools.counts.add(f"{kind}: confirmed against the first answer")
             tools.counts.add(f"{kind}: {'confirmed' if yes else 'denied'}")
-            asks = tuple(dict.fromkeys((*e.origin.asks, reply.key)))
+            asks = tuple(dict.fromkeys((*e.origin.asks, *keys)))
             origin = t.Origin(nodes=e.origin.nodes, asks=asks)
             trust = e.trust.model_copy(update={"verdict": "yes" if yes else "no"})
             changed[id(e)] = e.model_copy(update={"trust": trust, "origin": origin})
@@ -99,6 +132,11 @@ class ConfirmAll(Pass[t.Fsg, t.Fsg]):
         else:
             chosen = [times[e.frames[0]].at]
         return tuple(t.Frame(video=unit.video.sha256, at=at) for at in chosen)
+
+
+def _sure(e: t.Element) -> bool:
+    """Whether all of several sampled answers had an element."""
+    return e.trust.votes == e.trust.asked > 1
 
 
 _DEPENDENT = ("attributes", "relations", "motions", "references", "events")
@@ -120,15 +158,17 @@ def _ends(e: t.Element) -> set[str]:
             return set()
 
 
-def _claim(unit: t.Fsg, e: Any, named: dict[str, Mention]) -> Claim:
+def _claim(unit: t.Fsg, e: Any, named: Mentions) -> Claim:
     match e:
         case t.Object():
             return ObjectClaim(target=named[e.id])
         case t.Attribute():
-            return AttributeClaim(target=named[e.owner], kind=e.kind, value=e.value)
+            return AttributeClaim(target=named.at(e.owner, e.frames[0]), kind=e.kind, value=e.value)
         case t.Relation():
             return RelationClaim(
-                subject=named[e.subject], predicate=e.predicate, object=named[e.object]
+                subject=named.at(e.subject, e.frames[0]),
+                predicate=e.predicate,
+                object=named.at(e.object, e.frames[0]),
             )
         case t.Motion():
             return MotionClaim(target=named[e.source], motion=e.motion)

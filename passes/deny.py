@@ -10,7 +10,7 @@ from pydantic import Field
 from stepc.ir import types as t
 from stepc.ir.graph import entities, statements
 from stepc.ir.words import plain
-from stepc.model.client import name_objects
+from stepc.model.client import Mentions
 from stepc.model.requests import (
     AttributeClaim,
     Claim,
@@ -138,7 +138,7 @@ class _Asking:
     """Makes verifying questions about the things of one graph."""
 
     def __init__(self, unit: t.Stsg) -> None:
-        self.unit, self.named = unit, name_objects(unit)
+        self.unit, self.named = unit, Mentions(unit)
         self.times = unit.keyframes
         self.seen: dict[int, dict[str, t.Object]] = {}
         """Entity → keyframe → the object there."""
@@ -180,10 +180,12 @@ class _Asking:
         return not any(x[:2] in mine for x in self.labels if x[2] != entity)
 
     def _question(self, fact: OpenFact, at: tuple[str, ...], ends: tuple[str, ...]) -> Verifying:
-        target = self.named[ends[0]]
+        target = self.named.at(ends[0], at[0])
         claim: Claim
         if fact.edge == "rel":
-            claim = RelationClaim(subject=target, predicate=fact.word, object=self.named[ends[1]])
+            claim = RelationClaim(
+                subject=target, predicate=fact.word, object=self.named.at(ends[1], at[0])
+            )
         elif fact.edge == "attr":
             claim = AttributeClaim(target=target, kind=fact.kind, value=fact.word)
         else:

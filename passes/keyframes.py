@@ -6,7 +6,7 @@ import functools
 from collections import deque
 from fractions import Fraction
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -365,15 +365,16 @@ def _cluster(seen: list[_Seen], wanted: int) -> list[_Seen]:
     If there are fewer distinct frames than clusters, fills up with the frames farthest in time from those
     already chosen.
     """
-    from sklearn.cluster import KMeans
-
-    features = np.stack([s.features() for s in seen])
-    different = len({row.tobytes() for row in features})
-    means = KMeans(min(wanted, different), n_init=4, random_state=0)
-    with _alone().limit(limits=1):
-        labels = means.fit_predict(features)
+    features = np.stack([s.features() for s in seen]).astype(np.float32)
+    different = list(dict.fromkeys(row.tobytes() for row in features))
+    labels = [different.index(row.tobytes()) for row in features]
+    if wanted < len(different):
+        enough = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 300, 1e-4)
+        cv2.setRNGSeed(0)
+        _, found, _ = cv2.kmeans(features, wanted, None, enough, 4, cv2.KMEANS_PP_CENTERS)
+        labels = found.ravel().tolist()
     chosen: list[_Seen] = []
-    for label in range(labels.max() + 1):
+    for label in dict.fromkeys(labels):
         chosen.append(_stillest([s for s, at in zip(seen, labels, strict=True) if at == label]))
     while len(chosen) < wanted:
         gap = max(
@@ -382,17 +383,6 @@ def _cluster(seen: list[_Seen], wanted: int) -> list[_Seen]:
         )
         chosen.append(gap)
     return chosen
-
-
-@functools.cache
-def _alone() -> Any:
-    """Return a controller that limits BLAS to one thread.
-
-    For inputs this small, synchronisation costs more than the work.
-    """
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
 
 
 def _stillest(cluster: list[_Seen]) -> _Seen:

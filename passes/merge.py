@@ -10,11 +10,19 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from stepc.ir import types as t
-from stepc.ir.coreference import IdentityGroups, appearances, pair_up
-from stepc.ir.words import plain
+from stepc.ir.coreference import IdentityGroups, appearances, match_up, pair_up
+from stepc.ir.words import normal, plain, same_relation
 from stepc.languages import normalised
-from stepc.model.client import name_objects, vote
-from stepc.model.requests import DescribeMotion, SameObject
+from stepc.model.client import Mentions, vote
+from stepc.model.individuals import InventoryMatch
+from stepc.model.requests import (
+    DescribeMotion,
+    DescribeTrack,
+    MatchObjects,
+    MatchWords,
+    SameObject,
+)
+from stepc.model.synonyms import WordGroups, group_words
 from stepc.passmanager.base import Pass, Tools
 
 if TYPE_CHECKING:
@@ -27,6 +35,12 @@ class Merge(Pass[t.Fsg, t.Tsg]):
     Identical static objects in a clip's keyframes become one node, which takes over their attributes
     and edges. A dynamic object gets a motion edge, with its interval, between each two consecutive
     keyframes in which it appears.
+
+    Objects are identical for sure if they share a name with each other and with nothing else, and no
+    attribute conflicts. Of the rest, the model is shown inventories: those of a keyframe beside all that the
+    clip has had before, whatever their names are. A moving object's keyframes are shown together, and the
+    model tells what it does, phase by phase. The paper asks about pairs:
+    `merge(identity=doubt,motions=pairs)`.
     """
 
     uses: ClassVar[frozenset[str]] = frozenset(["model"])
@@ -37,13 +51,23 @@ class Merge(Pass[t.Fsg, t.Tsg]):
     """Sampling temperature."""
     keep: float = Field(0.5, gt=0, le=1)
     """Minimum confidence of a motion."""
-    identity: Literal["doubt", "label"] = "doubt"
-    """Unclear pairs of objects with equal labels: `doubt` asks the model, `label` takes them as identical."""
+    identity: Literal["frames", "doubt", "label"] = "frames"
+    """Unclear identities: `frames` compares a keyframe with all before it, `doubt` asks about each pair of
+    objects with equal labels in neighbouring keyframes, `label` takes equal labels as identical."""
+    motions: Literal["track", "pairs"] = "track"
+    """Whether motions are asked for a whole `track`, or for `pairs` of its keyframes."""
 
     def plan(self, about: VideoStats, costs: Plan) -> None:
         a = about.assume
-        costs.add(DescribeMotion, about.pairs, a.objects * a.moving, 2, self.samples)
-        if self.identity == "doubt":
+        if self.motions == "pairs" or not a.asks(DescribeTrack):
+            costs.add(DescribeMotion, about.pairs, a.objects * a.moving, 2, self.samples)
+        else:
+            shown = round(about.keyframes / max(1, about.clips))
+            costs.add(DescribeTrack, about.clips, a.objects * a.moving, shown, self.samples)
+            costs.add(MatchWords, 1, 1, 0, self.samples)
+        if self.identity == "frames" and a.asks(MatchObjects):
+            costs.add(MatchObjects, about.pairs, 1, 2, self.samples)
+        elif self.identity != "label":
             costs.add(SameObject, about.pairs, a.doubtful, 2)
 
     def run(self, unit: t.Fsg, tools: Tools) -> t.Tsg:
@@ -51,16 +75,11 @@ class Merge(Pass[t.Fsg, t.Tsg]):
         tracks = groups.groups()
         ops = {o.id: o.op for o in unit.objects}
         kinds = {root: _kind(ops[m] for m in members) for root, members in tracks.items()}
-        names: dict[str, str] = {}
-        for root, members in tracks.items():
-            if kinds[root] == "static":
-                clip = t.clip_of(root)
-                taken = set(names.values())
-                name = f"{clip}/{root.split('/', 1)[1].split('.')[0]}"
-                made = next(
-                    n for n in (name, *(f"{name}.{i}" for i in range(2, 10_000))) if n not in taken
-                )
-                names |= dict.fromkeys(members, made)
+        static = [root for root in tracks if kinds[root] == "static"]
+        made = t.ordinals(
+            f"{t.clip_of(root)}/{root.split('/', 1)[1].split('.')[0]}" for root in static
+        )
+        names = {m: name for root, name in zip(static, made, strict=True) for m in tracks[root]}
         tools.counts.add("static nodes merged into another", sum(
             len(m) - 1 for r, m in tracks.items() if kinds[r] == "static"))  # fmt: skip
         objects, attributes = self._nodes(unit, tracks, kinds, names, tools)
@@ -76,12 +95,57 @@ class Merge(Pass[t.Fsg, t.Tsg]):
         return self._motions(tsg, moving, tools)
 
     def _identify(self, unit: t.Fsg, tools: Tools) -> IdentityGroups:
-        look, named, times = appearances(unit), name_objects(unit), unit.keyframes
+        if self.identity == "frames" and tools.ask().knows(MatchObjects):
+            return self._by_inventory(unit, tools)
+        return self._by_pair(unit, tools)
+
+    def _by_inventory(self, unit: t.Fsg, tools: Tools) -> IdentityGroups:
+        """Compare each keyframe with what its clip has had before, all clips side by side."""
+        look, named = appearances(unit), Mentions(unit)
+        groups = IdentityGroups((o.id, o.frames[0]) for o in unit.objects)
+        times = unit.keyframes
+        frames = {
+            o.id: t.Frame(video=unit.video.sha256, at=times[o.frames[0]].at) for o in unit.objects
+        }
+        there: dict[str, list[str]] = {}
+        for o in unit.objects:
+            there.setdefault(o.frames[0], []).append(o.id)
+        seen: dict[str, list[str]] = {c.id: [] for c in unit.clips}
+        """Clip → the last sight of each of its individuals."""
+        for i in range(max((len(c.keyframes) for c in unit.clips), default=0)):
+            compared: list[InventoryMatch] = []
+            now = {
+                c.id: there.get(c.keyframes[i].id, []) for c in unit.clips if len(c.keyframes) > i
+            }
+            for clip, found in now.items():
+                sure, left, new = match_up(seen[clip], found, look)
+                for one, other in sure:
+                    groups.join(one, other)
+                compared += InventoryMatch.of_many(left, new, look, frames)
+            requests = [c.request(named) for c in compared]
+            tools.counts.add("keyframes compared with those before", len(requests))
+            replies = tools.ask().ask(requests, samples=self.samples, temperature=self.temperature)
+            for c, reply in zip(compared, replies, strict=True):
+                for pair in c.said_same(reply, self.keep):
+                    if not groups.join(pair.known, pair.found):
+                        tools.counts.add("identities refused: two of one keyframe")
+            for clip, found in now.items():
+                again = {groups.root(x): x for x in found}
+                for old in seen[clip]:
+                    if (new_sight := again.get(groups.root(old))) is not None:
+                        look[new_sight] = look[new_sight].with_looks_of(look[old])
+                seen[clip] = [x for x in seen[clip] if groups.root(x) not in again] + found
+        return groups
+
+    def _by_pair(self, unit: t.Fsg, tools: Tools) -> IdentityGroups:
+        look, named, times = appearances(unit), Mentions(unit), unit.keyframes
         groups = IdentityGroups((o.id, o.frames[0]) for o in unit.objects)
         doubtful: list[tuple[str, str]] = []
+        there: dict[str, list[str]] = {f: [] for f in times}
+        for o in unit.objects:
+            there[o.frames[0]].append(o.id)
         for clip in unit.clips:
             frames = [k.id for k in clip.keyframes]
-            there = {f: [o.id for o in unit.objects if o.frames[0] == f] for f in frames}
             for i, later in enumerate(frames):
                 for earlier in reversed(frames[:i]):
                     sure, doubt = pair_up(there[earlier], there[later], look)
@@ -128,16 +192,23 @@ class Merge(Pass[t.Fsg, t.Tsg]):
         attributes: list[t.Attribute] = []
         for root, members in tracks.items():
             seen = sorted((by_id[m] for m in members), key=lambda o: order[o.frames[0]])
+            label, *called = _names(seen)
             if kinds[root] == "dynamic":
-                noun = _noun(seen)
-                objects += [o.model_copy(update={"op": "dynamic", "noun": noun}) for o in seen]
+                same = {
+                    "op": "dynamic",
+                    "noun": _noun(seen),
+                    "label": label,
+                    "called": tuple(called),
+                }
+                objects += [o.model_copy(update=same) for o in seen]
                 attributes += [a for o in seen for a in owned.get(o.id, ())]
                 continue
             objects.append(
                 t.Object(
                     op="static",
                     id=names[root],
-                    label=seen[0].label,
+                    label=label,
+                    called=tuple(called),
                     noun=_noun(seen),
                     frames=tuple(o.frames[0] for o in seen),
                     trust=_together(seen),
@@ -200,28 +271,22 @@ class Merge(Pass[t.Fsg, t.Tsg]):
         There is a gap where an object is seen once only, and where no motion got enough votes.
         """
         order = {k: i for i, k in enumerate(tsg.keyframes)}
-        named, times = name_objects(tsg), tsg.keyframes
-        pairs = []
         gaps = [t.Gap(where=c.id, what="motion") for c in tsg.clips if len(c.keyframes) < 2]
         short = {g.where for g in gaps}
+        tracks = []
         for members in moving:
             if len(members) == 1 and t.clip_of(members[0]) not in short:
                 gaps.append(t.Gap(where=members[0], what="motion"))
-            track = sorted(members, key=lambda m: order[t.frame_of(m) or ""])
-            pairs += list(pairwise(track))
-        spans = [tuple(times[t.frame_of(x) or ""].at for x in pair) for pair in pairs]
-        requests = [
-            DescribeMotion(
-                frames=tuple(t.Frame(video=tsg.video.sha256, at=at) for at in span),
-                target=named[pair[0]],
-            )
-            for pair, span in zip(pairs, spans, strict=True)
-        ]
-        replies = tools.ask().ask(requests, samples=self.samples, temperature=self.temperature)
+            tracks.append(sorted(members, key=lambda m: order[t.frame_of(m) or ""]))
+        whole = self.motions == "track" and tools.ask().knows(DescribeTrack)
+        ask = self._phases if whole else self._pairs
+        times = {k.id: k.at for k in tsg.keyframes.values()}
+        told = [*ask(tsg, [x for x in tracks if len(x) > 1], tools)]
+        groups = self._grouped(told, tools)
         made = []
-        for pair, span, reply in zip(pairs, spans, replies, strict=True):
-            ballots = [[(plain(normalised(a.motion)), normalised(a.motion))] for a in reply.read]
-            votes = vote(ballots, [reply.key] * len(ballots), self.samples, self.keep)
+        for pair, answers, key in told:
+            ballots = [[(groups.key("motions", plain(x)), x)] if x else [] for x in answers]
+            votes = vote(ballots, [key] * len(ballots), self.samples, self.keep)
             if not votes:
                 tools.counts.add("motions dropped: few votes")
                 gaps.append(t.Gap(where=pair[0], what="motion", other=pair[1]))
@@ -232,14 +297,72 @@ class Merge(Pass[t.Fsg, t.Tsg]):
                 t.Motion(
                     source=pair[0],
                     target=pair[1],
-                    motion=best.value,
-                    start=span[0],
-                    end=span[1],
+                    motion=groups.shown("motions", best.value),
+                    start=times[t.frame_of(pair[0]) or ""],
+                    end=times[t.frame_of(pair[1]) or ""],
                     trust=best.trust,
                     origin=best.origin,
                 )
             )
-        return tsg.evolve(motions=tuple(made), gaps=tuple(dict.fromkeys([*tsg.gaps, *gaps])))
+        return tsg.evolve(
+            motions=tuple(made),
+            gaps=tuple(dict.fromkeys([*tsg.gaps, *gaps])),
+            lexicon=(*tsg.lexicon, *groups.entries),
+        )
+
+    def _grouped(self, told: list[Told], tools: Tools) -> WordGroups:
+        """The motions of the video, grouped by what they mean."""
+        if self.motions == "pairs":
+            return WordGroups("motion", plain)
+        said = Counter(x for _, answers, _ in told for x in answers if x)
+        return group_words(
+            "motion", {"motions": said}, plain, tools.ask(), self.samples, self.temperature
+        )
+
+    def _pairs(self, tsg: t.Tsg, tracks: list[list[str]], tools: Tools) -> Iterator[Told]:
+        """Ask what each object does between two keyframes, pair by pair."""
+        named, times = Mentions(tsg), tsg.keyframes
+        pairs = [pair for track in tracks for pair in pairwise(track)]
+        requests = [
+            DescribeMotion(
+                frames=tuple(
+                    t.Frame(video=tsg.video.sha256, at=times[t.frame_of(x) or ""].at) for x in pair
+                ),
+                target=named[pair[0]],
+            )
+            for pair in pairs
+        ]
+        replies = tools.ask().ask(requests, samples=self.samples, temperature=self.temperature)
+        for pair, reply in zip(pairs, replies, strict=True):
+            yield pair, [normalised(a.motion) for a in reply.read], reply.key
+
+    def _phases(self, tsg: t.Tsg, tracks: list[list[str]], tools: Tools) -> Iterator[Told]:
+        """Ask what each object does in all keyframes of its clip, as phases."""
+        named = Mentions(tsg)
+        shown = {c.id: c.keyframes for c in tsg.clips}
+        requests = [
+            DescribeTrack(
+                frames=tuple(
+                    t.Frame(video=tsg.video.sha256, at=k.at) for k in shown[t.clip_of(track[0])]
+                ),
+                target=named[track[0]],
+            )
+            for track in tracks
+        ]
+        replies = tools.ask().ask(requests, samples=self.samples, temperature=self.temperature)
+        for track, reply in zip(tracks, replies, strict=True):
+            numbers = {k.id: n for n, k in enumerate(shown[t.clip_of(track[0])], 1)}
+            for pair in pairwise(track):
+                first, last = (numbers[t.frame_of(x) or ""] for x in pair)
+                said = (
+                    next((p.motion for p in a.phases if p.first <= first and last <= p.last), "")
+                    for a in reply.read
+                )
+                yield pair, [normalised(x) if plain(x) else "" for x in said], reply.key
+
+
+Told = tuple[tuple[str, str], list[str], str]
+"""Two consecutive sights of an object, the motion between them in each answer or "", and the key."""
 
 
 def _kind(ops: Iterable[str]) -> str:
@@ -267,6 +390,18 @@ def _noun(seen: Sequence[t.Object]) -> t.NounClass | None:
     return told.most_common(1)[0][0] if told else None
 
 
+def _names(seen: Sequence[t.Object]) -> list[str]:
+    """The names of merged objects, the one by which most votes know them first."""
+    votes: Counter[str] = Counter()
+    said: dict[str, str] = {}
+    for o in seen:
+        votes[normal(o.label)] += o.trust.votes
+        for name in (o.label, *o.called):
+            votes[normal(name)] += 1
+            said.setdefault(normal(name), name)
+    return [said[name] for name, _ in votes.most_common()]
+
+
 def _origin(elements: Sequence[t.Object | t.Attribute | t.Relation]) -> t.Origin:
     return t.Origin(
         nodes=tuple(e.id for e in elements if not isinstance(e, t.Relation)),
@@ -279,17 +414,17 @@ def _reattached(relations: Iterable[t.Relation], names: dict[str, str]) -> list[
     same: dict[tuple[str, str, str], list[t.Relation]] = {}
     for r in relations:
         ends = names.get(r.subject, r.subject), names.get(r.object, r.object)
-        same.setdefault((ends[0], plain(r.predicate), ends[1]), []).append(r)
+        same.setdefault(same_relation(ends[0], r.predicate, ends[1]), []).append(r)
     return [
         t.Relation(
-            subject=subject,
-            object=object_,
+            subject=names.get(found[0].subject, found[0].subject),
+            object=names.get(found[0].object, found[0].object),
             predicate=found[0].predicate,
             frames=tuple(f for r in found for f in r.frames),
             trust=_together(found),
             origin=_origin(found),
         )
-        for (subject, _, object_), found in same.items()
+        for found in same.values()
     ]
 
 

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable, Iterable
+from itertools import combinations
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from stepc.ir import types as t
-from stepc.ir.words import inverse, normal, plain
+from stepc.ir.words import inverse, normal, plain, same_relation
 from stepc.languages import normalised
-from stepc.model.client import Vote, name_objects, vote
-from stepc.model.requests import Classify, Describe, ListObjects, Narrate, Relate, Request
+from stepc.model.client import Mentions, Vote, vote
+from stepc.model.requests import (
+    Classify,
+    Describe,
+    ListObjects,
+    MatchNames,
+    MatchWords,
+    Narrate,
+    Relate,
+    RelateAll,
+    RelatedPair,
+    Request,
+)
+from stepc.model.synonyms import WordGroups, group_words, joined
 from stepc.passmanager.base import Pass, Tools
 
 if TYPE_CHECKING:
@@ -24,6 +38,11 @@ class Parse(Pass[t.Clips, t.Fsg]):
     Every request is sampled. An element's confidence is the fraction of answers that contain it;
     elements below `keep` are dropped (the first half of dual verification). Where too few replies could be
     read for any element to be kept, the graph has a gap.
+
+    A model calls one bus "bus" and "truck". Where the lists of a keyframe differ, it is asked which of their
+    names mean the same object, and a vote for any of them counts for that object. It is displayed by the
+    name that most lists give it, and keeps the others. The relations of a keyframe are asked for at once.
+    The paper compares exact words and asks pair by pair: `parse(names=words,relate=pairs)`.
     """
 
     uses: ClassVar[frozenset[str]] = frozenset(["model"])
@@ -35,21 +54,35 @@ class Parse(Pass[t.Clips, t.Fsg]):
     keep: float = Field(0.5, gt=0, le=1)
     """Minimum confidence of an element (the paper gives no number)."""
     objects: int = Field(12, ge=1)
-    """Maximum objects per keyframe; the number of pairs grows quadratically."""
+    """Maximum objects per keyframe."""
+    names: Literal["model", "words"] = "model"
+    """What tells that two names mean one object: the `model`, or that they are the same `words`."""
+    relate: Literal["frame", "pairs"] = "frame"
+    """How relations are asked for: those of a whole `frame` in one request, or one request for each of its
+    `pairs` of objects."""
 
     def plan(self, about: VideoStats, costs: Plan) -> None:
         a, k = about.assume, about.keyframes
         narratives = min(self.samples, a.narratives or self.samples)
         costs.add(Narrate, k, 1, 1, self.samples)
-        costs.add(ListObjects, k * narratives, 1, 1)
+        costs.add(ListObjects, k, narratives, 1)
         costs.naive += k * (self.samples - narratives)
         costs.add(Classify, k, a.objects, 1, self.samples)
         costs.add(Describe, k, a.objects, 1, self.samples)
-        costs.add_pairs(Relate, k, a.objects, 1, self.samples)
+        if self.names == "model" and a.asks(MatchNames):
+            costs.add(MatchNames, k, 1, 1, self.samples)
+        if self.names == "model" and a.asks(MatchWords):
+            costs.add(MatchWords, 3, 1, 0, self.samples)
+        if self.relate == "pairs" or not a.asks(RelateAll):
+            costs.add_pairs(Relate, k, a.objects, 1, self.samples)
+        else:
+            costs.add(RelateAll, k, 1, 1, self.samples)
 
     def run(self, unit: t.Clips, tools: Tools) -> t.Fsg:
         fsg = self._objects(unit, tools)
         fsg = self._attributes(fsg, tools)
+        if self.relate == "pairs" or not tools.ask().knows(RelateAll):
+            return self._relations_by_pair(fsg, tools)
         return self._relations(fsg, tools)
 
     def _ask(self, tools: Tools, requests: list[Request], samples: int | None = None) -> list[Any]:
@@ -73,27 +106,35 @@ class Parse(Pass[t.Clips, t.Fsg]):
         for frame_id, reply in zip(whose, self._ask(tools, lists, 1), strict=True):
             for answer in reply.read:
                 listed[frame_id].append((reply.key, answer.objects))
+        matched = self._matched(
+            {f: [labels for _, labels in answers] for f, answers in listed.items()}, frames, tools
+        )
         found: list[tuple[str, Vote]] = []
         gaps: list[t.Gap] = []
         for frame_id, answers in listed.items():
+            same, call = matched[frame_id]
+            ballots = _ballots([labels for _, labels in answers], same)
             votes = vote(
-                [_numbered(labels) for _, labels in answers],
+                [[(c, c) for c, _ in ballot] for ballot in ballots],
                 [key for key, _ in answers],
                 self.samples,
                 self.keep,
             )
-            asked = {c for _, labels in answers for c, _ in _numbered(labels)}
-            tools.counts.add("objects dropped: few votes", len(asked) - len(votes))
+            said: dict[object, Counter[str]] = {}
+            for c, label in (x for ballot in ballots for x in ballot):
+                said.setdefault(c, Counter())[label] += 1
+            tools.counts.add("objects dropped: few votes", len(said) - len(votes))
             tools.counts.add("objects dropped: too many", max(0, len(votes) - self.objects))
-            found += [(frame_id, v) for v in votes[: self.objects]]
+            found += [(frame_id, _known_by(v, said[v.value], call)) for v in votes[: self.objects]]
             if self._unread(len(answers)) or len(votes) > self.objects:
                 gaps.append(t.Gap(where=frame_id, what="object"))
-        names = t.ordinals(f"{frame_id}/{t.slug(v.value)}" for frame_id, v in found)
+        names = t.ordinals(f"{frame_id}/{t.slug(v.value[0])}" for frame_id, v in found)
         nodes = [
             t.Object(
                 op="static",
                 id=name,
-                label=v.value,
+                label=v.value[0],
+                called=v.value[1:],
                 frames=(frame_id,),
                 trust=v.trust,
                 origin=v.origin,
@@ -101,10 +142,60 @@ class Parse(Pass[t.Clips, t.Fsg]):
             for name, (frame_id, v) in zip(names, found, strict=True)
         ]
         fsg = t.raise_to(t.Fsg, unit, objects=tuple(nodes), gaps=tuple(gaps))
-        return self._kinds(fsg, frames, tools)
+        return self._kinds(self._one_word(fsg, tools), frames, tools)
+
+    def _matched(
+        self, lists: dict[str, list[Labels]], frames: dict[str, t.Frame], tools: Tools
+    ) -> dict[str, tuple[dict[str, str], str]]:
+        """Keyframe → (name → the name that stands for all of its object, key of the call or "")."""
+        made: dict[str, tuple[dict[str, str], str]] = {f: ({}, "") for f in lists}
+        if self.names == "words" or not tools.ask().knows(MatchNames):
+            return made
+        doubtful = {f: _doubtful(told) for f, told in lists.items()}
+        doubtful = {f: names for f, names in doubtful.items() if names}
+        requests: list[Request] = [
+            MatchNames(frames=(frames[f],), names=tuple(names.values()))
+            for f, names in doubtful.items()
+        ]
+        for (f, names), reply in zip(doubtful.items(), self._ask(tools, requests), strict=True):
+            readings = [[frozenset(map(normal, g)) for g in a.same] for a in reply.read]
+            same = _joined_names(list(names), readings)
+            tools.counts.add(
+                "names of an object that has another", len(set(same) - {*same.values()})
+            )
+            made[f] = same, reply.key
+        return made
+
+    def _grouped(
+        self,
+        of: t.WordKind,
+        said: dict[str, Counter[str]],
+        compare: Callable[[str], str],
+        tools: Tools,
+    ) -> WordGroups:
+        """The words of the whole video, grouped by what they mean."""
+        if self.names == "words":
+            return WordGroups(of, compare)
+        return group_words(of, said, compare, tools.ask(), self.samples, self.temperature)
+
+    def _one_word(self, fsg: t.Fsg, tools: Tools) -> t.Fsg:
+        """Display objects of the same kind by the same word in the whole video."""
+        said: Counter[str] = Counter()
+        for o in fsg.objects:
+            said[o.label] += 2
+            said.update(o.called)
+        groups = self._grouped("label", {"objects": said}, normal, tools)
+        made = []
+        for o in fsg.objects:
+            names: dict[str, str] = {}
+            for shown in (groups.shown("objects", x) for x in (o.label, *o.called)):
+                names.setdefault(normal(shown), shown)
+            label, *called = names.values()
+            made.append(o.model_copy(update={"label": label, "called": tuple(called)}))
+        return fsg.evolve(objects=tuple(made), lexicon=groups.entries)
 
     def _kinds(self, fsg: t.Fsg, frames: dict[str, t.Frame], tools: Tools) -> t.Fsg:
-        named = name_objects(fsg)
+        named = Mentions(fsg)
         requests: list[Request] = [
             Classify(frames=(frames[o.frames[0]],), target=named[o.id]) for o in fsg.objects
         ]
@@ -123,7 +214,7 @@ class Parse(Pass[t.Clips, t.Fsg]):
         return fsg.evolve(objects=tuple(made), gaps=tuple(dict.fromkeys(gaps)))
 
     def _attributes(self, fsg: t.Fsg, tools: Tools) -> t.Fsg:
-        named, times = name_objects(fsg), fsg.keyframes
+        named, times = Mentions(fsg), fsg.keyframes
         requests: list[Request] = [
             Describe(
                 frames=(t.Frame(video=fsg.video.sha256, at=times[o.frames[0]].at),),
@@ -133,32 +224,88 @@ class Parse(Pass[t.Clips, t.Fsg]):
         ]
         made: list[t.Attribute] = []
         gaps = list(fsg.gaps)
-        for o, reply in zip(fsg.objects, self._ask(tools, requests), strict=True):
+        replies = self._ask(tools, requests)
+        said: dict[str, Counter[str]] = {}
+        for a in (a for reply in replies for x in reply.read for a in _plain_kinds(x.attributes)):
+            said.setdefault(a.kind, Counter())[a.value] += 1
+        groups = self._grouped("attr", said, plain, tools)
+        for o, reply in zip(fsg.objects, replies, strict=True):
             if self._unread(len(reply.read)):
                 gaps.append(t.Gap(where=o.id, what="attr"))
             ballots = [
-                [((a.kind, plain(a.value)), a) for a in _plain_kinds(answer.attributes)]
+                [(groups.key(a.kind, plain(a.value)), a) for a in _plain_kinds(answer.attributes)]
                 for answer in reply.read
             ]
             votes = vote(ballots, [reply.key] * len(ballots), self.samples, self.keep)
-            said = {c for b in ballots for c, _ in b}
-            tools.counts.add("attributes dropped: few votes", len(said) - len(votes))
-            names = t.ordinals(f"{o.id}/{t.slug(v.value.value)}" for v in votes)
+            asked = {c for b in ballots for c, _ in b}
+            tools.counts.add("attributes dropped: few votes", len(asked) - len(votes))
+            values = [groups.shown(v.value.kind, v.value.value) for v in votes]
+            names = t.ordinals(f"{o.id}/{t.slug(value)}" for value in values)
             made += [
                 t.Attribute(
                     id=name,
                     kind=v.value.kind,
-                    value=v.value.value,
+                    value=value,
                     frames=o.frames,
                     trust=v.trust,
                     origin=v.origin,
                 )
-                for name, v in zip(names, votes, strict=True)
+                for name, value, v in zip(names, values, votes, strict=True)
             ]
-        return fsg.evolve(attributes=tuple(made), gaps=tuple(dict.fromkeys(gaps)))
+        return fsg.evolve(
+            attributes=tuple(made),
+            gaps=tuple(dict.fromkeys(gaps)),
+            lexicon=(*fsg.lexicon, *groups.entries),
+        )
 
     def _relations(self, fsg: t.Fsg, tools: Tools) -> t.Fsg:
-        named, times = name_objects(fsg), fsg.keyframes
+        """The relations of each keyframe, asked for at once. An inverse is the same relation."""
+        named, times = Mentions(fsg), fsg.keyframes
+        there: dict[str, list[t.Object]] = {}
+        for o in fsg.objects:
+            there.setdefault(o.frames[0], []).append(o)
+        there = {f: objects for f, objects in there.items() if len(objects) > 1}
+        requests: list[Request] = [
+            RelateAll(
+                frames=(t.Frame(video=fsg.video.sha256, at=times[f].at),),
+                objects=tuple(named[o.id] for o in objects),
+            )
+            for f, objects in there.items()
+        ]
+        made: list[t.Relation] = []
+        gaps = list(fsg.gaps)
+        replies = self._ask(tools, requests)
+        told = Counter(
+            normalised(r.predicate) for reply in replies for x in reply.read for r in x.relations
+        )
+        groups = self._grouped("rel", {"relations": told}, plain, tools)
+        for (f, objects), reply in zip(there.items(), replies, strict=True):
+            if self._unread(len(reply.read)):
+                gaps.append(t.Gap(where=f, what="rel"))
+            ballots = [_related(answer.relations, objects, groups) for answer in reply.read]
+            votes = vote(ballots, [reply.key] * len(ballots), self.samples, self.keep)
+            said = {c for ballot in ballots for c, _ in ballot}
+            tools.counts.add("relations dropped: few votes", len(said) - len(votes))
+            for v in votes:
+                others = (x for x in votes if {x.value[0], x.value[2]} == {v.value[0], v.value[2]})
+                if any(_opposes(v, other) for other in others):
+                    tools.counts.add("relations dropped: contradicted by more votes")
+                    continue
+                subject, predicate, object_ = v.value
+                made.append(
+                    t.Relation(
+                        subject=subject, predicate=predicate, object=object_, frames=(f,),
+                        trust=v.trust, origin=v.origin,
+                    )
+                )  # fmt: skip
+        return fsg.evolve(
+            relations=tuple(made),
+            gaps=tuple(dict.fromkeys(gaps)),
+            lexicon=(*fsg.lexicon, *groups.entries),
+        )
+
+    def _relations_by_pair(self, fsg: t.Fsg, tools: Tools) -> t.Fsg:
+        named, times = Mentions(fsg), fsg.keyframes
         pairs = [
             (a, b)
             for i, a in enumerate(fsg.objects)
@@ -202,14 +349,104 @@ class Parse(Pass[t.Clips, t.Fsg]):
         return fsg.evolve(relations=tuple(made), gaps=tuple(dict.fromkeys(gaps)))
 
 
-def _numbered(labels: tuple[str, ...]) -> list[tuple[tuple[str, int], str]]:
-    """Number equal labels, so that two cups are two objects."""
-    count: Counter[str] = Counter()
-    numbered = []
-    for label in labels:
-        count[normal(label)] += 1
-        numbered.append(((normal(label), count[normal(label)]), label))
-    return numbered
+Labels = tuple[str, ...]
+
+
+def _ballots(lists: list[Labels], same: dict[str, str]) -> list[list[tuple[tuple[str, int], str]]]:
+    """The labels of each list with their objects: a name that stands for it, and a number.
+
+    Two labels of one list are two objects, as the list says. Of several objects that go by one name, a label
+    is the one that has this label in other lists.
+    """
+    known: dict[str, list[Counter[str]]] = {}
+    """Name that stands for others → for each of its objects, the labels that it has."""
+    made: dict[int, list[tuple[tuple[str, int], str]]] = {}
+    for i in sorted(range(len(lists)), key=lambda i: -len(lists[i])):
+        taken: set[tuple[str, int]] = set()
+        chosen: dict[int, tuple[str, int]] = {}
+        for exact in (True, False):
+            for place, label in enumerate(lists[i]):
+                if place in chosen:
+                    continue
+                name = same.get(normal(label), normal(label))
+                objects = known.setdefault(name, [])
+                free = [n for n in range(len(objects)) if (name, n) not in taken]
+                if exact:
+                    free = [n for n in free if objects[n][normal(label)]]
+                    if not free:
+                        continue
+                elif not free:
+                    objects.append(Counter())
+                    free = [len(objects) - 1]
+                best = max(free, key=lambda n: (objects[n][normal(label)], -n))
+                chosen[place] = name, best
+                taken.add((name, best))
+        made[i] = []
+        for place, label in enumerate(lists[i]):
+            name, n = chosen[place]
+            known[name][n][normal(label)] += 1
+            made[i].append((chosen[place], label))
+    return [made[i] for i in range(len(lists))]
+
+
+def _known_by(v: Vote, said: Counter[str], call: str) -> Vote:
+    """A vote for an object, with its names as the value: the most common one, then the others."""
+    names: dict[str, str] = {}
+    for label, _ in sorted(said.items(), key=lambda x: (-x[1], len(x[0]))):
+        names.setdefault(normal(label), label)
+    asks = (*v.origin.asks, call) if call and len(names) > 1 else v.origin.asks
+    return Vote(tuple(names.values()), v.trust, t.Origin(asks=asks))
+
+
+def _doubtful(lists: list[Labels]) -> dict[str, str]:
+    """Name → its first wording, of all names of a keyframe; empty if no two of them can mean the same."""
+    names = {normal(x): x for labels in reversed(lists) for x in reversed(labels)}
+    together = [frozenset(map(normal, labels)) for labels in lists]
+    apart = any(not any({a, b} <= said for said in together) for a, b in combinations(names, 2))
+    return names if apart else {}
+
+
+def _joined_names(names: list[str], readings: list[list[frozenset[str]]]) -> dict[str, str]:
+    """Name → the name that stands for all that mean the same.
+
+    Two names are joined if most readings put them into one group, and in a group each name is so joined
+    with each other.
+    """
+    votes = Counter(
+        pair for groups in readings for g in groups for pair in combinations(sorted(g), 2)
+    )
+    sure = [pair for pair, count in votes.most_common() if 2 * count > len(readings)]
+    stands = {name: name for name in names}
+    for group in joined([pair for pair in sure if {*pair} <= stands.keys()]):
+        first = min(group, key=names.index)
+        stands |= dict.fromkeys(group, first)
+    return stands
+
+
+def _related(
+    relations: Iterable[RelatedPair], objects: list[t.Object], groups: WordGroups
+) -> list[tuple[tuple[str, str, str], tuple[str, str, str]]]:
+    """The relations of an answer, by what is compared: a relation and its inverse are the same."""
+    made = []
+    for r in relations:
+        ends = r.subject, r.object
+        if not all(1 <= n <= len(objects) for n in ends) or r.subject == r.object:
+            continue
+        subject, object_ = (objects[n - 1].id for n in ends)
+        predicate = groups.shown("relations", normalised(r.predicate))
+        if plain(predicate):
+            key = same_relation(subject, predicate, object_)
+            made.append((key, (subject, predicate, object_)))
+    return made
+
+
+def _opposes(weak: Vote, strong: Vote) -> bool:
+    """Whether `strong` states the inverse of an antisymmetric `weak`, of the same ends in the same order."""
+    turned = weak.value[0] != strong.value[0]
+    word = inverse(strong.value[1]) if turned else strong.value[1]
+    back = inverse(weak.value[1])
+    differs = back is not None and back != plain(weak.value[1]) and back == plain(word or "")
+    return differs and strong.trust.votes >= weak.trust.votes
 
 
 def _plain_kinds(attributes: tuple[Any, ...]) -> list[Any]:

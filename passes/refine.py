@@ -195,7 +195,7 @@ class _Guard:
                 read = self._read(text)
                 text.lost = "it can be read otherwise" if read is False else ""
                 unread += [text] if read is None else []
-        if FromFacts.name in self.tools.ask().templates.lacking:
+        if not self.tools.ask().knows(FromFacts):
             for text in unread:
                 text.lost = "it is in other words than the specs'"
             unread = []

@@ -39,13 +39,14 @@ def graph(rng: random.Random) -> t.Stsg:
             if rng.random() < 0.5:
                 seen = tuple(f for f in ids if rng.random() < 0.8) or (ids[0],)
                 name = f"{clip.id}/{t.slug(label)}.s{n}"
-                made = t.Object(op="static", id=name, label=label, frames=seen, trust=_sure(rng))
+                made = t.Object(op="static", id=name, label=label, called=_called(label, n),
+                                frames=seen, trust=_sure(rng))  # fmt: skip
                 objects.append(made)
                 continue
             times = [f for f in ids if rng.random() < 0.8] or [ids[0]]
             row = [
-                t.Object(op="dynamic", id=f"{f}/{t.slug(label)}.d{n}", label=label, frames=(f,),
-                         trust=_sure(rng))
+                t.Object(op="dynamic", id=f"{f}/{t.slug(label)}.d{n}", label=label,
+                         called=_called(label, n), frames=(f,), trust=_sure(rng))
                 for f in times
             ]  # fmt: skip
             objects += row
@@ -306,6 +307,16 @@ class _Completion:
             )
 
 
+def _called(label: str, number: int) -> tuple[str, ...]:
+    """Other names of an object; most have none."""
+    rng = random.Random(f"{label}/{number}")
+    return (
+        (rng.choice([x for x in LABELS if normal(x) != normal(label)]),)
+        if rng.random() < 0.1
+        else ()
+    )
+
+
 def _sure(rng: random.Random) -> t.Trust:
     return t.Trust(votes=rng.randint(1, 3), asked=3, verdict="yes")
 
@@ -353,6 +364,7 @@ def spec(rng: random.Random) -> Spec:
                 "S209",
                 "S305",
                 "S324",
+                "S311",
             }:
                 raise
 
@@ -436,8 +448,18 @@ def _pattern(rng: random.Random, name: str) -> str:
         rows += ["then"] if rows and rng.random() < 0.2 else []
         rows.append(f"where {refuse}{near} {kind}{link} => {far}")
         ends |= dict.fromkeys([near, far])
+        if not refuse and rng.random() < 0.3:
+            other, end = rng.choice(
+                [("attr", f"u{i}"), ("motion", f"u{i}"), ("rel", "c"), (kind, far)]
+            )
+            link = f"(q{i})" if other == "rel" else ""
+            rows[-1] += f" or {near} {other}{link} => {end}"
+            said |= dict.fromkeys([far, end] if far != end or rng.random() < 0.5 else [])
+            said |= {link[1:-1]: None} if link else {}
+            ends |= {end: None}
     result = rng.choice(["find", "find", "count", "exists", "either"])
-    target = rng.choice([*ends]) if result != "exists" else ""
+    free = [x for x in ends if x not in said] or [*ends]
+    target = rng.choice(free) if result != "exists" else ""
     said |= {x: None for x in ends if x != target and rng.random() < 0.6}
     if result == "find" and rng.random() < 0.6:
         result = f"find {rng.choice(['first', 'second', 'last'])}"

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 HERE = Path(__file__).parent.parent
-PRELOADED = ["torch", "transformers", "sklearn.cluster", "scenedetect", "av", "cv2", "stepc.cli",
+PRELOADED = ["torch", "transformers", "scenedetect", "av", "cv2", "stepc.cli",
              "stepc.model.transformers", "stepc.driver.compile_corpus", "stepc.world.render"]  # fmt: skip
 _CONTEXT = multiprocessing.get_context("forkserver")
 

@@ -466,6 +466,9 @@ def _requests() -> dict[str, Any]:
         "motion": {"target": cup}, "same_object": {"first": cup, "second": cup},
         "reword": {"form": "open", "question": "q", "reply": "a"},
         "smooth": {"question": "q", "steps": ("s",), "reply": "a"},
+        "match_names": {"names": ("cup", "mug")}, "relate_all": {"objects": (cup, cup)}, "track": {"target": cup},
+        "match_words": {"lists": (r.WordList(kind="color", words=("red", "blue")),)},
+        "match_objects": {"known": (r.Sighting(frame=1, target=cup),), "found": (cup,)},
     }  # fmt: skip
     return {name: kind(frames=(), **fields.get(name, {})) for name, kind in REQUESTS.items()}
 

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from stepc.edges import EDGES
 from stepc.forms import FORMS
 from stepc.ir import types as t
+from stepc.ir.words import normal
 
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12).filter(str.strip)
 """Any text: quotes, backslashes, newlines, tabs, every script."""
+CALLED = st.lists(WORDS, max_size=2, unique_by=normal)
 MAYBE = st.one_of(st.just(""), WORDS)
 TRUST = st.builds(
     lambda votes, more, verdict: t.Trust(votes=votes, asked=votes + more, verdict=verdict),
@@ -115,6 +117,7 @@ def _graph(draw: st.DrawFn, frames: list[str], level: str, end: int) -> dict[str
                 op=op,  # type: ignore[arg-type]
                 id=f"{place}/{name}",
                 label=label,
+                called=tuple(x for x in draw(CALLED) if normal(x) != normal(label)),
                 frames=some(seen),
                 **believed([f"{frame}/{name}"] if whole else []),  # type: ignore[arg-type]
             )

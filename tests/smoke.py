@@ -24,7 +24,14 @@ REPLIES: dict[str, dict[str, Any]] = {
     '{"objects"': {"objects": ["cup", "table", "cat"]},
     '{"attributes"': {"attributes": {"color": "red"}},
     '{"kind"': {"kind": "static"},
-    '{"predicates"': {"predicates": ["on"]},
+    '{"relations"': {
+        "relations": [
+            {"subject": a, "predicate": "on", "object": b} for a, b in ((1, 2), (1, 3), (2, 3))
+        ]
+    },
+    '{"same": [{"first"': {"same": [{"first": n, "second": n + 3} for n in (1, 2, 3)]},
+    '{"same"': {"same": []},
+    '{"event"': {"event": "a cat is sitting"},
     '{"yes"': {"yes": True},
 }
 """Replies of the server, by the form that an instruction asks for."""
@@ -92,7 +99,7 @@ def main(folder: Path) -> None:
         threading.Thread(target=http.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{http.server_address[1]}/v1"
         said = stepc("compile", folder / "videos", "-o", folder / "out", "--model", "openai:m",
-                     "--base-url", url, "--seed", "1")  # fmt: skip
+                     "--base-url", url, "--seed", "1", "--together", "1")  # fmt: skip
         http.shutdown()
     samples = (folder / "out" / "qra.jsonl").read_text("utf-8").splitlines()
     assert samples and Server.asked > 5, said

@@ -69,6 +69,9 @@ def said(model: Backend | Any, prompts: Sequence[Call], pictures: Any = None) ->
 TERSE = {
     "narrate": "words",
     "list_objects": "words {{ narrative }}",
+    "match_names": "words {{ names | join(', ') }}",
+    "match_words": """words {% for each in lists %}{{ each.kind }}: {{ each.words | join(', ') }}
+        {% if not loop.last %}; {% endif %}{% endfor %}""",
     "classify": "words {{ the(target) }}",
     "describe": "words {{ the(target) }}",
     "relate": "words {{ the(subject) }}, {{ the(object) }}",
@@ -78,7 +81,13 @@ TERSE = {
         {{ the(claim.subject) }} is {{ claim.predicate }} {{ the(claim.object) }}
         {% elif claim.claim == "motion" %}{{ the(claim.target) }} is {{ claim.motion }}
         {% else %}{{ claim.event }}{% endif %}""",
+    "relate_all": """words {% for each in objects %}{{ the(each) }}
+        {% if not loop.last %}, {% endif %}{% endfor %}""",
     "motion": "words {{ the(target) }}",
+    "track": "words {{ the(target) }}",
+    "match_objects": """words {% for each in known %}{{ the(each.target) }}
+        {% if not loop.last %}, {% endif %}{% endfor %} | {% for each in found %}{{ the(each) }}
+        {% if not loop.last %}, {% endif %}{% endfor %}""",
     "same_object": "words {{ the(first) }}, {{ the(second) }}",
     "event": "words",
     "draw_graph": "json",
@@ -103,7 +112,7 @@ class Script:
     A line is the request's name, what it is about (see `TERSE`; `*` is any text), the times of the
     keyframes if they matter, and the reply. ` / ` separates the replies of the samples; a single
     reply is given for each sample. Lines that begin with a space continue the line before. The first
-    line that fits a request answers it. Raises AssertionError if none fits.
+    line that fits a request and its number of samples answers it. Raises AssertionError if none fits.
     """
 
     identity, templates, together = "script", "terse", 1
@@ -140,10 +149,9 @@ class Script:
     def _replies(self, prompt: Call) -> tuple[str, ...]:
         at = " ".join(f"{frame.at / 1000:.3f}" for frame in prompt.frames)
         for line, (name, about, times, texts) in zip(self._all, self.lines, strict=True):
-            if name == prompt.request and about.fullmatch(prompt.text) and times in ("", at):
+            fits = name == prompt.request and about.fullmatch(prompt.text) and times in ("", at)
+            if fits and len(texts) in (1, len(prompt.seeds)):
                 if line in self.unused:
                     self.unused.remove(line)
-                replies = texts * len(prompt.seeds) if len(texts) == 1 else texts
-                assert len(replies) == len(prompt.seeds), f"{len(prompt.seeds)} samples: {line}"
-                return tuple(replies)
+                return tuple(texts * len(prompt.seeds) if len(texts) == 1 else texts)
         raise AssertionError(f"the script has no reply to: {prompt.request} {prompt.text} at {at}")

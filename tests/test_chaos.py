@@ -50,7 +50,30 @@ class Chaos(Speaker):
         def pairs() -> list[dict[str, str]]:
             return [{"kind": word(), "value": word()} for _ in range(rng.randint(0, 3))]
 
+        def number() -> int:
+            return rng.randint(-1, 9)
+
         shapes: dict[str, Any] = {
+            "match_names": lambda: {"same": [words(4) for _ in range(rng.randint(0, 3))]},
+            "match_words": lambda: {
+                "same": [words(4) for _ in range(rng.randint(0, 4))],
+                "narrower": [[word(), word()] for _ in range(rng.randint(0, 3))],
+            },
+            "relate_all": lambda: {
+                "relations": [
+                    {"subject": number(), "predicate": word(), "object": number()}
+                    for _ in range(rng.randint(0, 8))
+                ]
+            },
+            "track": lambda: {
+                "phases": [
+                    {"motion": word(), "from": number(), "to": number()}
+                    for _ in range(rng.randint(0, 3))
+                ]
+            },
+            "match_objects": lambda: {
+                "same": [{"first": number(), "second": number()} for _ in range(rng.randint(0, 8))]
+            },
             "narrate": lambda: {"narrative": " ".join(words(9)) or "x"},
             "list_objects": lambda: {"objects": words(6)},
             "classify": lambda: {"kind": rng.choice(["static", "dynamic"])},
@@ -81,8 +104,12 @@ class Chaos(Speaker):
 
 
 @pytest.mark.parametrize("seed", range(8))
-@pytest.mark.parametrize("parse", ["parse(keep=0.3)", "parse-oneshot"])
-@pytest.mark.parametrize(("merge", "together"), [("merge", 1), ("lift", 1), ("merge", 8)])
+@pytest.mark.parametrize(
+    "parse", ["parse(keep=0.3)", "parse(keep=0.3,names=words,relate=pairs)", "parse-oneshot"]
+)
+@pytest.mark.parametrize(
+    ("merge", "together"), [("merge", 1), ("lift", 1), ("merge(identity=doubt,motions=pairs)", 8)]
+)
 def test_whatever_a_model_says(
     seed: int, parse: str, merge: str, together: int, film: Path
 ) -> None:

@@ -128,7 +128,7 @@ def _fresh(monkeypatch: pytest.MonkeyPatch, change: Callable[[str], str]) -> dic
     ("package", "changed"),
     [
         ("scenedetect", {"split"}),
-        ("scikit-learn", {"keyframes"}),
+        ("scikit-learn", set()),
         ("av", FRAMES),
         (
             "inflect",

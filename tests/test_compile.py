@@ -337,6 +337,7 @@ def test_a_plan_says_what_a_compile_then_asks(together: int, tmp_path: Path) -> 
             back=len(stsg.references) / max(1, n * 3),
             narratives=sum(r["request"] == "list_objects" for r in rows) / frames,
             together=together,
+            lacking=asker.templates.lacking,
         )
         plans.append(plan(looked.clips, compiler.passes, len(counts["sample"].paths), assume))
     planned: Counter[str] = Counter()

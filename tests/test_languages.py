@@ -164,7 +164,13 @@ REPLIES = {
     "narrate": {"narrative": "一个男人站在桌子旁边。"},
     "list_objects": {"objects": ["一个男人", "桌子"]},
     "describe": {"attributes": {"颜色": "棕色"}},
-    "relate": {"predicates": ["在左边", "看着"]},
+    "match_words": {"same": [], "narrower": []},
+    "relate_all": {
+        "relations": [
+            {"subject": 1, "predicate": "在左边", "object": 2},
+            {"subject": 1, "predicate": "看着", "object": 2},
+        ]
+    },
 }
 
 

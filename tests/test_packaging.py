@@ -143,7 +143,7 @@ def test_a_wheel_is_installed_by_pip(wheel: Path, tmp_path: Path) -> None:
     _done(python, *INSTALL, wheel)
     place = "import stepc.passes; print(stepc.passes.__file__)"
     assert str(tmp_path) in _done(python, "-c", place, cwd=tmp_path)
-    assert "7 samples" in _done(python, SMOKE, cwd=tmp_path)
+    assert "10 samples" in _done(python, SMOKE, cwd=tmp_path)
 
 
 def _names(requirements: list[str]) -> set[str]:
@@ -186,7 +186,7 @@ def test_the_core_works_without_torch(tmp_path: Path) -> None:
     script = tmp_path / "light.py"
     script.write_text(BLOCKED, "utf-8")
     environment = {"PYTHONPATH": str(HERE), "STEPC_SMOKE_BEFORE": str(script)}
-    assert "7 samples" in _done(sys.executable, SMOKE, cwd=tmp_path, **environment)
+    assert "10 samples" in _done(sys.executable, SMOKE, cwd=tmp_path, **environment)
 
 
 @pytest.mark.parametrize("model", ["embedded", "some/model"])
@@ -341,7 +341,7 @@ def test_pip_installs_the_core(wheel: Path, tmp_path: Path) -> None:
     _done(python, "-m", "pip", "install", "-q", "--disable-pip-version-check", wheel)
     shown = _done(python, "-m", "pip", "list").lower()
     assert not {line.split()[0] for line in shown.splitlines()} & {*HEAVY}
-    assert "7 samples" in _done(python, SMOKE, cwd=tmp_path)
+    assert "10 samples" in _done(python, SMOKE, cwd=tmp_path)
     done = _run(python, "-m", "stepc", "model", "check", "embedded", "-n", "1", cwd=tmp_path)
     assert done.returncode == 1 and "pip install 'stepc[local]'" in done.stderr
 
@@ -353,7 +353,7 @@ def test_uv_installs_the_newest_versions_of_the_core(
 ) -> None:
     python = _by_uv(f"stepc @ file://{wheel}", version, tmp_path / "env")
     shown = _done(python, SMOKE, cwd=tmp_path)
-    assert "7 samples" in shown
+    assert "10 samples" in shown
     print(shown)
 
 
@@ -364,7 +364,7 @@ def test_uv_installs_the_oldest_versions_of_the_core(wheel: Path, tmp_path: Path
     assert made.returncode == 0, made.stderr
     options = ("--constraints", str(tmp_path / "oldest.txt"))
     python = _by_uv(f"stepc @ file://{wheel}", "3.11", tmp_path / "env", *options)
-    assert "7 samples" in _done(python, SMOKE, cwd=tmp_path)
+    assert "10 samples" in _done(python, SMOKE, cwd=tmp_path)
 
 
 @pytest.mark.packaging
@@ -372,7 +372,7 @@ def test_uv_installs_the_source_distribution_with_extras(tmp_path: Path) -> None
     sdist = _build(HERE, tmp_path, "sdist")
     python = _by_uv(f"stepc[export,plots] @ file://{sdist}", "3.12", tmp_path / "env")
     _done(python, "-c", "import pyarrow, matplotlib, stepc.passes")
-    assert "7 samples" in _done(python, SMOKE, cwd=tmp_path)
+    assert "10 samples" in _done(python, SMOKE, cwd=tmp_path)
 
 
 def _resolved(tmp_path: Path, *wanted: str) -> set[str]:

@@ -83,6 +83,15 @@ def _query(text: str) -> t.Query:
         ('during "a car stops" | fact a attr "size" "medium" | exists', ("no",)),
         ('during "a car stops" | fact a attr "size" "small" | exists', ("yes",)),
         ('anytime | fact a attr "size" b | fact a attr "size" c | find a', ()),  # one fact is not two
+        ('anytime | fact a attr "color" "red" | or a rel "holding" b | find a', ("cup", "man")),
+        (
+            'during "a car stops" | the b "table" | fact a rel "on" b | or a rel "under" b'
+            ' | fact a attr "size" "small" | find a',
+            ("cup", "box"),
+        ),
+        ('during "a car stops" | fact a attr "size" "medium" | or a attr "size" "medium" | exists', ("no",)),
+        ('during "a car stops" | fact a attr "size" "medium" | or a attr "size" "small" | exists', ("yes",)),
+        ('during "a car stops" | or a attr "size" "small" | find a', ("cup", "box")),
         ('scene 2 | fact a attr "color" "brown" | find a', ("shelf",)),
         ('scene 3 | fact a attr "color" "brown" | find a', ()),
         ('showing "shelf" | fact a attr "color" "brown" | find a', ("shelf",)),
@@ -99,6 +108,7 @@ def test_facts_are_joined(text: str, found: tuple[str, ...]) -> None:
     "text",
     [
         'during "a car stops" | fact a attr "color" "green" | exists',  # the man's color is not stated
+        'during "a car stops" | fact a attr "size" "medium" | or a attr "color" "green" | exists',
         'during "a car stops" | the a "cup" | no a rel "next to" b | find a | get label',
         'during "a car stops" | the a "cup" | the b "table" | no a rel "next to" b | find a | get label',
     ],
@@ -163,6 +173,32 @@ def test_every_sort_of_pattern_is_asked() -> None:
     either = _asked('where o rel(r) => p either p ask "What {o|is} {o} {r}, {either}?"')
     assert either and all(s.form == "compare" and len(s.options) == 2 for s in either)
     assert all(s.answer in s.options and f" {s.answer}" in s.question for s in either)
+
+
+def test_one_of_two_facts_is_enough() -> None:
+    """And the rationale tells those that hold."""
+    count = _asked(
+        'count 40 per video during 1 where o attr "size" => v or o attr "color" => w count o '
+        'ask "How many are {v} or {w}?" total "So {n}."'
+    )
+    assert {q.split(", ")[-1]: a for q, a in _told(count).items()}[
+        "how many are small or red?"
+    ] == "2"
+    for sample in count:
+        assert len(sample.rationale) == int(sample.answer)
+    place = _asked(
+        "count 40 per video where o rel(r) => p or o rel(q) => s find o "
+        'ask "What is {r} {p} or {q} {s}?"'
+    )
+    assert _told(place)["What is held by the man or on the table?"] == "cup"
+    assert not any("holding the cup or on" in q for q in _told(place))  # the man, and the cup
+    assert all(len(s.rationale) == 1 for s in place)
+    known = Counter[str]()
+    for seed in range(8):
+        rows = 'count 4 per video during 1 where o attr "size" => v or o attr "color" => w exists'
+        for sample in _asked(f'{rows} ask "Is anything {{v}} or {{w}}?"', seed=seed):
+            known[sample.answer] += 1
+    assert known["yes"] > 3
 
 
 def test_then_is_later() -> None:
@@ -387,7 +423,7 @@ def test_the_only_clip_gives_no_time() -> None:
 
 
 def test_a_large_graph_is_looked_at_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stepc.sampling.patterns.LOOKED", 40)
+    monkeypatch.setattr("stepc.sampling.matcher.LOOKED", 40)
     spec = _spec(
         'where a attr(k) => v and b rel(r) => c and d motion => m find a ask "{k} {v} {r} {m}?"'
     )

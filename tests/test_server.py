@@ -53,8 +53,9 @@ from stepc.passmanager.run import run
 from stepc.video.decode import Pictures
 
 PARSED = "split,keyframes,parse(samples=1,temperature=0)"
+ONCE = "confirm(temperature=0)"
 WHOLE = (
-    f"{PARSED},confirm,merge(temperature=0),bridge(temperature=0),confirm,"
+    f"{PARSED},{ONCE},merge(temperature=0),bridge(temperature=0),{ONCE},"
     "sample,compose,check,refine,check"
 )
 NAME = f"openai:{embedded_folder()}"

@@ -283,7 +283,7 @@ COSTS_ITSELF: dict[str, tuple[Callable[[Body], Any], list[int], str]] = {
     "a short context": (lambda a: wrong(400, "This model's maximum context length is 4096 tokens.")
                         if pictures(a) > 1 else answer(a), [3, 4], "more tokens"),
     "413": (lambda a: (413, b"<html>Request Entity Too Large</html>") if pictures(a) > 1 else answer(a),
-            [3, 4], "refused"),
+            [3, 4], "more tokens"),
     "a refusal of the model": (lambda a: answer(a, message={"content": None, "refusal": "I won't."})
                                if _asks('{"kind"')(a) else answer(a), [1], "refused"),
     "the filter stops it": (lambda a: answer(a, "", finish_reason="content_filter")
@@ -484,8 +484,9 @@ def test_failures_are_asked_again_by_the_next_run_and_nothing_else_is(
 
 
 def _compiled(server: Server, film: Path, folder: Path) -> tuple[Any, list[Diagnostic]]:
-    choice = ModelConfig("openai:m", server=ServerOptions(server.url, wait=0.001))
-    passes = "split-uniform,keyframes-uniform,parse,lift,bridge-none,sample,compose,check"
+    choice = ModelConfig("openai:m", server=ServerOptions(server.url, wait=0.001), together=1)
+    parse = "parse(names=words,relate=pairs)"
+    passes = f"split-uniform,keyframes-uniform,{parse},lift,bridge-none,sample,compose,check"
     order = CompileConfig(passes, "dedupe,emit", builtin("step"), "step.step", choice,
                           store=folder / "store")  # fmt: skip
     said: list[Diagnostic] = []

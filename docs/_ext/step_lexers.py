@@ -9,8 +9,8 @@ from pygments.token import Comment, Keyword, Name, Number, Operator, Punctuation
 
 DECLARATIONS = (
     "spec", "use", "import", "let", "phrase", "word", "allow", "paths", "edge", "path", "pattern", "time",
-    "pair", "dataset", "where", "then", "not", "either", "exists", "override", "find", "if", "and", "from",
-    "per", "video",
+    "pair", "dataset", "where", "then", "not", "or", "either", "exists", "override", "find", "if", "and",
+    "from", "per", "video",
 )  # fmt: skip
 
 

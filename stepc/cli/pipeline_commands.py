@@ -293,7 +293,7 @@ def plan(  # a table of options
     naive_calls, store_bytes, cost, hours (null if unknown); not_estimated (passes of unknown cost).
     """
     from stepc.driver.compile_video import Compiler, split_pipeline
-    from stepc.model.load import together
+    from stepc.model.load import lacking, together
     from stepc.model.plan import Assumptions, estimate
     from stepc.model.plan import plan as planned
 
@@ -302,8 +302,9 @@ def plan(  # a table of options
     compiler = Compiler(order)
     units, wrong = _keyframes(compiler, passes, videos)
     assume = Assumptions(
-        objects, attributes, relations, moving, back, doubtful, narratives, together(choice)
-    )
+        objects, attributes, relations, moving, back, doubtful, narratives,
+        together(choice), lacking(choice),
+    )  # fmt: skip
     paths = sum(b.count for b in compiler.spec.blocks)
     times = corpus / len(units) if corpus and units else 1.0
     denials = sum(b.deny for b in compiler.spec.blocks)

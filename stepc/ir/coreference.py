@@ -1,12 +1,13 @@
 """Coreference: decides whether objects of two keyframes are the same object.
 
-Candidates have equal labels and compatible attributes. The model decides the doubtful pairs, and
+Candidates have a name in common and compatible attributes. The model decides the doubtful pairs, and
 contradictory answers are resolved by confidence. Used within clips (`merge`) and across clips
 (`bridge`).
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -17,10 +18,29 @@ from stepc.ir.words import normal, plain
 
 @dataclass(frozen=True)
 class Appearance:
-    """The features that are compared: the normalised label, and the values of each attribute kind."""
+    """The features that are compared: the normalised names, and the values of each attribute kind."""
 
     label: str
     values: tuple[tuple[str, frozenset[str]], ...]
+    names: frozenset[str] = frozenset()
+    """All its names, with the label."""
+    noun: t.NounClass | None = None
+
+    def may_be(self, other: Appearance) -> bool:
+        """Whether a name or the class of thing allows that both are one object."""
+        return (
+            bool(self.names & other.names)
+            or None in (self.noun, other.noun)
+            or self.noun == other.noun
+        )
+
+    def with_looks_of(self, other: Appearance) -> Appearance:
+        """The appearance of an object that was seen twice: all names and values of both."""
+        mine, theirs = dict(self.values), dict(other.values)
+        kinds = sorted({*mine, *theirs})
+        none: frozenset[str] = frozenset()
+        values = tuple((k, mine.get(k, none) | theirs.get(k, none)) for k in kinds)
+        return Appearance(self.label, values, self.names | other.names, self.noun or other.noun)
 
     def conflicts(self, other: Appearance) -> int:
         """Number of attribute kinds that both have but with no common value."""
@@ -43,6 +63,8 @@ def appearances(unit: t.Fsg) -> dict[str, Appearance]:
         o.id: Appearance(
             normal(o.label),
             tuple((k, frozenset(v)) for k, v in sorted(values[o.id].items())),
+            frozenset(map(normal, (o.label, *o.called))),
+            o.noun,
         )
         for o in unit.objects
     }
@@ -68,29 +90,71 @@ def pair_up(
     return plain_pairs, doubtful
 
 
+def match_up(
+    known: Sequence[str], found: Sequence[str], look: dict[str, Appearance]
+) -> tuple[list[tuple[str, str]], list[str], list[str]]:
+    """Match the objects of a keyframe with known ones. Returns (certain pairs, known left, found left).
+
+    A pair is certain if neither has a name in common with any other object, and no attributes conflict.
+    """
+    share = {(a, b): look[a].names & look[b].names for a in known for b in found}
+    of_known = Counter(a for (a, _), names in share.items() if names)
+    of_found = Counter(b for (_, b), names in share.items() if names)
+    sure = [
+        (a, b)
+        for (a, b), names in share.items()
+        if names and of_known[a] == of_found[b] == 1 and not look[a].conflicts(look[b])
+    ]
+    taken = {x for pair in sure for x in pair}
+    return sure, [a for a in known if a not in taken], [b for b in found if b not in taken]
+
+
 class IdentityGroups:
-    """Groups of coreferent objects. A group has at most one object per place (keyframe or clip)."""
+    """Groups of coreferent objects. A group has at most one object per place (keyframe or clip).
+
+    Groups may be told apart; they are never joined then.
+    """
 
     def __init__(self, members: Iterable[tuple[str, str]]) -> None:
         """Start with one group per member; `members` are (object id, place id)."""
         pairs = list(members)
         self._union = UnionFind(m for m, _ in pairs)
         self._places = {m: {p} for m, p in pairs}
+        self._apart: dict[str, set[str]] = {}
+        """Representative → those of the groups that are another object"""
 
     def root(self, member: str) -> str:
         """The representative of a member's group."""
         return self._union.root(member)
 
     def join(self, one: str, other: str) -> bool:
-        """Join the groups of two members. Returns False and does nothing if they share a place."""
+        """Join the groups of two members.
+
+        Returns False and does nothing if they share a place, or are told apart.
+        """
         a, b = self.root(one), self.root(other)
         if a == b:
             return True
-        if self._places[a] & self._places[b]:
+        apart = self._apart.get(a, ())
+        if self._places[a] & self._places[b] or b in apart:
             return False
         self._union.join(a, b)
-        self._places[a] |= self._places[b]
+        self._places[a] |= self._places.pop(b)
+        for enemy in self._apart.pop(b, set()):
+            self._apart[enemy].remove(b)
+            self._tell_apart(a, enemy)
         return True
+
+    def part(self, one: str, other: str) -> bool:
+        """Tell the groups of two members apart. Returns False and does nothing if they are one group."""
+        a, b = self.root(one), self.root(other)
+        if a != b:
+            self._tell_apart(a, b)
+        return a != b
+
+    def _tell_apart(self, one: str, other: str) -> None:
+        self._apart.setdefault(one, set()).add(other)
+        self._apart.setdefault(other, set()).add(one)
 
     def groups(self) -> dict[str, list[str]]:
         """Representative → members, in the order in which they were given."""

@@ -112,6 +112,8 @@ class Object(Element):
     id: ObjectId
     label: Words
     """The word of the model, unedited. Comparisons normalise it."""
+    called: tuple[Words, ...] = ()
+    """What the model calls it besides, the more common names first: `truck` for a bus."""
     noun: NounClass | None = None
     """What the model says it is; None if it was not asked. Wordings then go by the label."""
     frames: Frames

@@ -32,11 +32,13 @@ def graph(unit: t.Fsg) -> rx.PyDiGraph[GraphNode, GraphEdge]:
     if isinstance(unit, t.Stsg):
         for f in unit.references:
             made.add_edge(index[f.first], index[f.second], f)
+        there: dict[str, list[str]] = {}
+        for o in unit.objects:
+            there.setdefault(t.clip_of(o.id), []).append(o.id)
         for e in unit.events:
             node = made.add_node(e)
-            for o in unit.objects:
-                if t.clip_of(o.id) == e.clip:
-                    made.add_edge(index[o.id], node, e)
+            for name in there.get(e.clip, ()):
+                made.add_edge(index[name], node, e)
     return made
 
 

@@ -54,7 +54,9 @@ def statement(e: t.Element | t.Gap, calls: bool = True) -> str:
         line = f"word    {e.of} {quote(e.one)} {e.how} {quote(e.other)}"
     elif isinstance(e, t.Object):
         noun = f" {e.noun}" if e.noun else ""
-        line = f"{e.op:7} {e.id} {quote(e.label)}{noun}{at_frames(e.frames, e.id)}"
+        called = "".join(f" {quote(name)}" for name in e.called)
+        called = f" called{called}" if called else ""
+        line = f"{e.op:7} {e.id} {quote(e.label)}{called}{noun}{at_frames(e.frames, e.id)}"
     else:
         line = ELEMENTS[type(e)].statement(e)
     return line + _believed(e, calls)
@@ -211,7 +213,8 @@ def _element(tree: Tree[Token]) -> tuple[str, t.Element]:
     c: list[Any] = tree.children
     if tree.data == "object":
         data: dict[str, Any] = {"op": str(c[0]), "id": str(c[1]), "label": _string(c[2])}
-        *noun, at, trust, origin = c[3:]
+        called, *noun, at, trust, origin = c[3:]
+        data |= {"called": tuple(map(_string, called.children))}
         data |= {"noun": str(noun[0])} if noun else {}
         data |= {"frames": _frames(at, data["id"]), **_believe(trust, origin)}
         return "objects", t.Object.model_validate(data)

@@ -111,6 +111,14 @@ def _lexicon(u: t.Fsg) -> Iterator[Finding]:
         seen.add(key)
 
 
+@_rule("V005", "no two names of an object are the same", "fsg")
+def _called(u: t.Fsg) -> Iterator[Finding]:
+    for o in u.objects:
+        names = [normal(x) for x in (o.label, *o.called)] if o.called else []
+        if len({*names}) < len(names):
+            yield f"`{o.id}` has a name twice", o
+
+
 @_rule("V003", "every clip and keyframe that an element names must exist", "fsg")
 def _places(u: t.Unit) -> Iterator[Finding]:
     clips, frames = {c.id for c in u.clips}, u.keyframes
@@ -462,7 +470,7 @@ def _aligned(u: t.Qras) -> Iterator[Finding]:
 
 def asks_yes_no(because: t.Because) -> bool:
     """Whether a step is answered by yes or no, which its question may say: 是 is also "is"."""
-    return isinstance(because.query[-1], t.Exists)
+    return isinstance(because.query[-1] if because.query else None, t.Exists)
 
 
 def hidden(s: t.Sample) -> tuple[str, ...]:

@@ -65,7 +65,7 @@ class PatternBlocks:
             return None
         return Block.model_construct(
             **{**Block().__dict__, **fields, "time": tuple(times), "pattern": made,
-               "steps": ((len(facts), 1.0),)}
+               "steps": ((len(made.clauses), 1.0),)}
         )  # fmt: skip
 
     # --- facts ---------------------------------------------------------------------------
@@ -76,10 +76,14 @@ class PatternBlocks:
         moment = 0
         for clause in trees(part.tree, "where", "then"):
             moment += clause.data == "then"
-            for tree in trees(clause, "fact"):
+            either = bool(tokens(clause, "OR"))
+            for number, tree in enumerate(trees(clause, "fact")):
                 fact = self.fact(part, tree, moment)
+                if fact is not None and either and fact.negated:
+                    message = "a fact with `not` cannot stand beside `or`"
+                    part.source.say("S324", message, tree, "write it on a `where` of its own")
                 if fact is not None:
-                    made.append(fact)
+                    made.append(fact.model_copy(update={"alternative": either and number > 0}))
         return made
 
     def fact(self, part: Part, tree: Node, moment: int) -> PatternFact | None:
@@ -175,7 +179,8 @@ class PatternBlocks:
             fields["total"] = self.words.wordings(lines["total"], tree, number)
         fields["conditions"] = tuple(self.conditions(part, made))
         whole = self.said(lines["ask"], Pattern.model_validate(fields))
-        if whole is None or not (self.bound(part, head, whole) and self.apart(part, head, whole)):
+        checks = (self.bound, self.apart, self.alike)
+        if whole is None or not all(check(part, head, whole) for check in checks):
             return None
         return whole
 
@@ -229,6 +234,20 @@ class PatternBlocks:
                 part.source.say("S324", message, head, "write it last")
                 return False
             seen |= mine
+        return True
+
+    @staticmethod
+    def alike(part: Part, head: Token, made: Pattern) -> bool:
+        """Whether facts that may hold in place of each other are about the same open variables (S324)."""
+        known = set(made.said)
+        for clause in made.clauses:
+            each = [{f.near, f.far} - known - {""} for f in clause]
+            if any(x != each[0] for x in each):
+                message = "facts with `or` between them must be about the same variables"
+                help = "they may have different ones that `ask` says"
+                part.source.say("S324", message, head, help)
+                return False
+            known |= each[0]
         return True
 
     def placeholders(self, made: Pattern) -> Allowed:

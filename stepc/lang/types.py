@@ -187,6 +187,8 @@ class PatternFact(Value):
     """The variable of the predicate or of the kind of attribute; empty if `word` is fixed."""
     word: str | None = None
     negated: bool = False
+    alternative: bool = False
+    """Whether it may hold in place of the fact before it."""
     moment: int = 0
     """Facts of a later moment have a larger number."""
 
@@ -227,6 +229,14 @@ class Pattern(Value):
                 if end:
                     made.setdefault(end, fact)
         return made
+
+    @property
+    def clauses(self) -> tuple[tuple[PatternFact, ...], ...]:
+        """The facts, those that may hold in place of each other together. One of each clause must hold."""
+        made: list[tuple[PatternFact, ...]] = []
+        for fact in self.facts:
+            made.append((*made.pop(), fact) if fact.alternative else (fact,))
+        return tuple(made)
 
     @property
     def place(self) -> int:
@@ -279,7 +289,7 @@ class Pattern(Value):
             if fact.edge != "rel" and fact.far in self.said:
                 value = held[fact.far]
             far = self.letter(fact.far) if value is None else ""
-            keyword = "no" if fact.negated else "fact"
+            keyword = "no" if fact.negated else "or" if fact.alternative else "fact"
             ops.append(make.holds(keyword, self.letter(fact.near), fact.edge, word, far, value))
         if self.result == "exists":
             return (*ops, make.exists)

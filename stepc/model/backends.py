@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from stepc.model.load import ModelConfig
 
 EMBEDDED = "embedded"
-TOGETHER = 1
-"""Requests about the same keyframes per call, where a model does not say how many suit it."""
+TOGETHER, SERVED_TOGETHER = 1, 16
+"""Requests about the same keyframes per call, where a model does not say how many suit it: of a model on this
+machine, and behind a server. Video-LLMs that are served are large enough for lists."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,9 @@ class ServerType(BackendType):
         from stepc.model.openai_compatible import ServerModel
 
         return ServerModel(name, config.server)
+
+    def facts(self, name: str, config: ModelConfig) -> ModelFacts:
+        return ModelFacts(config.name, together=SERVED_TOGETHER)
 
     def key(self, name: str, config: ModelConfig) -> str | None:
         server = config.server

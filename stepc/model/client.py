@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import orjson
 
 from stepc.diagnostics import Diagnostic, Statistics
-from stepc.ir.types import Frame, Fsg, Origin, Trust
+from stepc.ir.types import Frame, Fsg, Object, Origin, Trust, frame_of
 from stepc.ir.words import normal
 from stepc.model.reading import (
     CUT_OFF,
@@ -289,15 +289,19 @@ class ModelClient:
         self.counts.add(FAILED, failed)
         return [self._known[p.key] for p in prompts]
 
+    def knows(self, request: type[Request]) -> bool:
+        """Whether the model was made for a request: its built-in template set has it."""
+        return request.name not in self.templates.lacking
+
     def forget(self) -> None:
         """Forget the replies of the previous pass. Call this when a pass starts."""
         self._known.clear()
 
     def _lists(self, new: dict[str, Request]) -> list[list[str]]:
         """Group the keys of requests that share a call. Groups of one are left out."""
-        groups: dict[tuple[str, str, tuple[Frame, ...]], list[str]] = {}
+        groups: dict[tuple[str, tuple[Frame, ...]], list[str]] = {}
         for key, r in new.items():
-            groups.setdefault((r.name, r.sort, r.frames), []).append(key)
+            groups.setdefault((r.name, r.frames), []).append(key)
         lists = []
         for keys in groups.values():
             first = new[keys[0]]
@@ -427,26 +431,46 @@ def vote(
     ]
 
 
-def name_objects(unit: Fsg) -> dict[str, Mention]:
-    """Return by object id how requests refer to it.
+class Mentions:
+    """How requests refer to the objects of a graph, in each of the keyframes that show them.
 
-    A mention holds the label, the number among equally labelled objects of the keyframe, and the
-    attributes.
+    An object is called by its label. If others of the keyframe have it too, by another of its names that
+    none of them has, and if there is none, by its number among them, in the order in which the model listed
+    them.
     """
-    attributes: dict[str, list[str]] = {}
-    for a in unit.attributes:
-        attributes.setdefault(a.owner, []).append(a.value)
-    alike: dict[tuple[str, str], list[str]] = {}
-    for o in unit.objects:
-        alike.setdefault((o.id.split("/", 1)[0], normal(o.label)), []).append(o.id)
-    labels = {o.id: o.label for o in unit.objects}
-    return {
-        o: Mention(
-            label=labels[o],
-            number=number,
-            of=len(group),
-            attributes=tuple(attributes.get(o, ())),
-        )
-        for group in alike.values()
-        for number, o in enumerate(group, 1)
-    }
+
+    def __init__(self, unit: Fsg) -> None:
+        self.attributes: dict[str, list[str]] = {}
+        for a in unit.attributes:
+            self.attributes.setdefault(a.owner, []).append(a.value)
+        self.objects = {o.id: o for o in unit.objects}
+        self.there: dict[str, list[Object]] = {}
+        """Keyframe → its objects"""
+        for o in unit.objects:
+            for frame in o.frames:
+                self.there.setdefault(frame, []).append(o)
+
+    def __getitem__(self, name: str) -> Mention:
+        """How an object is mentioned in the first keyframe that shows it."""
+        return self.at(name, self.objects[name].frames[0])
+
+    def at(self, name: str, frame: str) -> Mention:
+        """How an object is mentioned in a keyframe that shows it."""
+        o, there = self.objects[name], self.there[frame]
+        attributes = tuple(self.attributes.get(name, ()))
+        alike = [x for x in there if normal(x.label) == normal(o.label)]
+        if len(alike) > 1:
+            taken = {normal(n) for x in there if x is not o for n in (x.label, *x.called)}
+            own = next((n for n in o.called if normal(n) not in taken), None)
+            if own is not None:
+                return Mention(label=own, attributes=attributes)
+        alike.sort(key=lambda x: _listed(x, frame))
+        number = alike.index(o) + 1
+        return Mention(label=o.label, number=number, of=len(alike), attributes=attributes)
+
+
+def _listed(o: Object, frame: str) -> tuple[str, int]:
+    """The place of an object among those of a keyframe with its label, before anything was merged."""
+    name = next((n for n in o.origin.nodes if frame_of(n) == frame), o.id)
+    stem, _, number = name.partition("/")[2].rpartition(".")
+    return (stem, int(number)) if number.isdecimal() and stem else (name.partition("/")[2], 1)

@@ -6,7 +6,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stepc.diagnostics import Place, fail, printable
 from stepc.model.backends import EMBEDDED, backend_type, identity_of
@@ -20,6 +20,9 @@ from stepc.model.transformers import LocalOptions
 from stepc.reporter import SILENT, Reporter
 from stepc.store.base import Store, name_of
 from stepc.video.decode import Pictures
+
+if TYPE_CHECKING:
+    from stepc.model.templates import Templates
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,6 @@ def load(
     With a store, cached calls are answered from it, and the model is loaded on the first cache miss.
     With `shared`, all clients that pass the same object load the model once.
     """
-    from stepc.model.templates import Templates, spoken_to
-
     if isinstance(choice, str):
         choice = ModelConfig(choice)
     for place, option in ((choice.record, "--record"), (choice.trace, "--trace")):
@@ -97,7 +98,7 @@ def load(
         about = kind.facts(name, choice)
         backend = CachedBackend(store, make, key, about.identity, about.templates, about.together)
     most = backend.together if choice.together is None else choice.together
-    chosen = Templates(choice.templates or spoken_to(choice.name, backend.templates))
+    chosen = _templates(choice, backend.templates)
     return ModelClient(backend, chosen, pictures, seed, trace=choice.trace, together=most,
                  video=choice.video)  # fmt: skip
 
@@ -137,6 +138,21 @@ def together(choice: ModelConfig) -> Together:
     return kind.facts(name, choice).together
 
 
+def lacking(choice: ModelConfig) -> frozenset[str]:
+    """Return the requests that the model's template set does not have, without loading the model."""
+    kind, name = backend_type(choice.name)
+    return _templates(choice, kind.facts(name, choice).templates).lacking
+
+
+def _templates(choice: ModelConfig, own: str) -> Templates:
+    """The templates of a model whose own files name the set `own`. Raises TemplateError (M005)."""
+    from stepc.model.templates import TEMPLATE_SETS, Templates, spoken_to
+
+    if choice.templates is None:
+        return Templates(spoken_to(choice.name, own))
+    return Templates(choice.templates, own if own in TEMPLATE_SETS else "default")
+
+
 def _writable(place: Path, option: str) -> None:
     """Check before the first call that a file can be written. Raises StepcError (B014)."""
     why = ""
@@ -159,4 +175,4 @@ def _pattern(text: str) -> re.Pattern[str]:
         raise fail("U001", message, Place("--redact"), "for example '[0-9]{16}'") from None
 
 
-__all__ = ["EMBEDDED", "ModelConfig", "identity_of", "load", "together"]
+__all__ = ["EMBEDDED", "ModelConfig", "identity_of", "lacking", "load", "together"]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 import orjson
 
 from stepc.diagnostics import Diagnostic, Place, StepcError, fail
-from stepc.model.backends import TOGETHER
+from stepc.model.backends import SERVED_TOGETHER
 from stepc.model.client import Call, Completion, Together, Usage
 from stepc.model.reply import REFUSED_WHOLLY, ModelReply
 from stepc.model.server_errors import (
@@ -34,9 +34,9 @@ from stepc.model.server_errors import (
 )
 from stepc.model.server_features import CALLED, FORMS, LIMITS, Features, Refusal, used
 from stepc.model.server_options import ServerOptions, address, api_key
-from stepc.model.server_request import eye_test, picture_part, response_format
+from stepc.model.server_request import EncodedPictures, Message, eye_test, response_format
 from stepc.model.server_response import BadResponse, error_in, parse_body, replies_of, tokens_of
-from stepc.model.server_transport import bounded_client, hidden
+from stepc.model.server_transport import bounded_client, hidden, http_package
 from stepc.model.transformers import most_tokens
 from stepc.reporter import SILENT
 from stepc.runtime.lazy import LazyModule
@@ -73,7 +73,7 @@ class ServerModel:
     model: str
     server: ServerOptions = field(default_factory=ServerOptions)
     templates: str = "default"
-    together: Together = TOGETHER
+    together: Together = SERVED_TOGETHER
     spent: Usage = field(default_factory=Usage)
     """Requests, failed ones included, and tokens that count against the budget."""
     parallel: bool = True
@@ -84,7 +84,8 @@ class ServerModel:
 
         self.url = address(self.server)
         self.key = api_key()
-        self.openai = openai
+        self.openai, self.http = openai, http_package(openai)
+        self.encoded = EncodedPictures(self.server.pictures, self.server.longest_side)
         self.identity = f"openai:{self.model}"
         self.extra: dict[str, Any] = orjson.loads(self.server.extra_body)
         self.lock = threading.Lock()
@@ -135,7 +136,6 @@ class ServerModel:
         After a permanent failure no new call starts; calls in flight are awaited.
         """
         client = self._client()
-        await self.meet(client)
 
         async def work() -> None:
             for prompt in prompts:
@@ -151,6 +151,7 @@ class ServerModel:
                     self.slots.release()
 
         async with client:
+            await self.meet(client)
             tasks = [asyncio.create_task(work()) for _ in range(self.server.at_once)]
             try:
                 ended = await asyncio.gather(*tasks, return_exceptions=True)
@@ -164,15 +165,8 @@ class ServerModel:
 
     def _client(self) -> Any:
         """A client that follows no redirect, and reads no response without end."""
-        http = bounded_client(self.openai, LARGEST, self.server.at_once)
-        return self.openai.AsyncOpenAI(
-            api_key=self.key or "none",
-            base_url=self.url,
-            timeout=self.server.timeout,
-            max_retries=0,
-            http_client=http,
-            default_headers={"Accept-Encoding": "identity"},
-        )
+        s = self.server
+        return bounded_client(self.openai, self.url, self.key, LARGEST, s.at_once, s.timeout)
 
     async def meet(self, client: Any) -> Features:
         """Try what the server can do, once: all features of a request, then two pictures.
@@ -217,38 +211,38 @@ class ServerModel:
 
     async def _one(self, client: Any, prompt: Call, pictures: Pictures) -> Completion:
         """Collect all replies to one call: in one request if the server supports `n`, else one by one."""
-        content = self._content(prompt, pictures, self.features.video)
+        message = self._message(prompt, pictures, self.features.video)
         replies: list[ModelReply] = []
         began, call = time.perf_counter(), Usage()
         while len(replies) < len(prompt.seeds):
             left = len(prompt.seeds) - len(replies)
-            got = await self._asked(client, prompt, pictures, content, len(replies), left, call)
+            got = await self._asked(client, prompt, pictures, message, len(replies), left, call)
             replies += got
         took = time.perf_counter() - began
         return Completion(
             prompt, tuple(replies), took, call.tokens_in, call.tokens_out, call.retries
         )
 
-    def _content(self, prompt: Call, pictures: Pictures, video: bool) -> list[dict[str, Any]]:
-        """Build the message: the keyframes as images or as a video, then the instruction."""
-        shown = [pictures.at(f) for f in prompt.frames]
-        if self.server.longest_side is not None:
-            shown = [shrink(picture, self.server.longest_side) for picture in shown]
-        if prompt.video and video:
+    def _message(self, prompt: Call, pictures: Pictures, video: bool) -> Message:
+        """The keyframes, as a video if the call may be one and `video`, and the instruction."""
+        if film := prompt.video and video:
+            shown = [pictures.at(f) for f in prompt.frames]
+            if (longest := self.server.longest_side) is not None:
+                shown = [shrink(picture, longest) for picture in shown]
             data = base64.b64encode(encode(shown, [f.at for f in prompt.frames])).decode()
             url = {"url": f"data:video/mp4;base64,{data}"}
-            parts: list[dict[str, Any]] = [{"type": "video_url", "video_url": url}]
+            parts: list[Any] = [{"type": "video_url", "video_url": url}]
         else:
-            parts = [picture_part(p, self.server.pictures) for p in shown]
-        return [*parts, {"type": "text", "text": prompt.text}]
+            parts = [self.encoded.part(f, pictures) for f in prompt.frames]
+        return Message([*parts, {"type": "text", "text": prompt.text}], film)
 
     def _body(
-        self, prompt: Call, content: list[Any], first: int, number: int, features: Features
+        self, prompt: Call, message: Message, first: int, number: int, features: Features
     ) -> dict[str, Any]:
         """The request for samples `first` and on, with these features."""
         body: dict[str, Any] = {
             "model": self.model,
-            "messages": [{"role": "user", "content": content}],
+            "messages": [{"role": "user", "content": message.parts}],
         }
         if features.temperature:
             body["temperature"] = prompt.temperature
@@ -262,8 +256,6 @@ class ServerModel:
             body["response_format"] = response_format(form, prompt)
         if self.server.reasoning_effort is not None:
             body["reasoning_effort"] = self.server.reasoning_effort
-        if self.extra:
-            body["extra_body"] = self.extra
         return body
 
     async def _asked(  # long: one call with its retries, read from top to bottom
@@ -271,7 +263,7 @@ class ServerModel:
         client: Any,
         prompt: Call,
         pictures: Pictures,
-        content: list[Any],
+        message: Message,
         first: int,
         left: int,
         call: Usage,
@@ -287,11 +279,11 @@ class ServerModel:
         wait: float | None
         why: Exception
         while True:
-            film = content[0]["type"] == "video_url"
-            if film and not mine.video:
-                content[:], film = self._content(prompt, pictures, False), False
+            if message.film and not mine.video:
+                message = self._message(prompt, pictures, False)
+            film = message.film
             number = left if mine.many else 1
-            body = self._body(prompt, content, first, number, mine)
+            body = self._body(prompt, message, first, number, mine)
             self._afford()
             call.calls += 1
             try:
@@ -419,26 +411,25 @@ class ServerModel:
 
     async def _call(self, client: Any, body: dict[str, Any], call: Usage) -> list[ModelReply]:
         """Send one request. Raises Later if it may be retried, otherwise Refused."""
-        openai = self.openai
+        http = self.http
         try:
             async with asyncio.timeout(self.server.timeout):
-                made = await client.chat.completions.with_raw_response.create(**body)
-                content = made.http_response.content
+                response = await client.post(
+                    "chat/completions", content=orjson.dumps(body | self.extra)
+                )
             self.reached = True
-        except TimeoutError:
+        except (TimeoutError, http.TimeoutException):
             self.reached = True
             raise Later(f"no whole response in {self.server.timeout:g} seconds") from None
-        except openai.APIStatusError as error:
-            self.reached = True
-            raise failure_of(error) from None
-        except (openai.APIConnectionError, openai.APIResponseValidationError) as error:
-            if type(error.__cause__).__name__ != "ConnectError":
-                self.reached = True
-            raise Later(str(error.__cause__ or error) or type(error).__name__) from None
+        except http.HTTPError as error:
+            self.reached = self.reached or not isinstance(error, http.ConnectError)
+            raise Later(str(error) or type(error).__name__) from None
         except ValueError as error:  # a body that cannot be decoded
             raise Later(f"the response cannot be read: {error}") from None
+        if not response.is_success:
+            raise failure_of(response)
         try:
-            parsed = parse_body(content)
+            parsed = parse_body(response.content)
             if wrong := error_in(parsed):  # with status 200, as some proxies do
                 refusal = Refusal.read(status_in(wrong), {"error": wrong})
                 raise by_status(refusal, None, alone=bool(parsed.get("choices")))

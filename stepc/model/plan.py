@@ -55,6 +55,12 @@ class Assumptions:
     """Distinct narratives per keyframe; None assumes that all samples differ."""
     together: Together = 8
     """Maximum requests about the same keyframes per call."""
+    lacking: frozenset[str] = frozenset()
+    """The requests that the model's template set does not have; passes then ask others."""
+
+    def asks(self, request: type[Request]) -> bool:
+        """Whether the template set has a request."""
+        return request.name not in self.lacking
 
 
 @dataclass(frozen=True)

@@ -57,11 +57,6 @@ class Request(Value):
     frames: tuple[Frame, ...]
 
     @property
-    def sort(self) -> str:
-        """Subkind; only requests with equal `sort` share a call."""
-        return ""
-
-    @property
     def clip(self) -> bool:
         """Whether the keyframes are one clip in temporal order, so that they may be sent as a video."""
         return False
@@ -142,11 +137,66 @@ class ListObjects(Request):
     answer = Labels
     max_tokens = 128
     typical_tokens = 160
+    listed = 4
     narrative: str
 
     def words(self, text: str) -> Any:
         """Parse comma-separated labels; `none` means no object."""
         return {"objects": _listed(text)}
+
+
+class SameNames(Answer):
+    """Groups of names; those of a group name one object. A name in no group names an object of its own."""
+
+    same: tuple[tuple[Word, ...], ...]
+
+
+class MatchNames(Request):
+    """Asks which of the names that several lists give the objects of a keyframe name the same one."""
+
+    name = "match_names"
+    answer = SameNames
+    max_tokens = 256
+    typical_tokens = 150
+    names: tuple[str, ...]
+
+    def words(self, text: str) -> Any:
+        """Parse `bus = truck, man = cyclist`; `none` means that no two name the same."""
+        groups = ([name.strip() for name in item.split("=")] for item in _listed(text))
+        return {"same": [group for group in groups if len(group) > 1]}
+
+
+class Synonyms(Answer):
+    """Groups of words that mean the same, and pairs of a word and a broader one."""
+
+    same: tuple[tuple[Word, ...], ...] = ()
+    narrower: tuple[tuple[Word, Word], ...] = ()
+    """("dark gray", "gray"): what the first is true of, the second is true of as well."""
+
+
+class WordList(Value):
+    """Words that were said of one kind of thing in a video."""
+
+    kind: str
+    """What they are: `objects`, `relations`, `motions`, or the kind of an attribute."""
+    words: tuple[str, ...]
+
+
+class MatchWords(Request):
+    """Asks which words in the descriptions of a video mean the same."""
+
+    name = "match_words"
+    answer = Synonyms
+    max_tokens = 640
+    typical_tokens = 400
+    lists: tuple[WordList, ...]
+
+    def words(self, text: str) -> Any:
+        """Parse `gray = grey, dark gray < gray`; `none` means that all are different."""
+        items = _listed(text)
+        groups = [[x.strip() for x in item.split("=")] for item in items if "<" not in item]
+        pairs = [[x.strip() for x in item.split("<")] for item in items if "<" in item]
+        return {"same": groups, "narrower": [pair for pair in pairs if len(pair) == 2]}
 
 
 class ObjectKind(Answer):
@@ -228,6 +278,38 @@ class Relate(Request):
         return {"predicates": _listed(text)}
 
 
+class RelatedPair(Answer):
+    """A relation of two objects, which go by their numbers in the request."""
+
+    subject: int
+    predicate: Word
+    object: int
+
+
+class RelatedPairs(Answer):
+    """The relations of a keyframe."""
+
+    relations: tuple[RelatedPair, ...]
+
+
+class RelateAll(Request):
+    """Asks for the relations among all objects of a keyframe, at once."""
+
+    name = "relate_all"
+    answer = RelatedPairs
+    max_tokens = 640
+    typical_tokens = 260
+    objects: tuple[Mention, ...]
+
+    def words(self, text: str) -> Any:
+        """Parse `1 on 2, 3 left of 1`; `none` means no relation."""
+        made = []
+        for item in _listed(text):
+            subject, *said, object_ = item.split()
+            made.append({"subject": subject, "predicate": " ".join(said), "object": object_})
+        return {"relations": made}
+
+
 class Verdict(Answer):
     """Yes or no."""
 
@@ -289,10 +371,6 @@ class Confirm(Request):
     claim: Claim
 
     @property
-    def sort(self) -> str:
-        return self.claim.claim
-
-    @property
     def clip(self) -> bool:
         """True for a motion and for an event."""
         return self.claim.claim in ("motion", "event")
@@ -337,6 +415,83 @@ class SameObject(Request):
     def words(self, text: str) -> Any:
         """Parse a reply that begins with yes or no."""
         return {"yes": yes_no(text)}
+
+
+class Phase(Answer):
+    """What an object does from one of the keyframes shown to a later one, by their numbers from 1."""
+
+    motion: Word
+    first: int = Field(alias="from")
+    last: int = Field(alias="to")
+
+
+class Phases(Answer):
+    """What an object does, in order."""
+
+    phases: tuple[Phase, ...]
+
+
+class DescribeTrack(Request):
+    """Asks what a dynamic object does in the keyframes of a clip, from each to the next."""
+
+    name = "track"
+    answer = Phases
+    max_tokens = 160
+    typical_tokens = 170
+    listed = 12
+    target: Mention
+
+    @property
+    def clip(self) -> bool:
+        return True
+
+    def words(self, text: str) -> Any:
+        """Parse `walking 1 2, standing still 2 4`."""
+        made = []
+        for item in _listed(text):
+            *said, first, last = item.split()
+            made.append({"motion": " ".join(said), "from": first, "to": last})
+        return {"phases": made}
+
+
+class Sighting(Value):
+    """An object in one of the keyframes of a request."""
+
+    frame: int
+    """The number of the keyframe, from 1."""
+    target: Mention
+
+
+class SamePair(Answer):
+    """Two objects that are one, by their numbers in the request."""
+
+    first: int
+    second: int
+
+
+class SamePairs(Answer):
+    """Which objects are the same. An object in no pair is another one than all others."""
+
+    same: tuple[SamePair, ...]
+
+
+class MatchObjects(Request):
+    """Asks which objects of the last keyframe are objects of the others: the same individuals.
+
+    The known ones are numbered from 1, those of the last keyframe go on from there.
+    """
+
+    name = "match_objects"
+    answer = SamePairs
+    max_tokens = 320
+    typical_tokens = 260
+    known: tuple[Sighting, ...]
+    found: tuple[Mention, ...]
+
+    def words(self, text: str) -> Any:
+        """Parse `1 = 4, 2 = 5`; `none` means that all are new."""
+        pairs = [item.split("=") for item in _listed(text)]
+        return {"same": [{"first": a.strip(), "second": b.strip()} for a, b in pairs]}
 
 
 class EventWords(Answer):
@@ -627,12 +782,17 @@ REQUESTS: dict[str, type[Request]] = {
     for cls in (
         Narrate,
         ListObjects,
+        MatchNames,
+        MatchWords,
         Classify,
         Describe,
         Relate,
+        RelateAll,
         Confirm,
         DescribeMotion,
+        DescribeTrack,
         SameObject,
+        MatchObjects,
         DescribeEvent,
         DrawGraph,
         Reword,

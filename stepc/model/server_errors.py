@@ -53,18 +53,17 @@ class Refused(Exception):
         self.refusal = refusal
 
 
-def failure_of(error: Any) -> Exception:
-    """What an error of the `openai` package with a status means: `Later` or `Refused`."""
-    response = error.response
-    if 300 <= error.status_code < 400:
+def failure_of(response: Any) -> Exception:
+    """What a response with a status other than 2xx means: `Later` or `Refused`."""
+    status = response.status_code
+    if 300 <= status < 400:
         where = response.headers.get("location", "another address")
         said = f"it redirects to {printable(where)[:200]}, and redirects are not followed"
-        return Refused(Refusal(error.status_code, said))
-    body = error.body if isinstance(error.body, dict) else {}
+        return Refused(Refusal(status, said))
+    body: Any = response.text
     with contextlib.suppress(BadResponse):
-        body = body if body.get("param") else parse_body(response.content)
-    refusal = Refusal.read(error.status_code, body or error.message)
-    return by_status(refusal, wait_of(response.headers))
+        body = parse_body(response.content)
+    return by_status(Refusal.read(status, body), wait_of(response.headers))
 
 
 def by_status(refusal: Refusal, wait: float | None, alone: bool = False) -> Exception:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import base64
+import threading
 from io import BytesIO
-from typing import Any
+from typing import Any, NamedTuple
+
+import orjson
 
 from stepc.ir.types import Frame
 from stepc.model.client import Call
-from stepc.video.decode import Pictures
+from stepc.video.decode import Pictures, shrink
 
 QUALITY = 90
 """JPEG quality of the images that are sent."""
+KEPT = 64 << 20
+"""Maximum bytes of encoded pictures that are kept for further requests."""
 
 
 def response_format(form: str, prompt: Call) -> dict[str, Any]:
@@ -21,14 +26,53 @@ def response_format(form: str, prompt: Call) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": named}
 
 
-def picture_part(pixels: Any, form: str) -> dict[str, Any]:
-    """Encode an image (H, W, 3; uint8 RGB) as a data URI."""
-    from PIL import Image
+class EncodedPictures:
+    """Pictures as parts of a message, encoded once: those that were sent last, up to `KEPT` bytes.
 
-    file = BytesIO()
-    Image.fromarray(pixels).save(file, form.upper(), quality=QUALITY)
-    data = base64.b64encode(file.getvalue()).decode()
-    return {"type": "image_url", "image_url": {"url": f"data:image/{form};base64,{data}"}}
+    Several threads may use it.
+    """
+
+    def __init__(self, form: str, longest: int | None) -> None:
+        """`form` is `jpeg` or `png`, `longest` the maximum length of the longer side in pixels."""
+        self.form, self.longest = form, longest
+        self.lock = threading.Lock()
+        self.kept: dict[Frame, bytes] = {}
+        self.size = 0
+
+    def part(self, frame: Frame, pictures: Pictures) -> orjson.Fragment:
+        """The part that shows a keyframe, as JSON."""
+        with self.lock:
+            data = self.kept.pop(frame, None)
+            if data is not None:
+                self.kept[frame] = data
+        if data is None:
+            data = self._encoded(pictures.at(frame))
+            with self.lock:
+                self.size += len(data) - len(self.kept.pop(frame, b""))
+                self.kept[frame] = data
+                while self.size > KEPT and len(self.kept) > 1:
+                    oldest = next(iter(self.kept))
+                    self.size -= len(self.kept.pop(oldest))
+        return orjson.Fragment(data)
+
+    def _encoded(self, pixels: Any) -> bytes:
+        """An image (H, W, 3; uint8 RGB) as a data URI in a part of a message."""
+        from PIL import Image
+
+        if self.longest is not None:
+            pixels = shrink(pixels, self.longest)
+        file = BytesIO()
+        Image.fromarray(pixels).save(file, self.form.upper(), quality=QUALITY)
+        head = f'{{"type":"image_url","image_url":{{"url":"data:image/{self.form};base64,'
+        return head.encode() + base64.b64encode(file.getvalue()) + b'"}}'
+
+
+class Message(NamedTuple):
+    """The content of a request: the keyframes as images or as a video, then the instruction."""
+
+    parts: list[Any]
+    film: bool
+    """Whether it has a video."""
 
 
 def eye_test(number: int) -> tuple[Call, Pictures, str]:

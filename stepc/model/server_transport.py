@@ -13,13 +13,19 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 
-def bounded_client(openai: Any, largest: int, at_once: int) -> Any:
+def bounded_client(
+    openai: Any, url: str | None, key: str, largest: int, at_once: int, timeout: float
+) -> Any:
     """An HTTP client that follows no redirect, and gives up on responses of more than `largest` bytes.
 
     It also gives up on compressed responses, which are not asked for: a small body could unpack to
-    gigabytes. Proxies are those of the environment.
+    gigabytes. Address, headers and proxies are those of the official client, whose own handling of a request
+    takes longer than all the rest: it walks through pictures of megabytes several times.
     """
-    httpx = sys.modules[openai.DefaultAsyncHttpxClient.__mro__[1].__module__.partition(".")[0]]
+    official = openai.AsyncOpenAI(api_key=key or "none", base_url=url)
+    headers = {**official.default_headers, **official.auth_headers, "Accept-Encoding": "identity"}
+    headers = {name: value for name, value in headers.items() if isinstance(value, str)}
+    httpx = http_package(openai)
     stream_base: Any = httpx.AsyncByteStream
 
     class Bounded(stream_base):  # type: ignore[misc]
@@ -45,8 +51,18 @@ def bounded_client(openai: Any, largest: int, at_once: int) -> Any:
 
     limits = httpx.Limits(max_connections=max(100, at_once), max_keepalive_connections=at_once)
     return openai.DefaultAsyncHttpxClient(
-        follow_redirects=False, limits=limits, event_hooks={"response": [bound]}
+        base_url=official.base_url,
+        headers=headers,
+        timeout=timeout,
+        follow_redirects=False,
+        limits=limits,
+        event_hooks={"response": [bound]},
     )
+
+
+def http_package(openai: Any) -> Any:
+    """The HTTP package that the official client uses."""
+    return sys.modules[openai.DefaultAsyncHttpxClient.__mro__[1].__module__.partition(".")[0]]
 
 
 def hidden(text: str, key: str) -> str:

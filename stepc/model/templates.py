@@ -131,7 +131,8 @@ class Templates:
     cannot be read or uses an unknown variable.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, made_for: str = "default") -> None:
+        """Read a set. `made_for` is the built-in set that the model was made for, if `name` is a folder."""
         builtin = files("stepc.templates") / "default"
         own = is_folder(name)
         folder = Path(name) if own else _set_folder(name)
@@ -146,9 +147,13 @@ class Templates:
         self._templates: dict[str, Template] = {}
         for request, known in VARIABLES.items():
             self._templates[request] = self._compiled(request, self._source(request), known)
-        missing = (r for r in VARIABLES if not (folder / f"{r}.jinja").is_file())
-        self.lacking = frozenset[str]() if own else frozenset(missing)
-        """The requests that a built-in set has no template for: its model was not made for them."""
+        missing = frozenset(r for r in VARIABLES if not (folder / f"{r}.jinja").is_file())
+        if own and made_for == "default":
+            missing = frozenset()
+        elif own:
+            missing &= Templates(made_for).lacking
+        self.lacking: frozenset[str] = missing
+        """The requests that the model was not made for: neither its built-in set nor the folder has them."""
         if own:
             self._misnamed(folder)
         for place in (folder, builtin) if own else (folder,):

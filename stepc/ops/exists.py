@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from stepc.ops.base import Op
 
 if TYPE_CHECKING:
+    from stepc.ops.fact import Fact
     from stepc.proof.solver import State
 
 MANY = 20_000
@@ -39,6 +40,10 @@ class Exists(Op):
         """Whether the facts of one moment are known not to hold together of any objects in scope."""
         if any(moment for moment, _ in state.facts):
             return False
+        clauses: list[list[Fact]] = []
+        for _, fact in state.facts:
+            instead = clauses.pop() if clauses and fact.op == "or" else []
+            clauses.append([*instead, fact])
         ends = dict.fromkeys(x for _, f in state.facts for x in (f.near, f.far) if x)
         open_ = [x for x in ends if not any(x in row.bound for row in state.named)]
         values = {f.far for _, f in state.facts if f.edge != "rel" and f.far}
@@ -48,9 +53,9 @@ class Exists(Op):
         for row in state.named:
             taken = {state.identity(h) for h in row.bound.values()}
             for choice in permutations(things, len(open_)):
-                if taken & {*map(state.identity, choice)}:
-                    continue
+                if taken & {*map(state.identity, choice)} and len(clauses) == len(state.facts):
+                    continue  # no two variables are the same, but for one of a fact that need not hold
                 full = row._replace(bound={**row.bound, **dict(zip(open_, choice, strict=True))})
-                if not any(f.never(full, state) for _, f in state.facts):
+                if not any(all(f.never(full, state) for f in clause) for clause in clauses):
                     return False
         return True

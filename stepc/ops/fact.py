@@ -1,4 +1,4 @@
-"""The steps `fact NEAR edge "word" FAR` and `no NEAR edge "word" FAR`."""
+"""The steps `fact NEAR edge "word" FAR`, `or …` and `no …`."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ class Fact(Op):
     """Keeps the rows for which a fact holds at the same time as the facts before it.
 
     The ends are variables; the far end of an attribute or motion may be a value instead. An end without a
-    value so far takes each one for which the fact holds. `no` keeps the rows for which the graph refutes it.
+    value so far takes each one for which the fact holds. `or` adds the rows for which it holds in place of
+    the fact before. `no` keeps the rows for which the graph refutes it.
     """
 
-    op: Literal["fact", "no"] = "fact"
+    op: Literal["fact", "or", "no"] = "fact"
     near: Variable
     edge: Literal["attr", "rel", "motion"]
     word: str
@@ -35,8 +36,11 @@ class Fact(Op):
     far: Variable = ""
     value: str | None = None
     """The value at the far end, in place of a variable."""
-    KEYWORDS = ("fact", "no")
-    HELP = "Keeps the objects and values for which a fact holds (`fact`), or is refuted (`no`)."
+    KEYWORDS = ("fact", "or", "no")
+    HELP = (
+        "Keeps the objects and values for which a fact holds (`fact`), holds in place of the one before "
+        "(`or`), or is refuted (`no`)."
+    )
     SYNTAX = 'fact a rel "holding" b'
 
     def arguments(self) -> tuple[str, ...]:
@@ -57,10 +61,15 @@ class Fact(Op):
         return self.value or (self.word if self.edge == "rel" else "")
 
     def solve(self, state: State) -> None:
-        state.facts.append((len(state.moments), self))
+        moment = len(state.moments)
+        instead = self.op == "or" and any(n == moment for n, _ in state.facts)
+        state.facts.append((moment, self))
+        before = state.before_fact if instead else state.all_rows()
         find = self._refuted if self.op == "no" else self._held
-        found = (made for row in state.all_rows() for made in find(row, state))
-        state.rows = [*islice(found, MANY + 1)]
+        found = (made for row in before for made in find(row, state))
+        held = state.all_rows() if instead else []
+        state.before_fact = before
+        state.rows = [*held, *islice(found, MANY + 1)]
         state.stop_if(len(state.rows) > MANY)
 
     def _ends(self, row: Row, state: State) -> tuple[Reached | None, Reached | None]:
@@ -110,7 +119,8 @@ class Fact(Op):
         verdict = self.verdict(row, state)
         state.stop_if(verdict is None)
         if verdict is False:
-            yield row
+            for made in row.also(self.near, row.bound[self.near], state):
+                yield from made.also(self.far, row.bound[self.far], state) if self.far else [made]
 
     def verdict(self, row: Row, state: State) -> bool | None:
         """Whether the fact holds of a row whose ends are known, at its time; None if that is not known."""
@@ -120,8 +130,10 @@ class Fact(Op):
         if near is None or near.thing is None or far is None:
             return None
         clip = state.known.clip
-        if far.thing is not None and clip[near.thing] != clip[far.thing]:
-            return False  # things of different clips are never related
+        if far.thing is not None and (
+            far.thing == near.thing or clip[near.thing] != clip[far.thing]
+        ):
+            return False  # a thing is never related to itself, or to one of another clip
         seen = state.known.seen[near.thing]
         near = near._replace(when=seen if row.when is None else row.when & seen)
         return False if self._denied(near, far, row, state) else None
@@ -131,7 +143,7 @@ class Fact(Op):
 
         A fact with `no` is refuted if it holds in each keyframe that shows both of its ends.
         """
-        if self.op == "fact":
+        if self.op != "no":
             return self.verdict(row, state) is False
         near, far = self._ends(row, state)
         if near is None or near.thing is None or far is None:

@@ -86,6 +86,8 @@ class Row(NamedTuple):
     """The facts of the current moment: (near end, edge kind, word, far end). No two are the same."""
     unsure: bool = False
     """Whether its moments may come in another order, as far as exact times are known."""
+    used: frozenset[str] = frozenset()
+    """The variables of the facts so far. No two are the same object."""
 
     def binding(self, variable: str, to: Reached) -> Row:
         """The row with one more variable."""
@@ -96,12 +98,13 @@ class Row(NamedTuple):
         return self._replace(when=when if self.when is None else self.when & when)
 
     def also(self, variable: str, to: Reached, state: State) -> list[Row]:
-        """The row with one more variable; none if another variable is the same object."""
-        if variable in self.bound:
+        """The row with one more variable of a fact; none if another one is the same object."""
+        if variable in self.used:
             return [self]
-        if to.thing is not None and state.identity(to) in map(state.identity, self.bound.values()):
+        others = (state.identity(self.bound[x]) for x in self.used)
+        if to.thing is not None and state.identity(to) in others:
             return []
-        return [self.binding(variable, to)]
+        return [self.binding(variable, to)._replace(used=self.used | {variable})]
 
 
 @dataclass
@@ -120,6 +123,8 @@ class Facts:
     label: dict[int, str] = field(default_factory=dict)
     seen: dict[int, Frames] = field(default_factory=dict)
     labelled: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    called: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    """another name → things"""
     has: dict[int, list[tuple[str, str, Frames]]] = field(default_factory=lambda: defaultdict(list))
     """thing → (kind, value, when)"""
     having: dict[tuple[str, str], list[tuple[int, Frames]]] = field(
@@ -226,6 +231,8 @@ def facts(unit: t.Stsg, language: Language | None = None) -> Facts:
             known.clip[n] = t.clip_of(o.id)
             known.label[n] = o.label
             known.labelled[words.label(o.label)].append(n)
+        for name in o.called:
+            known.called[words.label(name)].add(n)
         seen[n].update(o.frames)
     known.seen = {n: frozenset(frames) for n, frames in seen.items()}
     known.at = {k.id: k.at for k in unit.keyframes.values()}
@@ -291,6 +298,8 @@ class State:
         """The rows of a pattern; None before its first operation."""
         self.named = [Row({})]
         """The rows that bind no more than the objects that the text names."""
+        self.before_fact: list[Row] = []
+        """The rows before the last fact that is no alternative to another."""
         self.facts: list[tuple[int, Fact]] = []
         """The facts of a pattern so far, each with the number of its moment."""
         self.moments: list[int] = []
@@ -348,7 +357,7 @@ class State:
             follows = True if row.before is None else self._follows(row.before, times)
             if follows is not False:
                 unsure = row.unsure or follows is None
-                kept.append(Row(row.bound, None, times, unsure=unsure))
+                kept.append(Row(row.bound, None, times, unsure=unsure, used=row.used))
         self.rows = kept
         self.moments.append(len(kept))
 
@@ -417,13 +426,14 @@ class State:
         """Positions at the things in scope with a label. Raises NotKnown if there may be others.
 
         There may be if something is called by a broader word, and one that a narrower word calls is another:
-        "the vehicle" may be a van, and a van is a vehicle.
+        "the vehicle" may be a van, and a van is a vehicle. So may what has this as another of its names.
         """
         known = self.known
         self.stop_if(known.unknown.objects(self.scope))
-        also = (n for x in known.lexicon.related("label", label) for n in known.labelled.get(x, ()))
-        self.stop_if(any(known.clip[n] in self.scope for n in also))
         things = known.labelled.get(words.label(label), ())
+        also = (n for x in known.lexicon.related("label", label) for n in known.labelled.get(x, ()))
+        called = (n for n in known.called.get(words.label(label), ()) if n not in things)
+        self.stop_if(any(known.clip[n] in self.scope for n in (*also, *called)))
         return [self.thing(n, known.seen[n]) for n in things if known.clip[n] in self.scope]
 
     def name(self, here: Reached) -> str:

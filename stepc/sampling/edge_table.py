@@ -156,6 +156,9 @@ class EdgeTable:
             for thing, label in things.items()
             for word in lexicon.related("label", label)
         ]
+        also += [
+            (self.labels(normal(x)), self.entity[o.id]) for o in self.objects for x in o.called
+        ]
         if not also:
             return self.by_label
         labels, which = np.array(also, np.int64).T

@@ -15,7 +15,8 @@ from stepc.sampling.graph_facts import OpenFact, Thing
 
 if TYPE_CHECKING:
     from stepc.lang.types import PatternFact
-    from stepc.sampling.patterns import Fit, PatternSampler
+    from stepc.sampling.matcher import Fit
+    from stepc.sampling.patterns import PatternSampler
 
 MANY = 20
 """Maximum number of facts that show that there is none."""
@@ -104,21 +105,38 @@ class PatternNegatives:
             return None
         steps: dict[t.Step, None] = {}
         asked: dict[OpenFact, None] = {}
-        for choice in permutations([e for e in things if e not in fixed.values()], len(open_)):
+        if len(pattern.clauses) == len(pattern.facts):
+            things = [e for e in things if e not in fixed.values()]
+        for choice in permutations(things, len(open_)):
             bound = {**fixed, **dict(zip(open_, choice, strict=True))}
-            made = [(self._fact(f, bound, said), f.negated) for f in pattern.facts]
-            whole = [f for f, negated in made if f and not negated]
-            against = (self._always(f) if no else self._against(f) for f, no in made if f)
-            shown = next(filter(None, against), None)
-            if shown is not None:
-                steps[shown] = None
-                continue
-            left = next((f for f in whole if self.sampler.facts.may_be(f)), None)
-            if left is None:
+            each = [self._against_all(clause, bound, said) for clause in pattern.clauses]
+            shown = next((x for x in each if x is not None and not x.open), None)
+            shown = shown or next(filter(None, each), None)
+            if shown is None:
                 return None
-            asked[left] = None
+            steps |= dict.fromkeys(shown.steps)
+            asked |= dict.fromkeys(shown.open)
         if len(steps) + len(asked) > MANY:
             return None
+        return Refuted(tuple(steps), tuple(asked))
+
+    def _against_all(
+        self, clause: tuple[PatternFact, ...], bound: Mapping[str, int], said: Mapping[str, str]
+    ) -> Refuted | None:
+        """What shows that none of the facts of a clause holds; None if one holds."""
+        steps, asked = [], []
+        for fact in clause:
+            made = self._fact(fact, bound, said)
+            if made is None:
+                return None
+            if made.near == made.far:
+                continue  # nothing is related to itself
+            if (step := self._always(made) if fact.negated else self._against(made)) is not None:
+                steps.append(step)
+            elif fact.negated or not self.sampler.facts.may_be(made):
+                return None
+            else:
+                asked.append(made)
         return Refuted(tuple(steps), tuple(asked))
 
     def _fact(

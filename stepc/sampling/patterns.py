@@ -1,63 +1,34 @@
-"""Draws the questions of a `pattern` block: finds all places of a graph that its facts fit."""
+"""Draws the questions of a `pattern` block."""
 
 from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, partial
-from itertools import islice, product, zip_longest
+from itertools import product, zip_longest
 from typing import NamedTuple
 
 import numpy as np
 
-from stepc.edges import EDGES
 from stepc.forms import FORMS
 from stepc.ir import types as t
 from stepc.ir.spans import Bounds
 from stepc.ir.words import mentions, normal, plain
-from stepc.lang.conditions import Occasion
-from stepc.lang.types import Block, Pattern, PatternFact, Spec
+from stepc.lang.types import Block, Pattern, Spec
 from stepc.sampling.edge_table import EdgeTable
-from stepc.sampling.graph_facts import GraphFact, GraphFacts, Thing
+from stepc.sampling.graph_facts import Thing
+from stepc.sampling.matcher import MOST, Fit, PatternMatcher
 from stepc.sampling.negatives import PatternNegatives
 from stepc.sampling.path_rules import PathRules
 from stepc.sampling.paths import KeysSeen
 from stepc.sampling.plan import shares
-from stepc.sampling.query_builder import WHOLE, QueryBuilder
+from stepc.sampling.query_builder import WHOLE
 
-MOST = 50_000
-"""Maximum number of places that are looked at; of a larger graph, a random part is."""
-LOOKED = 500_000
-"""Maximum number of facts that are tried at places of a pattern."""
 MANY = 20
 """Maximum number of things that are counted, or of facts that show that there is none."""
-
-
-@dataclass(frozen=True)
-class Fit:
-    """Objects, values and words that the facts of a pattern fit."""
-
-    bound: Mapping[str, Thing]
-    """Variable → thing"""
-    words: Mapping[str, str]
-    """Variable of a predicate, kind or value → word"""
-    steps: tuple[t.Step, ...]
-    """The facts of the graph that show or refute the facts of the pattern, in their order."""
-    frames: frozenset[str] = frozenset()
-    """The keyframes of the current moment."""
-    when: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """Variable → the keyframes of its first fact, and of the facts of the same moment before it."""
-    moment: int = 0
-    before: Bounds | None = None
-    told: Set[tuple[object, ...]] = frozenset()
-    """The facts of the graph that it uses: (moment, near end, edge kind, word, far end)."""
-    unsure: bool = False
-    """Whether its moments may come in another order, as far as exact times are known."""
-    own: bool = True
-    """Whether each of them is stated in the direction in which the pattern has it."""
 
 
 @dataclass
@@ -80,19 +51,11 @@ class Try(NamedTuple):
     """Whether it is a question like it that is answered by "no"."""
 
 
-class PatternSampler:
+class PatternSampler(PatternMatcher):
     """Draws the questions of one pattern on one graph."""
 
     def __init__(self, table: EdgeTable, spec: Spec, block: Block) -> None:
-        assert block.pattern is not None
-        self.spec = spec
-        self.table, self.block, self.pattern = table, block, block.pattern
-        self.graph = QueryBuilder(table.unit, spec.language)
-        self.counts: Counter[str] = Counter()
-        self.looked = 0
-        """How many facts were tried so far."""
-        told = [kind for kind in EDGES if spec.worded("denies", kind, "=>")]
-        self.facts = GraphFacts(table.unit, self.graph, block.confidence, told)
+        super().__init__(table, spec, block)
         self.parts = [self._part(x) for x in self.pattern.parts]
         """The samplers of two counts that are compared; else itself."""
 
@@ -103,131 +66,6 @@ class PatternSampler:
         made = copy(self)
         made.pattern = pattern
         return made
-
-    # --- places --------------------------------------------------------------------------
-
-    def places(self, rng: random.Random) -> list[Fit]:
-        """The places that all facts fit, in random order; at most `MOST`."""
-        self.looked = 0
-        made = [*islice(self._fitted(Fit({}, {}, ()), 0, rng), MOST)]
-        if len(made) == MOST or self.looked > LOOKED:
-            self.counts["patterns looked at in part"] += 1
-        return made
-
-    def _fitted(self, place: Fit, number: int, rng: random.Random) -> Iterator[Fit]:
-        if number == len(self.pattern.facts):
-            timed = self._timed(place)
-            if timed is not None and self.holds(timed):
-                yield timed
-            return
-        fact = self.pattern.facts[number]
-        if fact.moment > place.moment:
-            timed = self._timed(place)
-            if timed is None:
-                return
-            times = self._times(timed)
-            place = replace(timed, frames=frozenset(), moment=fact.moment, before=times)
-        facts = self._about(fact, place)
-        self.looked += len(facts)
-        if self.looked > LOOKED:
-            return
-        for known in rng.sample(facts, len(facts)):
-            more = self._joined(place, fact, known)
-            if more is not None:
-                yield from self._fitted(more, number + 1, rng)
-
-    def _about(self, fact: PatternFact, place: Fit) -> list[GraphFact]:
-        """The facts of the graph that have what is bound already."""
-        for end, name in (("near", fact.near), ("far", fact.far)):
-            if name in place.bound:
-                return self.facts.by_end.get((fact.negated, fact.edge, end, place.bound[name]), [])
-        if place.frames:  # one moment is in one clip
-            clip = t.clip_of(next(iter(place.frames)))
-            return self.facts.by_clip.get((fact.negated, fact.edge, clip), [])
-        if fact.value is not None:
-            return self.facts.by_end.get((fact.negated, fact.edge, "far", plain(fact.value)), [])
-        return self.facts.known[fact.negated][fact.edge]
-
-    def _joined(self, place: Fit, fact: PatternFact, known: GraphFact) -> Fit | None:
-        """A place with one more fact; None if it does not fit."""
-        bound, words, when = {**place.bound}, {**place.words}, {**place.when}
-        frames = known.frames & place.frames if place.frames else known.frames
-        if not frames or not self.fits(fact, known):
-            return None
-        if fact.link and plain(words.setdefault(fact.link, known.word)) != plain(known.word):
-            return None
-        for name, thing in ((fact.near, known.near), (fact.far, known.far)):
-            if not name:
-                continue
-            if name in bound and bound[name] != thing:
-                return None
-            alike = (x for x in bound.values() if isinstance(x, int) and isinstance(thing, int))
-            if name not in bound and any(self._same(x, thing) for x in alike):
-                return None
-            bound[name] = thing
-            when.setdefault(name, frames)
-        if fact.edge != "rel" and fact.far:
-            words.setdefault(fact.far, known.value)
-        told = fact.moment, known.near, fact.edge, plain(known.word), known.far
-        if told in place.told and not fact.negated:
-            return None  # one fact is not two
-        if fact.negated and known.step in place.steps:
-            return None  # what a fact of the question excludes is no fact of its own
-        return replace(
-            place,
-            bound=bound,
-            words=words,
-            steps=(*place.steps, known.step),
-            frames=frames,
-            when=when,
-            told={*place.told, told},
-            own=place.own and known.own,
-        )
-
-    @staticmethod
-    def fits(fact: PatternFact, known: GraphFact) -> bool:
-        """Whether a fact of the graph has the words that one of the pattern fixes."""
-        word = fact.edge == "motion" or fact.word is None or plain(fact.word) == plain(known.word)
-        return word and (fact.value is None or plain(fact.value) == known.far)
-
-    def _same(self, one: Thing, other: Thing) -> bool:
-        return bool(self.table.identity[one] == self.table.identity[other])  # type: ignore[index]
-
-    def _times(self, place: Fit) -> Bounds:
-        """What is known of the time of the current moment."""
-        return self._around(place.frames)
-
-    def _around(self, frames: frozenset[str]) -> Bounds:
-        at = sorted(self.graph.at[f] for f in frames)
-        return self.graph.around(t.clip_of(next(iter(frames))), (at[0], at[-1]))
-
-    def _timed(self, place: Fit) -> Fit | None:
-        """A place whose moment is over; None if it is not later than the one before."""
-        one, other, margin = place.before, self._times(place), self.block.apart
-        before = FORMS["which-first"].beats
-        if one is None or before([one.widened(margin)], [other.widened(margin)]):
-            return place
-        out = one == other or before([other], [one])
-        return None if out else replace(place, unsure=True)
-
-    def holds(self, place: Fit) -> bool:
-        """Whether the conditions of the head hold of what a place binds."""
-        for name, condition in self.pattern.conditions:
-            thing = place.bound.get(name)
-            if isinstance(thing, int):
-                at = Occasion(self.graph.described(self.object_of(thing)), None, "")
-            else:
-                fact = next((f for f in self.pattern.facts if name in f.variables()), None)
-                if fact is None:  # it is in a fact that is left out
-                    continue
-                kind = fact.word if fact.word is not None else place.words.get(fact.link, "")
-                at = Occasion(None, None, place.words.get(name, ""), kind or "")
-            if not condition.holds(at):
-                return False
-        return True
-
-    def object_of(self, entity: int) -> str:
-        return self.graph.node_of[entity]
 
     # --- questions -----------------------------------------------------------------------
 
@@ -385,6 +223,8 @@ class PatternSampler:
         told = [p for p in places if p.own]
         if not told:
             return [], "only its inverse is stated"
+        if all(p.aside for p in places):
+            return [], "no clip shows all that it names"
         if pattern.result == "exists":
             return [rng.choice(told)], ""
         each = {self._name(p.bound[pattern.target]): p for p in rng.sample(told, len(told))}

@@ -18,6 +18,7 @@ from stepc.model.load import ModelConfig, load
 from stepc.model.requests import REQUESTS, Request, Several
 from stepc.model.templates import Templates
 from stepc.video.decode import Picture, Pictures
+from stepc.world.inventories import of_words
 from stepc.world.training_examples import Lesson, Phrasing, packs
 
 
@@ -70,8 +71,10 @@ class Examination:
         for i, pack in enumerate(packs(self.seed, stills=n, pairs=n, couples=n, foreigners=0)):
             frames = tuple(Frame(video=f"exam {i}", at=at) for at in range(len(pack.pictures)))
             self.pictures.drawn |= dict(zip(frames, pack.pictures, strict=True))
-            for request, reply in pack.lessons:
+            for request, reply in (*pack.lessons, *pack.inventories):
                 yield request.model_copy(update={"frames": frames}), reply
+        for n in range(self.number):
+            yield from of_words(random.Random(f"{self.seed}/{n}"))
         for pack in Phrasing(4)(random.Random(self.seed), 4 * self.number, 4):
             yield from pack.lessons
 
@@ -84,6 +87,8 @@ class Examination:
         """
         together = asker.together
         for name, questions in self.questions().items():
+            if not asker.knows(REQUESTS[name]):
+                continue
             asker.together = 1
             yield name, self._marked(asker, questions)
             size = min(in_one(together, name), asker.templates.most(questions[0][0]))

@@ -45,6 +45,7 @@ from stepc.passes.compose import Compose
 from stepc.passes.sample import SamplePaths
 from stepc.passmanager.base import Tools
 from stepc.video.decode import Pictures
+from stepc.world import inventories
 from stepc.world.ground_truth import truth
 from stepc.world.render import Picture, draw
 from stepc.world.scene import (
@@ -76,6 +77,8 @@ class Pack:
 
     pictures: tuple[Picture, ...]
     lessons: tuple[Lesson, ...]
+    inventories: tuple[Lesson, ...] = ()
+    """Lessons for an exam only (`stepc.world.inventories`)."""
 
 
 def _mention(actor: Actor) -> Mention:
@@ -87,7 +90,7 @@ def several(lessons: list[Lesson], rng: random.Random, share: float) -> list[Les
     made = list(lessons)
     kinds: dict[str, list[Lesson]] = {}
     for request, reply in lessons:
-        kinds.setdefault(f"{request.name} {request.sort}", []).append((request, reply))
+        kinds.setdefault(request.name, []).append((request, reply))
     for same in kinds.values():
         most = min(len(same), same[0][0].listed, 8)
         if most > 1 and rng.random() < share:
@@ -324,18 +327,22 @@ def packs(seed: int, stills: int, pairs: int, couples: int, foreigners: int) -> 
         for shot in film.shots:
             if stills:
                 progress = rng.choice((0.0, 1.0, 1.0, rng.random()))
-                made.append(Pack(shown(shot, progress), tuple(still(shot, progress, rng))))
+                lessons = still(shot, progress, rng)
+                extra = inventories.of_still(shot, progress, random.Random(seed))
+                made.append(Pack(shown(shot, progress), tuple(lessons), tuple(extra)))
                 stills -= 1
             if pairs:
                 spans = ((0.0, 1.0), (0.0, 1.0), (0.0, 0.5, 1.0), (0.0, 0.0), (1.0, 1.0))
                 span = rng.choice(spans[:3] if rng.random() < 0.8 else spans)
                 lessons = moving(shot, span, rng)
                 if lessons:
-                    made.append(Pack(shown(shot, *span), tuple(lessons)))
+                    extra = inventories.of_track(shot, span)
+                    made.append(Pack(shown(shot, *span), tuple(lessons), tuple(extra)))
                     pairs -= 1
         if couples:
             frames = (*shown(first, rng.choice((0.0, 1.0))), *shown(second, rng.choice((0.0, 1.0))))
-            made.append(Pack(frames, tuple(identity(first, second, rng))))
+            extra = inventories.of_identity(first, second)
+            made.append(Pack(frames, tuple(identity(first, second, rng)), tuple(extra)))
             couples -= 1
     made.extend(unknown(rng) for _ in range(foreigners))
     return made

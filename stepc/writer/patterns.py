@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 from stepc.edges import EDGES
 from stepc.ir import types as t
 from stepc.ir.words import excludes, plain
-from stepc.lang.types import Pattern, draw_wording
+from stepc.lang.types import Pattern, PatternFact, draw_wording
 from stepc.languages.base import NoWording, Order
 from stepc.writer.paths import PathWriter, Texts
 
@@ -89,17 +90,29 @@ class PatternWriter(PathWriter):
 
     def step_of_target(self, pattern: Pattern) -> t.Step:
         """The first step of the target, taken in the direction that finds it."""
-        first, far = self.fact_of_target(pattern)
-        return self.changed(self.path.steps[first], way="=>" if far else "<=")
+        step, far = next(self.steps_of_target(pattern))
+        return self.changed(step, way="=>" if far else "<=")
 
-    @staticmethod
-    def fact_of_target(pattern: Pattern) -> tuple[int, bool]:
-        """(number of the first fact of the target, whether the target is its far end)."""
-        return next(
-            (i, f.far == pattern.target)
-            for i, f in enumerate(pattern.facts)
-            if pattern.target in (f.near, f.far)
+    def steps_of_target(self, pattern: Pattern) -> Iterator[tuple[t.Step, bool]]:
+        """The first step of the target in each place that fits, and whether the target is its far end."""
+        clauses = self.clauses(pattern)
+        first = next(
+            i for i, x in enumerate(pattern.clauses) if pattern.target in (x[0].near, x[0].far)
         )
+        for step in self.path.steps[first :: len(clauses)]:
+            fact, _ = self.shown_by(step, clauses[first])
+            yield step, fact.far == pattern.target
+
+    def clauses(self, pattern: Pattern) -> list[list[tuple[PatternFact, t.Fact]]]:
+        """The facts, each with its words; those that may hold in place of each other together."""
+        words = iter(self.facts)
+        return [[(fact, next(words)) for fact in clause] for clause in pattern.clauses]
+
+    def shown_by(
+        self, step: t.Step, clause: list[tuple[PatternFact, t.Fact]]
+    ) -> tuple[PatternFact, t.Fact]:
+        """The fact of a clause that a step shows; the first one if it refutes all."""
+        return next((x for x in clause if self.says(step, x[1])), clause[0])
 
     def found(
         self, pattern: Pattern
@@ -120,11 +133,10 @@ class PatternWriter(PathWriter):
 
     def targets(self, pattern: Pattern) -> list[str]:
         """What the target is in each place that fits: labels, or values."""
-        first, far = self.fact_of_target(pattern)
-        steps = self.path.steps[first :: len(pattern.facts)]
+        steps = [*self.steps_of_target(pattern)]
         if not pattern.is_object(pattern.target):
-            return [*{plain(x.word): x.word for x in steps}.values()]
-        objects = [x.far if far else x.near for x in steps]
+            return [*{plain(x.word): x.word for x, _ in steps}.values()]
+        objects = [x.far if far else x.near for x, far in steps]
         named = {self.graph.entity[o]: self.graph.labels[o] for o in reversed(objects)}
         return [*reversed(named.values())]
 
@@ -135,17 +147,25 @@ class PatternWriter(PathWriter):
 
     def all_hold(self, pattern: Pattern) -> bool:
         """Whether the steps are the facts that are asked about, not those that refute them."""
-        steps = self.path.steps
-        return len(steps) == len(pattern.facts) and all(
-            self.refutes(step, op) if op.op == "no" else not step.denied and self.says(step, op)
-            for step, op in zip(steps, self.facts, strict=True)
+        steps, clauses = self.path.steps, self.clauses(pattern)
+        return len(steps) == len(clauses) and all(
+            any(
+                self.refutes(step, op) if op.op == "no" else not step.denied and self.says(step, op)
+                for _, op in clause
+            )
+            for step, clause in zip(steps, clauses, strict=True)
         )
 
     def says(self, step: t.Step, op: t.Fact) -> bool:
-        """Whether a step has the words of a fact."""
+        """Whether a step has the words of a fact, and its objects those that the question names."""
         word = op.word if step.edge == "rel" else op.value
         same = word is None or plain(step.word) == plain(word)
-        return step.edge == op.edge and same and (step.edge != "attr" or self.kind(step) == op.word)
+        if not same or step.edge != op.edge or (step.edge == "attr" and self.kind(step) != op.word):
+            return False
+        named = {x.variable: plain(x.label) for x in self.path.query if isinstance(x, t.The)}
+        ends = ((op.near, step.near), *([(op.far, step.far)] if op.edge == "rel" else []))
+        first = ((x, self.graph.node_of[self.graph.entity[o]]) for x, o in ends if x in named)
+        return all(plain(self.graph.labels[o]) == named[x] for x, o in first)
 
     def refutes(self, step: t.Step, op: t.Fact) -> bool:
         """Whether a step denies a fact or excludes it, by its words."""
@@ -163,9 +183,10 @@ class PatternWriter(PathWriter):
     def against(self, step: t.Step, pattern: Pattern) -> t.Fact | None:
         """The fact that is asked about and that a step refutes, or None."""
         if pattern.result == "exists" and not self.all_hold(pattern):
-            asked = (op for op in self.facts if op.op == "fact" and self.refutes(step, op))
+            asked = (op for op in self.facts if op.op != "no" and self.refutes(step, op))
             return next(asked, None)  # what holds refutes a fact with `not`
-        op = self.facts[self.path.steps.index(step) % len(pattern.facts)]
+        clauses = self.clauses(pattern)
+        _, op = clauses[self.path.steps.index(step) % len(clauses)][0]
         return op if op.op == "no" else None
 
     def shown(self, step: t.Step, pattern: Pattern) -> t.Because:
@@ -193,7 +214,7 @@ class PatternWriter(PathWriter):
         """The sentence of a fact; where order matters, with the times of a motion or a word of order."""
         if step.denied:
             return self.true(step, draw_wording(self.line(step, "denies"), self.rng))
-        moments = [f.moment for f in pattern.facts]
+        moments = [clause[0].moment for clause in pattern.clauses]
         if self.timed(step) and (pattern.pick or any(moments)):
             return self.fact(step, "because")
         place, fact = divmod(self.path.steps.index(step), len(moments))
@@ -208,10 +229,12 @@ class PatternWriter(PathWriter):
     def held(self, pattern: Pattern) -> Texts:
         """The texts of the placeholders of the question, from the query and the objects of the steps."""
         texts: Texts = {}
+        named: dict[str, str] = {}
         letters = {pattern.letter(x): x for x in pattern.ends}
         for op in self.path.query:
             if isinstance(op, t.The):
                 texts[letters[op.variable], ""] = self.graph.the_label(op.label)
+                named[letters[op.variable]] = op.label
         for fact, op in zip(pattern.facts, self.facts, strict=True):
             if fact.link:
                 word = op.word.replace("_", " ") if fact.edge == "attr" else op.word
@@ -221,10 +244,14 @@ class PatternWriter(PathWriter):
             if fact.far and op.value is not None:
                 texts[fact.far, ""] = self.language.framed(EDGES[fact.edge].frame, op.value)
         several = pattern.result == "count"
-        for fact, step in zip(pattern.facts, self.path.steps, strict=False):
+        for clause, step in zip(self.clauses(pattern), self.path.steps, strict=False):
+            fact, _ = self.shown_by(step, clause)
             for end, object_ in ((fact.near, step.near), (fact.far, step.far)):
                 for part, text in self.parts(object_).items():
                     texts.setdefault((end, part), text)
+        for end, label in named.items():  # of a fact that another one replaces
+            for part, text in self.language.parts_of(self.graph.noun(label)).items():
+                texts.setdefault((end, part), text)
         for end in pattern.ends:
             if pattern.is_object(end) and (
                 pattern.result == "exists" or (several and end == pattern.target)
