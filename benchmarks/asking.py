@@ -2,13 +2,16 @@
 
     python benchmarks/asking.py calls [--films 10] [--shots 0] [--model embedded]
     python benchmarks/asking.py overhead [--calls 2000] [--rounds 5]
+    python benchmarks/asking.py flight [--calls 2000] [--at-once 16 64 256]
     python benchmarks/asking.py queue [--queued 1000 10000 100000]
     python benchmarks/asking.py reading [--samples 3]
 
 `calls` compiles rendered films to graphs, first naively (one request and one sample per call, every pair
 of objects of two clips compared), then with one more optimisation at a time, and compares each result with
 the ground truth. `overhead` sends the same calls to a server that replies immediately, alternating between
-the bare official client and stepc, and compares CPU time. `queue` sends a growing number of calls to such a
+the bare official client and stepc, and compares CPU time; with `--height 720` each call shows one of ten
+pictures of that height. `flight` asks a server that replies after 200 ms, and prints how many calls it had at
+once. `queue` sends a growing number of calls to such a
 server at once and prints the memory per call. `reading` draws several samples per prompt, with one prefill
 per prompt and with one prefill per sample.
 """
@@ -17,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import base64
 import json
 import multiprocessing
 import random
@@ -26,11 +30,16 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import openai
+from PIL import Image
 
+from stepc.driver.bench import in_flight
 from stepc.driver.compile_video import CompileConfig, Compiler
 from stepc.ir import types as t
 from stepc.ir.text import read
@@ -137,7 +146,7 @@ REPLY = json.dumps(
 ).encode()  # fmt: skip
 
 
-def _serve(port: Any) -> None:
+def _serve(port: Any, delay: float) -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (
             b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: "
@@ -148,6 +157,8 @@ def _serve(port: Any) -> None:
                 told = (await reader.readuntil(b"\r\n\r\n")).lower()
                 length = int(told.split(b"content-length:")[1].split(b"\r\n")[0])
                 await reader.readexactly(length)
+                if delay:
+                    await asyncio.sleep(delay)
                 writer.write(head + REPLY)
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
@@ -160,19 +171,51 @@ def _serve(port: Any) -> None:
     asyncio.run(main())
 
 
-def _url() -> str:
+def _url(delay: float = 0.0) -> str:
     port = multiprocessing.Value("i", 0)
-    multiprocessing.Process(target=_serve, args=(port,), daemon=True).start()
+    multiprocessing.Process(target=_serve, args=(port, delay), daemon=True).start()
     while not port.value:
         time.sleep(0.05)
     return f"http://127.0.0.1:{port.value}/v1"
 
 
-def _requests(number: int, first: int = 0) -> list[Request]:
-    return [Classify(frames=(), target=Mention(label=f"cup {first + i}")) for i in range(number)]
+class Footage(Pictures):
+    """Ten pictures of one height, 16:9, that compress as footage does."""
+
+    def __init__(self, height: int) -> None:
+        super().__init__()
+        made = np.random.default_rng(0)
+        size = height * 16 // 9, height
+        small = made.integers(0, 256, (10, height // 8, size[0] // 8, 3), np.uint8)
+        noise = made.normal(0, 6, (10, height, size[0], 3))
+        self.shown = [
+            np.clip(cv2.resize(a, size, interpolation=cv2.INTER_CUBIC) + n, 0, 255).astype(np.uint8)
+            for a, n in zip(small, noise, strict=True)
+        ]
+
+    def at(self, frame: t.Frame) -> Any:
+        return self.shown[frame.at]
 
 
-def _bare(url: str, prompts: list[Call]) -> None:
+def _requests(number: int, first: int = 0, height: int = 0) -> list[Request]:
+    return [
+        Classify(
+            frames=(t.Frame(video="0" * 64, at=i % 10),) if height else (),
+            target=Mention(label=f"cup {first + i}"),
+        )
+        for i in range(number)
+    ]
+
+
+def _shown(pictures: Pictures, frame: t.Frame) -> dict[str, Any]:
+    """A picture as users of the official client send it."""
+    file = BytesIO()
+    Image.fromarray(pictures.at(frame)).save(file, "JPEG", quality=90)
+    data = base64.b64encode(file.getvalue()).decode()
+    return {"type": "image_url", "image_url": {"url": f"data:image/jpeg;base64,{data}"}}
+
+
+def _bare(url: str, prompts: list[Call], pictures: Pictures) -> None:
     """The same calls with the official client alone, at the same concurrency."""
 
     async def main() -> None:
@@ -183,7 +226,15 @@ def _bare(url: str, prompts: list[Call]) -> None:
                 async with gate:
                     made = await client.chat.completions.create(
                         model="m",
-                        messages=[{"role": "user", "content": [{"type": "text", "text": p.text}]}],
+                        messages=[
+                            {
+                                "role": "user",
+                                "content": [
+                                    *(_shown(pictures, f) for f in p.frames),
+                                    {"type": "text", "text": p.text},
+                                ],
+                            }
+                        ],  # type: ignore[list-item, misc]
                         temperature=p.temperature,
                         seed=p.seeds[0] % (1 << 31),
                         max_tokens=32,
@@ -199,17 +250,19 @@ def _bare(url: str, prompts: list[Call]) -> None:
     asyncio.run(main())
 
 
-def overhead(number: int, rounds: int) -> None:
+def overhead(number: int, rounds: int, height: int) -> None:
     """Print CPU time per call: the client alone, stepc, and the difference."""
     url = _url()
     templates = Templates("default")
+    pictures = Footage(height) if height else Pictures()
     took: dict[str, list[float]] = {"client alone": [], "stepc": []}
     for i in range(rounds + 1):
-        asker = ModelClient(ServerModel("m", ServerOptions(url)), templates, Pictures())
-        requests = _requests(number, i * number)
+        options = ServerOptions(url, handshake=False)
+        asker = ModelClient(ServerModel("m", options, together=1), templates, pictures)
+        requests = _requests(number, i * number, height)
         prompts = [asker._prompt(r, 1, 0.0) for r in requests]
         began = time.process_time()
-        _bare(url, prompts)
+        _bare(url, prompts, pictures)
         middle = time.process_time()
         asker.ask(requests)
         ended = time.process_time()
@@ -220,6 +273,25 @@ def overhead(number: int, rounds: int) -> None:
         print(f"{name:20}{statistics.median(seconds) * 1000:8.3f} ms per call")
     added = statistics.median(b - a for a, b in zip(*took.values(), strict=True))
     print(f"{'stepc adds':20}{added * 1000:8.3f} ms per call")
+
+
+def flight(number: int, numbers: Sequence[int], height: int) -> None:
+    """Print how many calls a server had at once that replies after 200 ms."""
+    url = _url(0.2)
+    print(f"{'at once':>8}{'median':>9}{'most':>7}{'calls/s':>9}")
+    for at_once in numbers:
+        with tempfile.TemporaryDirectory() as folder:
+            trace = Path(folder) / "calls.jsonl"
+            options = ServerOptions(url, at_once, handshake=False)
+            model = ServerModel("m", options, together=1)
+            pictures = Footage(height) if height else Pictures()
+            asker = ModelClient(model, Templates("default"), pictures, trace=trace, together=1)
+            began = time.perf_counter()
+            asker.ask(_requests(number, 0, height))
+            took = time.perf_counter() - began
+            rows = [json.loads(line) for line in trace.read_text().splitlines()]
+        median, most = in_flight((r["began"], r["began"] + r["seconds"]) for r in rows)
+        print(f"{at_once:8}{median:9.0f}{most:7}{number / took:9.0f}", flush=True)
 
 
 def _grown(url: str, number: int, ask: bool, told: Any) -> None:
@@ -294,7 +366,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("what", choices=["calls", "overhead", "queue", "reading"])
+    parser.add_argument("what", choices=["calls", "overhead", "flight", "queue", "reading"])
+    parser.add_argument("--height", type=int, default=0)
+    parser.add_argument("--at-once", type=int, nargs="+", default=[16, 64, 256])
     parser.add_argument("--films", type=int, default=10)
     parser.add_argument("--shots", type=int, default=0)
     parser.add_argument("--model", default="embedded")
@@ -307,7 +381,9 @@ def main() -> None:
         case "calls":
             calls(given.films, given.shots, given.model)
         case "overhead":
-            overhead(given.calls, given.rounds)
+            overhead(given.calls, given.rounds, given.height)
+        case "flight":
+            flight(given.calls, given.at_once, given.height)
         case "queue":
             queue(given.queued)
         case _:

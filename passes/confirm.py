@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
@@ -12,15 +13,21 @@ from stepc.model.requests import (
     AttributeClaim,
     Claim,
     Confirm,
+    DescribeTrack,
     EventClaim,
     MotionClaim,
     ObjectClaim,
+    RelateAll,
     RelationClaim,
 )
 from stepc.passmanager.base import Pass, Tools
 
 if TYPE_CHECKING:
     from stepc.model.plan import Plan, VideoStats
+
+
+WHOLE = 6
+"""Maximum keyframes of a clip that is shown whole."""
 
 
 class ConfirmAll(Pass[t.Fsg, t.Fsg]):
@@ -47,10 +54,17 @@ class ConfirmAll(Pass[t.Fsg, t.Fsg]):
     def plan(self, about: VideoStats, costs: Plan) -> None:
         a, k = about.assume, about.keyframes
         if self.name in costs.done:  # the second time: what came since, motions and events
-            costs.add(Confirm, about.pairs, a.objects * a.moving, 2)
-            costs.add(Confirm, about.clips, 1, 2)
+            if in_one(a.together, Confirm.name) > 1 and a.asks(DescribeTrack):
+                motions = about.pairs / max(1, about.clips) * a.objects * a.moving
+                shown = round(about.keyframes / max(1, about.clips))
+                costs.add(Confirm, about.clips, motions + 1, shown)
+            else:
+                costs.add(Confirm, about.pairs, a.objects * a.moving, 2)
+                costs.add(Confirm, about.clips, 1, 2)
             return
         relations = a.objects * (a.objects - 1) / 2 * a.relations
+        if a.asks(RelateAll):
+            relations = min(relations, a.objects * a.related)
         costs.add(Confirm, k, a.objects * (1 + a.attributes) + relations, 1)
 
     def run(self, unit: t.Fsg, tools: Tools) -> t.Fsg:
@@ -87,8 +101,10 @@ class ConfirmAll(Pass[t.Fsg, t.Fsg]):
     ) -> list[Any]:
         """Return each element with its verdict, `unasked` if the reply was unreadable."""
         open_ = [e for e in elements if e.trust.verdict == "unasked"]
+        whole = self._whole_clips(unit, tools)
         requests = [
-            Confirm(frames=self._shown(unit, e), claim=_claim(unit, e, named)) for e in open_
+            Confirm(frames=self._shown(unit, e, whole), claim=_claim(e, named, whole))
+            for e in open_
         ]
         replies = tools.ask().ask(requests)
         said = [[a.yes for a in reply.read] for reply in replies]
@@ -120,9 +136,21 @@ class ConfirmAll(Pass[t.Fsg, t.Fsg]):
             changed[id(e)] = e.model_copy(update={"trust": trust, "origin": origin})
         return [changed.get(id(e), e) for e in elements]
 
-    def _shown(self, unit: t.Fsg, e: Any) -> tuple[t.Frame, ...]:
+    @staticmethod
+    def _whole_clips(unit: t.Fsg, tools: Tools) -> dict[str, tuple[t.Keyframe, ...]]:
+        """Clip → its keyframes, of clips that are shown whole: one list asks for all that happens in them."""
+        asker = tools.ask()
+        if in_one(asker.together, Confirm.name) == 1 or not asker.knows(DescribeTrack):
+            return {}
+        return {c.id: c.keyframes for c in unit.clips if 2 < len(c.keyframes) <= WHOLE}
+
+    def _shown(
+        self, unit: t.Fsg, e: Any, whole: Mapping[str, tuple[t.Keyframe, ...]]
+    ) -> tuple[t.Frame, ...]:
         times = unit.keyframes
-        if isinstance(e, t.Motion):
+        if isinstance(e, t.Motion | t.Event) and (there := whole.get(_clip(e))):
+            chosen = [k.at for k in there]
+        elif isinstance(e, t.Motion):
             chosen = [e.start, e.end]
         elif isinstance(e, t.Event):
             chosen = [k.at for k in times.values() if t.clip_of(k.id) == e.clip]
@@ -132,6 +160,10 @@ class ConfirmAll(Pass[t.Fsg, t.Fsg]):
         else:
             chosen = [times[e.frames[0]].at]
         return tuple(t.Frame(video=unit.video.sha256, at=at) for at in chosen)
+
+
+def _clip(e: t.Motion | t.Event) -> str:
+    return e.clip if isinstance(e, t.Event) else t.clip_of(e.source)
 
 
 def _sure(e: t.Element) -> bool:
@@ -158,7 +190,7 @@ def _ends(e: t.Element) -> set[str]:
             return set()
 
 
-def _claim(unit: t.Fsg, e: Any, named: Mentions) -> Claim:
+def _claim(e: Any, named: Mentions, whole: Mapping[str, tuple[t.Keyframe, ...]]) -> Claim:
     match e:
         case t.Object():
             return ObjectClaim(target=named[e.id])
@@ -171,6 +203,8 @@ def _claim(unit: t.Fsg, e: Any, named: Mentions) -> Claim:
                 object=named.at(e.object, e.frames[0]),
             )
         case t.Motion():
-            return MotionClaim(target=named[e.source], motion=e.motion)
+            times = [k.at for k in whole.get(_clip(e), ())]
+            first, last = (times.index(x) + 1 if times else 0 for x in (e.start, e.end))
+            return MotionClaim(target=named[e.source], motion=e.motion, first=first, last=last)
         case _:
             return EventClaim(event=e.event)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -13,8 +13,8 @@ from stepc.ir import types as t
 from stepc.ir.coreference import IdentityGroups, appearances, match_up, pair_up
 from stepc.ir.words import normal, plain, same_relation
 from stepc.languages import normalised
-from stepc.model.client import Mentions, vote
-from stepc.model.individuals import InventoryMatch
+from stepc.model.client import Mentions, Vote, vote
+from stepc.model.individuals import FOUND, InventoryMatch
 from stepc.model.requests import (
     DescribeMotion,
     DescribeTrack,
@@ -27,6 +27,10 @@ from stepc.passmanager.base import Pass, Tools
 
 if TYPE_CHECKING:
     from stepc.model.plan import Plan, VideoStats
+
+
+SHOWN = 8
+"""Maximum keyframes that are shown to tell what an object does."""
 
 
 class Merge(Pass[t.Fsg, t.Tsg]):
@@ -56,6 +60,8 @@ class Merge(Pass[t.Fsg, t.Tsg]):
     objects with equal labels in neighbouring keyframes, `label` takes equal labels as identical."""
     motions: Literal["track", "pairs"] = "track"
     """Whether motions are asked for a whole `track`, or for `pairs` of its keyframes."""
+    again: int = Field(4, ge=0)
+    """Further samples of a track where no motion has enough votes."""
 
     def plan(self, about: VideoStats, costs: Plan) -> None:
         a = about.assume
@@ -66,7 +72,8 @@ class Merge(Pass[t.Fsg, t.Tsg]):
             costs.add(DescribeTrack, about.clips, a.objects * a.moving, shown, self.samples)
             costs.add(MatchWords, 1, 1, 0, self.samples)
         if self.identity == "frames" and a.asks(MatchObjects):
-            costs.add(MatchObjects, about.pairs, 1, 2, self.samples)
+            shown = round(about.keyframes / max(1, about.clips))
+            costs.add(MatchObjects, about.clips, 1, shown, self.samples)
         elif self.identity != "label":
             costs.add(SameObject, about.pairs, a.doubtful, 2)
 
@@ -100,7 +107,7 @@ class Merge(Pass[t.Fsg, t.Tsg]):
         return self._by_pair(unit, tools)
 
     def _by_inventory(self, unit: t.Fsg, tools: Tools) -> IdentityGroups:
-        """Compare each keyframe with what its clip has had before, all clips side by side."""
+        """Compare the keyframes of a clip, a few at a time, with each other and with those before."""
         look, named = appearances(unit), Mentions(unit)
         groups = IdentityGroups((o.id, o.frames[0]) for o in unit.objects)
         times = unit.keyframes
@@ -112,29 +119,35 @@ class Merge(Pass[t.Fsg, t.Tsg]):
             there.setdefault(o.frames[0], []).append(o.id)
         seen: dict[str, list[str]] = {c.id: [] for c in unit.clips}
         """Clip → the last sight of each of its individuals."""
-        for i in range(max((len(c.keyframes) for c in unit.clips), default=0)):
+
+        def again(old: str, new: str) -> bool:
+            joined = groups.join(old, new)
+            if joined and old in (mine := seen[t.clip_of(old)]):
+                look[new] = look[new].with_looks_of(look[old])
+                mine.remove(old)
+            return joined
+
+        for start in range(0, max((len(c.keyframes) for c in unit.clips), default=0), FOUND):
             compared: list[InventoryMatch] = []
-            now = {
-                c.id: there.get(c.keyframes[i].id, []) for c in unit.clips if len(c.keyframes) > i
-            }
-            for clip, found in now.items():
-                sure, left, new = match_up(seen[clip], found, look)
-                for one, other in sure:
-                    groups.join(one, other)
-                compared += InventoryMatch.of_many(left, new, look, frames)
+            for clip in unit.clips:
+                before = list(seen[clip.id])
+                for keyframe in clip.keyframes[start : start + FOUND]:
+                    found = there.get(keyframe.id, [])
+                    for old, new in match_up(seen[clip.id], found, look):
+                        again(old, new)
+                    seen[clip.id] += found
+                new_ones = [x for x in seen[clip.id] if x not in before]
+                old_ones = [x for x in before if x in seen[clip.id]]
+                compared += InventoryMatch.of_many(
+                    old_ones, new_ones, look, frames, groups.may_join
+                )
             requests = [c.request(named) for c in compared]
-            tools.counts.add("keyframes compared with those before", len(requests))
+            tools.counts.add("clips whose keyframes are compared", len(requests))
             replies = tools.ask().ask(requests, samples=self.samples, temperature=self.temperature)
             for c, reply in zip(compared, replies, strict=True):
                 for pair in c.said_same(reply, self.keep):
-                    if not groups.join(pair.known, pair.found):
+                    if not again(pair.known, pair.found):
                         tools.counts.add("identities refused: two of one keyframe")
-            for clip, found in now.items():
-                again = {groups.root(x): x for x in found}
-                for old in seen[clip]:
-                    if (new_sight := again.get(groups.root(old))) is not None:
-                        look[new_sight] = look[new_sight].with_looks_of(look[old])
-                seen[clip] = [x for x in seen[clip] if groups.root(x) not in again] + found
         return groups
 
     def _by_pair(self, unit: t.Fsg, tools: Tools) -> IdentityGroups:
@@ -281,12 +294,19 @@ class Merge(Pass[t.Fsg, t.Tsg]):
         whole = self.motions == "track" and tools.ask().knows(DescribeTrack)
         ask = self._phases if whole else self._pairs
         times = {k.id: k.at for k in tsg.keyframes.values()}
-        told = [*ask(tsg, [x for x in tracks if len(x) > 1], tools)]
-        groups = self._grouped(told, tools)
+        tracks = [x for x in tracks if len(x) > 1]
+        told = {x.pair: x for x in ask(tsg, tracks, self.samples, tools)}
+        groups = self._grouped(told.values(), tools)
+        split = {x.pair for x in told.values() if not x.votes(groups, self.keep)}
+        if whole and self.again and (doubtful := [x for x in tracks if split & {*pairwise(x)}]):
+            for more in ask(tsg, doubtful, self.again, tools):
+                told[more.pair] = told[more.pair].with_answers(more)
+            groups = self._grouped(told.values(), tools)
+            tools.counts.add("motions asked about again", len(split))
         made = []
-        for pair, answers, key in told:
-            ballots = [[(groups.key("motions", plain(x)), x)] if x else [] for x in answers]
-            votes = vote(ballots, [key] * len(ballots), self.samples, self.keep)
+        for pair in (pair for track in tracks for pair in pairwise(track)):
+            answers = told.get(pair, Told(pair, (), self.samples))
+            votes = answers.votes(groups, self.keep)
             if not votes:
                 tools.counts.add("motions dropped: few votes")
                 gaps.append(t.Gap(where=pair[0], what="motion", other=pair[1]))
@@ -310,16 +330,18 @@ class Merge(Pass[t.Fsg, t.Tsg]):
             lexicon=(*tsg.lexicon, *groups.entries),
         )
 
-    def _grouped(self, told: list[Told], tools: Tools) -> WordGroups:
+    def _grouped(self, told: Iterable[Told], tools: Tools) -> WordGroups:
         """The motions of the video, grouped by what they mean."""
         if self.motions == "pairs":
             return WordGroups("motion", plain)
-        said = Counter(x for _, answers, _ in told for x in answers if x)
+        said = Counter(word for x in told for word, _ in x.answers if word)
         return group_words(
             "motion", {"motions": said}, plain, tools.ask(), self.samples, self.temperature
         )
 
-    def _pairs(self, tsg: t.Tsg, tracks: list[list[str]], tools: Tools) -> Iterator[Told]:
+    def _pairs(
+        self, tsg: t.Tsg, tracks: list[list[str]], samples: int, tools: Tools
+    ) -> Iterator[Told]:
         """Ask what each object does between two keyframes, pair by pair."""
         named, times = Mentions(tsg), tsg.keyframes
         pairs = [pair for track in tracks for pair in pairwise(track)]
@@ -332,37 +354,66 @@ class Merge(Pass[t.Fsg, t.Tsg]):
             )
             for pair in pairs
         ]
-        replies = tools.ask().ask(requests, samples=self.samples, temperature=self.temperature)
+        replies = tools.ask().ask(requests, samples=samples, temperature=self.temperature)
         for pair, reply in zip(pairs, replies, strict=True):
-            yield pair, [normalised(a.motion) for a in reply.read], reply.key
+            answers = tuple((normalised(a.motion), reply.key) for a in reply.read)
+            yield Told(pair, answers, samples)
 
-    def _phases(self, tsg: t.Tsg, tracks: list[list[str]], tools: Tools) -> Iterator[Told]:
+    def _phases(
+        self, tsg: t.Tsg, tracks: list[list[str]], samples: int, tools: Tools
+    ) -> Iterator[Told]:
         """Ask what each object does in all keyframes of its clip, as phases."""
         named = Mentions(tsg)
-        shown = {c.id: c.keyframes for c in tsg.clips}
-        requests = [
-            DescribeTrack(
-                frames=tuple(
-                    t.Frame(video=tsg.video.sha256, at=k.at) for k in shown[t.clip_of(track[0])]
-                ),
-                target=named[track[0]],
-            )
-            for track in tracks
-        ]
-        replies = tools.ask().ask(requests, samples=self.samples, temperature=self.temperature)
-        for track, reply in zip(tracks, replies, strict=True):
-            numbers = {k.id: n for n, k in enumerate(shown[t.clip_of(track[0])], 1)}
-            for pair in pairwise(track):
-                first, last = (numbers[t.frame_of(x) or ""] for x in pair)
+        by_clip: dict[str, list[list[str]]] = {}
+        for track in tracks:
+            by_clip.setdefault(t.clip_of(track[0]), []).append(track)
+        parts: list[tuple[list[str], dict[str, int]]] = []
+        """The sights of an object in some keyframes, and the numbers of these."""
+        requests = []
+        for window in (x for c in tsg.clips for x in _windows(c.keyframes)):
+            number = {k.id: n for n, k in enumerate(window, 1)}
+            shown = tuple(t.Frame(video=tsg.video.sha256, at=k.at) for k in window)
+            for track in by_clip.get(t.clip_of(window[0].id), ()):
+                part = [x for x in track if (t.frame_of(x) or "") in number]
+                if len(part) > 1:
+                    seen = number[t.frame_of(part[0]) or ""]
+                    parts.append((part, number))
+                    requests.append(DescribeTrack(frames=shown, target=named[part[0]], seen=seen))
+        replies = tools.ask().ask(requests, samples=samples, temperature=self.temperature)
+        for (part, number), reply in zip(parts, replies, strict=True):
+            for pair in pairwise(part):
+                first, last = (number[t.frame_of(x) or ""] for x in pair)
                 said = (
                     next((p.motion for p in a.phases if p.first <= first and last <= p.last), "")
                     for a in reply.read
                 )
-                yield pair, [normalised(x) if plain(x) else "" for x in said], reply.key
+                answers = tuple((normalised(x) if plain(x) else "", reply.key) for x in said)
+                yield Told(pair, answers, samples)
 
 
-Told = tuple[tuple[str, str], list[str], str]
-"""Two consecutive sights of an object, the motion between them in each answer or "", and the key."""
+def _windows(keyframes: Sequence[t.Keyframe]) -> Iterator[Sequence[t.Keyframe]]:
+    """The keyframes of a clip, as many as are shown together; each window begins with the last one before."""
+    for start in range(0, max(1, len(keyframes) - 1), SHOWN - 1):
+        yield keyframes[start : start + SHOWN]
+
+
+class Told(NamedTuple):
+    """What an object does between two consecutive sights of it."""
+
+    pair: tuple[str, str]
+    answers: tuple[tuple[str, str], ...]
+    """The motion in each answer, or "", and the key of its call."""
+    asked: int
+    """Number of answers that were asked for."""
+
+    def with_answers(self, more: Told) -> Told:
+        """These answers and others about the same."""
+        return Told(self.pair, self.answers + more.answers, self.asked + more.asked)
+
+    def votes(self, groups: WordGroups, keep: float) -> list[Vote]:
+        """The motions that have enough votes, all words of a group together."""
+        ballots = [[(groups.key("motions", plain(x)), x)] if x else [] for x, _ in self.answers]
+        return vote(ballots, [key for _, key in self.answers], self.asked, keep)
 
 
 def _kind(ops: Iterable[str]) -> str:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from itertools import combinations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from stepc.ir import types as t
 from stepc.ir.words import inverse, normal, plain, same_relation
-from stepc.languages import normalised
+from stepc.languages import LANGUAGES, normalised
 from stepc.model.client import Mentions, Vote, vote
+from stepc.model.name_votes import (
+    Labels,
+    ballots_of,
+    doubtful_names,
+    joined_names,
+    known_by,
+    seen_beside,
+)
 from stepc.model.requests import (
     Classify,
     Describe,
@@ -25,7 +32,7 @@ from stepc.model.requests import (
     RelatedPair,
     Request,
 )
-from stepc.model.synonyms import WordGroups, group_words, joined
+from stepc.model.synonyms import WordGroups, group_words
 from stepc.passmanager.base import Pass, Tools
 
 if TYPE_CHECKING:
@@ -53,6 +60,9 @@ class Parse(Pass[t.Clips, t.Fsg]):
     """Sampling temperature; 0 makes all samples equal."""
     keep: float = Field(0.5, gt=0, le=1)
     """Minimum confidence of an element (the paper gives no number)."""
+    faint: float = Field(0.3, gt=0, le=1)
+    """Minimum confidence of an object that the keyframe before or after it in the clip shows with more votes.
+    Whether it is there is for `confirm` to say."""
     objects: int = Field(12, ge=1)
     """Maximum objects per keyframe."""
     names: Literal["model", "words"] = "model"
@@ -60,6 +70,8 @@ class Parse(Pass[t.Clips, t.Fsg]):
     relate: Literal["frame", "pairs"] = "frame"
     """How relations are asked for: those of a whole `frame` in one request, or one request for each of its
     `pairs` of objects."""
+    background: Literal["apart", "related"] = "apart"
+    """Whether relations that are only places, such as "left of", are kept of background: sky, road, wall."""
 
     def plan(self, about: VideoStats, costs: Plan) -> None:
         a, k = about.assume, about.keyframes
@@ -109,25 +121,30 @@ class Parse(Pass[t.Clips, t.Fsg]):
         matched = self._matched(
             {f: [labels for _, labels in answers] for f, answers in listed.items()}, frames, tools
         )
-        found: list[tuple[str, Vote]] = []
+        known: dict[str, list[Vote]] = {}
+        faint: dict[str, list[Vote]] = {}
         gaps: list[t.Gap] = []
         for frame_id, answers in listed.items():
             same, call = matched[frame_id]
-            ballots = _ballots([labels for _, labels in answers], same)
+            ballots = ballots_of([labels for _, labels in answers], same)
             votes = vote(
                 [[(c, c) for c, _ in ballot] for ballot in ballots],
                 [key for key, _ in answers],
                 self.samples,
-                self.keep,
+                min(self.faint, self.keep),
             )
             said: dict[object, Counter[str]] = {}
             for c, label in (x for ballot in ballots for x in ballot):
                 said.setdefault(c, Counter())[label] += 1
-            tools.counts.add("objects dropped: few votes", len(said) - len(votes))
-            tools.counts.add("objects dropped: too many", max(0, len(votes) - self.objects))
-            found += [(frame_id, _known_by(v, said[v.value], call)) for v in votes[: self.objects]]
-            if self._unread(len(answers)) or len(votes) > self.objects:
+            named = [known_by(v, said[v.value], call) for v in votes]
+            sure = [v for v in named if v.trust.confidence >= self.keep]
+            tools.counts.add("objects dropped: few votes", len(said) - len(sure))
+            tools.counts.add("objects dropped: too many", max(0, len(sure) - self.objects))
+            known[frame_id] = sure[: self.objects]
+            faint[frame_id] = [v for v in named if v not in sure]
+            if self._unread(len(answers)) or len(sure) > self.objects:
                 gaps.append(t.Gap(where=frame_id, what="object"))
+        found = self._with_faint(unit, known, faint, tools)
         names = t.ordinals(f"{frame_id}/{t.slug(v.value[0])}" for frame_id, v in found)
         nodes = [
             t.Object(
@@ -144,6 +161,25 @@ class Parse(Pass[t.Clips, t.Fsg]):
         fsg = t.raise_to(t.Fsg, unit, objects=tuple(nodes), gaps=tuple(gaps))
         return self._kinds(self._one_word(fsg, tools), frames, tools)
 
+    def _with_faint(
+        self,
+        unit: t.Clips,
+        known: dict[str, list[Vote]],
+        faint: dict[str, list[Vote]],
+        tools: Tools,
+    ) -> list[tuple[str, Vote]]:
+        """(keyframe, object) for all that have enough votes, or that a keyframe beside shows for sure."""
+        found: list[tuple[str, Vote]] = []
+        for clip in unit.clips:
+            shown = [k.id for k in clip.keyframes]
+            for i, frame_id in enumerate(shown):
+                beside = [known[f] for f in (*shown[max(0, i - 1) : i], *shown[i + 1 : i + 2])]
+                more = seen_beside(faint[frame_id], known[frame_id], beside)
+                more = more[: self.objects - len(known[frame_id])]
+                tools.counts.add("objects kept: those of a keyframe beside", len(more))
+                found += [(frame_id, v) for v in (*known[frame_id], *more)]
+        return found
+
     def _matched(
         self, lists: dict[str, list[Labels]], frames: dict[str, t.Frame], tools: Tools
     ) -> dict[str, tuple[dict[str, str], str]]:
@@ -151,7 +187,7 @@ class Parse(Pass[t.Clips, t.Fsg]):
         made: dict[str, tuple[dict[str, str], str]] = {f: ({}, "") for f in lists}
         if self.names == "words" or not tools.ask().knows(MatchNames):
             return made
-        doubtful = {f: _doubtful(told) for f, told in lists.items()}
+        doubtful = {f: doubtful_names(told) for f, told in lists.items()}
         doubtful = {f: names for f, names in doubtful.items() if names}
         requests: list[Request] = [
             MatchNames(frames=(frames[f],), names=tuple(names.values()))
@@ -159,7 +195,7 @@ class Parse(Pass[t.Clips, t.Fsg]):
         ]
         for (f, names), reply in zip(doubtful.items(), self._ask(tools, requests), strict=True):
             readings = [[frozenset(map(normal, g)) for g in a.same] for a in reply.read]
-            same = _joined_names(list(names), readings)
+            same = joined_names(list(names), readings)
             tools.counts.add(
                 "names of an object that has another", len(set(same) - {*same.values()})
             )
@@ -273,6 +309,7 @@ class Parse(Pass[t.Clips, t.Fsg]):
             for f, objects in there.items()
         ]
         made: list[t.Relation] = []
+        background = self._background(fsg)
         gaps = list(fsg.gaps)
         replies = self._ask(tools, requests)
         told = Counter(
@@ -292,6 +329,9 @@ class Parse(Pass[t.Clips, t.Fsg]):
                     tools.counts.add("relations dropped: contradicted by more votes")
                     continue
                 subject, predicate, object_ = v.value
+                if {subject, object_} & background and _is_place(predicate):
+                    tools.counts.add("relations dropped: where background is")
+                    continue
                 made.append(
                     t.Relation(
                         subject=subject, predicate=predicate, object=object_, frames=(f,),
@@ -303,6 +343,17 @@ class Parse(Pass[t.Clips, t.Fsg]):
             gaps=tuple(dict.fromkeys(gaps)),
             lexicon=(*fsg.lexicon, *groups.entries),
         )
+
+    def _background(self, fsg: t.Fsg) -> set[str]:
+        """The objects that are background, unless it is to be related like other objects."""
+        if self.background == "related":
+            return set()
+        known = LANGUAGES.values()
+        return {
+            o.id
+            for o in fsg.objects
+            if o.noun == "stuff" or any(x.is_background(o.label) for x in known)
+        }
 
     def _relations_by_pair(self, fsg: t.Fsg, tools: Tools) -> t.Fsg:
         named, times = Mentions(fsg), fsg.keyframes
@@ -321,6 +372,7 @@ class Parse(Pass[t.Clips, t.Fsg]):
             for a, b in pairs
         ]
         made: list[t.Relation] = []
+        background = self._background(fsg)
         gaps = list(fsg.gaps)
         for (a, b), reply in zip(pairs, self._ask(tools, requests), strict=True):
             if self._unread(len(reply.read)):
@@ -336,6 +388,9 @@ class Parse(Pass[t.Clips, t.Fsg]):
                 if any(_contradicts(v, other) for other in votes):
                     tools.counts.add("relations dropped: contradicted by more votes")
                     continue
+                if {a.id, b.id} & background and _is_place(v.value):
+                    tools.counts.add("relations dropped: where background is")
+                    continue
                 made.append(
                     t.Relation(
                         subject=a.id,
@@ -347,80 +402,6 @@ class Parse(Pass[t.Clips, t.Fsg]):
                     )
                 )
         return fsg.evolve(relations=tuple(made), gaps=tuple(dict.fromkeys(gaps)))
-
-
-Labels = tuple[str, ...]
-
-
-def _ballots(lists: list[Labels], same: dict[str, str]) -> list[list[tuple[tuple[str, int], str]]]:
-    """The labels of each list with their objects: a name that stands for it, and a number.
-
-    Two labels of one list are two objects, as the list says. Of several objects that go by one name, a label
-    is the one that has this label in other lists.
-    """
-    known: dict[str, list[Counter[str]]] = {}
-    """Name that stands for others → for each of its objects, the labels that it has."""
-    made: dict[int, list[tuple[tuple[str, int], str]]] = {}
-    for i in sorted(range(len(lists)), key=lambda i: -len(lists[i])):
-        taken: set[tuple[str, int]] = set()
-        chosen: dict[int, tuple[str, int]] = {}
-        for exact in (True, False):
-            for place, label in enumerate(lists[i]):
-                if place in chosen:
-                    continue
-                name = same.get(normal(label), normal(label))
-                objects = known.setdefault(name, [])
-                free = [n for n in range(len(objects)) if (name, n) not in taken]
-                if exact:
-                    free = [n for n in free if objects[n][normal(label)]]
-                    if not free:
-                        continue
-                elif not free:
-                    objects.append(Counter())
-                    free = [len(objects) - 1]
-                best = max(free, key=lambda n: (objects[n][normal(label)], -n))
-                chosen[place] = name, best
-                taken.add((name, best))
-        made[i] = []
-        for place, label in enumerate(lists[i]):
-            name, n = chosen[place]
-            known[name][n][normal(label)] += 1
-            made[i].append((chosen[place], label))
-    return [made[i] for i in range(len(lists))]
-
-
-def _known_by(v: Vote, said: Counter[str], call: str) -> Vote:
-    """A vote for an object, with its names as the value: the most common one, then the others."""
-    names: dict[str, str] = {}
-    for label, _ in sorted(said.items(), key=lambda x: (-x[1], len(x[0]))):
-        names.setdefault(normal(label), label)
-    asks = (*v.origin.asks, call) if call and len(names) > 1 else v.origin.asks
-    return Vote(tuple(names.values()), v.trust, t.Origin(asks=asks))
-
-
-def _doubtful(lists: list[Labels]) -> dict[str, str]:
-    """Name → its first wording, of all names of a keyframe; empty if no two of them can mean the same."""
-    names = {normal(x): x for labels in reversed(lists) for x in reversed(labels)}
-    together = [frozenset(map(normal, labels)) for labels in lists]
-    apart = any(not any({a, b} <= said for said in together) for a, b in combinations(names, 2))
-    return names if apart else {}
-
-
-def _joined_names(names: list[str], readings: list[list[frozenset[str]]]) -> dict[str, str]:
-    """Name → the name that stands for all that mean the same.
-
-    Two names are joined if most readings put them into one group, and in a group each name is so joined
-    with each other.
-    """
-    votes = Counter(
-        pair for groups in readings for g in groups for pair in combinations(sorted(g), 2)
-    )
-    sure = [pair for pair, count in votes.most_common() if 2 * count > len(readings)]
-    stands = {name: name for name in names}
-    for group in joined([pair for pair in sure if {*pair} <= stands.keys()]):
-        first = min(group, key=names.index)
-        stands |= dict.fromkeys(group, first)
-    return stands
 
 
 def _related(
@@ -438,6 +419,10 @@ def _related(
             key = same_relation(subject, predicate, object_)
             made.append((key, (subject, predicate, object_)))
     return made
+
+
+def _is_place(predicate: str) -> bool:
+    return any(language.is_place(predicate) for language in LANGUAGES.values())
 
 
 def _opposes(weak: Vote, strong: Vote) -> bool:

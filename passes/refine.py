@@ -267,6 +267,8 @@ def _lost_question(
         needed.append(new.claim)
         if not language.yes_no.search(text):
             return "not a yes-no question"
+    if language.disagrees(text, needed):
+        return "a verb does not agree"
     hidden = [b.answer for b in old.rationale]
     if new.form == "yes-no":
         hidden = hidden[:-1]

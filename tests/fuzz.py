@@ -468,7 +468,7 @@ def _requests() -> dict[str, Any]:
         "smooth": {"question": "q", "steps": ("s",), "reply": "a"},
         "match_names": {"names": ("cup", "mug")}, "relate_all": {"objects": (cup, cup)}, "track": {"target": cup},
         "match_words": {"lists": (r.WordList(kind="color", words=("red", "blue")),)},
-        "match_objects": {"known": (r.Sighting(frame=1, target=cup),), "found": (cup,)},
+        "match_objects": {"objects": tuple(r.Sighting(frame=n, target=cup) for n in (1, 2))},
     }  # fmt: skip
     return {name: kind(frames=(), **fields.get(name, {})) for name, kind in REQUESTS.items()}
 

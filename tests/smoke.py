@@ -29,7 +29,7 @@ REPLIES: dict[str, dict[str, Any]] = {
             {"subject": a, "predicate": "on", "object": b} for a, b in ((1, 2), (1, 3), (2, 3))
         ]
     },
-    '{"same": [{"first"': {"same": [{"first": n, "second": n + 3} for n in (1, 2, 3)]},
+    '{"same": [[1,': {"same": [[n, n + 3] for n in (1, 2, 3)]},
     '{"same"': {"same": []},
     '{"event"': {"event": "a cat is sitting"},
     '{"yes"': {"yes": True},

@@ -85,8 +85,7 @@ TERSE = {
         {% if not loop.last %}, {% endif %}{% endfor %}""",
     "motion": "words {{ the(target) }}",
     "track": "words {{ the(target) }}",
-    "match_objects": """words {% for each in known %}{{ the(each.target) }}
-        {% if not loop.last %}, {% endif %}{% endfor %} | {% for each in found %}{{ the(each) }}
+    "match_objects": """words {% for each in objects %}{{ each.frame }} {{ the(each.target) }}
         {% if not loop.last %}, {% endif %}{% endfor %}""",
     "same_object": "words {{ the(first) }}, {{ the(second) }}",
     "event": "words",

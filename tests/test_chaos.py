@@ -72,7 +72,9 @@ class Chaos(Speaker):
                 ]
             },
             "match_objects": lambda: {
-                "same": [{"first": number(), "second": number()} for _ in range(rng.randint(0, 8))]
+                "same": [
+                    [number() for _ in range(rng.randint(0, 4))] for _ in range(rng.randint(0, 6))
+                ]
             },
             "narrate": lambda: {"narrative": " ".join(words(9)) or "x"},
             "list_objects": lambda: {"objects": words(6)},

@@ -35,6 +35,7 @@ COMMANDS = [
     [],
     ["compile"],
     ["plan"],
+    ["bench"],
     ["dump"],
     ["opt"],
     ["check"],

@@ -59,9 +59,9 @@ def test_who_was_seen_long_ago_is_found_by_name_among_many() -> None:
         if clip == 200:
             assert "c0.k0/0" in known
         for match in InventoryMatch.of_many(known, found, look, frames):
-            for old, _ in match.known:
-                if look[old].label == "car":
-                    register.again(old, found[1])
+            for old, new in match.alike:
+                if look[old].label == look[new].label == "car":
+                    register.again(old, new)
         register.add(found)
     assert max(offered) <= 5 * RECENT
     assert list(register.groups["name", "car"]) == ["c399.k0/1"]

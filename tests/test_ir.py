@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Callable
 
 import pytest
+from fuzz import GRAPHS, mutated_text
 from generated import units
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -14,7 +16,7 @@ from test_golden import GOLDEN
 from stepc.diagnostics import StepcError
 from stepc.ir import types as t
 from stepc.ir.graph import graph
-from stepc.ir.text import read, write
+from stepc.ir.text import Read, read, write
 from stepc.ir.types import from_json
 from stepc.ir.verify import RULES, verify
 from stepc.world.ground_truth import truth
@@ -167,3 +169,64 @@ def test_numbers_and_texts_out_of_all_bounds(old: str, new: str) -> None:
         read(text.replace(old, new, 1))
     assert error.value.diagnostics[0].code in ("I001", "I003")
     assert all(len(line) < 400 for line in str(error.value).splitlines())
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_lines_are_read_by_their_shape_as_by_the_grammar(part: int) -> None:
+    """Golden graphs, as they are and damaged: the same unit, or the same diagnostic."""
+    by_shape = 0
+    for number in range(part * 60, part * 60 + 60):
+        rng = random.Random(number)
+        text = rng.choice(GRAPHS) if number % 3 == 0 else mutated_text(rng, GRAPHS)
+        slow = outcome(text, by_grammar)
+        assert outcome(text, read) == slow
+        by_shape += isinstance(slow, Read)
+    assert by_shape > 10
+
+
+def by_grammar(text: str) -> Read:
+    """Read a unit by the grammar alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("stepc.ir.shapes.ShapeParser.trees", lambda *args: None)
+        return read(text)
+
+
+def outcome(text: str, reading: Callable[[str], Read]) -> object:
+    """The unit and the lines of its elements, or the diagnostics."""
+    try:
+        made = reading(text)
+    except StepcError as error:
+        return error.diagnostics
+    return made
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'attr    c0.k0/man/tall height "tall" [3/3 yes] by deadbeefcafe 123456789012',
+        'attr    c0.k0/man/tall deadbeefcafe "tall" [3/3 yes]',
+        'attr    c0.k0/man/tall c0 "tall" [3/3 yes]',
+        'attr    c0.k0/man/tall 12 "tall" [3/3 yes]',
+        'attr\tc0.k0/man/tall   height "ta\\"ll"  [3/3 yes]   ; and more',
+        'attr c0.k0/man/tall height"tall"[3/3 yes]',
+        'attr c0.k0/man/tall height "tall" [ 3/3 yes ]',
+        'attr c0.k0/man/tall height "tall" [3/3 yes] from c0.k0/man',
+        'dynamic c0.k0/man.2 "man" called "cook" "chef" person [3/3 yes]',
+        'dynamic c0.k0/x|y "man" [1/2 -]',
+        'gap c0.k0 rel',
+        'word label "man" ~ "cook" [2/3 -]',
+        "",
+        "   ; only a comment",
+        'rel c0.k0/man -> c0.k0/man "next to" [3/3 yes]\r',
+        "nonsense",
+    ],
+)  # fmt: skip
+def test_a_line_of_any_form_is_read_as_by_the_grammar(line: str) -> None:
+    text = (
+        'fsg 1 "x"\nvideo "x.mp4" 4.000s 25fps 640x360 sha256:'
+        + "0" * 64
+        + "\nclip c0 0.000..4.000\n"
+        'frame c0.k0 at 1.000\ndynamic c0.k0/man "man" person [3/3 yes]\n' + line + "\n"
+    )
+    assert outcome(text, read) == outcome(text, by_grammar)
+    assert outcome(text, read) == outcome(text, by_grammar), "the second time, the shape is known"

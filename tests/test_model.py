@@ -86,7 +86,7 @@ ONE_OF_EACH: list[Request] = [
     ),
     DescribeMotion(frames=(), target=MAN),
     DescribeTrack(frames=(), target=MAN),
-    MatchObjects(frames=(), known=(Sighting(frame=1, target=MAN),), found=(CUP,)),
+    MatchObjects(frames=(), objects=(Sighting(frame=1, target=MAN), Sighting(frame=2, target=CUP))),
     SameObject(frames=(), first=CUP, second=CUP),
     DescribeEvent(frames=()),
     DrawGraph(frames=()),

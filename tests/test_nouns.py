@@ -234,3 +234,52 @@ def test_a_clause_in_the_simple_present() -> None:
     for same in ("Maria chops vegetables", "the king is in the ring"):
         assert simple(same) == same
     assert simple("it is raining") == "it rains"
+
+
+@pytest.mark.parametrize(
+    ("text", "labels", "wrong"),
+    [
+        ("Is the trees green?", ["trees"], True),
+        ("Are the trees green?", ["trees"], False),
+        ("What color does the trousers have?", ["trousers"], True),
+        ("What is the man holding, the glasses or the cup?", ["man", "glasses"], False),
+        ("Is the bus next to the people?", ["bus", "people"], False),
+        ("Has the people left?", ["the people"], True),
+    ],
+)
+def test_a_verb_agrees_with_a_plural(text: str, labels: list[str], wrong: bool) -> None:
+    assert LANGUAGES["english"].disagrees(text, labels) is wrong
+
+
+@pytest.mark.parametrize(
+    ("language", "background", "others"),
+    [
+        (
+            "english",
+            ["sky", "the ground", "brick wall", "walls", "clouds"],
+            ["tree", "car", "roadster"],
+        ),
+        ("chinese", ["天空", "路", "墙"], ["汽车", "人"]),
+    ],
+)
+def test_background_is_told_by_its_noun(
+    language: str, background: list[str], others: list[str]
+) -> None:
+    known = LANGUAGES[language]
+    assert all(map(known.is_background, background)) and not any(map(known.is_background, others))
+
+
+@pytest.mark.parametrize(
+    ("language", "places", "others"),
+    [
+        (
+            "english",
+            ["left of", "on", "next to", "in front of"],
+            ["walking on", "holding", "parked on"],
+        ),
+        ("chinese", ["在左边"], ["骑", "拿着"]),
+    ],
+)
+def test_a_place_says_nothing_else(language: str, places: list[str], others: list[str]) -> None:
+    known = LANGUAGES[language]
+    assert all(map(known.is_place, places)) and not any(map(known.is_place, others))

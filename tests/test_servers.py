@@ -15,6 +15,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import orjson
 import pytest
 from hearing import Heard
 
@@ -38,8 +39,8 @@ from stepc.model.requests import (
     Request,
 )
 from stepc.model.server_features import Refusal
-from stepc.model.server_options import ServerOptions
-from stepc.model.server_request import DIGITS
+from stepc.model.server_options import ServerOptions, addresses
+from stepc.model.server_request import DIGITS, EncodedPictures
 from stepc.model.server_transport import hidden
 from stepc.model.templates import Templates
 from stepc.reporter import Collector
@@ -514,13 +515,13 @@ def test_large_pictures_are_scaled_down_where_asked_for() -> None:
         return max(cv2.imdecode(data, cv2.IMREAD_COLOR).shape[:2])
 
     keys = set()
-    for side, sent in ((None, 224), (64, 64), (500, 224)):
+    for side, sent in (("full", 224), (64, 64), (500, 224)):
         server = Server(answer)
-        ask(server, longest_side=side)
+        ask(server, picture_size=side)
         assert longest(server.asked[0]) == sent  # the handshake's picture
         server.close()
         for form in ("jpeg", "png"):
-            options = ServerOptions("http://a/v1", longest_side=side, pictures=form)
+            options = ServerOptions("http://a/v1", picture_size=side, pictures=form)
             keys.add(identity_of(ModelConfig("openai:m", server=options)))
     assert len(keys) == 6, "replies to other pictures are other replies"
 
@@ -589,3 +590,81 @@ def test_several_replies_are_asked_for_at_a_temperature() -> None:
     _, _, told, model = ask(server)
     assert model.features.many and not told
     server.close()
+
+
+# --- several servers ---------------------------------------------------------------------
+
+
+def _by_keyframe(server: Server) -> list[str]:
+    """The first picture of each request after the handshake."""
+    return [
+        next(p["image_url"]["url"] for p in parts if p["type"] == "image_url")
+        for parts in (body["messages"][0]["content"] for body in server.asked)
+        if "number is written" not in parts[-1]["text"]
+    ]
+
+
+def _many(urls: str) -> list[list[bool]]:
+    """Ask four questions about each of twelve keyframes."""
+    model = ServerModel("m", ServerOptions(urls, at_once=4, wait=0.001, timeout=5.0))
+    client = ModelClient(model, Templates("default"), Greys())
+    asked = [
+        Confirm(
+            frames=(Frame(video="1" * 64, at=1000 * i),),
+            claim=ObjectClaim(target=Mention(label=label)),
+        )
+        for i in range(12)
+        for label in ("cup", "man", "dog", "car")
+    ]
+    return [[a.yes for a in reply.read] for reply in client.ask(asked)]
+
+
+def test_calls_about_one_keyframe_go_to_one_server() -> None:
+    servers = [Server(answer) for _ in range(3)]
+    try:
+        assert _many(",".join(s.url for s in servers)) == [[True]] * 48
+        shown = [set(_by_keyframe(s)) for s in servers]
+        assert sum(map(len, shown)) == 12 and all(shown), (
+            "each keyframe at one, and none without work"
+        )
+        sessions = [h["X-Session-ID"] for s in servers for h in s.headers]
+        assert len(set(sessions)) == 12 + 1  # the handshake has its own
+    finally:
+        for server in servers:
+            server.close()
+
+
+def test_another_server_answers_for_one_that_does_not() -> None:
+    here, gone = Server(answer), Server(answer)
+    gone.close()
+    try:
+        assert _many(f"{gone.url},{here.url}") == [[True]] * 48
+        assert len(set(_by_keyframe(here))) == 12 and not gone.asked
+    finally:
+        here.close()
+
+
+@pytest.mark.parametrize("urls", ["http://a/v1,", "http://a/v1,b", "not a url"])
+def test_each_address_is_checked(urls: str) -> None:
+    with pytest.raises(StepcError) as error:
+        addresses(ServerOptions(urls))
+    assert error.value.diagnostics[0].code == "U001"
+
+
+def test_a_keyframe_is_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Frame] = []
+
+    class Counted(Greys):
+        def at(self, frame: Frame) -> Any:
+            made.append(frame)
+            return super().at(frame)
+
+    pictures_ = EncodedPictures("jpeg", None)
+    frames = [Frame(video="0" * 64, at=20 * i) for i in range(5)]
+    parts = [pictures_.part(f, Counted()) for _ in range(3) for f in frames]
+    assert len(made) == 5 and len({orjson.dumps(p) for p in parts}) == 5
+    monkeypatch.setattr("stepc.model.server_request.KEPT", 2 * len(orjson.dumps(parts[0])) + 9)
+    pictures_ = EncodedPictures("jpeg", None)
+    for frame in frames:
+        pictures_.part(frame, Counted())
+    assert len(pictures_.kept) == 2 and pictures_.size <= 2 * len(orjson.dumps(parts[0])) + 9

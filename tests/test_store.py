@@ -441,7 +441,7 @@ def test_names_depend_on_all_their_parts(tmp_path: Path) -> None:
     assert nowhere.stats() == [] and nowhere.verify() == 0 and nowhere.collect(0) == (0, 0)
 
 
-KILLS = int(os.environ.get("STEPC_KILLS", "4"))
+KILLS = int(os.environ.get("STEPC_KILLS", "3"))
 """How often a run is killed; more of them by `make test-kill`."""
 
 

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 MODULES = {
+    "bench_commands": ("bench",),
     "eval_commands": ("eval",),
     "model_commands": ("world", "model"),
     "pipeline_commands": ("compile", "plan", "dump", "opt", "passes"),

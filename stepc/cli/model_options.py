@@ -7,7 +7,7 @@ import inspect
 import json
 from collections.abc import Callable, Container
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
@@ -16,6 +16,9 @@ from stepc.cli.common import EMBEDDED, two_prices
 from stepc.cli.completion import complete_model, complete_templates
 from stepc.diagnostics import Place, brief, fail
 
+if TYPE_CHECKING:
+    from stepc.model.picture_tokens import PictureSize
+
 MODEL_HELP = (
     "`embedded` (knows only the rendered world), a hub id or folder of a transformers "
     "image-text-to-text model, openai:MODEL on a server, or replay:CASSETTE."
@@ -23,7 +26,8 @@ MODEL_HELP = (
 BaseUrl = Annotated[
     str | None,
     typer.Option(
-        help="Base URL of the OpenAI-compatible server of openai:MODEL, up to /v1.",
+        help="Base URL of the OpenAI-compatible server of openai:MODEL, up to /v1. Several are separated by"
+        " commas: calls about one keyframe go to one of them.",
         rich_help_panel=SERVER,
     ),
 ]
@@ -101,15 +105,15 @@ def _choice(  # a table of options
             rich_help_panel=SERVER,
         ),
     ] = "jpeg",
-    longest_side: Annotated[
-        int | None,
+    picture_size: Annotated[
+        str,
         typer.Option(
-            min=28,
-            help="Scale pictures for a server down to this many pixels on the longer side. Default:"
-            " their own size.",
+            metavar="PIXELS|full",
+            help="Scale pictures for a server down to this many pixels on the longer side; `full` sends"
+            " them as they are. `auto` is what suits the model's family.",
             rich_help_panel=SERVER,
         ),
-    ] = None,
+    ] = "auto",
     at_once: Annotated[
         int,
         typer.Option(
@@ -223,7 +227,7 @@ def _choice(  # a table of options
             base_url,
             at_once,
             pictures=pictures,
-            longest_side=longest_side,
+            picture_size=_picture_size(picture_size),
             max_requests=max_requests,
             max_tokens=max_tokens,
             max_cost=max_cost,
@@ -239,6 +243,18 @@ def _choice(  # a table of options
         tuple(redact or ()),
         trace,
     )
+
+
+def _picture_size(text: str) -> PictureSize:
+    """Read --picture-size. Raises StepcError (U001)."""
+    if text in ("auto", "full"):
+        return cast("PictureSize", text)
+    if not text.isdecimal() or not 28 <= int(text) < 10**6:
+        help = "for example --picture-size 768, or --picture-size full"
+        raise fail(
+            "U001", f"`{brief(text)}` is not a number of pixels", Place("--picture-size"), help
+        )
+    return int(text)
 
 
 def _json_object(text: str) -> str:
@@ -294,7 +310,7 @@ def giving(
 
 choosing = giving(_choice, "choice")
 """Decorator that adds the model options to a command and passes it a ModelConfig as `choice`."""
-planning = giving(_choice, "choice", only=("model", "together", "price"))
+planning = giving(_choice, "choice", only=("model", "together", "price", "picture_size"))
 """As `choosing`, with the options that affect an estimate: no model is loaded or called."""
 checking = giving(_choice, "choice", but=("model",))
 """As `choosing`, for a command that takes the model as an argument."""

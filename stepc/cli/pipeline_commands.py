@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -290,10 +291,12 @@ def plan(  # a table of options
 
     Keys of --json: videos, clips, keyframes (numbers given); extrapolated_to (videos); requests (a
     list: request, requests, calls, pictures, tokens_in, tokens_out); total (the same keys);
-    naive_calls, store_bytes, cost, hours (null if unknown); not_estimated (passes of unknown cost).
+    tokens_in_with_prefix_cache; passes (a list: pass, tokens_in); naive_calls, store_bytes, cost,
+    hours (null if unknown); not_estimated (passes of unknown cost).
     """
     from stepc.driver.compile_video import Compiler, split_pipeline
     from stepc.model.load import lacking, together
+    from stepc.model.picture_tokens import PictureSize, picture_tokens
     from stepc.model.plan import Assumptions, estimate
     from stepc.model.plan import plan as planned
 
@@ -302,13 +305,19 @@ def plan(  # a table of options
     compiler = Compiler(order)
     units, wrong = _keyframes(compiler, passes, videos)
     assume = Assumptions(
-        objects, attributes, relations, moving, back, doubtful, narratives,
-        together(choice), lacking(choice),
+        objects, attributes, relations, moving, back, doubtful, narratives=narratives,
+        together=together(choice), lacking=lacking(choice),
     )  # fmt: skip
     paths = sum(b.count for b in compiler.spec.blocks)
     times = corpus / len(units) if corpus and units else 1.0
     denials = sum(b.deny for b in compiler.spec.blocks)
-    plans = [planned(unit.clips, passes, paths, assume, denials) for unit in units]
+    plans = []
+    for unit in units:
+        served = choice.name.startswith("openai:")
+        size: PictureSize = choice.server.picture_size if served else "full"
+        tokens = picture_tokens(choice.name, unit.video.width, unit.video.height, size)
+        here = replace(assume, picture=tokens)
+        plans.append(planned(unit.clips, passes, paths, here, denials))
     made = estimate(plans, choice.server.prices, calls_per_second, times)
     clips, keyframes = sum(len(u.clips) for u in units), sum(len(u.keyframes) for u in units)
     for diagnostic in wrong:

@@ -92,21 +92,19 @@ def pair_up(
 
 def match_up(
     known: Sequence[str], found: Sequence[str], look: dict[str, Appearance]
-) -> tuple[list[tuple[str, str]], list[str], list[str]]:
-    """Match the objects of a keyframe with known ones. Returns (certain pairs, known left, found left).
+) -> list[tuple[str, str]]:
+    """The pairs of known objects and objects of a keyframe that are certainly the same.
 
     A pair is certain if neither has a name in common with any other object, and no attributes conflict.
     """
     share = {(a, b): look[a].names & look[b].names for a in known for b in found}
     of_known = Counter(a for (a, _), names in share.items() if names)
     of_found = Counter(b for (_, b), names in share.items() if names)
-    sure = [
+    return [
         (a, b)
         for (a, b), names in share.items()
         if names and of_known[a] == of_found[b] == 1 and not look[a].conflicts(look[b])
     ]
-    taken = {x for pair in sure for x in pair}
-    return sure, [a for a in known if a not in taken], [b for b in found if b not in taken]
 
 
 class IdentityGroups:
@@ -144,6 +142,11 @@ class IdentityGroups:
             self._apart[enemy].remove(b)
             self._tell_apart(a, enemy)
         return True
+
+    def may_join(self, one: str, other: str) -> bool:
+        """Whether the groups of two members are two groups that may be one."""
+        a, b = self.root(one), self.root(other)
+        return a != b and not self._places[a] & self._places[b] and b not in self._apart.get(a, ())
 
     def part(self, one: str, other: str) -> bool:
         """Tell the groups of two members apart. Returns False and does nothing if they are one group."""

@@ -58,7 +58,7 @@ class Value(BaseModel):
 
 def clip_of(identifier: str) -> str:
     """The clip of an id: `c0` for `c0.k1/cup`."""
-    return re.split(r"[./]", identifier, maxsplit=1)[0]
+    return identifier.partition("/")[0].partition(".")[0]
 
 
 def frame_of(identifier: str) -> str | None:

@@ -14,8 +14,14 @@ def quote(text: str) -> str:
     return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in body)
 
 
+_SPECIAL = frozenset('"\\')
+
+
 def unquote(token: str) -> str:
     """The value of a string literal. Raises ValueError if it is invalid."""
+    inner = token[1:-1]
+    if token == f'"{inner}"' and inner.isprintable() and not _SPECIAL & {*inner}:
+        return inner
     try:
         text = str(json.loads(token)) if token.startswith('"') else None
     except json.JSONDecodeError as error:

@@ -6,6 +6,7 @@ valid text is normalised by the same call. The grammar is `grammar/ir.lark`.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ from stepc.ir.literals import (
     unquote,
     unspan,
 )
+from stepc.ir.shapes import ShapeParser
 from stepc.ops import KEYWORDS
 from stepc.runtime.grammars import lalr_parser
 
@@ -178,17 +180,23 @@ def _believe(trust: Tree[Token], origin: Tree[Token]) -> dict[str, Any]:
     votes, verdict = trust.children
     share, asked = str(votes).split("/")
     ids = [str(c) for c in origin.children]
-    asks = tuple(str(c) for c in origin.children if isinstance(c, Token) and c.type == "ASK")
+    asks = tuple(str(c) for c in origin.children if not isinstance(c, Tree) and c.type == "ASK")
     return {
-        "trust": t.Trust.model_validate(
-            {
-                "votes": int(share),
-                "asked": int(asked),
-                "verdict": "unasked" if verdict == "-" else str(verdict),
-            }
-        ),
-        "origin": t.Origin(nodes=tuple(i for i in ids if i not in asks), asks=asks),
+        "trust": _trust(int(share), int(asked), str(verdict)),
+        "origin": t.Origin(nodes=tuple(i for i in ids if i not in asks), asks=asks)
+        if ids
+        else NO_ORIGIN,
     }
+
+
+NO_ORIGIN = t.Origin()
+
+
+@functools.lru_cache(1 << 10)
+def _trust(votes: int, asked: int, verdict: str) -> t.Trust:
+    return t.Trust.model_validate(
+        {"votes": votes, "asked": asked, "verdict": "unasked" if verdict == "-" else verdict}
+    )
 
 
 def _frames(at: Tree[Token], *ids: str) -> tuple[str, ...]:
@@ -221,7 +229,7 @@ def _element(tree: Tree[Token]) -> tuple[str, t.Element]:
     kind = EDGES[tree.data]
     assert kind.element is not None
     parts = {str(x.data): x for x in c if isinstance(x, Tree)}
-    tokens = (x for x in c if isinstance(x, Token))
+    tokens = (x for x in c if not isinstance(x, Tree))
     data = kind.fields([_string(x) if x.type == "STRING" else str(x) for x in tokens])
     if "at" in parts:
         data["frames"] = _frames(parts["at"], *kind.placed(data))
@@ -360,11 +368,39 @@ class _Builder:
             raise _Bad(tree, f"`{tree.data}` is not allowed in a {name[:-1]}")
 
 
-def read(
-    text: str, file: str = "<text>"
-) -> Read:  # long: a file from header to unit, with the errors of each part
+@functools.cache
+def _shapes() -> ShapeParser:
+    def statement(row: str) -> Tree[Token]:
+        made = _parser().parse(f'qra 1 "x"\n{row}\n').children[1]
+        assert isinstance(made, Tree)
+        return made
+
+    return ShapeParser(statement)
+
+
+def read(text: str, file: str = "<text>") -> Read:
     """Read a unit. Raises StepcError (I001-I004) with the place of the error."""
     rows = text.split("\n")
+    head = _HEAD.fullmatch(rows[0])
+    if head is not None and (trees := _shapes().trees(rows[1:], 2)) is not None:
+        header = Tree("header", [*map(Token, ("LEVEL", "INT", "STRING"), head.groups())])
+        with contextlib.suppress(StepcError):
+            return _unit(header, trees, file, rows)
+    try:  # for the place of the error, or what no line has alone
+        tree = _parser().parse(text if text.endswith("\n") else text + "\n")
+    except UnexpectedInput as error:
+        raise StepcError(_syntax(error, file, rows)) from None
+    header, *trees = (x for x in tree.children if isinstance(x, Tree))
+    return _unit(header, trees, file, rows)
+
+
+_HEAD = re.compile(r'(clips|fsg|tsg|stsg|paths|qra)[ \t]+(\d{1,9})[ \t]+("(?:\\.|[^"\\])*")[ \t]*')
+
+
+def _unit(  # long: from header to unit, with the errors of each part
+    header: Tree[Token], trees: list[Tree[Token]], file: str, rows: list[str]
+) -> Read:
+    """The unit of a parsed text."""
 
     def place(at: Any) -> Place:
         meta = at.meta if isinstance(at, Tree) else at
@@ -374,12 +410,6 @@ def read(
         source = rows[line - 1] if line <= len(rows) else ""
         return Place(file, line, column, max(1, length), source)
 
-    try:
-        tree = _parser().parse(text if text.endswith("\n") else text + "\n")
-    except UnexpectedInput as error:
-        raise StepcError(_syntax(error, file, rows)) from None
-    header = tree.children[0]
-    assert isinstance(header, Tree)
     level, version, name = header.children
     if int(str(version)) != t.SCHEMA:
         message = f"unsupported schema version {version}"
@@ -392,9 +422,8 @@ def read(
     current: Any = header
     try:
         title = _string(name)
-        for current in tree.children[1:]:
-            if isinstance(current, Tree):
-                builder.statement(current)
+        for current in trees:
+            builder.statement(current)
         builder.close()
         current = header
         if builder.video is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import ClassVar, Literal, cast, get_args
@@ -149,6 +149,18 @@ class Language(ABC):
         """Whether a predicate is a verb with an object, as in `holding`, unlike `on`."""
         return True
 
+    def disagrees(self, text: str, labels: Iterable[str]) -> bool:
+        """Whether a verb of a text does not agree with one of these labels: `Is the trees green?`."""
+        return False
+
+    def is_background(self, label: str) -> bool:
+        """Whether a label is a noun for what is behind and below everything: `sky`, `road`, `wall`."""
+        return label.strip().lower() in background(self.name)
+
+    def is_place(self, predicate: str) -> bool:
+        """Whether a predicate says no more than where something is: `left of`, unlike `sitting on`."""
+        return False
+
     def is_adjective(self, value: str) -> bool:
         """Whether a value may be an adjective: `wooden`, unlike `oak`."""
         return True
@@ -207,6 +219,12 @@ def inverse(text: str) -> str:
     if made is None:
         raise NoWording
     return made
+
+
+@cache
+def background(language: str) -> frozenset[str]:
+    """The nouns of a language for background (`background.txt`)."""
+    return frozenset(word for line in word_lines("background", language) for word in line.split())
 
 
 @cache

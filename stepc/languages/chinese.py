@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from stepc.ir.elements import NounClass
 from stepc.ir.words import plain, without_article
-from stepc.languages.base import Filters, Language, Noun, Order, inverse, noun_classes
+from stepc.languages.base import Filters, Language, Noun, Order, background, inverse, noun_classes
 
 WORD = {"person": "人", "animal": "动物", "vehicle": "车", "place": "地方", "building": "建筑物"}
 """Class → the word for an object of it where its label may not be said. All others are objects."""
@@ -143,7 +143,13 @@ class Chinese(Language):
         return plain(word)
 
     def takes_object(self, predicate: str) -> bool:
-        return not _PLACE.fullmatch(self.normalised(predicate))
+        return not self.is_place(predicate)
+
+    def is_background(self, label: str) -> bool:
+        return bare(label) in background(self.name)
+
+    def is_place(self, predicate: str) -> bool:
+        return bool(_PLACE.fullmatch(self.normalised(predicate)))
 
     def is_adjective(self, value: str) -> bool:
         return value not in noun_classes(self.name)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from stepc.ir.elements import NounClass
-from stepc.ir.words import beyond_latin, words_of
+from stepc.ir.words import beyond_latin, normal, words_of
 from stepc.languages import english_nouns as nouns
-from stepc.languages.base import Filters, Language, Noun, NoWording, Order, inverse
+from stepc.languages.base import Filters, Language, Noun, NoWording, Order, background, inverse
 from stepc.languages.english_nouns import (
     PRONOUNS,
     bare,
@@ -151,6 +151,10 @@ FILTERS: Filters = {
 """Filters that may follow a bar in a placeholder: `{o|a}`."""
 
 
+_BEFORE_PREPOSITIONS = frozenset(["close", "far", "left", "right"])
+"""Words that begin a place, as in `left of`, and are no prepositions."""
+
+
 class English(Language):
     """English."""
 
@@ -259,6 +263,17 @@ class English(Language):
 
     def takes_object(self, predicate: str) -> bool:
         return nouns.takes_object(predicate)
+
+    def disagrees(self, text: str, labels: Iterable[str]) -> bool:
+        several = [re.escape(nouns.bare(x).lower()) for x in labels if nouns.is_plural(x)]
+        wrong = rf"\b(?:is|was|has|does) (?:the )?(?:{'|'.join(several)})\b"
+        return bool(several and re.search(wrong, text.lower()))
+
+    def is_background(self, label: str) -> bool:
+        return normal(nouns.head(nouns.bare(label).lower())).split(" ")[-1] in background(self.name)
+
+    def is_place(self, predicate: str) -> bool:
+        return predicate.lower().split(" ")[0] in nouns.PREPOSITIONS | _BEFORE_PREPOSITIONS
 
     def is_adjective(self, value: str) -> bool:
         return nouns.is_adjective(value)

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from stepc.diagnostics import Place, fail, nearest
 from stepc.model.client import Backend, Together
+from stepc.model.picture_tokens import longest_side
 from stepc.plugins import Plugin, Registry, installed
 
 if TYPE_CHECKING:
     from stepc.model.load import ModelConfig
 
 EMBEDDED = "embedded"
-TOGETHER, SERVED_TOGETHER = 1, 16
+TOGETHER, SERVED_TOGETHER = 1, 24
 """Requests about the same keyframes per call, where a model does not say how many suit it: of a model on this
 machine, and behind a server. Video-LLMs that are served are large enough for lists."""
 
@@ -90,9 +91,9 @@ class ServerType(BackendType):
     remote = True
 
     def check(self, name: str, config: ModelConfig) -> None:
-        from stepc.model.server_options import address
+        from stepc.model.server_options import addresses
 
-        address(config.server)
+        addresses(config.server)
         if not name:
             help = "for example openai:gpt-4o, or a name that the server lists at /v1/models"
             raise fail("U001", "the model's name is missing", Place("--model"), help)
@@ -109,7 +110,7 @@ class ServerType(BackendType):
         server = config.server
         where = server.url or os.environ.get("OPENAI_BASE_URL") or ""
         more = (server.reply_tokens, server.reasoning_effort, server.extra_body.strip("{} "))
-        shown = (server.pictures, server.longest_side)
+        shown = (server.pictures, longest_side(name, server.picture_size))
         sent = f" {shown}" if shown != ("jpeg", None) else ""
         return f"{config.name}@{where}" + (f" {more}" if any(more) else "") + sent
 

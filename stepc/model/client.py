@@ -91,6 +91,8 @@ class Completion:
     """Number of retries."""
     asked: bool = True
     """Whether the model was called; False if the replies come from the cache."""
+    tokens_cached: int = 0
+    """Input tokens that the server had in its prefix cache, as far as it tells."""
 
     @classmethod
     def of(cls, prompt: Call, texts: Iterable[str]) -> Completion:
@@ -131,7 +133,7 @@ CURES = {
     EMPTY: "allow longer replies with --reply-tokens, and see `stepc model check`",
     FILTERED: "the server or the model refuses these requests, often by a content filter",
     REFUSED: "see what the server says: --trace FILE, or the server's log",
-    TOO_LONG_A_PROMPT: "use smaller pictures (--longest-side 768), or a longer context at the server",
+    TOO_LONG_A_PROMPT: "use smaller pictures (--picture-size 768), or a longer context at the server",
     TOO_MANY_PICTURES: "allow more pictures per request at the server (vLLM: --limit-mm-per-prompt)",
     ONLY_THOUGHT: "turn off the server's reasoning parser, or the model's reasoning (--reasoning-effort)",
     UNREADABLE: "use a server that supports JSON schemas (see `stepc model check`), or other --templates",
@@ -161,6 +163,8 @@ class Usage:
     """Time spent waiting for the model."""
     kept: int = 0
     """Calls answered from the cache."""
+    tokens_cached: int = 0
+    """Input tokens that the server had in its prefix cache, as far as it tells."""
 
     def add(self, other: Usage) -> None:
         """Add the counts of `other`."""
@@ -328,7 +332,8 @@ class ModelClient:
             self.usage.add(
                 Usage(int(call.asked), -1, len(readings), unread, why,
                       {prompt.request: len(readings)}, call.retries,
-                      call.tokens_in, call.tokens_out, kept=not call.asked)
+                      call.tokens_in, call.tokens_out, kept=not call.asked,
+                      tokens_cached=call.tokens_cached)
             )  # fmt: skip
             self.usage.seconds = waited + time.perf_counter() - began
             if self.trace is not None and call.asked:
@@ -355,8 +360,10 @@ class ModelClient:
             "pictures": len(p.frames),
             "samples": len(p.seeds),
             "unread": unread,
+            "began": round(time.time() - call.seconds, 6),
             "seconds": round(call.seconds, 6),
             "tokens_in": call.tokens_in,
+            "tokens_cached": call.tokens_cached,
             "tokens_out": call.tokens_out,
             "retries": call.retries,
         }
@@ -434,9 +441,8 @@ def vote(
 class Mentions:
     """How requests refer to the objects of a graph, in each of the keyframes that show them.
 
-    An object is called by its label. If others of the keyframe have it too, by another of its names that
-    none of them has, and if there is none, by its number among them, in the order in which the model listed
-    them.
+    An object is called by its label and, if others of the keyframe have it too, by its number among them, in
+    the order in which the model listed them.
     """
 
     def __init__(self, unit: Fsg) -> None:
@@ -459,11 +465,6 @@ class Mentions:
         o, there = self.objects[name], self.there[frame]
         attributes = tuple(self.attributes.get(name, ()))
         alike = [x for x in there if normal(x.label) == normal(o.label)]
-        if len(alike) > 1:
-            taken = {normal(n) for x in there if x is not o for n in (x.label, *x.called)}
-            own = next((n for n in o.called if normal(n) not in taken), None)
-            if own is not None:
-                return Mention(label=own, attributes=attributes)
         alike.sort(key=lambda x: _listed(x, frame))
         number = alike.index(o) + 1
         return Mention(label=o.label, number=number, of=len(alike), attributes=attributes)

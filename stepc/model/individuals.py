@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import combinations, islice
 
 from stepc.ir import types as t
 from stepc.ir.coreference import Appearance
@@ -14,8 +14,10 @@ from stepc.model.requests import MatchObjects, Sighting
 
 RECENT = 32
 """Maximum individuals of a name, and of a class, that an object is compared with: those seen last."""
-MOST, SHOWN = 16, 6
-"""Maximum individuals, and objects, that a request lists, and maximum keyframes that show them."""
+MOST, SHOWN = 16, 4
+"""Maximum individuals that a request lists, and maximum keyframes that show them."""
+FOUND = 4
+"""Maximum keyframes whose objects a request compares with them."""
 
 
 class Register:
@@ -75,13 +77,12 @@ class SaidSame:
 
 @dataclass(frozen=True)
 class InventoryMatch:
-    """Known individuals, each where it was last seen, and the objects of a later keyframe."""
+    """Objects of several keyframes, some of which may be the same individuals."""
 
-    known: tuple[tuple[str, t.Frame], ...]
-    found: tuple[str, ...]
-    shown: t.Frame
+    members: tuple[tuple[str, t.Frame], ...]
+    """Each with the keyframe that is shown, in the order of the keyframes."""
     alike: frozenset[tuple[str, str]]
-    """The pairs (known, found) that may be the same by class or names."""
+    """The pairs (earlier, later) that may be the same."""
 
     @classmethod
     def of_many(
@@ -90,46 +91,62 @@ class InventoryMatch:
         found: Sequence[str],
         look: Mapping[str, Appearance],
         frames: Mapping[str, t.Frame],
+        may_join: Callable[[str, str], bool] | None = None,
     ) -> list[InventoryMatch]:
-        """Compare what may be the same, by class and names: one comparison for each keyframe of `found`.
+        """Compare known individuals with objects of later keyframes, by class and names.
 
-        `frames` are the keyframes of all objects. Of many individuals, those are compared that are most like
-        an object, and of equals those that were seen last, which are at the end of `known`.
+        With `may_join`, the objects found are also compared with each other, where it allows it. `frames` are
+        the keyframes of all objects. Of many individuals, those are compared that are most like an object,
+        and of equals those that were seen last, which are at the end of `known`.
         """
-        made = []
         shown: dict[t.Frame, list[str]] = {}
         for b in found:
             shown.setdefault(frames[b], []).append(b)
-        for frame, objects in shown.items():
-            there = objects[:MOST]
-            like = {
-                a: max(_likeness(look[a], look[b]) for b in there)
-                for a in known
-                if any(look[a].may_be(look[b]) for b in there)
-            }
-            chosen: list[str] = []
-            seen: set[t.Frame] = set()
-            order = {a: i for i, a in enumerate(known)}
-            for a in sorted(like, key=lambda a: (-like[a], -order[a])):
-                if len(chosen) < MOST and len(seen | {frames[a]}) <= SHOWN:
-                    chosen.append(a)
-                    seen.add(frames[a])
-            there = [b for b in there if any(look[a].may_be(look[b]) for a in chosen)]
-            if chosen:
-                pairs = tuple((a, frames[a]) for a in known if a in {*chosen})
-                alike = frozenset((a, b) for a in chosen for b in there if look[a].may_be(look[b]))
-                made.append(cls(pairs, tuple(there), frame, alike))
+        made = []
+        for batch in _batches([*shown.values()]):
+            chosen = cls._known(known, batch, look, frames, may_join)
+            pairs = {(a, b) for a in chosen for b in batch}
+            if may_join is not None:
+                pairs |= {(a, b) for a, b in combinations(batch, 2) if frames[a] != frames[b]}
+            alike = frozenset((a, b) for a, b in pairs if _may_be(a, b, look, may_join))
+            there = [x for x in (*chosen, *batch) if any(x in pair for pair in alike)]
+            there.sort(key=lambda x: frames[x].at)
+            if alike:
+                made.append(cls(tuple((x, frames[x]) for x in there), alike))
         return made
+
+    @staticmethod
+    def _known(
+        known: Sequence[str],
+        batch: Sequence[str],
+        look: Mapping[str, Appearance],
+        frames: Mapping[str, t.Frame],
+        may_join: Callable[[str, str], bool] | None,
+    ) -> list[str]:
+        """The individuals that are most like one of the objects."""
+        like = {
+            a: max(_likeness(look[a], look[b]) for b in batch)
+            for a in known
+            if any(_may_be(a, b, look, may_join) for b in batch)
+        }
+        order = {a: i for i, a in enumerate(known)}
+        chosen: list[str] = []
+        seen: set[t.Frame] = set()
+        for a in sorted(like, key=lambda a: (-like[a], -order[a])):
+            if len(chosen) < MOST and len(seen | {frames[a]}) <= SHOWN:
+                chosen.append(a)
+                seen.add(frames[a])
+        return [a for a in known if a in {*chosen}]
 
     def request(self, named: Mentions) -> MatchObjects:
         """The request, in which `named` says how objects are mentioned."""
-        frames = list(dict.fromkeys(frame for _, frame in self.known))
+        frames = list(dict.fromkeys(frame for _, frame in self.members))
         return MatchObjects(
-            frames=(*frames, self.shown),
-            known=tuple(
-                Sighting(frame=frames.index(frame) + 1, target=named[a]) for a, frame in self.known
+            frames=tuple(frames),
+            objects=tuple(
+                Sighting(frame=frames.index(frame) + 1, target=named[x])
+                for x, frame in self.members
             ),
-            found=tuple(named[b] for b in self.found),
         )
 
     def said_same(self, reply: Reply, keep: float) -> list[SaidSame]:
@@ -139,19 +156,41 @@ class InventoryMatch:
         """
         count: Counter[tuple[str, str]] = Counter()
         for answer in reply.read:
-            pairs = {
-                (self.known[p.first - 1][0], self.found[p.second - len(self.known) - 1])
-                for p in answer.same
-                if 1 <= p.first <= len(self.known) < p.second <= len(self.known) + len(self.found)
-            }
-            count.update(pairs & self.alike)
+            groups = ({n for n in g if 1 <= n <= len(self.members)} for g in answer.same)
+            pairs = {p for g in groups for p in combinations(sorted(g), 2)}
+            named = {(self.members[a - 1][0], self.members[b - 1][0]) for a, b in pairs}
+            count.update(named & self.alike)
         asked = len(reply.read)
-        place = {x: i for i, x in enumerate([*(a for a, _ in self.known), *self.found])}
+        place = {x: i for i, (x, _) in enumerate(self.members)}
         return [
             SaidSame(a, b, yes, asked, reply.key)
             for (a, b), yes in sorted(count.items(), key=lambda x: (-x[1], *map(place.get, x[0])))
             if 2 * yes > asked and yes >= keep * len(reply.answers)
         ]
+
+
+def _batches(keyframes: Sequence[list[str]]) -> Iterator[list[str]]:
+    """The objects of some keyframes together, as many as a request lists."""
+    batch: list[str] = []
+    number = 0
+    for objects in keyframes:
+        if batch and (number == FOUND or len(batch) + len(objects) > 2 * MOST):
+            yield batch
+            batch, number = [], 0
+        batch = [*batch, *objects[:MOST]]
+        number += 1
+    if batch:
+        yield batch
+
+
+def _may_be(
+    one: str,
+    other: str,
+    look: Mapping[str, Appearance],
+    may_join: Callable[[str, str], bool] | None,
+) -> bool:
+    """Whether two objects may be one, by class and names, and by what is known of their groups."""
+    return look[one].may_be(look[other]) and (may_join is None or may_join(one, other))
 
 
 def _likeness(one: Appearance, other: Appearance) -> int:

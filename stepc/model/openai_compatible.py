@@ -21,6 +21,7 @@ import orjson
 from stepc.diagnostics import Diagnostic, Place, StepcError, fail
 from stepc.model.backends import SERVED_TOGETHER
 from stepc.model.client import Call, Completion, Together, Usage
+from stepc.model.picture_tokens import longest_side
 from stepc.model.reply import REFUSED_WHOLLY, ModelReply
 from stepc.model.server_errors import (
     ABOUT_THE_REQUEST,
@@ -33,10 +34,16 @@ from stepc.model.server_errors import (
     status_in,
 )
 from stepc.model.server_features import CALLED, FORMS, LIMITS, Features, Refusal, used
-from stepc.model.server_options import ServerOptions, address, api_key
-from stepc.model.server_request import EncodedPictures, Message, eye_test, response_format
+from stepc.model.server_options import ServerOptions, addresses, api_key
+from stepc.model.server_request import (
+    EncodedPictures,
+    Message,
+    eye_test,
+    response_format,
+    session_of,
+)
 from stepc.model.server_response import BadResponse, error_in, parse_body, replies_of, tokens_of
-from stepc.model.server_transport import bounded_client, hidden, http_package
+from stepc.model.server_transport import bounded_client, hidden, http_package, in_order
 from stepc.model.transformers import most_tokens
 from stepc.reporter import SILENT
 from stepc.runtime.lazy import LazyModule
@@ -48,6 +55,8 @@ else:
     asyncio = LazyModule("asyncio")
 
 UNREADABLE_BODY = 200
+SESSION = "X-Session-ID"
+"""Header by which a balancer can send calls about one keyframe to one server."""
 ABSENT = 3
 """Maximum attempts while the server has never been reached."""
 HOPELESS = 5
@@ -82,10 +91,11 @@ class ServerModel:
     def __post_init__(self) -> None:
         import openai
 
-        self.url = address(self.server)
+        self.urls = addresses(self.server)
         self.key = api_key()
         self.openai, self.http = openai, http_package(openai)
-        self.encoded = EncodedPictures(self.server.pictures, self.server.longest_side)
+        self.longest = longest_side(self.model, self.server.picture_size)
+        self.encoded = EncodedPictures(self.server.pictures, self.longest)
         self.identity = f"openai:{self.model}"
         self.extra: dict[str, Any] = orjson.loads(self.server.extra_body)
         self.lock = threading.Lock()
@@ -166,7 +176,8 @@ class ServerModel:
     def _client(self) -> Any:
         """A client that follows no redirect, and reads no response without end."""
         s = self.server
-        return bounded_client(self.openai, self.url, self.key, LARGEST, s.at_once, s.timeout)
+        url = self.urls[0] if self.urls else None
+        return bounded_client(self.openai, url, self.key, LARGEST, s.at_once, s.timeout)
 
     async def meet(self, client: Any) -> Features:
         """Try what the server can do, once: all features of a request, then two pictures.
@@ -219,16 +230,17 @@ class ServerModel:
             got = await self._asked(client, prompt, pictures, message, len(replies), left, call)
             replies += got
         took = time.perf_counter() - began
+        tokens = call.tokens_in, call.tokens_out
         return Completion(
-            prompt, tuple(replies), took, call.tokens_in, call.tokens_out, call.retries
+            prompt, tuple(replies), took, *tokens, call.retries, tokens_cached=call.tokens_cached
         )
 
     def _message(self, prompt: Call, pictures: Pictures, video: bool) -> Message:
         """The keyframes, as a video if the call may be one and `video`, and the instruction."""
         if film := prompt.video and video:
             shown = [pictures.at(f) for f in prompt.frames]
-            if (longest := self.server.longest_side) is not None:
-                shown = [shrink(picture, longest) for picture in shown]
+            if self.longest is not None:
+                shown = [shrink(picture, self.longest) for picture in shown]
             data = base64.b64encode(encode(shown, [f.at for f in prompt.frames])).decode()
             url = {"url": f"data:video/mp4;base64,{data}"}
             parts: list[Any] = [{"type": "video_url", "video_url": url}]
@@ -274,6 +286,8 @@ class ServerModel:
         never worked are left out of this request one by one, and from then on if that helps.
         """
         tried, mine = 0, dataclasses.replace(self.features)
+        session = session_of(prompt)
+        servers = in_order(self.urls, session)
         fewer: Iterator[Features] | None = None
         """What is tried after a refusal that names nothing: features left out one by one."""
         wait: float | None
@@ -287,7 +301,8 @@ class ServerModel:
             self._afford()
             call.calls += 1
             try:
-                replies = await self._call(client, body, call)
+                server = servers[tried % len(servers)] if servers else ""
+                replies = await self._call(client, server, session, body, call)
                 self._worked(mine, used(body, film), fewer is not None)
                 if len(replies) < number and mine.many:
                     self._only_one()
@@ -409,14 +424,16 @@ class ServerModel:
         if self.greeted:
             self._keep()
 
-    async def _call(self, client: Any, body: dict[str, Any], call: Usage) -> list[ModelReply]:
+    async def _call(
+        self, client: Any, server: str, session: str, body: dict[str, Any], call: Usage
+    ) -> list[ModelReply]:
         """Send one request. Raises Later if it may be retried, otherwise Refused."""
         http = self.http
+        path = f"{server.rstrip('/')}/chat/completions" if server else "chat/completions"
+        content = orjson.dumps(body | self.extra)
         try:
             async with asyncio.timeout(self.server.timeout):
-                response = await client.post(
-                    "chat/completions", content=orjson.dumps(body | self.extra)
-                )
+                response = await client.post(path, content=content, headers={SESSION: session})
             self.reached = True
         except (TimeoutError, http.TimeoutException):
             self.reached = True
@@ -436,11 +453,12 @@ class ServerModel:
             replies = replies_of(parsed)
         except BadResponse as error:
             raise Later(self._hidden(str(error)), status=UNREADABLE_BODY) from None
-        sent, received = tokens_of(parsed)
+        tokens = tokens_of(parsed)
         with self.lock:
             for spent in (self.spent, call):
-                spent.tokens_in += sent
-                spent.tokens_out += received
+                spent.tokens_in += tokens.sent
+                spent.tokens_out += tokens.received
+                spent.tokens_cached += tokens.cached
         return replies
 
     def _afford(self) -> None:

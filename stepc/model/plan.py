@@ -28,8 +28,6 @@ from stepc.ir import types as t
 from stepc.model.client import Together, in_one
 from stepc.model.requests import Request
 
-PICTURE_TOKENS = 256
-"""Tokens per image, if the model's number is unknown."""
 WIDTHS = (12, 12, 12, 16, 15)
 CALL_BYTES, TOKEN_BYTES = 150.0, 2.0
 """Compressed size in the store: bytes per call, and bytes per reply token."""
@@ -45,12 +43,16 @@ class Assumptions:
     """Attributes per object."""
     relations: float = 1.5
     """Relations per pair of objects."""
+    related: float = 1.5
+    """Relations per object, if all of a keyframe are asked for at once."""
     moving: float = 0.5
     """Fraction of the objects that move."""
     back: float = 0.5
     """Fraction of a clip's objects whose label also occurs in another given clip."""
     doubtful: float = 0.5
     """Pairs of objects with the same label per two consecutive keyframes whose identity is unclear."""
+    picture: int = 256
+    """Tokens of a picture (see `picture_tokens`)."""
     narratives: float | None = None
     """Distinct narratives per keyframe; None assumes that all samples differ."""
     together: Together = 8
@@ -86,6 +88,8 @@ class RequestCost:
     requests: float = 0.0
     calls: float = 0.0
     pictures: float = 0.0
+    new_pictures: float = 0.0
+    """Pictures that no request before begins with, if each shows several: what a prefix cache has to read."""
     replies: float = 0.0
     """Number of answers: requests times samples."""
 
@@ -104,6 +108,10 @@ class Plan:
     """Keyframes that a pass adds. A pass that ran before, and runs again, asks about these only."""
     naive: float = 0.0
     """Calls of the naive scheme: one per request and sample, without pruning."""
+    keyframes: int = 0
+    """Keyframes, each of which a prefix cache reads once for all requests that show it alone."""
+    passes: dict[str, float] = field(default_factory=dict)
+    """Pass → the input tokens of its calls."""
 
     @property
     def calls(self) -> float:
@@ -119,6 +127,7 @@ class Plan:
         mine.requests += places * each
         mine.calls += calls
         mine.pictures += calls * pictures
+        mine.new_pictures += places * pictures if pictures > 1 and each else 0
         mine.replies += places * each * samples
         self.naive += places * each * samples
 
@@ -130,11 +139,26 @@ class Plan:
         for whole, share in ((low, low + 1 - objects), (low + 1, objects - low)):
             self.add(request, places * share, whole * (whole - 1) / 2, pictures, samples)
 
-    def tokens(self, request: str, picture: int = PICTURE_TOKENS) -> tuple[float, float]:
-        """Return the input tokens and the maximum output tokens, with `picture` tokens per image."""
+    def tokens(self, request: str) -> tuple[float, float]:
+        """Return the input tokens and the maximum output tokens."""
         mine = self.asked[request]
-        sent = mine.requests * mine.request.typical_tokens + mine.pictures * picture
+        sent = mine.requests * mine.request.typical_tokens + mine.pictures * self.assume.picture
         return sent, mine.replies * mine.request.max_tokens
+
+    @property
+    def sent(self) -> float:
+        """All input tokens."""
+        return sum(self.tokens(name)[0] for name in self.asked)
+
+    @property
+    def read(self) -> float:
+        """The input tokens that a server reads whose prefix cache holds a video's keyframes."""
+        alone = any(a.pictures > a.new_pictures for a in self.asked.values())
+        pictures = (self.keyframes if alone else 0) + sum(
+            a.new_pictures for a in self.asked.values()
+        )
+        text = sum(a.requests * a.request.typical_tokens for a in self.asked.values())
+        return text + pictures * self.assume.picture
 
 
 def _calls(each: float, most: int) -> float:
@@ -173,7 +197,7 @@ def plan(
     keyframes = [len(c.keyframes) for c in clips]
     pairs = sum(max(0, n - 1) for n in keyframes)
     about = VideoStats(sum(keyframes), len(clips), pairs, paths, denials, assume)
-    made = Plan(assume)
+    made = Plan(assume, keyframes=about.keyframes)
     again = frozenset[str]()
     for each in passes:
         if isinstance(each, Priced):
@@ -181,7 +205,9 @@ def plan(
             here = replace(about, keyframes=about.keyframes + more, pairs=about.pairs + more)
             if each.name in again:
                 here = replace(about, keyframes=more, pairs=2 * more)
+            before = made.sent
             each.plan(here, made)
+            made.passes[each.name] = made.passes.get(each.name, 0.0) + made.sent - before
             if made.added > more:
                 again = frozenset(made.done)
         made.done.append(each.name)
@@ -206,6 +232,10 @@ class Estimate:
     """Calls per second; 0 if unknown."""
     unknown: tuple[str, ...] = ()
     """Passes that ask a model and do not state their cost."""
+    cached: float = 0.0
+    """Input tokens that a server with a prefix cache reads."""
+    passes: dict[str, float] = field(default_factory=dict)
+    """Pass → the input tokens of its calls, the most expensive one first."""
 
     @property
     def store_bytes(self) -> float:
@@ -234,6 +264,8 @@ class Estimate:
         return {
             "requests": [{"request": name, **row} for name, row in numbers.items()],
             "total": total,
+            "tokens_in_with_prefix_cache": round(self.cached),
+            "passes": [{"pass": name, "tokens_in": round(n)} for name, n in self.passes.items()],
             "naive_calls": round(self.naive),
             "store_bytes": round(self.store_bytes),
             "cost": self.cost,
@@ -251,6 +283,12 @@ class Estimate:
             f"naive scheme, one request and one sample per call: {self.naive:,.0f} calls"
             + (f"; this plan needs {self.total[1] / self.naive:.1%} of them" if self.naive else "")
         )
+        if self.total[3]:
+            most, tokens = next(iter(self.passes.items()))
+            lines.append(
+                f"tokens in, if a prefix cache holds the keyframes of a video: {self.cached:,.0f}"
+            )
+            lines.append(f"most are those of `{most}`: {tokens / self.total[3]:.0%}")
         for name in self.unknown:
             lines.append(f"not estimated: `{name}` asks a model and does not state its cost")
         lines.append(f"size of the replies in the store: about {self.store_bytes / 1e6:,.0f} MB")
@@ -278,7 +316,12 @@ def estimate(
         total = [x + y for x, y in zip(total, rows[name], strict=True)]
     unknown = tuple(dict.fromkeys(name for p in plans for name in p.unknown))
     naive = times * sum(p.naive for p in plans)
-    return Estimate(rows, tuple(total), naive, prices, rate, unknown)
+    passes: dict[str, float] = {}
+    for name, tokens in ((name, n) for p in plans for name, n in p.passes.items() if n):
+        passes[name] = passes.get(name, 0.0) + times * tokens
+    read = times * sum(p.read for p in plans)
+    most = dict(sorted(passes.items(), key=lambda x: -x[1]))
+    return Estimate(rows, tuple(total), naive, prices, rate, unknown, read, most)
 
 
 def _row(name: str, numbers: Sequence[float]) -> str:

@@ -342,11 +342,15 @@ class RelationClaim(Value):
 
 
 class MotionClaim(Value):
-    """The claim that an object performs a motion between the keyframes."""
+    """The claim that an object performs a motion between the two keyframes, or between two of more."""
 
     claim: Literal["motion"] = "motion"
     target: Mention
     motion: str
+    first: int = 0
+    """The number of the keyframe in which it begins, from 1, if more than two are shown; else 0."""
+    last: int = 0
+    """The number of the keyframe in which it ends, or 0."""
 
 
 class EventClaim(Value):
@@ -367,7 +371,7 @@ class Confirm(Request):
 
     name = "confirm"
     answer = Verdict
-    listed = 16
+    listed = 24
     claim: Claim
 
     @property
@@ -440,6 +444,8 @@ class DescribeTrack(Request):
     typical_tokens = 170
     listed = 12
     target: Mention
+    seen: int = 1
+    """The number of the first keyframe that shows it, from 1: there it is called so."""
 
     @property
     def clip(self) -> bool:
@@ -462,36 +468,24 @@ class Sighting(Value):
     target: Mention
 
 
-class SamePair(Answer):
-    """Two objects that are one, by their numbers in the request."""
+class SameObjects(Answer):
+    """Groups of objects that are one, by their numbers. One in no group is in one keyframe only."""
 
-    first: int
-    second: int
-
-
-class SamePairs(Answer):
-    """Which objects are the same. An object in no pair is another one than all others."""
-
-    same: tuple[SamePair, ...]
+    same: tuple[tuple[int, ...], ...]
 
 
 class MatchObjects(Request):
-    """Asks which objects of the last keyframe are objects of the others: the same individuals.
-
-    The known ones are numbered from 1, those of the last keyframe go on from there.
-    """
+    """Asks which objects of several keyframes are the same individuals. They are numbered from 1."""
 
     name = "match_objects"
-    answer = SamePairs
+    answer = SameObjects
     max_tokens = 320
     typical_tokens = 260
-    known: tuple[Sighting, ...]
-    found: tuple[Mention, ...]
+    objects: tuple[Sighting, ...]
 
     def words(self, text: str) -> Any:
-        """Parse `1 = 4, 2 = 5`; `none` means that all are new."""
-        pairs = [item.split("=") for item in _listed(text)]
-        return {"same": [{"first": a.strip(), "second": b.strip()} for a, b in pairs]}
+        """Parse `1 = 4, 2 = 5 = 7`; `none` means that none is in two keyframes."""
+        return {"same": [item.split("=") for item in _listed(text)]}
 
 
 class EventWords(Answer):

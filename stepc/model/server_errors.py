@@ -21,7 +21,7 @@ HELP = {
     "model": "check the model's name; most servers list theirs at /v1/models",
     "key": "set OPENAI_API_KEY to a key that this server accepts",
     "quota": "check the account's quota; what is done is in the store",
-    "length": "use fewer or smaller pictures (--longest-side 768), or allow a longer context at the server",
+    "length": "use fewer or smaller pictures (--picture-size 768), or allow a longer context at the server",
     "pictures": "allow more pictures per request at the server (vLLM: --limit-mm-per-prompt)",
     "option": "check --reasoning-effort and --extra-body",
 }

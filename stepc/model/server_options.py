@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pydantic import HttpUrl, TypeAdapter, ValidationError
 
 from stepc.diagnostics import Place, brief, fail
+from stepc.model.picture_tokens import PictureSize
 
 
 @dataclass(frozen=True)
@@ -15,15 +16,17 @@ class ServerOptions:
     """How a server is called."""
 
     url: str | None = None
-    """Base URL; None uses `OPENAI_BASE_URL` or the official server."""
+    """Base URL; None uses `OPENAI_BASE_URL` or the official server. Of several, separated by commas, each
+    call goes to the one that its first keyframe decides, whose prefix cache may hold it."""
     at_once: int = 16
     """Maximum concurrent calls."""
     attempts: int = 8
     """Maximum attempts per call."""
     pictures: str = "jpeg"
     """Image format: `jpeg`, or `png`, which is lossless and larger."""
-    longest_side: int | None = None
-    """Maximum length of the longer side of a picture, in pixels; larger ones are scaled down."""
+    picture_size: PictureSize = "auto"
+    """Maximum pixels of the longer side of a picture; larger ones are scaled down. `auto` is what suits the
+    family of the model (see `stepc.model.picture_tokens`), `full` scales none."""
     timeout: float = 300.0
     """Maximum seconds from sending a request to the end of its response."""
     wait: float = 0.5
@@ -46,24 +49,26 @@ class ServerOptions:
     """Whether to try the server's features before the first call (see `ServerModel.meet`)."""
 
 
-def address(server: ServerOptions) -> str | None:
-    """Return the server's base URL; None for the official server.
+def addresses(server: ServerOptions) -> list[str]:
+    """Return the base URLs of the servers; none for the official one.
 
-    Raises StepcError: U001 if the URL is invalid, M007 if there is neither a URL nor an API key.
+    Raises StepcError: U001 if a URL is invalid, M007 if there is neither a URL nor an API key.
     """
-    url = server.url or os.environ.get("OPENAI_BASE_URL")
-    if url is None:
+    given = server.url or os.environ.get("OPENAI_BASE_URL")
+    if given is None:
         if api_key():
-            return None
+            return []
         help = "set OPENAI_API_KEY, or name a server: --base-url http://127.0.0.1:8000/v1"
         raise fail("M007", "neither a server nor an API key is set", Place("--model"), help)
-    try:
-        TypeAdapter(HttpUrl).validate_python(url)
-    except ValidationError as error:
-        place = Place("--base-url" if server.url else "OPENAI_BASE_URL")
-        message = f"`{brief(url)}` is not a valid server URL: {error.errors()[0]['msg']}"
-        raise fail("U001", message, place, "for example http://127.0.0.1:8000/v1") from None
-    return url
+    urls = [url.strip() for url in given.split(",")]
+    for url in urls:
+        try:
+            TypeAdapter(HttpUrl).validate_python(url)
+        except ValidationError as error:
+            place = Place("--base-url" if server.url else "OPENAI_BASE_URL")
+            message = f"`{brief(url)}` is not a valid server URL: {error.errors()[0]['msg']}"
+            raise fail("U001", message, place, "for example http://127.0.0.1:8000/v1") from None
+    return list(dict.fromkeys(urls))
 
 
 def api_key() -> str:

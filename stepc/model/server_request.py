@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import threading
 from io import BytesIO
 from typing import Any, NamedTuple
@@ -24,6 +25,13 @@ def response_format(form: str, prompt: Call) -> dict[str, Any]:
         return {"type": "json_object", "schema": prompt.schema}
     named = {"name": prompt.request, "schema": prompt.schema, "strict": False}
     return {"type": "json_schema", "json_schema": named}
+
+
+def session_of(prompt: Call) -> str:
+    """What calls have in common that begin with the same keyframe, and so may share a prefix cache."""
+    first = prompt.frames[0] if prompt.frames else None
+    named = f"{first.video} {first.at}" if first else prompt.text
+    return hashlib.sha256(named.encode()).hexdigest()[:16]
 
 
 class EncodedPictures:

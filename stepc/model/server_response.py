@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from stepc.model.reply import ModelReply
 
@@ -106,14 +106,25 @@ def _arguments(message: dict[str, Any]) -> str:
     return ""
 
 
-def tokens_of(body: Any) -> tuple[int, int]:
-    """Tokens sent and received; 0 where the server does not tell."""
+class Tokens(NamedTuple):
+    """Tokens of a response; 0 where the server does not tell."""
+
+    sent: int = 0
+    received: int = 0
+    cached: int = 0
+    """Those of the sent ones that were in its prefix cache."""
+
+
+def tokens_of(body: Any) -> Tokens:
+    """The tokens of a response."""
     usage = body.get("usage") if isinstance(body, dict) else None
     if not isinstance(usage, dict):
-        return 0, 0
-    return _count(usage, ("prompt_tokens", "input_tokens")), _count(
-        usage, ("completion_tokens", "output_tokens")
-    )
+        return Tokens()
+    details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
+    sent = _count(usage, ("prompt_tokens", "input_tokens"))
+    received = _count(usage, ("completion_tokens", "output_tokens"))
+    cached = _count(details, ("cached_tokens",)) if isinstance(details, dict) else 0
+    return Tokens(sent, received, min(cached, sent))
 
 
 def _count(usage: dict[str, Any], names: Iterable[str]) -> int:

@@ -90,15 +90,18 @@ def of_identity(first: Shot, second: Shot) -> list[Lesson]:
     """A lesson about pictures of two shots: which things are the same."""
     known, found = first.actors, second.actors
     same = [
-        {"first": i, "second": len(known) + j}
+        [i, len(known) + j]
         for i, a in enumerate(known, 1)
         for j, b in enumerate(found, 1)
         if a.thing == b.thing
     ]
     request = MatchObjects(
         frames=(),
-        known=tuple(Sighting(frame=1, target=_mention(a)) for a in known),
-        found=tuple(map(_mention, found)),
+        objects=tuple(
+            Sighting(frame=n, target=_mention(a))
+            for n, actors in enumerate((known, found), 1)
+            for a in actors
+        ),
     )
     return [(request, _json({"same": same}))]
 

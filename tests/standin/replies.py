@@ -11,7 +11,7 @@ import random
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise, permutations, product
+from itertools import combinations, pairwise, permutations
 from typing import Any
 
 from standin.footage import Clue, View, noun
@@ -425,6 +425,15 @@ def _confirm_relation(model: Model, found: re.Match[str], views: Sequence[View])
 
 @rule(
     "confirm",
+    r"These are \d+ frames of one clip in order\. Is it true that between frame (?P<first>\d+) and frame\s+"
+    r"(?P<last>\d+) (?P<what>the .+?) is (?P<does>.+?)\?\n",
+)
+def _confirm_motion_of_clip(model: Model, found: re.Match[str], views: Sequence[View]) -> Any:
+    return _confirm_motion(model, found, views[int(found["first"]) - 1 : int(found["last"])])
+
+
+@rule(
+    "confirm",
     r"These are two frames of one clip in order\. Is it true that (?P<what>the .+?) is (?P<does>.+?)\?\n",
 )
 def _confirm_motion(model: Model, found: re.Match[str], views: Sequence[View]) -> Any:
@@ -466,8 +475,9 @@ def _motion(model: Model, found: re.Match[str], views: Sequence[View]) -> Any:
     r"These are \d+ frames of one clip, in order\. What does (?P<what>the .+?) do in them\?",
 )
 def _track(model: Model, found: re.Match[str], views: Sequence[View]) -> Any:
-    meant = _looked(found["what"])
-    thing = next((i for view in views if (i := view.meant(meant))), None)
+    what, _, rest = found["what"].partition(" of frame ")
+    seen = int(re.match(r"\d+", rest)[0]) if rest else 1  # type: ignore[index]
+    thing = views[seen - 1].meant(_looked(what + rest.lstrip("0123456789")))
     phases: list[dict[str, Any]] = []
     for n, (one, other) in enumerate(pairwise(views), 1):
         told = one.clip.motions(thing, one.at, other.at) if thing else []
@@ -483,21 +493,23 @@ def _track(model: Model, found: re.Match[str], views: Sequence[View]) -> Any:
 
 @rule(
     "match_objects",
-    r"These are \d+ frames of one video\. In all but the last there are:(?P<known>.+?)"
-    r"In the last frame there are:(?P<found>.+?)Which of those in the last frame",
+    r"These are \d+ frames of one video\. In them there are:(?P<objects>.+?)Which of these are",
 )
 def _match_objects(model: Model, found: re.Match[str], views: Sequence[View]) -> Any:
-    known = re.findall(r"^(\d+)\. in frame (\d+): (a .+)$", found["known"], re.M)
-    new = re.findall(r"^(\d+)\. (a .+)$", found["found"], re.M)
-    before = {int(n): views[int(f) - 1].meant(_looked(what)) for n, f, what in known}
-    after = {int(n): views[-1].meant(_looked(what)) for n, what in new}
-    same = []
-    for (n, one), (m, other) in product(before.items(), after.items()):
-        clip = views[int(known[n - 1][1]) - 1].clip
-        true = one is not None and one == other and clip is views[-1].clip
-        if model.yes(true, 0.93, model.manner.errors / len(before) / len(after))["yes"]:
-            same.append({"first": n, "second": m})
-    return {"same": same}
+    listed = re.findall(r"^(\d+)\. in frame (\d+): (a .+)$", found["objects"], re.M)
+    there = [(int(n), views[int(f) - 1], _looked(what)) for n, f, what in listed]
+    meant = {n: (view, view.meant(clue)) for n, view, clue in there}
+    pairs = [(a, b) for a, b in combinations(meant, 2) if meant[a][0] is not meant[b][0]]
+    errors = 2 * model.manner.errors / max(1, len(pairs))
+    groups = {n: {n} for n in meant}
+    for a, b in pairs:
+        (one, thing), (other, same) = meant[a], meant[b]
+        true = thing is not None and thing == same and one.clip is other.clip
+        if model.yes(true, 0.93, errors)["yes"]:
+            both = groups[a] | groups[b]
+            groups |= dict.fromkeys(both, both)
+    told = {min(g): sorted(g) for g in groups.values() if len(g) > 1}
+    return {"same": [*told.values()]}
 
 
 @rule("event", r"These are frames of one clip, in order\. What happens")
