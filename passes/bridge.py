@@ -15,7 +15,7 @@ from stepc.ir.coreference import Appearance, IdentityGroups, appearances
 from stepc.ir.graph import entities
 from stepc.ir.words import plain
 from stepc.model.client import Mentions, vote
-from stepc.model.individuals import InventoryMatch, Register
+from stepc.model.individuals import InventoryMatch, Register, first_shown
 from stepc.model.requests import DescribeEvent, MatchObjects, SameObject
 from stepc.passmanager.base import Pass, Tools
 
@@ -87,11 +87,8 @@ class Bridge(Pass[t.Tsg, t.Stsg]):
 
     def _register(self, unit: t.Tsg, tools: Tools) -> list[t.Reference]:
         """Compare each clip with a register of the individuals before it."""
-        look, named, times = appearances(unit), Mentions(unit), unit.keyframes
+        look, named, frames = appearances(unit), Mentions(unit), first_shown(unit)
         one_of = self._representatives(unit)
-        frames = {
-            o.id: t.Frame(video=unit.video.sha256, at=times[o.frames[0]].at) for o in unit.objects
-        }
         groups = IdentityGroups((o, t.clip_of(o)) for o in one_of)
         there: dict[str, list[str]] = {}
         for o in one_of:

@@ -14,7 +14,7 @@ from stepc.ir.coreference import IdentityGroups, appearances, match_up, pair_up
 from stepc.ir.words import normal, plain, same_relation
 from stepc.languages import normalised
 from stepc.model.client import Mentions, Vote, vote
-from stepc.model.individuals import FOUND, InventoryMatch
+from stepc.model.individuals import FOUND, InventoryMatch, first_shown
 from stepc.model.requests import (
     DescribeMotion,
     DescribeTrack,
@@ -41,9 +41,9 @@ class Merge(Pass[t.Fsg, t.Tsg]):
     keyframes in which it appears.
 
     Objects are identical for sure if they share a name with each other and with nothing else, and no
-    attribute conflicts. Of the rest, the model is shown inventories: those of a keyframe beside all that the
-    clip has had before, whatever their names are. A moving object's keyframes are shown together, and the
-    model tells what it does, phase by phase. The paper asks about pairs:
+    attribute conflicts. Of the rest, the model is shown inventories: those of the keyframes of a clip, a few
+    at a time, beside what the clip has had before, whatever the names are. A moving object's keyframes are
+    shown together, and the model tells what it does, phase by phase. The paper asks about pairs:
     `merge(identity=doubt,motions=pairs)`.
     """
 
@@ -56,7 +56,7 @@ class Merge(Pass[t.Fsg, t.Tsg]):
     keep: float = Field(0.5, gt=0, le=1)
     """Minimum confidence of a motion."""
     identity: Literal["frames", "doubt", "label"] = "frames"
-    """Unclear identities: `frames` compares a keyframe with all before it, `doubt` asks about each pair of
+    """Unclear identities: `frames` compares the keyframes of a clip at once, `doubt` asks about each pair of
     objects with equal labels in neighbouring keyframes, `label` takes equal labels as identical."""
     motions: Literal["track", "pairs"] = "track"
     """Whether motions are asked for a whole `track`, or for `pairs` of its keyframes."""
@@ -110,10 +110,7 @@ class Merge(Pass[t.Fsg, t.Tsg]):
         """Compare the keyframes of a clip, a few at a time, with each other and with those before."""
         look, named = appearances(unit), Mentions(unit)
         groups = IdentityGroups((o.id, o.frames[0]) for o in unit.objects)
-        times = unit.keyframes
-        frames = {
-            o.id: t.Frame(video=unit.video.sha256, at=times[o.frames[0]].at) for o in unit.objects
-        }
+        frames = first_shown(unit)
         there: dict[str, list[str]] = {}
         for o in unit.objects:
             there.setdefault(o.frames[0], []).append(o.id)

@@ -73,6 +73,6 @@ def test_two_pipelines_are_measured_on_a_server() -> None:
 
 
 def test_what_bench_prints_is_for_people_or_programs(tmp_path: Path) -> None:
-    """The videos are not there: nothing is measured, and the reason is told."""
+    """Without videos, nothing is measured, and stderr says why."""
     done = stepc(["bench", "nowhere.mp4", "--json"], tmp_path)
     assert done.returncode == 1 and "nowhere.mp4" in done.stderr and not done.stdout

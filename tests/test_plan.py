@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from transformers import AutoConfig
 
 from stepc.ir import types as t
 from stepc.model.individuals import FOUND, SHOWN
@@ -50,6 +51,14 @@ def test_a_picture_has_the_tokens_of_its_family(
     assert picture_tokens(model, 1920, 1080) <= tokens[1]
     assert longest_side(model, "full") is None and longest_side(model, 500) == 500
     assert (longest_side(model, "auto") or 0) >= 224
+
+
+def test_the_embedded_model_reads_a_picture_as_its_configuration_says() -> None:
+    config = AutoConfig.from_pretrained(ROOT / "stepc" / "model" / "embedded")
+    vision = config.vision_config
+    side = vision.image_size // vision.patch_size // config.scale_factor
+    assert picture_tokens("embedded", 1280, 720, "full") == side * side
+    assert longest_side("embedded", "auto") == vision.image_size
 
 
 def test_a_smaller_picture_has_no_more_tokens() -> None:

@@ -13,9 +13,7 @@ from stepc.cli.model_options import choosing
 from stepc.diagnostics import StepcError
 
 
-@app.command(
-    epilog="Example: stepc bench films/film-7-000.mp4",
-)
+@app.command(epilog="Example: stepc bench films/film-7-000.mp4")
 @choosing
 def bench(
     videos: Annotated[list[Path], typer.Argument(help="A few video files, or folders of them.")],

@@ -17,10 +17,10 @@ from stepc.driver.local_engine import Engine
 from stepc.reporter import SILENT, Reporter
 
 BY_HAND = (
-    "split,keyframes,parse-oneshot,confirm(again=0),merge(identity=label),bridge(prune=label),"
+    "split,keyframes,parse-oneshot,confirm(again=0),merge(identity=label,again=0),bridge,"
     "confirm(again=0),sample,compose,check"
 )
-"""What a script would ask: for each keyframe one graph and one list of checks, for each clip its event."""
+"""What a script would ask: per keyframe a graph and a list of checks, per clip motions, objects and event."""
 WIDTH = 26
 
 

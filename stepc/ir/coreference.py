@@ -128,7 +128,7 @@ class IdentityGroups:
     def join(self, one: str, other: str) -> bool:
         """Join the groups of two members.
 
-        Returns False and does nothing if they share a place, or are told apart.
+        Returns False, and changes nothing, if both have an object in one place, or are known to differ.
         """
         a, b = self.root(one), self.root(other)
         if a == b:

@@ -91,7 +91,7 @@ class ShapeParser:
     def trees(self, rows: Sequence[str], first: int) -> list[Tree[Token]] | None:
         """The trees of the statements in `rows`; None if one has no tree, which the grammar explains.
 
-        Trees know their lines, of which the first is `first`, but not their columns.
+        Trees carry line numbers, starting at `first`, but no columns.
         """
         made = []
         for number, row in enumerate(rows, first):

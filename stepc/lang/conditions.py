@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations, product
 from typing import Literal, get_args
 
@@ -82,7 +83,7 @@ class Condition(Value):
 
     def holds(self, at: Occasion) -> bool:
         """Whether it holds of an occasion."""
-        return any(self.compared(test) in self._facts(at) for test in self.tests)
+        return not self.set.isdisjoint(self._facts(at))
 
     def compared(self, test: str) -> str:
         """A test as it is compared."""
@@ -127,7 +128,7 @@ class Condition(Value):
             its is not None and not its & self.set
         )
 
-    @property
+    @cached_property
     def set(self) -> frozenset[str]:
         """The tests as they are compared."""
         return frozenset(map(self.compared, self.tests))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from stepc.forms import FORMS
@@ -436,11 +437,19 @@ class Spec(Value):
         words = {"pattern": {"ask", "total"}}
         return [[b.model_dump(mode="json", exclude=words) for b in self.blocks], edges, self.use]
 
-    def rules(self, kind: str) -> list[EdgeRule]:
+    def rules(self, kind: str) -> tuple[EdgeRule, ...]:
         """The rules of an edge kind, narrower ones first."""
-        mine = [e for e in self.edges if e.kind == kind]
-        every = [e.conditions for e in mine]
-        return sorted(mine, key=lambda e: precedence(e.conditions, every))
+        return self.ordered_rules.get(kind, ())
+
+    @cached_property
+    def ordered_rules(self) -> dict[str, tuple[EdgeRule, ...]]:
+        """Edge kind → its rules, narrower ones first."""
+        made: dict[str, tuple[EdgeRule, ...]] = {}
+        for kind in dict.fromkeys(e.kind for e in self.edges):
+            mine = [e for e in self.edges if e.kind == kind]
+            every = [e.conditions for e in mine]
+            made[kind] = tuple(sorted(mine, key=lambda e: precedence(e.conditions, every)))
+        return made
 
     def block(self, name: str) -> Block:
         """The sampling block called `name`, or a default block if there is none (paths of older files)."""

@@ -1,4 +1,4 @@
-"""Asks a model which objects of a keyframe are known individuals, by inventories of both."""
+"""Compares the inventories of several keyframes: which objects in them are the same individual."""
 
 from __future__ import annotations
 
@@ -18,6 +18,12 @@ MOST, SHOWN = 16, 4
 """Maximum individuals that a request lists, and maximum keyframes that show them."""
 FOUND = 4
 """Maximum keyframes whose objects a request compares with them."""
+
+
+def first_shown(unit: t.Fsg) -> dict[str, t.Frame]:
+    """Object → the first keyframe that shows it."""
+    sha, times = unit.video.sha256, unit.keyframes
+    return {o.id: t.Frame(video=sha, at=times[o.frames[0]].at) for o in unit.objects}
 
 
 class Register:
@@ -77,7 +83,7 @@ class SaidSame:
 
 @dataclass(frozen=True)
 class InventoryMatch:
-    """Objects of several keyframes, some of which may be the same individuals."""
+    """Objects from several keyframes. Some of them may be the same individual."""
 
     members: tuple[tuple[str, t.Frame], ...]
     """Each with the keyframe that is shown, in the order of the keyframes."""

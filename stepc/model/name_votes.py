@@ -22,8 +22,8 @@ def ballots_of(
 ) -> list[list[tuple[tuple[str, int], str]]]:
     """The labels of each list with their objects: a name that stands for it, and a number.
 
-    Two labels of one list are two objects, as the list says. Which of several objects with one name a label
-    means is told by the label that the object has in other lists, and by their order.
+    Two labels of one list are two objects. Among several objects with one name, a label is assigned to the
+    one that other lists call by the same label. Otherwise the order of the lists decides.
     """
     known: dict[str, list[Counter[str]]] = {}
     """Name that stands for others → for each of its objects, the labels that it has."""

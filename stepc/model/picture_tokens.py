@@ -94,7 +94,7 @@ def _always(number: int) -> Callable[[int, int], int]:
 
 UNKNOWN = Family("unknown", "", _patches(28, 16384), SENT)
 FAMILIES = (
-    Family("embedded", r"^embedded$", _always(64), 224),
+    Family("embedded", r"^embedded$", _always(16), 128),
     Family("Qwen2-VL, Qwen2.5-VL", r"qwen-?2([.-]5)?-?vl", _patches(28, 16384), SENT),
     Family("Qwen3-VL", r"qwen-?3([.-]\d+)?-?(vl|omni)", _patches(32, 16384), SENT),
     Family("InternVL", r"intern-?vl", _tiles(448, 256, 12), 1792),

@@ -89,7 +89,7 @@ class RequestCost:
     calls: float = 0.0
     pictures: float = 0.0
     new_pictures: float = 0.0
-    """Pictures that no request before begins with, if each shows several: what a prefix cache has to read."""
+    """Pictures of requests that show several, counted once per place: what a prefix cache has to read."""
     replies: float = 0.0
     """Number of answers: requests times samples."""
 
@@ -109,7 +109,7 @@ class Plan:
     naive: float = 0.0
     """Calls of the naive scheme: one per request and sample, without pruning."""
     keyframes: int = 0
-    """Keyframes, each of which a prefix cache reads once for all requests that show it alone."""
+    """Number of keyframes. A prefix cache reads each once, for all requests that show it alone."""
     passes: dict[str, float] = field(default_factory=dict)
     """Pass → the input tokens of its calls."""
 

@@ -54,7 +54,7 @@ class Exists(Op):
             taken = {state.identity(h) for h in row.bound.values()}
             for choice in permutations(things, len(open_)):
                 if taken & {*map(state.identity, choice)} and len(clauses) == len(state.facts):
-                    continue  # no two variables are the same, but for one of a fact that need not hold
+                    continue  # variables differ, except those of facts that need not hold
                 full = row._replace(bound={**row.bound, **dict(zip(open_, choice, strict=True))})
                 if not any(all(f.never(full, state) for f in clause) for clause in clauses):
                     return False

@@ -54,8 +54,8 @@ def _openings(*keywords: str) -> tuple[str, ...]:
     return tuple(sorted(found, key=len, reverse=True))
 
 
-def _is_spaceless(letter: str) -> bool:
-    return any(first <= letter <= last for first, last in SPACELESS)
+_LETTERS = re.compile(f"[{''.join(f'{first}-{last}' for first, last in SPACELESS)}]")
+"""A letter of a script without spaces between words."""
 
 
 def _opened(pieces: list[str], *keywords: str) -> list[str]:
@@ -136,10 +136,10 @@ def _tokens(text: str) -> tuple[str, ...]:
         owns = len(word) > 2 and word.endswith("'s")
         start = 0
         stem = word[:-2] if owns else word
-        for at, letter in enumerate(stem):
-            if _is_spaceless(letter):
-                made += [singular(stem[start:at])] * (at > start) + [letter]
-                start = at + 1
+        for letter in _LETTERS.finditer(stem):
+            at = letter.start()
+            made += [singular(stem[start:at])] * (at > start) + [letter[0]]
+            start = at + 1
         made += [singular(stem[start:])] * (start < len(stem)) + ["'s"] * owns
     return tuple(made)
 
@@ -150,12 +150,17 @@ def mentions(text: str, said: str) -> bool:
 
     "Maria's" contains "Maria".
     """
-    pieces = said.lower().split()
-    wanted = _tokens(" ".join(_opened(pieces, "article", "one"))) if pieces else ()
-    there = _tokens(text)
+    wanted, there = _wanted(said), _tokens(text)
     if not wanted:
         return False
     return any(there[at : at + len(wanted)] == wanted for at in range(len(there) - len(wanted) + 1))
+
+
+@functools.lru_cache(1 << 15)
+def _wanted(said: str) -> tuple[str, ...]:
+    """The tokens of what is looked for, without an article before it."""
+    pieces = said.lower().split()
+    return _tokens(" ".join(_opened(pieces, "article", "one"))) if pieces else ()
 
 
 def told_by(answer: str) -> list[str]:

@@ -48,7 +48,7 @@ class Fit:
     own: bool = True
     """Whether each of them is stated in the direction in which the pattern has it."""
     unused: frozenset[str] = frozenset()
-    """The variables that only facts have which need not hold."""
+    """The variables that occur only in facts that need not hold."""
     aside: bool = False
     """Whether the question also names what only another clip shows."""
 
