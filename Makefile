@@ -14,7 +14,8 @@ UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python
 # What each version of transformers is tested with: a model is loaded, asked, and trained.
 ASKED  := tests/test_model.py tests/test_train.py
 TRIED  := folder_is_asked or depends_on_its_prompt or how_a_model or cannot_be_loaded or knows_nothing or lora
-JOBS   ?= 2
+# Many tests wait for other processes: more workers than cores.
+JOBS   ?= 3
 FUZZ   ?= 3600
 
 .PHONY: demo test test-torchvision test-packaging test-transformers test-kill test-fuzz docs lint setup clean

@@ -1,10 +1,13 @@
 """Measures what grows with the length of a film: calls and CPU time of the passes that ask, and stepc's own work.
 
     python benchmarks/film.py shots [--shots 25 50 100 200 400] [--plot docs/_static/shots.svg]
+    python benchmarks/film.py prefixes [--shots 100] [--kept 100]
     python benchmarks/film.py graphs [--clips 60 200 600 2000]
 
 `shots` builds films from the keyframes of the three described clips of `tests/standin`, three to a shot, which
 come back again and again, and lowers them with the stand-in for a 7B Video-LLM that answers about them.
+`prefixes` does so with a server whose prefix cache keeps some pictures, and counts those that it has to read,
+for each number of keyframes that are asked about before others (`ModelClient.window`).
 `graphs` takes the true graphs of rendered films, with their clips, events and references, and times what stepc
 does with them without a model. Linear work takes the same time per shot or clip in each row.
 """
@@ -16,6 +19,7 @@ import random
 import re
 import sys
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -124,6 +128,51 @@ def shots(numbers: list[int], plot: Path | None) -> None:
         draw(rows, plot)
 
 
+class Keeping(Standin):
+    """The stand-in behind a prefix cache, which keeps the pictures that were shown last."""
+
+    def __init__(self, kept: int) -> None:
+        super().__init__(fixture.FOOTAGE, fixture.Manner())
+        self.kept = kept
+        self.cache: OrderedDict[tuple[t.Frame, ...], None] = OrderedDict()
+        """Pictures with all those before them in a request, the one that was used last at the end"""
+        self.shown = self.read = 0
+        """Pictures in requests, and those that were not in the cache."""
+
+    def generate(self, prompts: Any, pictures: Pictures, done: Callable[[Any], None]) -> None:
+        def noted(made: Any) -> None:
+            frames = made.prompt.frames
+            self.shown += len(frames)
+            for n in range(1, len(frames) + 1):
+                if frames[:n] in self.cache:
+                    self.cache.move_to_end(frames[:n])
+                    continue
+                self.read += 1
+                self.cache[frames[:n]] = None
+                if len(self.cache) > self.kept:
+                    self.cache.popitem(last=False)
+            done(made)
+
+        super().generate(prompts, pictures, noted)
+
+
+def prefixes(number: int, kept: int) -> None:
+    """Print the pictures that a server reads, by the keyframes that are asked about at a time."""
+    print(f"{'window':>8} {'keyframes':>10} {'shown':>8} {'read':>8} {'per keyframe':>13}")
+    for window in (None, 256, 64, 16):
+        film, model = Film(number), Keeping(kept)
+        client = ModelClient(model, Templates("default"), film, 1, together=24, window=window)
+        tools = Tools(film, model=lambda client=client: client, seed=1)  # type: ignore[misc]
+        for _ in run(split_pipeline(LOWERING)[0], film.unit, tools):
+            pass
+        keyframes = len(film.unit.keyframes)
+        print(
+            f"{window or 'all':>8} {keyframes:10,} {model.shown:8,} {model.read:8,}"
+            f" {model.read / keyframes:13.2f}",
+            flush=True,
+        )
+
+
 def draw(rows: list[tuple[int, int, float]], plot: Path) -> None:
     """Two lines over the number of shots: calls, and seconds."""
     import matplotlib as mpl
@@ -222,11 +271,16 @@ def main() -> None:
     one = commands.add_parser("shots")
     one.add_argument("--shots", type=int, nargs="+", default=[25, 50, 100, 200, 400])
     one.add_argument("--plot", type=Path)
+    kept = commands.add_parser("prefixes")
+    kept.add_argument("--shots", type=int, default=100)
+    kept.add_argument("--kept", type=int, default=100)
     other = commands.add_parser("graphs")
     other.add_argument("--clips", type=int, nargs="+", default=[60, 200, 600, 2000])
     given = parser.parse_args()
     if given.command == "shots":
         shots(given.shots, given.plot)
+    elif given.command == "prefixes":
+        prefixes(given.shots, given.kept)
     else:
         graphs(given.clips)
 

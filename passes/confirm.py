@@ -100,28 +100,22 @@ class ConfirmAll(Pass[t.Fsg, t.Fsg]):
         self, unit: t.Fsg, elements: list[Any], named: Mentions, tools: Tools
     ) -> list[Any]:
         """Return each element with its verdict, `unasked` if the reply was unreadable."""
-        open_ = [e for e in elements if e.trust.verdict == "unasked"]
         whole = self._whole_clips(unit, tools)
-        requests = [
-            Confirm(frames=self._shown(unit, e, whole), claim=_claim(e, named, whole))
-            for e in open_
-        ]
-        replies = tools.ask().ask(requests)
-        said = [[a.yes for a in reply.read] for reply in replies]
-        calls = [[reply.key] for reply in replies]
-        doubtful = [
-            i
-            for i, (e, yes) in enumerate(zip(open_, said, strict=True))
-            if self.again and (not yes or (not yes[0] and _sure(e)))
-        ]
-        once_more = tools.ask().ask(
-            [requests[i] for i in doubtful], samples=self.again, temperature=self.temperature
-        )
-        for i, reply in zip(doubtful, once_more, strict=True):
-            said[i] += [a.yes for a in reply.read]
-            calls[i].append(reply.key)
+        told: dict[int, tuple[list[bool], list[str]]] = {}
+        window = {c.id: n for n, clips in enumerate(tools.ask().windows(unit.clips)) for c in clips}
+        parts: list[list[Any]] = [[] for _ in range(len({*window.values()}))]
+        for e in elements:
+            if e.trust.verdict == "unasked":
+                parts[window[_clip(e)]].append(e)
+        for part in parts:
+            requests = [
+                Confirm(frames=self._shown(unit, e, whole), claim=_claim(e, named, whole))
+                for e in part
+            ]
+            told |= self._told(part, requests, tools)
         changed: dict[int, Any] = {}
-        for e, answers, keys in zip(open_, said, calls, strict=True):
+        for e in (e for e in elements if id(e) in told):
+            answers, keys = told[id(e)]
             if not answers:
                 tools.counts.add("kept without confirmation")
                 continue
@@ -135,6 +129,26 @@ class ConfirmAll(Pass[t.Fsg, t.Fsg]):
             trust = e.trust.model_copy(update={"verdict": "yes" if yes else "no"})
             changed[id(e)] = e.model_copy(update={"trust": trust, "origin": origin})
         return [changed.get(id(e), e) for e in elements]
+
+    def _told(
+        self, part: list[Any], requests: list[Confirm], tools: Tools
+    ) -> dict[int, tuple[list[bool], list[str]]]:
+        """Element, by its `id()` → the answers about it, and the keys of the calls."""
+        replies = tools.ask().ask(requests)
+        said = [[a.yes for a in reply.read] for reply in replies]
+        calls = [[reply.key] for reply in replies]
+        doubtful = [
+            i
+            for i, (e, yes) in enumerate(zip(part, said, strict=True))
+            if self.again and (not yes or (not yes[0] and _sure(e)))
+        ]
+        once_more = tools.ask().ask(
+            [requests[i] for i in doubtful], samples=self.again, temperature=self.temperature
+        )
+        for i, reply in zip(doubtful, once_more, strict=True):
+            said[i] += [a.yes for a in reply.read]
+            calls[i].append(reply.key)
+        return {id(e): (said[i], calls[i]) for i, e in enumerate(part)}
 
     @staticmethod
     def _whole_clips(unit: t.Fsg, tools: Tools) -> dict[str, tuple[t.Keyframe, ...]]:
@@ -162,8 +176,10 @@ class ConfirmAll(Pass[t.Fsg, t.Fsg]):
         return tuple(t.Frame(video=unit.video.sha256, at=at) for at in chosen)
 
 
-def _clip(e: t.Motion | t.Event) -> str:
-    return e.clip if isinstance(e, t.Event) else t.clip_of(e.source)
+def _clip(e: t.Element) -> str:
+    if isinstance(e, t.Event):
+        return e.clip
+    return t.clip_of(e.id if isinstance(e, t.Object) else next(iter(_ends(e))))
 
 
 def _sure(e: t.Element) -> bool:

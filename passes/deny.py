@@ -114,7 +114,8 @@ class Deny(Pass[t.Stsg, t.Stsg]):
 
     def _questions(self, unit: t.Stsg, tools: Tools) -> list[Verifying]:
         """What the blocks need, at most `most` questions."""
-        spec, table = tools.the_spec(), EdgeTable(unit)
+        spec = tools.the_spec()
+        table = EdgeTable(unit, spec.language)
         ask = _Asking(unit)
         made: dict[tuple[object, ...], Verifying] = {}
         for block in (b for b in spec.blocks if b.deny):

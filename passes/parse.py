@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from collections.abc import Callable, Iterator
+from itertools import combinations
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
 from stepc.ir import types as t
 from stepc.ir.words import inverse, normal, plain, same_relation
 from stepc.languages import LANGUAGES, normalised
-from stepc.model.client import Mentions, Vote, vote
+from stepc.model.client import Mentions, Reply, Vote, vote
 from stepc.model.name_votes import (
     Labels,
     ballots_of,
@@ -27,9 +28,10 @@ from stepc.model.requests import (
     MatchNames,
     MatchWords,
     Narrate,
+    Predicates,
     Relate,
     RelateAll,
-    RelatedPair,
+    RelatedPairs,
     Request,
 )
 from stepc.model.synonyms import WordGroups, group_words
@@ -91,11 +93,24 @@ class Parse(Pass[t.Clips, t.Fsg]):
             costs.add(RelateAll, k, 1, 1, self.samples)
 
     def run(self, unit: t.Clips, tools: Tools) -> t.Fsg:
-        fsg = self._objects(unit, tools)
-        fsg = self._attributes(fsg, tools)
-        if self.relate == "pairs" or not tools.ask().knows(RelateAll):
-            return self._relations_by_pair(fsg, tools)
-        return self._relations(fsg, tools)
+        parts = [
+            self._looked(unit.evolve(clips=clips), tools)
+            for clips in tools.ask().windows(unit.clips)
+        ]
+        objects = [o for part in parts for o in part.objects]
+        fsg = t.raise_to(
+            t.Fsg,
+            unit,
+            objects=tuple(objects),
+            gaps=tuple(
+                g for gaps in ("few", "unknown") for part in parts for g in getattr(part, gaps)
+            ),
+        )
+        unknown = sum(len(part.unknown) for part in parts)
+        tools.counts.add("objects of unknown kind, taken as static", unknown)
+        fsg = self._one_word(fsg, tools)
+        fsg = self._attributes(fsg, [r for part in parts for r in part.described], tools)
+        return self._relations(fsg, [x for part in parts for x in part.related], tools)
 
     def _ask(self, tools: Tools, requests: list[Request], samples: int | None = None) -> list[Any]:
         n = samples or self.samples
@@ -105,7 +120,8 @@ class Parse(Pass[t.Clips, t.Fsg]):
         """Whether so few replies of a request could be read that nothing can be kept."""
         return read < self.keep * self.samples
 
-    def _objects(self, unit: t.Clips, tools: Tools) -> t.Fsg:
+    def _looked(self, unit: t.Clips, tools: Tools) -> Looked:
+        """Ask about some clips, as far as no question depends on what is seen in others."""
         frames = {k.id: t.Frame(video=unit.video.sha256, at=k.at) for k in unit.keyframes.values()}
         told = self._ask(tools, [Narrate(frames=(f,)) for f in frames.values()])
         lists: list[Request] = []
@@ -158,8 +174,7 @@ class Parse(Pass[t.Clips, t.Fsg]):
             )
             for name, (frame_id, v) in zip(names, found, strict=True)
         ]
-        fsg = t.raise_to(t.Fsg, unit, objects=tuple(nodes), gaps=tuple(gaps))
-        return self._kinds(self._one_word(fsg, tools), frames, tools)
+        return self._described(t.raise_to(t.Fsg, unit, objects=tuple(nodes)), gaps, tools)
 
     def _with_faint(
         self,
@@ -230,37 +245,56 @@ class Parse(Pass[t.Clips, t.Fsg]):
             made.append(o.model_copy(update={"label": label, "called": tuple(called)}))
         return fsg.evolve(objects=tuple(made), lexicon=groups.entries)
 
-    def _kinds(self, fsg: t.Fsg, frames: dict[str, t.Frame], tools: Tools) -> t.Fsg:
-        named = Mentions(fsg)
-        requests: list[Request] = [
-            Classify(frames=(frames[o.frames[0]],), target=named[o.id]) for o in fsg.objects
-        ]
-        made = []
-        gaps = list(fsg.gaps)
-        for o, reply in zip(fsg.objects, self._ask(tools, requests), strict=True):
+    def _described(self, fsg: t.Fsg, few: list[t.Gap], tools: Tools) -> Looked:
+        """Ask what the objects of some keyframes are, how they look, and how they are related."""
+        named, sha, times = Mentions(fsg), fsg.video.sha256, fsg.keyframes
+        frames = {f: t.Frame(video=sha, at=k.at) for f, k in times.items()}
+        there: dict[str, list[t.Object]] = {}
+        for o in fsg.objects:
+            there.setdefault(o.frames[0], []).append(o)
+        together: list[tuple[t.Object, ...]] = [tuple(x) for x in there.values() if len(x) > 1]
+        if self._by_pair(tools):
+            together = [pair for objects in together for pair in combinations(objects, 2)]
+        classify: list[Request] = []
+        describe: list[Request] = []
+        for o in fsg.objects:
+            shown, target = (frames[o.frames[0]],), named[o.id]
+            classify.append(Classify(frames=shown, target=target))
+            describe.append(Describe(frames=shown, target=target))
+        relate = [self._relate(frames[x[0].frames[0]], x, named, tools) for x in together]
+        replies = self._ask(tools, [*classify, *describe, *relate])
+        at = len(fsg.objects)
+        made, unknown = [], []
+        for o, reply in zip(fsg.objects, replies[:at], strict=True):
             count = Counter(a.kind for a in reply.read)
             if not count:
-                tools.counts.add("objects of unknown kind, taken as static")
-                gaps.append(t.Gap(where=o.id, what="motion"))
+                unknown.append(t.Gap(where=o.id, what="motion"))
             op = "dynamic" if count["dynamic"] > count["static"] else "static"
             origin = t.Origin(asks=tuple(dict.fromkeys((*o.origin.asks, reply.key))))
             nouns = Counter(a.noun for a in reply.read if a.noun)
             noun = nouns.most_common(1)[0][0] if nouns else None
             made.append(o.model_copy(update={"op": op, "noun": noun, "origin": origin}))
-        return fsg.evolve(objects=tuple(made), gaps=tuple(dict.fromkeys(gaps)))
+        ids = [tuple(o.id for o in x) for x in together]
+        related = [*zip(ids, replies[2 * at :], strict=True)]
+        return Looked(made, replies[at : 2 * at], related, few, unknown)
 
-    def _attributes(self, fsg: t.Fsg, tools: Tools) -> t.Fsg:
-        named, times = Mentions(fsg), fsg.keyframes
-        requests: list[Request] = [
-            Describe(
-                frames=(t.Frame(video=fsg.video.sha256, at=times[o.frames[0]].at),),
-                target=named[o.id],
-            )
-            for o in fsg.objects
-        ]
+    def _by_pair(self, tools: Tools) -> bool:
+        """Whether relations are asked for pair by pair."""
+        return self.relate == "pairs" or not tools.ask().knows(RelateAll)
+
+    def _relate(
+        self, frame: t.Frame, objects: tuple[t.Object, ...], named: Mentions, tools: Tools
+    ) -> Request:
+        """The request for the relations of the objects of a keyframe, or of two of them."""
+        ends = tuple(named[o.id] for o in objects)
+        if self._by_pair(tools):
+            return Relate(frames=(frame,), subject=ends[0], object=ends[1])
+        return RelateAll(frames=(frame,), objects=ends)
+
+    def _attributes(self, fsg: t.Fsg, replies: list[Reply], tools: Tools) -> t.Fsg:
+        """The attributes of each object, from the replies about it."""
         made: list[t.Attribute] = []
         gaps = list(fsg.gaps)
-        replies = self._ask(tools, requests)
         said: dict[str, Counter[str]] = {}
         for a in (a for reply in replies for x in reply.read for a in _plain_kinds(x.attributes)):
             said.setdefault(a.kind, Counter())[a.value] += 1
@@ -294,32 +328,25 @@ class Parse(Pass[t.Clips, t.Fsg]):
             lexicon=(*fsg.lexicon, *groups.entries),
         )
 
-    def _relations(self, fsg: t.Fsg, tools: Tools) -> t.Fsg:
-        """The relations of each keyframe, asked for at once. An inverse is the same relation."""
-        named, times = Mentions(fsg), fsg.keyframes
-        there: dict[str, list[t.Object]] = {}
-        for o in fsg.objects:
-            there.setdefault(o.frames[0], []).append(o)
-        there = {f: objects for f, objects in there.items() if len(objects) > 1}
-        requests: list[Request] = [
-            RelateAll(
-                frames=(t.Frame(video=fsg.video.sha256, at=times[f].at),),
-                objects=tuple(named[o.id] for o in objects),
-            )
-            for f, objects in there.items()
-        ]
+    def _relations(
+        self, fsg: t.Fsg, related: list[tuple[tuple[str, ...], Reply]], tools: Tools
+    ) -> t.Fsg:
+        """The relations of each keyframe, from the replies about its objects, or about two of them.
+
+        An inverse is the same relation.
+        """
         made: list[t.Relation] = []
+        frame = {o.id: o.frames[0] for o in fsg.objects}
         background = self._background(fsg)
         gaps = list(fsg.gaps)
-        replies = self._ask(tools, requests)
-        told = Counter(
-            normalised(r.predicate) for reply in replies for x in reply.read for r in x.relations
-        )
-        groups = self._grouped("rel", {"relations": told}, plain, tools)
-        for (f, objects), reply in zip(there.items(), replies, strict=True):
+        by_pair = self._by_pair(tools)
+        told = Counter(p for _, reply in related for a in reply.read for _, p, _ in _said(a))
+        groups = self._predicates(told, tools)
+        for ids, reply in related:
             if self._unread(len(reply.read)):
-                gaps.append(t.Gap(where=f, what="rel"))
-            ballots = [_related(answer.relations, objects, groups) for answer in reply.read]
+                one, other = (ids[0], ids[1]) if by_pair else (frame[ids[0]], None)
+                gaps.append(t.Gap(where=one, what="rel", other=other))
+            ballots = [_related(answer, ids, groups) for answer in reply.read]
             votes = vote(ballots, [reply.key] * len(ballots), self.samples, self.keep)
             said = {c for ballot in ballots for c, _ in ballot}
             tools.counts.add("relations dropped: few votes", len(said) - len(votes))
@@ -334,8 +361,8 @@ class Parse(Pass[t.Clips, t.Fsg]):
                     continue
                 made.append(
                     t.Relation(
-                        subject=subject, predicate=predicate, object=object_, frames=(f,),
-                        trust=v.trust, origin=v.origin,
+                        subject=subject, predicate=predicate, object=object_,
+                        frames=(frame[subject],), trust=v.trust, origin=v.origin,
                     )
                 )  # fmt: skip
         return fsg.evolve(
@@ -343,6 +370,12 @@ class Parse(Pass[t.Clips, t.Fsg]):
             gaps=tuple(dict.fromkeys(gaps)),
             lexicon=(*fsg.lexicon, *groups.entries),
         )
+
+    def _predicates(self, told: Counter[str], tools: Tools) -> WordGroups:
+        """The predicates of the video, grouped by what they mean."""
+        if self._by_pair(tools):
+            return WordGroups("rel", plain)
+        return self._grouped("rel", {"relations": told}, plain, tools)
 
     def _background(self, fsg: t.Fsg) -> set[str]:
         """The objects that are background, unless it is to be related like other objects."""
@@ -355,69 +388,44 @@ class Parse(Pass[t.Clips, t.Fsg]):
             if o.noun == "stuff" or any(x.is_background(o.label) for x in known)
         }
 
-    def _relations_by_pair(self, fsg: t.Fsg, tools: Tools) -> t.Fsg:
-        named, times = Mentions(fsg), fsg.keyframes
-        pairs = [
-            (a, b)
-            for i, a in enumerate(fsg.objects)
-            for b in fsg.objects[i + 1 :]
-            if a.frames == b.frames
-        ]
-        requests: list[Request] = [
-            Relate(
-                frames=(t.Frame(video=fsg.video.sha256, at=times[a.frames[0]].at),),
-                subject=named[a.id],
-                object=named[b.id],
-            )
-            for a, b in pairs
-        ]
-        made: list[t.Relation] = []
-        background = self._background(fsg)
-        gaps = list(fsg.gaps)
-        for (a, b), reply in zip(pairs, self._ask(tools, requests), strict=True):
-            if self._unread(len(reply.read)):
-                gaps.append(t.Gap(where=a.id, what="rel", other=b.id))
-            ballots = [
-                [(plain(normalised(p)), normalised(p)) for p in answer.predicates if plain(p)]
-                for answer in reply.read
-            ]
-            votes = vote(ballots, [reply.key] * len(ballots), self.samples, self.keep)
-            said = {c for ballot in ballots for c, _ in ballot}
-            tools.counts.add("relations dropped: few votes", len(said) - len(votes))
-            for v in votes:
-                if any(_contradicts(v, other) for other in votes):
-                    tools.counts.add("relations dropped: contradicted by more votes")
-                    continue
-                if {a.id, b.id} & background and _is_place(v.value):
-                    tools.counts.add("relations dropped: where background is")
-                    continue
-                made.append(
-                    t.Relation(
-                        subject=a.id,
-                        object=b.id,
-                        predicate=v.value,
-                        frames=a.frames,
-                        trust=v.trust,
-                        origin=v.origin,
-                    )
-                )
-        return fsg.evolve(relations=tuple(made), gaps=tuple(dict.fromkeys(gaps)))
+
+class Looked(NamedTuple):
+    """What the model says of some clips."""
+
+    objects: list[t.Object]
+    described: list[Reply]
+    """The replies about the looks of each object."""
+    related: list[tuple[tuple[str, ...], Reply]]
+    """Objects, and the replies about the relations between them."""
+    few: list[t.Gap]
+    """Keyframes that may show more objects."""
+    unknown: list[t.Gap]
+    """Objects that may be static or dynamic, for all that the model says."""
+
+
+def _said(answer: RelatedPairs | Predicates) -> Iterator[tuple[int, str, int]]:
+    """The relations of an answer: numbers of the subject and of the object, from 1, and the predicate."""
+    if isinstance(answer, RelatedPairs):
+        for r in answer.relations:
+            yield r.subject, normalised(r.predicate), r.object
+    else:
+        for predicate in answer.predicates:
+            yield 1, normalised(predicate), 2
 
 
 def _related(
-    relations: Iterable[RelatedPair], objects: list[t.Object], groups: WordGroups
+    answer: RelatedPairs | Predicates, ids: tuple[str, ...], groups: WordGroups
 ) -> list[tuple[tuple[str, str, str], tuple[str, str, str]]]:
     """The relations of an answer, by what is compared: a relation and its inverse are the same."""
     made = []
-    for r in relations:
-        ends = r.subject, r.object
-        if not all(1 <= n <= len(objects) for n in ends) or r.subject == r.object:
+    for subject, said, object_ in _said(answer):
+        if not all(1 <= n <= len(ids) for n in (subject, object_)) or subject == object_:
             continue
-        subject, object_ = (objects[n - 1].id for n in ends)
-        predicate = groups.shown("relations", normalised(r.predicate))
+        ends = ids[subject - 1], ids[object_ - 1]
+        predicate = groups.shown("relations", said)
         if plain(predicate):
-            key = same_relation(subject, predicate, object_)
-            made.append((key, (subject, predicate, object_)))
+            key = same_relation(ends[0], predicate, ends[1])
+            made.append((key, (ends[0], predicate, ends[1])))
     return made
 
 
@@ -437,10 +445,3 @@ def _opposes(weak: Vote, strong: Vote) -> bool:
 def _plain_kinds(attributes: tuple[Any, ...]) -> list[Any]:
     """Normalise the kind of each attribute to a lower-case slug."""
     return [a.model_copy(update={"kind": t.slug(a.kind)}) for a in attributes]
-
-
-def _contradicts(weak: Vote, strong: Vote) -> bool:
-    """Whether `strong` states the inverse of an antisymmetric `weak` with at least as many votes."""
-    back = inverse(weak.value)
-    differs = back is not None and back != plain(weak.value) and back == plain(strong.value)
-    return differs and strong.trust.votes >= weak.trust.votes

@@ -35,7 +35,7 @@ class SamplePaths(Pass[t.Stsg, t.Paths]):
 
     def run(self, unit: t.Stsg, tools: Tools) -> t.Paths:
         spec = tools.the_spec()
-        steps = EdgeTable(unit)
+        steps = EdgeTable(unit, spec.language)
         made: list[t.Path] = []
         known: KeysSeen = set()
         for block in spec.blocks:
@@ -79,7 +79,7 @@ def census(unit: t.Stsg, spec: Spec, most: int) -> Census:
     """
     found = Census()
     try:
-        for key in _listed(EdgeTable(unit), spec):
+        for key in _listed(EdgeTable(unit, spec.language), spec):
             if sum(found.counts.values()) >= most:
                 raise TooMany
             found.counts[key] += 1

@@ -20,7 +20,7 @@ from test_golden import HERE, footage
 
 from stepc.cli.common import two_prices
 from stepc.diagnostics import StepcError
-from stepc.ir.types import Frame
+from stepc.ir.types import Clip, Frame, Keyframe
 from stepc.model.cassette import Recording, ReplayBackend
 from stepc.model.client import Call, ModelClient, vote
 from stepc.model.load import ModelConfig, load
@@ -350,9 +350,46 @@ def test_requests_about_the_same_keyframes_are_asked_together() -> None:
     kinds = [r.read[0].kind if r.read else None for r in replies]
     assert kinds == ["static"] * 7 + ["static", "static", "dynamic", None, "static"]
     assert len({r.key for r in replies[:7]}) == 2 and replies[-1] == replies[0]
-    assert dict(asker.counts)["asked again by themselves"] == 1
+    assert dict(asker.counts)["asked again in shorter lists"] == 1
     assert "thing 0" in asked[0].text and asked[0].text.count("Answer with a JSON object") == 1
     assert asked[0].schema is not None and asked[0].schema["required"] == ["1", "2", "3", "4"]
+
+
+def test_a_list_without_an_answer_is_halved() -> None:
+    """Then what is still missing is asked one by one: 8, 4 and 4, and the 4 of the half that was cut off."""
+    asked: list[Call] = []
+
+    def say(prompt: Call, seed: int) -> str:
+        asked.append(prompt)
+        if prompt.items == 1:
+            return '{"kind": "dynamic"}'
+        numbers = range(1, prompt.items + 1)
+        whole = json.dumps({str(n): {"kind": "static"} for n in numbers})
+        return whole if prompt.items == 4 and "thing 0" not in prompt.text else whole[:3]
+
+    requests = [Classify(frames=_shown(0), target=Mention(label=f"thing {i}")) for i in range(8)]
+    asker = ModelClient(Speaker(say), Templates("default"), Pictures(), together=16)
+    replies = asker.ask(requests)
+    assert [p.items for p in asked] == [8, 4, 4, 1, 1, 1, 1]
+    assert [r.read[0].kind for r in replies] == ["dynamic"] * 4 + ["static"] * 4
+    assert dict(asker.counts)["votes lost to unreadable replies"] == 0
+
+
+def test_windows_are_whole_clips() -> None:
+    def clip(n: int, keyframes: int) -> Clip:
+        shown = tuple(Keyframe(id=f"c{n}.k{k}", at=1000 * n + k) for k in range(keyframes))
+        return Clip(id=f"c{n}", start=1000 * n, end=1000 * n + 999, keyframes=shown)
+
+    clips = [clip(n, k) for n, k in enumerate([2, 2, 5, 1, 1, 2])]
+    asker = ModelClient(Speaker(lambda call, seed: ""), Templates("default"), Pictures())
+
+    def sizes(window: int | None) -> list[int]:
+        asker.window = window
+        parts = [*asker.windows(clips)]
+        assert [c for part in parts for c in part] == clips
+        return [sum(len(c.keyframes) for c in part) for part in parts]
+
+    assert sizes(None) == [13] and sizes(4) == [4, 5, 4] and sizes(1) == [2, 2, 5, 1, 1, 2]
 
 
 def test_a_set_of_templates_that_mixes_forms_asks_one_by_one(tmp_path: Path) -> None:

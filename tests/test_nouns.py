@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from stepc.ir.elements import NounClass
@@ -26,6 +28,7 @@ from stepc.languages.english_nouns import (
     retells,
     takes_object,
 )
+from stepc.runtime.word_lists import word_lines
 
 LABELS: dict[str, tuple[str, str, str, str, str]] = {
     # label: the, a, plural, is, class
@@ -283,3 +286,33 @@ def test_background_is_told_by_its_noun(
 def test_a_place_says_nothing_else(language: str, places: list[str], others: list[str]) -> None:
     known = LANGUAGES[language]
     assert all(map(known.is_place, places)) and not any(map(known.is_place, others))
+
+
+GROUPS = {
+    "english": (
+        ["people", "trees", "two men", "three sheep", "row of cars", "police", "traffic lights", "Leaves"],
+        ["jeans", "glasses", "boots", "pair of shoes", "man in jeans", "cup of beans", "bus", "crowd"],
+    ),
+    "chinese": (
+        ["人们", "一群人", "三辆车", "几个孩子", "许多树"],
+        ["男人", "一个人", "三轮车", "三明治", "十字路口"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", GROUPS)
+def test_a_group_is_several_things_and_a_pair_is_one(language: str) -> None:
+    known, (groups, others) = LANGUAGES[language], GROUPS[language]
+    assert [x for x in groups if not known.is_group(x)] == []
+    assert [x for x in others if known.is_group(x)] == []
+
+
+@pytest.mark.parametrize("language", ["english", "chinese"])
+def test_an_inverse_is_that_of_one_predicate_only(language: str) -> None:
+    rows = [row.rstrip("=").split("|") for row in word_lines("predicates", language)]
+    said = [word.strip() for row in rows for word in row]
+    assert len(said) == len({*said}) > 10
+    for row in (r for r in rows if len(r) == 2 and takes_object(r[0].strip())):
+        one, other = map(str.strip, row)
+        with contextlib.suppress(NoWording):
+            assert other in (passive(one), "contained in"), row

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,9 @@ from stepc.model.requests import (
     Request,
 )
 from stepc.model.server_features import Refusal
+from stepc.model.server_handshake import DIGITS, Digits
 from stepc.model.server_options import ServerOptions, addresses
-from stepc.model.server_request import DIGITS, EncodedPictures
+from stepc.model.server_pictures import EncodedPictures
 from stepc.model.server_transport import hidden
 from stepc.model.templates import Templates
 from stepc.reporter import Collector
@@ -257,7 +259,8 @@ def test_only_what_a_server_refuses_is_left_out(name: str) -> None:
     values, _, told, model = ask(server)
     assert values == RIGHT
     whole = {"n": True, "seed": True, "temperature": True, "response_format": "json_schema",
-             "limit": "max_tokens", "several_pictures": True, "video": True, "sees": True}  # fmt: skip
+             "limit": "max_tokens", "several_pictures": True, "video": True, "sees": True,
+             "references": None}  # fmt: skip
     assert model.features.facts() == {**whole, **facts}
     assert {d.code for d in told} == {"M012"} and word in told[0].message
     assert len({d.message for d in told}) == len(told)
@@ -628,7 +631,7 @@ def test_calls_about_one_keyframe_go_to_one_server() -> None:
             "each keyframe at one, and none without work"
         )
         sessions = [h["X-Session-ID"] for s in servers for h in s.headers]
-        assert len(set(sessions)) == 12 + 1  # the handshake has its own
+        assert len(set(sessions)) == 12 + 2  # the handshake has its own
     finally:
         for server in servers:
             server.close()
@@ -651,6 +654,129 @@ def test_each_address_is_checked(urls: str) -> None:
     assert error.value.diagnostics[0].code == "U001"
 
 
+class Keeping:
+    """A server that keeps some pictures by their names, and reads files of a folder."""
+
+    def __init__(self, kept: int, folder: Path | None = None) -> None:
+        self.kept, self.folder = kept, folder
+        self.pictures: dict[str, bytes] = {}
+        self.data = self.named = self.missed = self.files = 0
+        self.told: list[list[int]] = []
+        """The grey of each picture of each request that was answered"""
+
+    def __call__(self, asked: Body) -> Answer:
+        *parts, instruction = asked["messages"][0]["content"]
+        shown = []
+        for part in parts:
+            name, url = part.get("uuid"), (part["image_url"] or {}).get("url", "")
+            if url.startswith("file://"):
+                if self.folder is None:
+                    return wrong(
+                        400, "Cannot load local files without `--allowed-local-media-path`."
+                    )
+                path = Path(url.removeprefix("file://"))
+                assert path.parent == self.folder.resolve()
+                shown.append(path.read_bytes())
+                self.files += 1
+            elif url:
+                shown.append(base64.b64decode(url.partition(",")[2]))
+                self.data += 1
+            elif name not in self.pictures:
+                self.missed += 1
+                return wrong(400, "Expected a cached item for mm_hash")
+            else:
+                shown.append(self.pictures.pop(name))
+                self.named += 1
+            if name and self.kept:
+                self.pictures[name] = shown[-1]
+                self.pictures = dict([*self.pictures.items()][-self.kept :])
+        decoded = [cv2.imdecode(np.frombuffer(x, np.uint8), cv2.IMREAD_COLOR) for x in shown]
+        if "number is written" in instruction["text"]:
+            return answer(asked, json.dumps({"number": _digits(decoded[0])}))
+        self.told.append([round(x.mean()) for x in decoded])
+        return answer(asked)
+
+
+def _digits(picture: Any) -> str:
+    """The digits in a picture of the handshake."""
+    off = [
+        np.abs(Digits().at(Frame(video="0" * 64, at=i))[..., ::-1] - 1.0 * picture).mean()
+        for i in range(len(DIGITS))
+    ]
+    return DIGITS[off.index(min(off))]
+
+
+def _about(client: ModelClient, number: int) -> list[list[int]]:
+    """Ask four questions about each of some pairs of keyframes; the grey of each picture that is meant."""
+    frames = [Frame(video="1" * 64, at=1000 * i) for i in range(number)]
+    asked = [
+        Confirm(frames=pair, claim=ObjectClaim(target=Mention(label=label)))
+        for pair in pairwise(frames)
+        for label in ("cup", "man", "dog", "car")
+    ]
+    assert [[a.yes for a in reply.read] for reply in client.ask(asked)] == [[True]] * len(asked)
+    return [[f.at // 20 % 255 for f in request.frames] for request in asked]
+
+
+@pytest.mark.parametrize("kept", [1000, 3, 0])
+def test_a_picture_that_a_server_has_kept_is_only_named(kept: int) -> None:
+    """A server that keeps few pictures is sent them again, and no references if they are of no use."""
+    mode = Keeping(kept)
+    server = Server(mode)
+    try:
+        model = ServerModel("m", ServerOptions(server.url, at_once=1, wait=0.001, timeout=5.0))
+        client = ModelClient(model, Templates("default"), Greys())
+        meant = _about(client, 30)
+        assert sorted(mode.told) == sorted(meant)
+        if kept == 1000:
+            assert model.features.references == "uuid" and mode.missed == 0
+            assert mode.data == 30 + 4  # and those of the handshake
+        elif kept == 3:
+            assert mode.named > 100 and mode.missed < 10
+        else:
+            assert model.features.references == "" and mode.missed == 1 and mode.named == 0
+    finally:
+        server.close()
+
+
+def test_references_end_where_a_server_forgets() -> None:
+    mode = Keeping(1)
+    server = Server(mode)
+    try:
+        options = ServerOptions(server.url, at_once=1, wait=0.001, timeout=5.0)
+        model = ServerModel("m", options)
+        meant = _about(ModelClient(model, Templates("default"), Greys()), 30)
+        assert sorted(mode.told) == sorted(meant)
+        assert model.features.references == "uuid" and not model.kept.useful
+        assert mode.missed == 8
+    finally:
+        server.close()
+
+
+def test_a_server_reads_files_where_it_may(tmp_path: Path) -> None:
+    for folder in (tmp_path, None):
+        mode = Keeping(0, folder)
+        server = Server(mode)
+        try:
+            options = ServerOptions(
+                server.url, at_once=1, wait=0.001, timeout=5.0, picture_folder=tmp_path
+            )
+            model = ServerModel("m", options)
+            meant = _about(ModelClient(model, Templates("default"), Greys()), 5)
+            assert sorted(mode.told) == sorted(meant)
+            assert model.features.references == ("file" if folder else "")
+            if folder:
+                assert mode.data == 3 and mode.files == 2 + 2 * len(meant)
+                assert len([*tmp_path.iterdir()]) == 5 + 1
+            else:
+                assert mode.files == 0
+        finally:
+            server.close()
+    with pytest.raises(StepcError) as error:
+        ServerModel("m", ServerOptions("http://a/v1", picture_folder=tmp_path / "none"))
+    assert error.value.diagnostics[0].code == "U001"
+
+
 def test_a_keyframe_is_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Frame] = []
 
@@ -663,7 +789,7 @@ def test_a_keyframe_is_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     frames = [Frame(video="0" * 64, at=20 * i) for i in range(5)]
     parts = [pictures_.part(f, Counted()) for _ in range(3) for f in frames]
     assert len(made) == 5 and len({orjson.dumps(p) for p in parts}) == 5
-    monkeypatch.setattr("stepc.model.server_request.KEPT", 2 * len(orjson.dumps(parts[0])) + 9)
+    monkeypatch.setattr("stepc.model.server_pictures.ENCODED", 2 * len(orjson.dumps(parts[0])) + 9)
     pictures_ = EncodedPictures("jpeg", None)
     for frame in frames:
         pictures_.part(frame, Counted())

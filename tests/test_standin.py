@@ -45,13 +45,15 @@ FOOTAGE = Footage()
 CLIPS = [c for c in FOOTAGE.clips.values() if (DATA / c.file).is_file()]
 
 
-def _made(path: Path, pipeline: str, seed: int, manner: Manner) -> tuple[t.Stsg, Pictures, Standin]:
+def _made(
+    path: Path, pipeline: str, seed: int, manner: Manner, window: int | None = None
+) -> tuple[t.Stsg, Pictures, Standin]:
     """The graph of a video, with the pictures of its keyframes, and the stand-in that was asked."""
     source = probe(path)
     pictures = Pictures()
     pictures.add(source)
     model = Standin(FOOTAGE, manner)
-    client = ModelClient(model, Templates("default"), pictures, seed, together=24)
+    client = ModelClient(model, Templates("default"), pictures, seed, together=24, window=window)
     whole = t.Clip(id="c0", start=0, end=source.video.duration, keyframes=())
     unit: t.Unit = t.Clips(name=path.stem, video=source.video, clips=(whole,))
     tools = Tools(pictures, model=lambda: client, seed=seed)
@@ -112,6 +114,15 @@ def test_calls_do_not_grow_with_the_objects() -> None:
     video = calls.pop("match_words", 0)
     most = 8 * len(unit.keyframes) + 4 * len(unit.clips)
     assert calls.total() <= most and video <= 8, calls
+
+
+def test_how_many_keyframes_are_asked_about_at_a_time_changes_nothing() -> None:
+    made = [
+        _made(DATA / FOOTAGE.clips["bikes"].file, GRAPH, 1, Manner(), window)
+        for window in (None, 4)
+    ]
+    (one, _, all_at_once), (other, _, by_clip) = made
+    assert write(one) == write(other) and all_at_once.calls == by_clip.calls
 
 
 def test_words_of_two_kinds_are_grouped_apart() -> None:

@@ -114,6 +114,15 @@ def _choice(  # a table of options
             rich_help_panel=SERVER,
         ),
     ] = "auto",
+    picture_folder: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="A folder that the server can read, too: pictures are written to it and sent as"
+            " `file://` URLs, if the server reads them.",
+            rich_help_panel=SERVER,
+        ),
+    ] = None,
     at_once: Annotated[
         int,
         typer.Option(
@@ -228,6 +237,7 @@ def _choice(  # a table of options
             at_once,
             pictures=pictures,
             picture_size=_picture_size(picture_size),
+            picture_folder=picture_folder,
             max_requests=max_requests,
             max_tokens=max_tokens,
             max_cost=max_cost,

@@ -8,7 +8,7 @@ import rustworkx as rx
 
 from stepc.ir import types as t
 from stepc.ir.union_find import UnionFind
-from stepc.ir.words import normal, plain
+from stepc.ir.words import plain, same_name
 
 GraphNode = t.Object | t.Attribute | t.Event
 GraphEdge = t.Attribute | t.Relation | t.Motion | t.Reference | t.Event
@@ -91,11 +91,13 @@ def statements(e: t.Element) -> Iterator[tuple[object, ...]]:
 def identities_only(unit: t.Unit) -> Callable[[t.Step], bool]:
     """Return a test for whether a step only says that a thing is itself.
 
-    A reference between objects of one label says that the circle is the circle. It leads a path to another
-    clip, but is no step of reasoning.
+    A reference between objects of one label says that the circle is the circle, or that the window is the car
+    window. It leads a path to another clip, but is no step of reasoning.
     """
-    labels = {o.id: normal(o.label) for o in getattr(unit, "objects", ())}
-    return lambda step: step.edge == "ref" and labels.get(step.near) == labels.get(step.far)
+    labels = {o.id: o.label for o in getattr(unit, "objects", ())}
+    return lambda step: (
+        step.edge == "ref" and same_name(labels.get(step.near, ""), labels.get(step.far, ""))
+    )
 
 
 def numbered(path: t.Path, identity: Callable[[t.Step], bool]) -> list[tuple[int, t.Step]]:

@@ -204,6 +204,12 @@ class Policy(Enum):
         return self.key(one) == self.key(other)
 
 
+@functools.lru_cache(1 << 14)
+def same_name(one: str, other: str) -> bool:
+    """Whether two labels are the same, or one contains the other: `window`, `car window`."""
+    return normal(one) == normal(other) or mentions(one, other) or mentions(other, one)
+
+
 def mentions(text: str, phrase: str) -> bool:
     """Whether `text` contains `phrase` as whole words, ignoring plural and case."""
     part = needle(phrase)

@@ -153,6 +153,13 @@ class Language(ABC):
         """Whether a verb of a text does not agree with one of these labels: `Is the trees green?`."""
         return False
 
+    def is_group(self, label: str) -> bool:
+        """Whether a label names several objects, nobody knows how many: `people`, `trees`.
+
+        A group is never "the" one that a question means, and what contains one is not counted.
+        """
+        return False
+
     def is_background(self, label: str) -> bool:
         """Whether a label is a noun for what is behind and below everything: `sky`, `road`, `wall`."""
         return label.strip().lower() in background(self.name)

@@ -24,6 +24,10 @@ _PLACE = re.compile(
     r"|.*(?:附近|旁边|之间|中间|周围|四周|顶部|底部|顶上|底下|身边|身旁|背后|对面|隔壁|内部|外部)"
 )
 """Predicates of place, which follow their object: 桌子的上面."""
+_GROUP = re.compile(
+    r".们$|^(?:一?群|一?排|一?堆|许多|很多|[几两二三四五六七八九十]+[个只辆位名条棵座头匹张])."
+)
+"""Labels of several objects: 人们, 一群人, 三辆车."""
 _PARTICLES = re.compile(r"[着了过的\s]|正在|在")
 _HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff]")
 _OTHER_SCRIPT = re.compile(
@@ -147,6 +151,9 @@ class Chinese(Language):
 
     def is_background(self, label: str) -> bool:
         return bare(label) in background(self.name)
+
+    def is_group(self, label: str) -> bool:
+        return bool(_GROUP.search(label.strip()))
 
     def is_place(self, predicate: str) -> bool:
         return bool(_PLACE.fullmatch(self.normalised(predicate)))

@@ -60,6 +60,17 @@ COLLECTIVE = frozenset(["cattle", "clothes", "people", "police"])
 SAME = frozenset(["aircraft", "bison", "deer", "fish", "moose", "salmon", "series", "sheep", "shrimp",
                   "species", "squid", "trout"])  # fmt: skip
 """Nouns whose plural is the same word."""
+WORN = frozenset(["boots", "chopsticks", "cleats", "crutches", "earbuds", "earphones", "earrings",
+                  "flippers", "gloves", "handcuffs", "heels", "mittens", "sandals", "shoes", "skates",
+                  "skis", "slippers", "sneakers", "socks"])  # fmt: skip
+"""Plurals of what is worn or held in pairs, which count as one thing, as `glasses` do."""
+COLLECTIONS = frozenset(["bunch", "bundle", "cluster", "collection", "couple", "crowd", "dozen", "flock",
+                         "group", "handful", "herd", "line", "pack", "pair", "pile", "row", "set", "stack",
+                         "team"])  # fmt: skip
+"""Nouns that make a group of the plural after them: `row of trees`."""
+NUMBERS = frozenset(["couple", "few", "many", "multiple", "several", "two", "three", "four", "five", "six",
+                     "seven", "eight", "nine", "ten", "various"])  # fmt: skip
+"""Words that make a group of the noun after them, whatever its form: `three sheep`."""
 ODD = {"ox": "oxen", "person": "people"}
 """Plurals that the dictionary lacks."""
 MASS = frozenset([
@@ -210,6 +221,21 @@ def is_plural(text: str) -> bool:
         return True  # men, children
     found = lemmas(last, "NOUN")
     return last not in found if found else not words[-1][:1].isupper()
+
+
+@functools.lru_cache(1 << 14)
+def is_group(text: str) -> bool:
+    """Whether a label names several things: true for `trees` and `row of cars`, false for `jeans`."""
+    words = bare(text).lower().split()
+    if "of" in words[1:-1]:
+        at = words.index("of", 1)
+        if words[at - 1] in COLLECTIONS:
+            return is_group(" ".join(words[at + 1 :]))
+    if words[0:1] and words[0] in NUMBERS and len(words) > 1:
+        return True
+    last = head(" ".join(words)).split()[-1:]
+    pair = any(word in WORN or invariable(word) == "plural" for word in last)
+    return not pair and is_plural(text)
 
 
 @functools.lru_cache(1 << 14)

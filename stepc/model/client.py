@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import orjson
 
 from stepc.diagnostics import Diagnostic, Statistics
-from stepc.ir.types import Frame, Fsg, Object, Origin, Trust, frame_of
+from stepc.ir.types import Clip, Frame, Fsg, Object, Origin, Trust, frame_of
 from stepc.ir.words import normal
 from stepc.model.reading import (
     CUT_OFF,
@@ -248,6 +248,8 @@ class ModelClient:
     """Maximum requests of one kind about the same keyframes per call."""
     video: bool = False
     """Whether the keyframes of one clip are sent as a video."""
+    window: int | None = None
+    """Maximum keyframes that passes ask about before they go on to others (see `windows`)."""
     usage: Usage = field(default_factory=Usage)
     told: Callable[[Usage], None] | None = None
     """Called with the usage after each completed call."""
@@ -259,39 +261,54 @@ class ModelClient:
         """Return one reply per request, in order. Raises StepcError if the model cannot be called.
 
         A request that was already answered in this pass is not sent again. Requests of one kind about
-        the same keyframes share a call; those whose answer cannot be parsed are sent again one by one.
+        the same keyframes share a call; those whose answer cannot be parsed are sent again in lists of half
+        the length, and then one by one.
         """
         prompts = [self._prompt(r, samples, temperature) for r in requests]
         new = {p.key: r for p, r in zip(prompts, requests, strict=True) if p.key not in self._known}
         self.counts.add("calls spared: asked before", len(prompts) - len(new))
         single = {p.key: p for p in prompts if p.key in new}
-        lists = self._lists(new)
-        calls: dict[str, tuple[Request, Call]] = {}
-        inside: dict[str, list[str]] = {}
-        for keys in lists:
-            several = Several(frames=new[keys[0]].frames, items=tuple(new[k] for k in keys))
-            prompt = self._prompt(several, samples, temperature)
-            calls[prompt.key], inside[prompt.key] = (several, prompt), keys
-        listed = {key for keys in lists for key in keys}
-        calls |= {key: (r, single[key]) for key, r in new.items() if key not in listed}
-        again: dict[str, tuple[Request, Call]] = {}
         failed = 0
-        for key, readings in self._call(calls).items():
-            answers: list[Any] = [reading.answer for reading in readings]
-            if key not in inside:
-                self._known[key] = Reply(key, tuple(answers))
-                failed += sum(reading.failed for reading in readings)
-            for i, one in enumerate(inside.get(key, ())):
-                if any(a is None or a.items[i] is None for a in answers):
-                    again[one] = new[one], single[one]
-                else:
-                    self._known[one] = Reply(key, tuple(a.items[i] for a in answers))
-        self.counts.add("asked again by themselves", len(again))
-        for key, readings in self._call(again).items():
-            self._known[key] = Reply(key, tuple(reading.answer for reading in readings))
-            failed += sum(reading.failed for reading in readings)
+        for parts in (1, 2, 0):
+            lists = self._lists(new, parts)
+            calls: dict[str, tuple[Request, Call]] = {}
+            inside: dict[str, list[str]] = {}
+            for keys in lists:
+                several = Several(frames=new[keys[0]].frames, items=tuple(new[k] for k in keys))
+                prompt = self._prompt(several, samples, temperature)
+                calls[prompt.key], inside[prompt.key] = (several, prompt), keys
+            listed = {key for keys in lists for key in keys}
+            calls |= {key: (r, single[key]) for key, r in new.items() if key not in listed}
+            again: dict[str, Request] = {}
+            for key, readings in self._call(calls).items():
+                answers: list[Any] = [reading.answer for reading in readings]
+                if key not in inside:
+                    self._known[key] = Reply(key, tuple(answers))
+                    failed += sum(reading.failed for reading in readings)
+                for i, one in enumerate(inside.get(key, ())):
+                    if any(a is None or a.items[i] is None for a in answers):
+                        again[one] = new[one]
+                    else:
+                        self._known[one] = Reply(key, tuple(a.items[i] for a in answers))
+            if parts:
+                self.counts.add("asked again in shorter lists", len(again))
+            new = again
         self.counts.add(FAILED, failed)
         return [self._known[p.key] for p in prompts]
+
+    def windows(self, clips: Sequence[Clip]) -> Iterator[tuple[Clip, ...]]:
+        """Consecutive clips with at most `window` keyframes, or one clip with more; all clips without it.
+
+        What is asked about a keyframe later finds its picture in the server's prefix cache.
+        """
+        part: list[Clip] = []
+        for clip in clips:
+            number = sum(len(c.keyframes) for c in (*part, clip))
+            if part and self.window is not None and number > self.window:
+                yield tuple(part)
+                part = []
+            part.append(clip)
+        yield tuple(part)
 
     def knows(self, request: type[Request]) -> bool:
         """Whether the model was made for a request: its built-in template set has it."""
@@ -301,8 +318,11 @@ class ModelClient:
         """Forget the replies of the previous pass. Call this when a pass starts."""
         self._known.clear()
 
-    def _lists(self, new: dict[str, Request]) -> list[list[str]]:
-        """Group the keys of requests that share a call. Groups of one are left out."""
+    def _lists(self, new: dict[str, Request], parts: int) -> list[list[str]]:
+        """Group the keys of requests that share a call. Groups of one are left out.
+
+        Requests that could share a call are sent in at least so many `parts`, or each alone with 0.
+        """
         groups: dict[tuple[str, tuple[Frame, ...]], list[str]] = {}
         for key, r in new.items():
             groups.setdefault((r.name, r.frames), []).append(key)
@@ -310,7 +330,7 @@ class ModelClient:
         for keys in groups.values():
             first = new[keys[0]]
             most = min(in_one(self.together, first.name), self.templates.most(first))
-            count = -(-len(keys) // most)
+            count = max(-(-len(keys) // most), parts or len(keys))
             size = -(-len(keys) // count)  # groups of about equal size
             lists += [keys[i : i + size] for i in range(0, len(keys), size)]
         return [keys for keys in lists if len(keys) > 1]

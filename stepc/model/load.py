@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from stepc.model.templates import Templates
 
 
+WINDOW = 4
+"""Keyframes that are asked about before others, for each call in flight: few pictures for a server to keep,
+and enough calls for it to be busy."""
+
+
 @dataclass(frozen=True)
 class ModelConfig:
     """Which model to use, and how to call it."""
@@ -99,8 +104,9 @@ def load(
         backend = CachedBackend(store, make, key, about.identity, about.templates, about.together)
     most = backend.together if choice.together is None else choice.together
     chosen = _templates(choice, backend.templates)
+    window = WINDOW * choice.server.at_once if kind.remote else None
     return ModelClient(backend, chosen, pictures, seed, trace=choice.trace, together=most,
-                 video=choice.video)  # fmt: skip
+                 video=choice.video, window=window)  # fmt: skip
 
 
 @dataclass(frozen=True)

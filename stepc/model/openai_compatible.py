@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import orjson
 
-from stepc.diagnostics import Diagnostic, Place, StepcError, fail
+from stepc.diagnostics import Diagnostic, Place, StepcError, brief, fail
+from stepc.ir.types import Frame
 from stepc.model.backends import SERVED_TOGETHER
 from stepc.model.client import Call, Completion, Together, Usage
 from stepc.model.picture_tokens import longest_side
@@ -34,14 +35,10 @@ from stepc.model.server_errors import (
     status_in,
 )
 from stepc.model.server_features import CALLED, FORMS, LIMITS, Features, Refusal, used
+from stepc.model.server_handshake import shake
 from stepc.model.server_options import ServerOptions, addresses, api_key
-from stepc.model.server_request import (
-    EncodedPictures,
-    Message,
-    eye_test,
-    response_format,
-    session_of,
-)
+from stepc.model.server_pictures import EncodedPictures, KeptPictures, Message
+from stepc.model.server_request import response_format, session_of
 from stepc.model.server_response import BadResponse, error_in, parse_body, replies_of, tokens_of
 from stepc.model.server_transport import bounded_client, hidden, http_package, in_order
 from stepc.model.transformers import most_tokens
@@ -95,7 +92,13 @@ class ServerModel:
         self.key = api_key()
         self.openai, self.http = openai, http_package(openai)
         self.longest = longest_side(self.model, self.server.picture_size)
-        self.encoded = EncodedPictures(self.server.pictures, self.longest)
+        folder = self.server.picture_folder
+        if folder is not None and not folder.is_dir():
+            place = Place("--picture-folder")
+            help = "name a folder that the server may read (vLLM: --allowed-local-media-path)"
+            raise fail("U001", f"`{brief(str(folder))}` is not a folder", place, help)
+        self.encoded = EncodedPictures(self.server.pictures, self.longest, folder)
+        self.kept = KeptPictures()
         self.identity = f"openai:{self.model}"
         self.extra: dict[str, Any] = orjson.loads(self.server.extra_body)
         self.lock = threading.Lock()
@@ -180,10 +183,7 @@ class ServerModel:
         return bounded_client(self.openai, url, self.key, LARGEST, s.at_once, s.timeout)
 
     async def meet(self, client: Any) -> Features:
-        """Try what the server can do, once: all features of a request, then two pictures.
-
-        The pictures show numbers, which only a model that sees can tell. Raises StepcError (M008-M010).
-        """
+        """Try what the server can do, once (see `shake`). Raises StepcError (M008-M010)."""
         with self.lock:
             if self.met:
                 return self.features
@@ -192,17 +192,15 @@ class ServerModel:
         if known is not None:
             self.features, self.greeted = known, True
             return known
-        for number in (1, 2):
-            call, pictures, shown = eye_test(number)
-            completion = await self._one(client, call, pictures)
-            reply = completion.replies[0]
-            if reply.finish.startswith(REFUSED_WHOLLY):
-                if number == 2:
-                    self.features.several_pictures = False
-                    self._tell("pictures", reply.refusal)
-                break  # by accident, or by a filter: the requests to come will tell
-            if number == 1 and any(r.text for r in completion.replies):
-                self.features.sees = any(shown in r.text for r in completion.replies)
+
+        async def ask(call: Call, pictures: Pictures) -> Completion:
+            return await self._one(client, call, pictures)
+
+        files = ("file",) if self.server.picture_folder is not None else ()
+        references = (*files, "uuid") if self.urls else ()
+        await shake(ask, self.features, self._tell, references)
+        if self.kept.missed:
+            self.features.references = ""
         self.greeted = True
         self._keep()
         return self.features
@@ -237,24 +235,23 @@ class ServerModel:
 
     def _message(self, prompt: Call, pictures: Pictures, video: bool) -> Message:
         """The keyframes, as a video if the call may be one and `video`, and the instruction."""
-        if film := prompt.video and video:
-            shown = [pictures.at(f) for f in prompt.frames]
-            if self.longest is not None:
-                shown = [shrink(picture, self.longest) for picture in shown]
-            data = base64.b64encode(encode(shown, [f.at for f in prompt.frames])).decode()
-            url = {"url": f"data:video/mp4;base64,{data}"}
-            parts: list[Any] = [{"type": "video_url", "video_url": url}]
-        else:
-            parts = [self.encoded.part(f, pictures) for f in prompt.frames]
-        return Message([*parts, {"type": "text", "text": prompt.text}], film)
+        instruction = {"type": "text", "text": prompt.text}
+        if not (prompt.video and video):
+            return Message(prompt.frames, [instruction], False)
+        shown = [pictures.at(f) for f in prompt.frames]
+        if self.longest is not None:
+            shown = [shrink(picture, self.longest) for picture in shown]
+        data = base64.b64encode(encode(shown, [f.at for f in prompt.frames])).decode()
+        url = {"url": f"data:video/mp4;base64,{data}"}
+        return Message((), [{"type": "video_url", "video_url": url}, instruction], True)
 
     def _body(
-        self, prompt: Call, message: Message, first: int, number: int, features: Features
+        self, prompt: Call, content: list[Any], first: int, number: int, features: Features
     ) -> dict[str, Any]:
         """The request for samples `first` and on, with these features."""
         body: dict[str, Any] = {
             "model": self.model,
-            "messages": [{"role": "user", "content": message.parts}],
+            "messages": [{"role": "user", "content": content}],
         }
         if features.temperature:
             body["temperature"] = prompt.temperature
@@ -297,17 +294,24 @@ class ServerModel:
                 message = self._message(prompt, pictures, False)
             film = message.film
             number = left if mine.many else 1
-            body = self._body(prompt, message, first, number, mine)
+            server = servers[tried % len(servers)] if servers else ""
+            how = mine.references if self.kept.useful else ""
+            named = self.kept.of(server, message.frames) if how == "uuid" else frozenset()
+            shown = [self.encoded.part(f, pictures, how, f in named) for f in message.frames]
+            body = self._body(prompt, [*shown, *message.parts], first, number, mine)
             self._afford()
             call.calls += 1
             try:
-                server = servers[tried % len(servers)] if servers else ""
                 replies = await self._call(client, server, session, body, call)
+                if how == "uuid":
+                    self.kept.note(server, message.frames, named)
                 self._worked(mine, used(body, film), fewer is not None)
                 if len(replies) < number and mine.many:
                     self._only_one()
                 return replies[:number]  # a proxy may return too many
             except Refused as error:
+                if self._as_data(mine, server, named):
+                    continue
                 refusal = error.refusal
                 about = refusal.meaning in ABOUT_THE_REQUEST
                 lasting = refusal.status not in REFUSED and not about
@@ -325,6 +329,8 @@ class ServerModel:
                 mine = following
                 continue
             except Later as error:
+                if error.status and self._as_data(mine, server, named):
+                    continue
                 wait, why, again = error.wait, error, True
                 absent = not self.reached or (error.status == UNREADABLE_BODY and not self.answered)
                 if absent and tried + 1 >= ABSENT:
@@ -344,6 +350,19 @@ class ServerModel:
             call.retries += 1
             pause = self.server.wait * 2 ** (tried - 1) * (0.5 + random.random())
             await asyncio.sleep(max(wait or 0.0, min(pause, 60.0)))
+
+    def _as_data(self, mine: Features, server: str, named: frozenset[Frame]) -> bool:
+        """Whether a request that failed is sent again with data in place of references to pictures."""
+        if named:
+            self.kept.forget(server, named)
+            return True
+        proved = "references" in self.features.proved
+        if not mine.references or (proved and mine.references == "uuid"):
+            return False
+        mine.references = ""
+        if not proved:
+            self.features.references = ""
+        return True
 
     def _worked(self, mine: Features, features: list[str], fewer: bool) -> None:
         """Remember which features have worked; with `fewer`, leave out for good what stood in the way."""
@@ -464,21 +483,12 @@ class ServerModel:
     def _afford(self) -> None:
         """Count a request against the budget. Raises StepcError (M009) if the budget is spent."""
         with self.lock:
-            self._counted(self.server, self.spent)
-
-    def _counted(self, s: ServerOptions, spent: Usage) -> None:
-        over = ""
-        if s.max_requests is not None and spent.calls >= s.max_requests:
-            over = f"{spent.calls} requests"
-        elif s.max_tokens is not None and spent.tokens_in + spent.tokens_out >= s.max_tokens:
-            over = f"{spent.tokens_in + spent.tokens_out} tokens"
-        elif s.max_cost is not None and spent.cost(s.prices) >= s.max_cost:
-            over = f"a cost of {spent.cost(s.prices):.2f}"
-        if over:
-            help = "raise the budget to continue; with --record no call is repeated"
-            self.over = fail("M009", f"the budget is spent: {over}", Place(self.identity), help)
-            raise self.over
-        spent.calls += 1
+            if over := self.server.spent(self.spent):
+                help = "raise the budget to continue; with --record no call is repeated"
+                place = Place(self.identity)
+                self.over = fail("M009", f"the budget is spent: {over}", place, help)
+                raise self.over
+            self.spent.calls += 1
 
     def _hidden(self, text: str) -> str:
         """Mask the API key in a text, also where it is encoded."""

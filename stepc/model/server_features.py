@@ -22,6 +22,9 @@ _FIELD = {**dict(zip(FEATURES, FEATURES, strict=True)), "n": "many", "response_f
 LIMITS = ("max_tokens", "max_completion_tokens", "")
 """Names of the limit of a reply's length; the first is older, the second is what reasoning models take."""
 
+REFERENCES = ("", "uuid", "file")
+"""How pictures are sent: as data, as data with a name that stands for them afterwards, or as files."""
+
 
 @dataclass
 class Features:
@@ -37,6 +40,8 @@ class Features:
     temperature: bool = True
     video: bool = True
     several_pictures: bool = True
+    references: str = ""
+    """How requests refer to pictures: one of `REFERENCES`."""
     sees: bool | None = None
     """Whether the model read what only a seeing model can read; None if it was not asked."""
     proved: set[str] = field(default_factory=set, compare=False)
@@ -51,6 +56,7 @@ class Features:
             "response_format": FORMS[self.form] or None,
             "limit": LIMITS[self.limit] or None,
             "several_pictures": self.several_pictures,
+            "references": self.references or None,
             "video": self.video,
             "sees": self.sees,
         }
@@ -59,7 +65,7 @@ class Features:
     def from_facts(cls, facts: Any) -> Features:
         """Rebuild features from the result of `facts`. Raises ValueError for other data."""
         try:
-            sees = facts["sees"]
+            sees, references = facts["sees"], facts["references"] or ""
             made = cls(
                 form=FORMS.index(facts["response_format"] or ""),
                 limit=LIMITS.index(facts["limit"] or ""),
@@ -68,10 +74,15 @@ class Features:
                 temperature=bool(facts["temperature"]),
                 video=bool(facts["video"]),
                 several_pictures=bool(facts["several_pictures"]),
+                references=references,
                 sees=sees if sees is None else bool(sees),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError("not the features of a server") from error
+        if made.references not in REFERENCES:
+            raise ValueError("not the features of a server")
+        if references:
+            made.proved.add("references")
         return made
 
     def without(self, feature: str) -> bool:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import HttpUrl, TypeAdapter, ValidationError
 
 from stepc.diagnostics import Place, brief, fail
 from stepc.model.picture_tokens import PictureSize
+
+if TYPE_CHECKING:
+    from stepc.model.client import Usage
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,9 @@ class ServerOptions:
     picture_size: PictureSize = "auto"
     """Maximum pixels of the longer side of a picture; larger ones are scaled down. `auto` is what suits the
     family of the model (see `stepc.model.picture_tokens`), `full` scales none."""
+    picture_folder: Path | None = None
+    """A folder that the server can read, too. Pictures are written to it and sent as `file://` URLs, if the
+    handshake shows that the server reads them."""
     timeout: float = 300.0
     """Maximum seconds from sending a request to the end of its response."""
     wait: float = 0.5
@@ -47,6 +55,16 @@ class ServerOptions:
     """Further fields of each request: a JSON object."""
     handshake: bool = True
     """Whether to try the server's features before the first call (see `ServerModel.meet`)."""
+
+    def spent(self, usage: Usage) -> str:
+        """What has used up the budget, or ""."""
+        if self.max_requests is not None and usage.calls >= self.max_requests:
+            return f"{usage.calls} requests"
+        if self.max_tokens is not None and usage.tokens_in + usage.tokens_out >= self.max_tokens:
+            return f"{usage.tokens_in + usage.tokens_out} tokens"
+        if self.max_cost is not None and usage.cost(self.prices) >= self.max_cost:
+            return f"a cost of {usage.cost(self.prices):.2f}"
+        return ""
 
 
 def addresses(server: ServerOptions) -> list[str]:

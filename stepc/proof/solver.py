@@ -114,7 +114,9 @@ class Facts:
     thing: dict[str, int]
     """object id → thing"""
     language: Language = field(default_factory=lambda: LANGUAGES[DEFAULT])
-    """The language of answers that are no words of the graph, such as `yes` and times."""
+    """The language of answers that are no words of the graph, such as `yes` and times, and of labels."""
+    groups: set[int] = field(default_factory=set)
+    """The things that are several objects, nobody knows how many."""
     same: dict[int, int] = field(default_factory=dict)
     """thing → identity, a number shared by all things that references connect"""
     group: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
@@ -231,6 +233,8 @@ def facts(unit: t.Stsg, language: Language | None = None) -> Facts:
             known.clip[n] = t.clip_of(o.id)
             known.label[n] = o.label
             known.labelled[words.label(o.label)].append(n)
+            if known.language.is_group(o.label):
+                known.groups.add(n)
         for name in o.called:
             known.called[words.label(name)].add(n)
         seen[n].update(o.frames)
@@ -425,15 +429,17 @@ class State:
     def labelled(self, label: str) -> list[Reached]:
         """Positions at the things in scope with a label. Raises NotKnown if there may be others.
 
-        There may be if something is called by a broader word, and one that a narrower word calls is another:
-        "the vehicle" may be a van, and a van is a vehicle. So may what has this as another of its names.
+        There may be if one of them is a group, which is never "the" one, or if something is called by a
+        broader word, and one that a narrower word calls is another: "the vehicle" may be a van, and a van is
+        a vehicle. So may what has this as another of its names.
         """
         known = self.known
         self.stop_if(known.unknown.objects(self.scope))
         things = known.labelled.get(words.label(label), ())
         also = (n for x in known.lexicon.related("label", label) for n in known.labelled.get(x, ()))
         called = (n for n in known.called.get(words.label(label), ()) if n not in things)
-        self.stop_if(any(known.clip[n] in self.scope for n in (*also, *called)))
+        groups = (n for n in things if n in known.groups)
+        self.stop_if(any(known.clip[n] in self.scope for n in (*also, *called, *groups)))
         return [self.thing(n, known.seen[n]) for n in things if known.clip[n] in self.scope]
 
     def name(self, here: Reached) -> str:
@@ -441,7 +447,11 @@ class State:
         return here.value if here.thing is None else self.known.label[here.thing]
 
     def names(self) -> tuple[str, ...]:
-        """The names of the different things or values in the current positions."""
+        """The names of the different things or values in the current positions.
+
+        Raises NotKnown if one of them is a group: nobody knows how many things it is.
+        """
+        self.stop_if(any(h.thing in self.known.groups for h in self.here))
         if len(self.here) == 1:
             return (self.name(self.here[0]),)
         names: dict[object, str] = {}

@@ -20,7 +20,8 @@ from stepc.ir import types as t
 from stepc.ir.graph import entities, identities
 from stepc.ir.lexicon import Lexicon
 from stepc.ir.spans import join_spans
-from stepc.ir.words import inverse, normal, plain
+from stepc.ir.words import inverse, normal, plain, same_name
+from stepc.languages import DEFAULT, LANGUAGES, Language
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -96,10 +97,13 @@ class SameNameIndex:
 
 
 class EdgeTable:
-    """All steps of an STSG. The rows are added by the edge kinds (`Edge.rows`)."""
+    """All steps of an STSG. The rows are added by the edge kinds (`Edge.rows`).
 
-    def __init__(self, unit: t.Stsg) -> None:
-        self.unit = unit
+    The language tells which labels are those of groups.
+    """
+
+    def __init__(self, unit: t.Stsg, language: Language = LANGUAGES[DEFAULT]) -> None:
+        self.unit, self.language = unit, language
         self.entity = entities(unit)
         identity = identities(unit)
         self.place = {c.id: i for i, c in enumerate(unit.clips)}
@@ -138,15 +142,21 @@ class EdgeTable:
         self.group, self.clip, self.label, self.far_label, self.word = columns[5:10]
         self.near, self.far, self.edge, self.reading = columns[10:14]
         self.drawn = columns[14].astype(bool)
-        labels = np.append(self.entity_label, NONE)  # NONE is the last
-        self.identity_only = (self.kind == KIND["ref"]) & (labels[self.known] == labels[self.found])
+        self.identity_only = self._identities()
         """Mask of the rows that only say that a thing is itself, and so are no steps of reasoning."""
         clips = len(self.clips)
         self.one_group = SameNameIndex.of(self.group, self.clip, self.name, clips)
         self.by_label = SameNameIndex.of(self.entity_label, self.entity_clip, self.identity, clips)
         self.one_label = self._calls(clips)
-        """Whether a label calls one thing, and no word of the lexicon may call another one the same."""
+        """Whether a label calls one thing that is no group, and no word may call another one the same."""
         self._made: dict[int, t.Step] = {}
+
+    def _identities(self) -> Bools:
+        made = np.zeros(len(self.kind), bool)
+        labels = {self.entity[o.id]: o.label for o in self.objects}
+        for row in np.flatnonzero(self.kind == KIND["ref"]).tolist():
+            made[row] = same_name(labels[self.known[row]], labels[self.found[row]])
+        return made
 
     def _calls(self, clips: int) -> SameNameIndex:
         lexicon = Lexicon(self.unit.lexicon, normal, plain)
@@ -159,13 +169,15 @@ class EdgeTable:
         also += [
             (self.labels(normal(x)), self.entity[o.id]) for o in self.objects for x in o.called
         ]
-        if not also:
+        groups = [thing for thing, label in things.items() if self.language.is_group(label)]
+        if not also and not groups:
             return self.by_label
-        labels, which = np.array(also, np.int64).T
+        labels, which = np.array(also, np.int64).reshape(-1, 2).T
+        more = np.array(groups, np.int64)  # a group is at least two things: itself and another one
         return SameNameIndex.of(
-            np.concatenate([self.entity_label, labels]),
-            np.concatenate([self.entity_clip, self.entity_clip[which]]),
-            np.concatenate([self.identity, self.identity[which]]),
+            np.concatenate([self.entity_label, labels, self.entity_label[more]]),
+            np.concatenate([self.entity_clip, self.entity_clip[which], self.entity_clip[more]]),
+            np.concatenate([self.identity, self.identity[which], NONE - more]),
             clips,
         )
 

@@ -65,8 +65,8 @@ class PathRules:
             there.setdefault(normal(o.label), {})[self.graph.entity[o.id]] = o.id
         made: dict[str, list[str]] = {}
         for entities in there.values():
-            if len(entities) == 1:
-                (name,) = entities.values()
+            (name, *others) = entities.values()
+            if not others and not self.spec.language.is_group(self.graph.labels[name]):
                 made.setdefault(t.clip_of(name), []).append(self.graph.labels[name])
         return made
 
