@@ -40,6 +40,8 @@ PREDICATES = [f"{word} {way}" for word in ("next", "close", "tied", "glued", "na
               for way in ("to", "on", "under", "over", "behind", "beside")]  # fmt: skip
 SPEC = read_spec(builtin("step"))
 STEPS = 3
+BATCH = 4096
+"""Paths that are drawn before both samplers forget which questions they have asked."""
 
 
 def make_graph(edges: int, seed: int = 0) -> t.Stsg:
@@ -75,7 +77,6 @@ def make_graph(edges: int, seed: int = 0) -> t.Stsg:
         file="v.mp4", sha256="0" * 64, duration=len(clips) * 1000, rate="25", width=640, height=360
     )
     return t.Stsg.model_construct(
-        schema_version=1,
         name="v",
         video=video,
         clips=tuple(clips),
@@ -115,6 +116,7 @@ class Plain:
         for o in unit.objects:
             self.labelled.setdefault(o.label, []).append(o.id)
         self.asked: set[str] = set()
+        self.drawn = 0
         templates: dict[tuple[str, str], dict[str, list[str]]] = {
             ("attr", "=>"): {"ask": ["What is the {{ of }} of {{ known }}?", "What {{ of }} is {{ known }}?"],
                              "because": ["The {{ of }} of {{ known }} is {{ found }}."]},
@@ -133,6 +135,13 @@ class Plain:
             key: {line: [env.from_string(x) for x in texts] for line, texts in lines.items()}
             for key, lines in templates.items()
         }
+
+    def begin_anew(self) -> None:
+        """Forget what was asked as often as stepc's sampler does, so that a small graph is not exhausted."""
+        self.drawn += 100
+        if self.drawn >= BATCH:
+            self.drawn = 0
+            self.asked.clear()
 
     def answers(self, step: Taken) -> set[Any]:
         """All answers to the step's question."""
@@ -281,17 +290,17 @@ class Ours:
         known: set[object] = set()
         while True:
             known.clear()  # keep generating, even on a small graph
-            batches = self.walk.proposed(self.kind, 4096, self.rng)
+            batches = self.walk.proposed(self.kind, BATCH, self.rng)
             for rows in (rows for _, batch in batches for rows in batch):
-                for path, key, why in self.walk.finisher.finished(self.kind, rows, self.rng):
-                    if why or key in known:
-                        continue
-                    known.add(key)
-                    sample = PathWriter(self.words, path, self.rng).sample("q0")
-                    if isinstance(sample, str) or query_leaks(sample):
-                        continue
-                    if not self.prover.objection(sample):
-                        yield sample
+                path, key, why = self.walk.finisher.drawn(self.kind, rows, self.rng, known)
+                if why or path is None:
+                    continue
+                known.add(key)
+                sample = PathWriter(self.words, path, self.rng).sample("q0")
+                if isinstance(sample, str) or query_leaks(sample):
+                    continue
+                if not self.prover.objection(sample):
+                    yield sample
 
     def asked(self) -> int:
         """Draw a hundred finished and checked questions."""
@@ -316,6 +325,7 @@ def main() -> None:
             return sum(plain.path() is not None for _ in range(100))  # noqa: B023
 
         def plain_asked() -> int:
+            plain.begin_anew()  # noqa: B023
             paths = (plain.path() for _ in range(100))  # noqa: B023
             return sum(plain.question(p) is not None for p in paths if p)  # noqa: B023
 

@@ -94,7 +94,8 @@ class ConfirmAll(Pass[t.Fsg, t.Fsg]):
         kept = {name: tuple(e for e in es if e.trust.verdict != "no") for name, es in made.items()}
         gone = {o.id for o in objects} - ids
         gaps = tuple(g for g in unit.gaps if gone.isdisjoint((g.where, g.other)))
-        return unit.evolve(**kept, denied=tuple(denied), gaps=gaps)
+        boxes = tuple(b for b in unit.boxes if b.owner in ids)
+        return unit.evolve(**kept, denied=tuple(denied), gaps=gaps, boxes=boxes)
 
     def _answers(
         self, unit: t.Fsg, elements: list[Any], named: Mentions, tools: Tools

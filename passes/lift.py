@@ -47,6 +47,10 @@ class Lift(Pass[t.Fsg, t.Tsg]):
                 moved(e, *(("subject", "object") if isinstance(e, t.Relation) else ("id",)))
                 for e in unit.denied
             ),
+            boxes=tuple(
+                b.model_copy(update={"owner": _moved(b.owner, renamed), "frame": renamed[b.frame]})
+                for b in unit.boxes
+            ),
             gaps=(
                 *(
                     g.model_copy(

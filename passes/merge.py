@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 from pydantic import Field
 
 from stepc.ir import types as t
-from stepc.ir.coreference import IdentityGroups, appearances, match_up, pair_up
+from stepc.ir.coreference import (
+    IdentityGroups,
+    appearances,
+    groups_by_track,
+    match_up,
+    pair_up,
+)
 from stepc.ir.words import normal, plain, same_relation
 from stepc.languages import normalised
 from stepc.model.client import Mentions, Vote, vote
@@ -40,11 +46,11 @@ class Merge(Pass[t.Fsg, t.Tsg]):
     and edges. A dynamic object gets a motion edge, with its interval, between each two consecutive
     keyframes in which it appears.
 
-    Objects are identical for sure if they share a name with each other and with nothing else, and no
-    attribute conflicts. Of the rest, the model is shown inventories: those of the keyframes of a clip, a few
-    at a time, beside what the clip has had before, whatever the names are. A moving object's keyframes are
-    shown together, and the model tells what it does, phase by phase. The paper asks about pairs:
-    `merge(identity=doubt,motions=pairs)`.
+    Objects whose boxes are of one track are identical, and those of two tracks are not. Others are identical
+    for sure if they share a name with each other and with nothing else, and no attribute conflicts. Of the
+    rest, the model is shown inventories: those of the keyframes of a clip, a few at a time, beside what the
+    clip has had before, whatever the names are. A moving object's keyframes are shown together, and the model
+    tells what it does, phase by phase. The paper asks about pairs: `merge(identity=doubt,motions=pairs)`.
     """
 
     uses: ClassVar[frozenset[str]] = frozenset(["model"])
@@ -78,7 +84,8 @@ class Merge(Pass[t.Fsg, t.Tsg]):
             costs.add(SameObject, about.pairs, a.doubtful, 2)
 
     def run(self, unit: t.Fsg, tools: Tools) -> t.Tsg:
-        groups = self._identify(unit, tools)
+        inventories = self.identity == "frames" and tools.ask().knows(MatchObjects)
+        groups = (self._by_inventory if inventories else self._by_pair)(unit, tools)
         tracks = groups.groups()
         ops = {o.id: o.op for o in unit.objects}
         kinds = {root: _kind(ops[m] for m in members) for root, members in tracks.items()}
@@ -97,19 +104,17 @@ class Merge(Pass[t.Fsg, t.Tsg]):
             attributes=tuple(attributes),
             relations=tuple(_reattached(unit.relations, names)),
             denied=tuple(_denied(unit, names)),
+            boxes=tuple(
+                b.model_copy(update={"owner": names.get(b.owner, b.owner)}) for b in unit.boxes
+            ),
         )
         moving = [members for root, members in tracks.items() if kinds[root] == "dynamic"]
         return self._motions(tsg, moving, tools)
 
-    def _identify(self, unit: t.Fsg, tools: Tools) -> IdentityGroups:
-        if self.identity == "frames" and tools.ask().knows(MatchObjects):
-            return self._by_inventory(unit, tools)
-        return self._by_pair(unit, tools)
-
     def _by_inventory(self, unit: t.Fsg, tools: Tools) -> IdentityGroups:
         """Compare the keyframes of a clip, a few at a time, with each other and with those before."""
         look, named = appearances(unit), Mentions(unit)
-        groups = IdentityGroups((o.id, o.frames[0]) for o in unit.objects)
+        groups = groups_by_track(unit)
         frames = first_shown(unit)
         there: dict[str, list[str]] = {}
         for o in unit.objects:
@@ -130,6 +135,9 @@ class Merge(Pass[t.Fsg, t.Tsg]):
                 before = list(seen[clip.id])
                 for keyframe in clip.keyframes[start : start + FOUND]:
                     found = there.get(keyframe.id, [])
+                    for new in found:
+                        for old in [x for x in seen[clip.id] if groups.root(x) == groups.root(new)]:
+                            again(old, new)
                     for old, new in match_up(seen[clip.id], found, look):
                         again(old, new)
                     seen[clip.id] += found
@@ -148,10 +156,9 @@ class Merge(Pass[t.Fsg, t.Tsg]):
         return groups
 
     def _by_pair(self, unit: t.Fsg, tools: Tools) -> IdentityGroups:
-        look, named, times = appearances(unit), Mentions(unit), unit.keyframes
-        groups = IdentityGroups((o.id, o.frames[0]) for o in unit.objects)
+        look, named, groups = appearances(unit), Mentions(unit), groups_by_track(unit)
         doubtful: list[tuple[str, str]] = []
-        there: dict[str, list[str]] = {f: [] for f in times}
+        there: dict[str, list[str]] = {f: [] for f in unit.keyframes}
         for o in unit.objects:
             there[o.frames[0]].append(o.id)
         for clip in unit.clips:
@@ -168,15 +175,9 @@ class Merge(Pass[t.Fsg, t.Tsg]):
                 groups.join(one, other)
             return groups
         doubtful = [(a, b) for a, b in doubtful if groups.root(a) != groups.root(b)]
+        shown_in = first_shown(unit)
         requests = [
-            SameObject(
-                frames=tuple(
-                    t.Frame(video=unit.video.sha256, at=times[t.frame_of(x) or ""].at)
-                    for x in (a, b)
-                ),
-                first=named[a],
-                second=named[b],
-            )
+            SameObject(frames=(shown_in[a], shown_in[b]), first=named[a], second=named[b])
             for a, b in doubtful
         ]
         for (a, b), reply in zip(doubtful, tools.ask().ask(requests), strict=True):

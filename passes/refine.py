@@ -139,12 +139,15 @@ class Refine(Pass[t.Qras, t.Qras]):
     ) -> t.Sample:
         """Turn a sample into a yes-no question with probability `yes_no`, otherwise return it unchanged.
 
-        The claim is true, or one that the graph refutes. A claim that contains a sub-answer is not made.
+        The claim is true, or one that the last sentence of the rationale refutes: "The bow tie is red" for
+        "Is the bow tie white?". A claim that contains a sub-answer is not made.
         """
         last = path.steps[-1]
         if last.edge in ("event", "next") or last.way == "--" or rng.random() >= self.yes_no:
             return s
         wrong = words.false(last, (), rng) if rng.random() < 0.5 else None
+        if wrong is not None and not words.refutation.excludes(last, wrong):
+            return s
         claim, answer = (s.answer, language.yes) if wrong is None else (wrong, language.no)
         if any(mentions(claim, b.answer) for b in s.rationale[:-1]):
             return s

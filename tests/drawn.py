@@ -8,6 +8,7 @@ from pathlib import Path
 
 from stepc.diagnostics import StepcError
 from stepc.ir import types as t
+from stepc.ir.graph import entities
 from stepc.ir.words import excludes, inverse, mentions, normal, plain
 from stepc.lang.resolve import read_spec
 from stepc.lang.types import Spec
@@ -140,6 +141,22 @@ def holed(unit: t.Stsg, rng: random.Random) -> t.Stsg:
         name: tuple(kept.get(name, ())) for name in ("attributes", "relations", "motions", "events")
     }
     return unit.evolve(**fields, denied=tuple(denied), gaps=tuple(gaps))
+
+
+def boxed(unit: t.Stsg, rng: random.Random) -> t.Stsg:
+    """A graph with boxes of some of its objects; those of some individuals of a clip have a track."""
+    entity = entities(unit)
+    tracked = {n for n in entity.values() if rng.random() < 0.5}
+    boxes = []
+    for o in unit.objects:
+        for frame in o.frames:
+            left, right = sorted(rng.sample(range(1001), 2))
+            top, bottom = sorted(rng.sample(range(1001), 2))
+            track = entity[o.id] if entity[o.id] in tracked else None
+            box = t.Box(owner=o.id, frame=frame, left=left, top=top, right=right, bottom=bottom,
+                        score=rng.randrange(1001), source="annotation", track=track)  # fmt: skip
+            boxes += [box] if rng.random() < 0.7 else []
+    return unit.evolve(boxes=tuple(boxes))
 
 
 def completed(unit: t.Stsg, rng: random.Random) -> t.Stsg:

@@ -237,7 +237,8 @@ def units(rng: random.Random, folder: Path) -> bool:
         o.model_copy(update={"label": rng.choice(words)}) if rng.random() < 0.2 else o
         for o in unit.objects
     )
-    return whole(unit.evolve(objects=objects), rng)
+    unit = unit.evolve(objects=objects)
+    return whole(drawn.boxed(unit, rng) if rng.random() < 0.3 else unit, rng)
 
 
 def spec(rng: random.Random, folder: Path) -> bool:

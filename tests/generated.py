@@ -21,6 +21,7 @@ TRUST = st.builds(
     st.integers(1, 9),
     st.sampled_from(["yes", "no", "unasked"]),
 )
+SHARE = st.integers(0, 1000)
 ASKS = st.lists(st.from_regex(r"\A[0-9a-f]{12}\Z"), max_size=2).map(tuple)
 OP = st.one_of(
     st.builds(t.During, event=st.one_of(st.none(), WORDS)),
@@ -150,10 +151,22 @@ def _graph(draw: st.DrawFn, frames: list[str], level: str, end: int) -> dict[str
         )
         for a, b in edges(near)
     )
+    boxes = [
+        t.Box(
+            owner=o.id,
+            frame=draw(st.sampled_from(o.frames)),
+            **{edge: draw(SHARE) for edge in ("left", "top", "right", "bottom", "score")},
+            source=draw(WORDS),
+            track=draw(st.one_of(st.none(), st.integers(0, 9))),
+        )
+        for o in objects
+        if draw(st.booleans())
+    ]
     data: dict[str, object] = {
         "objects": tuple(objects),
         "attributes": tuple(attributes),
         "relations": relations,
+        "boxes": tuple(boxes) if draw(st.booleans()) else (),
     }
     if level != "fsg":
         data["motions"] = tuple(

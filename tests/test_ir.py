@@ -6,6 +6,8 @@ import random
 import re
 from collections.abc import Callable
 
+import drawn
+import orjson
 import pytest
 from fuzz import GRAPHS, mutated_text
 from generated import units
@@ -14,11 +16,18 @@ from hypothesis import strategies as st
 from test_golden import GOLDEN
 
 from stepc.diagnostics import StepcError
+from stepc.driver.compile_video import split_pipeline
 from stepc.ir import types as t
 from stepc.ir.graph import graph
 from stepc.ir.text import Read, read, write
 from stepc.ir.types import from_json
 from stepc.ir.verify import RULES, verify
+from stepc.lang.parse import builtin
+from stepc.lang.resolve import read_spec
+from stepc.lang.types import Spec
+from stepc.passmanager.base import Tools
+from stepc.passmanager.run import run
+from stepc.video.decode import Pictures
 from stepc.world.ground_truth import truth
 from stepc.world.scene import make_film
 
@@ -142,6 +151,51 @@ def test_the_verifier_takes_whatever_the_types_allow(unit: t.Unit) -> None:
     assert {d.code for d in verify(unit)} <= codes
 
 
+@pytest.mark.parametrize("version", [0, 3, "1", True, 1.0, None])
+def test_a_schema_of_another_time_in_json(version: object) -> None:
+    with pytest.raises(ValueError, match="schema version"):
+        from_json(orjson.dumps({"level": "clips", "schema_version": version}))
+
+
+def test_boxes_go_along_and_change_no_question() -> None:
+    """Through the text form, the JSON form and the passes that ask."""
+    spec = read_spec(builtin("step"))
+    for seed in range(150):
+        rng = random.Random(seed)
+        plain = drawn.graph(rng)
+        unit = drawn.boxed(plain, rng)
+        assert verify(unit) == []
+        assert read(write(unit)).unit == unit == from_json(unit.to_json())
+        if seed < 20:
+            made = [_asked(x, spec) for x in (plain, unit)]
+            assert made[1].boxes == unit.boxes and made[0] == made[1].evolve(boxes=())
+
+
+def _asked(unit: t.Stsg, spec: Spec) -> t.Qras:
+    tools = Tools(Pictures(), spec=spec, seed=1)
+    made: t.Unit = unit
+    for done in run(split_pipeline("canonicalize,sample,compose,check")[0], unit, tools):
+        made = done.unit
+    assert isinstance(made, t.Qras)
+    return made
+
+
+def test_a_unit_has_the_oldest_schema_that_says_all_of_it() -> None:
+    text = (GOLDEN / "sample" / "kitchen" / "input.stsg").read_text("utf-8")
+    old = read(text).unit
+    assert isinstance(old, t.Stsg) and write(old).startswith("stsg 1 ")
+    assert orjson.loads(old.to_json())["schema_version"] == 1
+    assert write(read(text.replace("stsg 1 ", "stsg 2 ", 1)).unit) == text
+    o = old.objects[0]
+    box = t.Box(
+        owner=o.id, frame=o.frames[0], left=0, top=10, right=500, bottom=1000, source="annotation"
+    )
+    new = old.evolve(boxes=(box,))
+    assert write(new).startswith("stsg 2 ") and verify(new) == []
+    assert orjson.loads(new.to_json())["schema_version"] == 2
+    assert read(write(new)).unit == new == from_json(new.to_json())
+
+
 def test_unknown_level_in_json() -> None:
     with pytest.raises(ValueError, match="unknown level"):
         from_json(b'{"level": "dsg"}')
@@ -215,6 +269,14 @@ def outcome(text: str, reading: Callable[[str], Read]) -> object:
         'dynamic c0.k0/x|y "man" [1/2 -]',
         'gap c0.k0 rel',
         'word label "man" ~ "cook" [2/3 -]',
+        'box c0.k0/man 10 20 30 40 0.930 "detect:yolos" track 3',
+        'box c0.k0/man 10 20 30 40 1.000 "annotation"',
+        'box c0/man at c0.k0 10 20 30 40 0.930 "x"',
+        'box c0/man 10 20 30 40 0.930 "x"',
+        'box c0/man at c0.k0 c0.k1 10 20 30 40 0.930 "x"',
+        'box c0.k0/man 10 20 30 4000 0.930 "x"',
+        'box c0.k0/man 10 20 30 40 1.930 "x"',
+        'box c0.k0/man 10 20 30 40 "x"',
         "",
         "   ; only a comment",
         'rel c0.k0/man -> c0.k0/man "next to" [3/3 yes]\r',

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from stepc.ir import types as t
 from stepc.ir.union_find import UnionFind
@@ -162,3 +163,17 @@ class IdentityGroups:
     def groups(self) -> dict[str, list[str]]:
         """Representative → members, in the order in which they were given."""
         return self._union.groups()
+
+
+def groups_by_track(unit: t.Fsg) -> IdentityGroups:
+    """The objects of keyframes, in groups whose boxes are of one track of a clip. Tracks are told apart."""
+    groups = IdentityGroups((o.id, o.frames[0]) for o in unit.objects)
+    tracks: dict[str, dict[int, str]] = {}
+    for b in unit.boxes:
+        if b.track is not None:
+            first = tracks.setdefault(t.clip_of(b.owner), {}).setdefault(b.track, b.owner)
+            groups.join(first, b.owner)
+    for there in tracks.values():
+        for one, other in combinations(there.values(), 2):
+            groups.part(one, other)
+    return groups

@@ -242,6 +242,38 @@ class Gap(Value):
         return self.where
 
 
+Share = Annotated[int, Field(ge=0, le=1000)]
+"""Thousandths: of the width or the height of the displayed picture, or of a score."""
+
+
+class Box(Value):
+    """Where an object is in a keyframe: the smallest upright rectangle around what is visible of it.
+
+    Whole thousandths of the displayed picture, so that the text form is exact. x grows to the right, y
+    downwards.
+    """
+
+    op: Literal["box"] = "box"
+    owner: ObjectId
+    """The object."""
+    frame: FrameId
+    left: Share
+    top: Share
+    right: Share
+    bottom: Share
+    score: Share = 1000
+    """How sure its source is of it, in thousandths; 1000 if a person drew it."""
+    source: Words
+    """What found it: `annotation`, `detect` and the name of a model …"""
+    track: Count | None = None
+    """The number of its track in the clip. Boxes of one track are of one object, whatever it does."""
+
+    @property
+    def place(self) -> str:
+        """The id by which elements are ordered."""
+        return self.owner
+
+
 class Keyframe(Value):
     """A representative frame of a clip."""
 

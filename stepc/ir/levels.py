@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from stepc.ir.elements import (
     Attribute,
+    Box,
     Clip,
     ClipId,
     EdgeKind,
@@ -33,8 +34,8 @@ from stepc.ir.elements import (
 )
 from stepc.ops import Query
 
-SCHEMA = 1
-"""Schema version, written to the header of every text form and to `schema_version` in JSON."""
+SCHEMA = 2
+"""The newest schema version. Version 2 has boxes; a unit without boxes is written as version 1."""
 
 When = Literal["during", "before", "after", "span", "scene", "showing"]
 """Kinds of time range of a question: during, before or after an event, or a span in seconds."""
@@ -151,7 +152,9 @@ class Sample(Value):
 Denied = Annotated[Object | Attribute | Relation | Motion | Event, Field(discriminator="op")]
 """A fact that is known to be false: the verifying question about it was answered no."""
 
-_Placed = TypeVar("_Placed", Object, Attribute, Relation, Motion, Reference, Event, Gap, Denied)
+_Placed = TypeVar(
+    "_Placed", Object, Attribute, Relation, Motion, Reference, Event, Gap, Denied, Box
+)
 
 
 def _by_clip(elements: tuple[_Placed, ...]) -> tuple[_Placed, ...]:
@@ -162,10 +165,14 @@ class Unit(Value):
     """One video at one level of the IR. Elements are ordered by clip."""
 
     LEVEL: ClassVar[str]
-    schema_version: Literal[1] = 1
     name: Annotated[str, StringConstraints(min_length=1)]
     video: Video
     clips: tuple[Clip, ...] = ()
+
+    @property
+    def schema_version(self) -> int:
+        """The schema version of its text form and its JSON form: the oldest that has all that it needs."""
+        return 2 if getattr(self, "boxes", ()) else 1
 
     @property
     def keyframes(self) -> dict[str, Keyframe]:
@@ -184,7 +191,10 @@ class Unit(Value):
 
     def to_json(self) -> bytes:
         """The JSON form: UTF-8, indented, with a final newline."""
-        data = {"level": self.LEVEL, **self.model_dump(mode="json")}
+        data = self.model_dump(mode="json")
+        if not data.get("boxes"):
+            data.pop("boxes", None)
+        data = {"level": self.LEVEL, "schema_version": self.schema_version, **data}
         return orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
@@ -207,6 +217,8 @@ class Fsg(Unit):
     """Facts known to be false. They have ids of their own; only a denied step of a path refers to them."""
     gaps: Annotated[tuple[Gap, ...], AfterValidator(_by_clip)] = ()
     """What was not examined."""
+    boxes: Annotated[tuple[Box, ...], AfterValidator(_by_clip)] = ()
+    """Where its objects are, as far as it is known."""
 
 
 class Tsg(Fsg):
@@ -256,6 +268,9 @@ def from_json(data: bytes) -> Unit:
     level = raw.pop("level", None) if isinstance(raw, dict) else None
     if not isinstance(level, str) or level not in LEVELS:
         raise ValueError(f"unknown level {str(level)[:80]!r}")
+    version = raw.pop("schema_version", 1)
+    if type(version) is not int or not 1 <= version <= SCHEMA:
+        raise ValueError(f"schema version {str(version)[:80]!r}, not one from 1 to {SCHEMA}")
     try:
         return LEVELS[level].model_validate_json(orjson.dumps(raw))
     except TypeError as error:  # nested too deep for orjson

@@ -70,8 +70,10 @@ class Lexicon:
         return self.displayed.get((of, self.key(of, word)), word)
 
     def _closure(self, table: dict[tuple[str, str], set[str]], of: str, word: str) -> set[str]:
-        start = self.key(of, word)
         found: set[str] = set()
+        if not table:
+            return found
+        start = self.key(of, word)
         todo = [start]
         while todo:
             new = table.get((of, todo.pop()), set()) - found - {start}

@@ -15,7 +15,7 @@ from importlib.resources import files
 from typing import Any
 
 from lark import Lark, Token, Tree
-from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedInput, UnexpectedToken
+from lark.exceptions import UnexpectedInput
 from pydantic import ValidationError
 
 from stepc.diagnostics import Diagnostic, Place, StepcError, brief, did_you_mean
@@ -32,6 +32,7 @@ from stepc.ir.literals import (
     unspan,
 )
 from stepc.ir.shapes import ShapeParser
+from stepc.ir.syntax import unexpected
 from stepc.ops import KEYWORDS
 from stepc.runtime.grammars import lalr_parser
 
@@ -48,10 +49,14 @@ def _believed(e: t.Element, calls: bool) -> str:
     return text
 
 
-def statement(e: t.Element | t.Gap, calls: bool = True) -> str:
-    """The line of an element or a gap; without the keys of its model calls if `calls` is False."""
+def statement(e: t.Element | t.Gap | t.Box, calls: bool = True) -> str:
+    """The line of an element, a gap or a box; without the keys of its model calls if `calls` is False."""
     if isinstance(e, t.Gap):
         return f"gap     {e.where} {e.what} {e.other or ''}".rstrip()
+    if isinstance(e, t.Box):
+        at, track = at_frames((e.frame,), e.owner), "" if e.track is None else f" track {e.track}"
+        edges = f"{e.left} {e.top} {e.right} {e.bottom}"
+        return f"box     {e.owner}{at} {edges} {seconds(e.score)} {quote(e.source)}{track}"
     if isinstance(e, t.WordRelation):
         line = f"word    {e.of} {quote(e.one)} {e.how} {quote(e.other)}"
     elif isinstance(e, t.Object):
@@ -102,6 +107,8 @@ def _lines(unit: t.Unit, calls: bool) -> Iterator[str]:
     for name in ("events", "objects", *inside):
         for e in getattr(unit, name, ()):
             groups.setdefault(t.clip_of(e.place), []).append(statement(e, calls))
+    for box in getattr(unit, "boxes", ()):
+        groups.setdefault(t.clip_of(box.place), []).append(statement(box))
     for e in getattr(unit, "denied", ()):
         groups.setdefault(t.clip_of(e.place), []).append(denial(e, calls))
     for gap in getattr(unit, "gaps", ()):
@@ -237,6 +244,20 @@ def _element(tree: Tree[Token]) -> tuple[str, t.Element]:
     return kind.field, kind.element.model_validate(data)
 
 
+def _box(c: list[Any]) -> t.Box:
+    """The box of a statement."""
+    owner, at, *edges, score, source, track = c
+    frames = _frames(at, str(owner))
+    if len(frames) != 1:
+        raise _Bad(owner, "a box is in one keyframe")
+    data = dict(zip(("left", "top", "right", "bottom"), (int(str(x)) for x in edges), strict=True))
+    number = [int(str(x)) for x in track.children]
+    return t.Box.model_validate(
+        {"owner": str(owner), "frame": frames[0], "score": millis(score), "source": _string(source),
+         "track": number[0] if number else None, **data}
+    )  # fmt: skip
+
+
 _PARTS = {
     "block": ["block"],
     "form": ["form"],
@@ -313,6 +334,8 @@ class _Builder:
             case "gap":
                 data = dict(zip(("where", "what", "other"), map(str, c), strict=False))
                 self.add("gaps", line, t.Gap.model_validate(data))
+            case "box":
+                self.add("boxes", line, _box(c))
             case "denied":
                 if c[0].data == "ref":
                     raise _Bad(tree, "a reference cannot be denied")
@@ -389,7 +412,7 @@ def read(text: str, file: str = "<text>") -> Read:
     try:  # for the place of the error, or what no line has alone
         tree = _parser().parse(text if text.endswith("\n") else text + "\n")
     except UnexpectedInput as error:
-        raise StepcError(_syntax(error, file, rows)) from None
+        raise StepcError(unexpected(error, file, rows)) from None
     header, *trees = (x for x in tree.children if isinstance(x, Tree))
     return _unit(header, trees, file, rows)
 
@@ -411,12 +434,10 @@ def _unit(  # long: from header to unit, with the errors of each part
         return Place(file, line, column, max(1, length), source)
 
     level, version, name = header.children
-    if int(str(version)) != t.SCHEMA:
+    if not 1 <= int(str(version)) <= t.SCHEMA:
         message = f"unsupported schema version {version}"
         raise StepcError(
-            Diagnostic(
-                "I002", message, place(version), f"this version of stepc reads schema {t.SCHEMA}"
-            )
+            Diagnostic("I002", message, place(version), f"this stepc reads schemas 1 to {t.SCHEMA}")
         )
     builder = _Builder()
     current: Any = header
@@ -453,44 +474,3 @@ def _unit(  # long: from header to unit, with the errors of each part
         message = f"{where}: {first['msg']}" if where else first["msg"]
         raise StepcError(Diagnostic("I003", message, place(current))) from None
     return Read(unit, builder.lines)
-
-
-def _syntax(error: UnexpectedInput, file: str, rows: list[str]) -> Diagnostic:
-    line, column = error.line, error.column
-    if isinstance(error, UnexpectedEOF) or line in (-1, None) or line > len(rows):
-        line, column = len(rows), len(rows[-1]) + 1
-    source = rows[line - 1]
-    rest = source[column - 1 :].split()
-    word = rest[0] if rest else "the end of the line"
-    expected: set[str] = set()
-    if isinstance(error, UnexpectedToken):
-        expected = set(error.accepts or error.expected)
-    elif isinstance(error, UnexpectedCharacters):
-        expected = set(error.allowed or ())
-    shown = sorted(_NAMES.get(e, e.lower()) for e in expected)
-    if "kind" in shown:
-        shown = sorted({*shown, "static", "dynamic"} - {"kind"})
-    first = column == 1 or not source[: column - 1].strip()
-    helps = ""
-    if first and word.isalpha():
-        helps = did_you_mean(word, [s for s in shown if s.isalpha()] or ["stsg"])
-    elif shown:
-        helps = "expected " + " or ".join(shown[:6])
-    return Diagnostic(
-        "I001", f"unexpected {brief(word)}", Place(file, line, column, len(word), source), helps
-    )
-
-
-_NAMES = {
-    "_NL": "the end of the line",
-    "STRING": 'a "string"',
-    "SPAN": "a time span such as 0.960..4.120",
-    "SECONDS": "seconds such as 0.960",
-    "DURATION": "a duration such as 24.000s",
-    "SIZE": "a size such as 640x360",
-    "DIGEST": "sha256: and 64 hexadecimal digits",
-    "LSQB": "`[`",
-    "INT": "a number",
-    "ID": "an id such as c0.k1/cup",
-    "VOTES": "votes such as 2/3",
-}

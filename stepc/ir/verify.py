@@ -119,6 +119,48 @@ def _called(u: t.Fsg) -> Iterator[Finding]:
             yield f"`{o.id}` has a name twice", o
 
 
+@_rule(
+    "V006",
+    "a box has a width and a height, and is that of one object in one of its keyframes",
+    "fsg",
+)
+def _boxes(u: t.Fsg) -> Iterator[Finding]:
+    frames = {o.id: o.frames for o in u.objects}
+    seen: set[tuple[str, str]] = set()
+    for b in u.boxes:
+        if b.owner not in frames:
+            yield f"object `{b.owner}` does not exist", b
+        elif b.frame not in frames[b.owner]:
+            yield f"`{b.owner}` is not visible in {b.frame}", b
+        elif b.left >= b.right or b.top >= b.bottom:
+            yield f"{b.left} {b.top} {b.right} {b.bottom} is no area", b
+        elif (b.owner, b.frame) in seen:
+            yield f"`{b.owner}` has two boxes in {b.frame}", b
+        seen.add((b.owner, b.frame))
+
+
+@_rule("V007", "the boxes of a track are those of one object, and of no other track", "fsg")
+def _tracks(u: t.Fsg) -> Iterator[Finding]:
+    entity = entities(u)
+    of_track: dict[tuple[str, int], int] = {}
+    of_entity: dict[tuple[str, int], int] = {}
+    there: set[tuple[str, int]] = set()
+    for b in u.boxes:
+        if b.track is None or b.owner not in entity:
+            continue
+        clip, number = t.clip_of(b.owner), entity[b.owner]
+        if (b.frame, b.track) in there:
+            yield f"track {b.track} has two boxes in {b.frame}", b
+            continue
+        there.add((b.frame, b.track))
+        if not isinstance(u, t.Tsg):  # objects of keyframes are merged later
+            continue
+        if of_track.setdefault((clip, b.track), number) != number:
+            yield f"track {b.track} of {clip} is of two objects", b
+        elif of_entity.setdefault((clip, number), b.track) != b.track:
+            yield f"`{b.owner}` has two tracks in {clip}", b
+
+
 @_rule("V003", "every clip and keyframe that an element names must exist", "fsg")
 def _places(u: t.Unit) -> Iterator[Finding]:
     clips, frames = {c.id for c in u.clips}, u.keyframes
@@ -548,7 +590,7 @@ def verify(unit: t.Unit, read: Read | None = None, file: str = "") -> list[Diagn
 def _line(value: t.Value, denied: set[t.Denied]) -> str:
     if isinstance(value, t.Element) and value in denied:
         return denial(value)
-    if isinstance(value, t.Element | t.Gap):
+    if isinstance(value, t.Element | t.Gap | t.Box):
         return statement(value)
     kind = type(value).__name__.lower().replace("keyframe", "frame")
     return f"{kind:7} {getattr(value, 'id', '')}"

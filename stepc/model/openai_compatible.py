@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import orjson
 
-from stepc.diagnostics import Diagnostic, Place, StepcError, brief, fail
+from stepc.diagnostics import Diagnostic, Place, StepcError, fail
 from stepc.ir.types import Frame
 from stepc.model.backends import SERVED_TOGETHER
 from stepc.model.client import Call, Completion, Together, Usage
@@ -93,10 +93,6 @@ class ServerModel:
         self.openai, self.http = openai, http_package(openai)
         self.longest = longest_side(self.model, self.server.picture_size)
         folder = self.server.picture_folder
-        if folder is not None and not folder.is_dir():
-            place = Place("--picture-folder")
-            help = "name a folder that the server may read (vLLM: --allowed-local-media-path)"
-            raise fail("U001", f"`{brief(str(folder))}` is not a folder", place, help)
         self.encoded = EncodedPictures(self.server.pictures, self.longest, folder)
         self.kept = KeptPictures()
         self.identity = f"openai:{self.model}"

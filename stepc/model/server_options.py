@@ -70,8 +70,14 @@ class ServerOptions:
 def addresses(server: ServerOptions) -> list[str]:
     """Return the base URLs of the servers; none for the official one.
 
-    Raises StepcError: U001 if a URL is invalid, M007 if there is neither a URL nor an API key.
+    Raises StepcError: U001 if a URL is invalid or the folder for pictures is missing, M007 if there is
+    neither a URL nor an API key.
     """
+    folder = server.picture_folder
+    if folder is not None and not folder.is_dir():
+        place = Place("--picture-folder")
+        help = "name a folder that the server may read (vLLM: --allowed-local-media-path)"
+        raise fail("U001", f"`{brief(str(folder))}` is not a folder", place, help)
     given = server.url or os.environ.get("OPENAI_BASE_URL")
     if given is None:
         if api_key():

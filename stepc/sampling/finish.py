@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from functools import cached_property
 
 import numpy as np
@@ -34,26 +34,49 @@ class Finisher:
         self.rules = rules
         self.table: EdgeTable = rules.table
         self.graph: QueryBuilder = rules.graph
+        self._alone: dict[tuple[int, tuple[int, int] | None], bool] = {}
+        """Cache of `_one_label`"""
 
-    def finished(
-        self, kind: PathKind, rows: list[int], rng: random.Random | None = None
-    ) -> Iterator[tuple[t.Path, object, str]]:
+    def finished(self, kind: PathKind, rows: list[int]) -> Iterator[tuple[t.Path, object, str]]:
         """Make paths from rows in reasoning order. Yields (path, key, reason for rejection or "").
 
-        There is one path per clip that may give the time range. With `rng`, one of them is drawn.
+        There is one path per clip that may give the time range.
         """
-        everywhere: Time = (None, None, (0, len(self.table.clips)), "")
         times = list(self._times(kind, rows))
         if not times:
-            yield (*self._path(kind, rows, everywhere)[:2], "nothing gives it a time")
-        elif rng is not None and len(times) > 1:
-            times = [rng.choice(times)]
+            yield (*self._path(kind, rows, self._everywhere)[:2], "nothing gives it a time")
         for time in times:
-            path, key, why = self._path(kind, rows, time)
-            if why == "says its answer" and time[0] == "during" and not self._crosses(rows):
-                whole = self._path(kind, rows, everywhere)
-                path, key, why = (path, key, why) if whole[2] else whole
-            yield path, key, why
+            yield self._timed(kind, rows, time)
+
+    def drawn(
+        self, kind: PathKind, rows: list[int], rng: random.Random, known: Set[object]
+    ) -> tuple[t.Path | None, object, str]:
+        """Make one path from rows in reasoning order: (path, key, reason for rejection or "").
+
+        `known` are the keys of paths that there are. There may be no path if it is rejected.
+        """
+        times = list(self._times(kind, rows))
+        if not times:
+            return None, None, "nothing gives it a time"
+        time = rng.choice(times) if len(times) > 1 else times[0]
+        if not self.rules.several(kind):  # its rows are known, and so is its key
+            key = self._row_key(kind, rows, time)
+            why = "the same question" if key in known else self._judge(kind, rows, time)
+            if why:
+                return None, key, why
+        return self._timed(kind, rows, time)
+
+    @cached_property
+    def _everywhere(self) -> Time:
+        return None, None, (0, len(self.table.clips)), ""
+
+    def _timed(self, kind: PathKind, rows: list[int], time: Time) -> tuple[t.Path, object, str]:
+        """The path with a time range, or without it if the event would say an answer."""
+        path, key, why = self._path(kind, rows, time)
+        if why == "says its answer" and time[0] == "during" and not self._crosses(rows):
+            whole = self._path(kind, rows, self._everywhere)
+            path, key, why = (path, key, why) if whole[2] else whole
+        return path, key, why
 
     def _times(self, kind: PathKind, rows: list[int]) -> Iterator[Time]:
         """The possible time ranges of a path."""
@@ -155,10 +178,14 @@ class Finisher:
         """A key that identifies the question: its form and query, or an equivalent that is faster."""
         if not path.unique and not kind.asked.compares:
             return kind.form, path.query
+        return self._row_key(kind, rows, (path.time, path.clip, (0, 0), ""))
+
+    def _row_key(self, kind: PathKind, rows: list[int], time: Time) -> object:
+        """The key of a path whose rows and time range are known."""
         groups = [int(self.table.group[r]) for r in rows]
         if kind.asked.compares:  # the order of the two does not matter
             groups.sort()
-        return (kind.form, path.time, path.clip, *groups)
+        return (kind.form, *time[:2], *groups)
 
     def _judge(self, kind: PathKind, rows: list[int], time: Time) -> str:
         """Why the steps do not make a path, apart from their words, or ""."""
@@ -183,16 +210,20 @@ class Finisher:
 
     def _told_apart(self, rows: list[int], others: list[int], scope: tuple[int, int]) -> bool:
         """Whether the label of each object that is found, such as "the cup", names no other one in scope."""
-        s = self.table
-        found = s.found[np.array([*rows, *others])]
-        found = found[found != NONE]
-        clips = s.entity_clip[found]
-        low, high = (
-            (clips, clips + 1)
-            if self._crosses(rows)
-            else np.broadcast_to(np.array([[scope[0]], [scope[1]]]), (2, len(found)))
-        )
-        return bool(s.one_label(s.entity_label[found], low, high).all())
+        crosses = self._crosses(rows)
+        return all(self._one_label(row, None if crosses else scope) for row in (*rows, *others))
+
+    def _one_label(self, row: int, scope: tuple[int, int] | None) -> bool:
+        """Whether the label of what a row finds names nothing else in scope, or in the clip of the thing."""
+        s, found = self.table, int(self.table.found[row])
+        if found == NONE:
+            return True
+        key = found, scope
+        if key not in self._alone:
+            label, clip = s.entity_label[[found]], int(s.entity_clip[found])
+            low, high = scope or (clip, clip + 1)
+            self._alone[key] = bool(s.one_label(label, 0 * label + low, 0 * label + high)[0])
+        return self._alone[key]
 
     # --- several answers -----------------------------------------------------------------
 

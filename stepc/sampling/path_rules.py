@@ -48,6 +48,10 @@ class PathRules:
             and whole[c] == (table.events[c].start, table.events[c].end)
         }
         """Clips whose event may give a time range: no other clip shows it, and it fills the clip."""
+        self._said: dict[tuple[int, str, str, Said], bool] = {}
+        """Cache of `_has_wording`"""
+        self._lines: dict[tuple[str, t.Way, str], list[EdgeRule]] = {}
+        """Cache: (edge kind, direction, line or form) → the blocks that have it"""
         self.allowed = self._allowed()
         """Mask of the rows that the filters allow."""
         self.expanding = self._expanding()
@@ -220,6 +224,17 @@ class PathRules:
                 rows[row] = any(self.fits(rules, s.step(row), form, how) for how in said)
         return rows
 
+    def _has_wording(self, step: t.Step, word: str, form: str, said: Said) -> bool:
+        """Whether the spec has a wording of a line for a step of the table."""
+        key = id(step), word, form, said  # the table keeps its steps
+        if key not in self._said:
+            line = step.edge, step.way, word
+            if line not in self._lines:
+                rules = [r for r in self.spec.rules(step.edge) if r.line(step.way, word)]
+                self._lines[line] = rules
+            self._said[key] = self.fits(self._lines[line], step, form, said)
+        return self._said[key]
+
     def fits(self, rules: Sequence[EdgeRule], step: t.Step, form: str, said: Said) -> bool:
         """Whether one of the rules fits a step whose known end is said so."""
         at = self.graph.occasion(step, form, self.block.name, said)
@@ -230,10 +245,9 @@ class PathRules:
         for i, step in enumerate(steps):
             last = i == len(steps) - 1
             word, asked = (form, form) if last else ("name", "ask")
-            if step.edge in self.picky_kinds:
-                rules = [r for r in self.spec.rules(step.edge) if r.line(step.way, word)]
-                if not self.fits(rules, step, asked, self.graph.said(steps, i)):
-                    return False
+            said = self.graph.said(steps, i)
+            if step.edge in self.picky_kinds and not self._has_wording(step, word, asked, said):
+                return False
         return True
 
     @cached_property

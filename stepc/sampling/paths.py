@@ -52,11 +52,10 @@ class PathSampler:
             made = 0
             for size, batch in self.proposed(kind, wanted * self.block.tries, rng):
                 before = made
-                finished = (x for rows in batch for x in self.finisher.finished(kind, rows, rng))
-                for path, key, why in finished:
+                for path, key, why in (self.finisher.drawn(kind, x, rng, known) for x in batch):
                     if not why and key in known:
                         why = "the same question"
-                    if why:
+                    if why or path is None:
                         self.counts[f"drawn anew: {why}"] += 1
                         continue
                     known.add(key)

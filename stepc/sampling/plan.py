@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TypeVar
 
 from stepc.forms import FORMS, Form
@@ -41,7 +42,7 @@ class PathKind:
         """The kind of a draw. A comparison always has two steps and no time range."""
         return cls(2, form, None) if FORMS[form].compares else cls(steps, form, time)
 
-    @property
+    @cached_property
     def asked(self) -> Form:
         return FORMS[self.form]
 

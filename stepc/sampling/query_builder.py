@@ -36,6 +36,7 @@ class QueryBuilder(Make):
         self.events = {e.clip: e.event for e in unit.events}
         self.times = {e.clip: (e.start, e.end) for e in unit.events}
         self.ranges = {c.id: (c.start, c.end) for c in unit.clips}
+        self._described: dict[str, Described | None] = {}
 
     @cached_property
     def entity(self) -> dict[str, int]:
@@ -134,8 +135,10 @@ class QueryBuilder(Make):
 
     def described(self, object_: str) -> Described | None:
         """An object as conditions of a spec look at it; None for the id of a value or a clip."""
-        o = self.objects.get(object_)
-        return None if o is None else Described(self.noun(o.label), o.op)
+        if object_ not in self._described:
+            o = self.objects.get(object_)
+            self._described[object_] = None if o is None else Described(self.noun(o.label), o.op)
+        return self._described[object_]
 
     def said(self, steps: Sequence[t.Step], i: int) -> Said:
         """How the known end of step `i` of a path is said."""

@@ -99,6 +99,13 @@ class Refutation:
         said = ([w for w, _ in self.denied_of.get(self._about(step, x), ())] for x in there)
         return bool(there) and all(plain(step.word) in words for words in said)
 
+    def excludes(self, step: t.Step, word: str) -> bool:
+        """Whether the value that a step finds excludes another one, so that its sentence refutes it."""
+        lexical = self.lexicon.excludes(step.edge, step.word, word)
+        return self.graph.finds_value(step) and (
+            lexical or excludes(step.word, word, self._kind(step))
+        )
+
     def open(self, step: t.Step, word: str) -> tuple[OpenFact, ...]:
         """The facts that would have to be false for a step not to find a word; none if some are stated."""
         kind = self._kind(step)
