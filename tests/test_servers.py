@@ -39,7 +39,7 @@ from stepc.model.requests import (
     ObjectClaim,
     Request,
 )
-from stepc.model.server_features import Refusal
+from stepc.model.server_features import Features, Refusal
 from stepc.model.server_handshake import DIGITS, Digits
 from stepc.model.server_options import ServerOptions, addresses
 from stepc.model.server_pictures import EncodedPictures
@@ -775,6 +775,45 @@ def test_a_server_reads_files_where_it_may(tmp_path: Path) -> None:
     with pytest.raises(StepcError) as error:
         ServerModel("m", ServerOptions("http://a/v1", picture_folder=tmp_path / "none"))
     assert error.value.diagnostics[0].code == "U001"
+
+
+class Remembered:
+    """What an earlier run found out."""
+
+    def __init__(self, references: str) -> None:
+        self.features = Features(sees=True, references=references)
+
+    def load(self) -> Features | None:
+        return Features.from_facts(self.features.facts())
+
+    def save(self, features: Features) -> None:
+        self.features = features
+
+
+@pytest.mark.parametrize(
+    ("known", "given"), [("", True), ("uuid", True), ("file", True), ("file", False)]
+)
+@pytest.mark.parametrize("readable", [True, False])
+def test_what_an_earlier_run_knows_of_references(
+    known: str, given: bool, readable: bool, tmp_path: Path
+) -> None:
+    """A folder that is given for the first time is tried. If it cannot be read, data is sent."""
+    mode = Keeping(0, tmp_path if readable else None)
+    server = Server(mode)
+    try:
+        folder = tmp_path if given else None
+        options = ServerOptions(
+            server.url, at_once=1, wait=0.001, timeout=5.0, picture_folder=folder
+        )
+        model = ServerModel("m", options)
+        model.memory = Remembered(known)
+        meant = _about(ModelClient(model, Templates("default"), Greys()), 15)
+        assert sorted(mode.told) == sorted(meant)
+        shown = mode.files if given and readable else mode.data
+        assert 2 * len(meant) <= shown < 2 * len(meant) + 8
+        assert len(server.asked) < len(meant) + 12  # few of them in vain
+    finally:
+        server.close()
 
 
 def test_a_keyframe_is_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:

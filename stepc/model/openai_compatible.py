@@ -185,7 +185,8 @@ class ServerModel:
                 return self.features
             self.met = True
         known = self.memory.load() if self.memory is not None else None
-        if known is not None:
+        untried = self.server.picture_folder is not None and known and known.references != "file"
+        if known is not None and not untried:
             self.features, self.greeted = known, True
             return known
 
@@ -356,7 +357,9 @@ class ServerModel:
         if not mine.references or (proved and mine.references == "uuid"):
             return False
         mine.references = ""
-        if not proved:
+        if proved:  # by an earlier run, perhaps with another folder
+            self.kept.forget(server, named)
+        else:
             self.features.references = ""
         return True
 
