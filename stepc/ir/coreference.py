@@ -166,7 +166,10 @@ class IdentityGroups:
 
 
 def groups_by_track(unit: t.Fsg) -> IdentityGroups:
-    """The objects of keyframes, in groups whose boxes are of one track of a clip. Tracks are told apart."""
+    """Groups of the objects of keyframes by the tracks of their boxes.
+
+    Objects on the same track of a clip are one object, and those on different tracks are not.
+    """
     groups = IdentityGroups((o.id, o.frames[0]) for o in unit.objects)
     tracks: dict[str, dict[int, str]] = {}
     for b in unit.boxes:

@@ -24,7 +24,7 @@ ENCODED = 64 << 20
 REMEMBERED = 100
 """Maximum pictures that a server is expected to have kept."""
 MISSES = 8
-"""References that a server did not know, more than those it knew, after which none is sent any more."""
+"""Failed requests with references after which no more are sent, unless more requests succeeded."""
 
 
 class Message(NamedTuple):
