@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from test_golden import HERE
 
@@ -93,6 +93,8 @@ def test_the_solver_compares_words_like_the_rest(text: str) -> None:
 
 
 @given(_texts(), _texts())
+@example("1", "-1")
+@example("it is \u22121 degrees", "-1")
 def test_the_solver_finds_words_in_texts_like_the_rest(text: str, phrase: str) -> None:
     assert theirs.mentions(text, phrase) == ours.mentions(text, phrase)
     assert theirs.mentions(f"{text} {phrase} {text}", phrase) == ours.mentions(

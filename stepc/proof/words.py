@@ -18,7 +18,8 @@ SPACELESS = (
 """First and last character of scripts that put no spaces between words; each character counts as one."""
 Plural = tuple[str, str, int]
 """(ending of a noun, that of its singular, minimum number of letters before it)"""
-_TOKEN = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
+_TOKEN = re.compile(r"(?:(?<![\w-])-(?=\d))?[^\W_]+(?:['-][^\W_]+)*")
+"""A word. A sign belongs to its number."""
 
 
 @functools.lru_cache(1 << 14)
@@ -132,7 +133,7 @@ def excluded_by(word: str, kind: str = "") -> tuple[str, ...]:
 @functools.lru_cache(1 << 15)
 def _tokens(text: str) -> tuple[str, ...]:
     made: list[str] = []
-    for word in _TOKEN.findall(text.lower().replace("\u2019", "'")):
+    for word in _TOKEN.findall(text.lower().replace("\u2019", "'").replace("\u2212", "-")):
         owns = len(word) > 2 and word.endswith("'s")
         start = 0
         stem = word[:-2] if owns else word
