@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from stepc.ir import types as t
 from stepc.ir.graph import statements
+from stepc.ir.joining import join_equal
 from stepc.ir.lexicon import Lexicon
 from stepc.ir.words import normal, plain
 from stepc.passmanager.base import Pass, Tools
@@ -40,7 +40,7 @@ class Canonicalize(Pass[t.Fsg, t.Fsg]):
         ]
         frames = {f: i for i, f in enumerate(unit.keyframes)}
         changed = {
-            name: _joined([_with(e, words, tools) for e in getattr(unit, name)], frames)
+            name: join_equal([_with(e, words, tools) for e in getattr(unit, name)], frames)
             for name in ("objects", "attributes", "relations", "motions", "denied")
             if name in type(unit).model_fields
         }
@@ -97,32 +97,3 @@ def _with(e: Any, words: Lexicon, tools: Tools) -> Any:
         return e
     tools.counts.add("words shown as a synonym")
     return e.model_copy(update={field: shown})
-
-
-def _joined(elements: Iterable[Any], order: dict[str, int]) -> tuple[Any, ...]:
-    """The elements with equal facts joined: the frames of all, and the evidence of the surest one."""
-    made: dict[tuple[object, ...], Any] = {}
-    for e in elements:
-        match e:
-            case t.Attribute():
-                key: tuple[object, ...] = ("attr", e.owner, e.kind, plain(e.value))
-            case t.Relation():
-                key = ("rel", e.subject, e.object, plain(e.predicate))
-            case t.Motion():
-                key = ("motion", e.source, e.target, plain(e.motion))
-            case _:
-                key = ("other", id(e))
-        old = made.get(key)
-        if old is None:
-            made[key] = e
-            continue
-        best = max(old, e, key=lambda x: x.trust.confidence)
-        asks = tuple(dict.fromkeys((*old.origin.asks, *e.origin.asks)))
-        nodes = tuple(dict.fromkeys((*old.origin.nodes, *e.origin.nodes)))
-        changes: dict[str, object] = {
-            "trust": best.trust, "origin": t.Origin(nodes=nodes, asks=asks)
-        }  # fmt: skip
-        if not isinstance(e, t.Motion):
-            changes["frames"] = tuple(sorted({*old.frames, *e.frames}, key=order.__getitem__))
-        made[key] = old.model_copy(update=changes)
-    return tuple(made.values())

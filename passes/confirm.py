@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from stepc.ir import types as t
+from stepc.ir.dependents import ends_of
 from stepc.model.client import Mentions, in_one
 from stepc.model.requests import (
     AttributeClaim,
@@ -81,15 +82,15 @@ class ConfirmAll(Pass[t.Fsg, t.Fsg]):
             objects = self._answers(unit, objects, named, tools)
         ids = {o.id for o in objects if o.trust.verdict != "no"}
         if not at_once:
-            elements = [e for e in elements if _ends(e) <= ids]
+            elements = [e for e in elements if ends_of(e) <= ids]
             answered = self._answers(unit, elements, named, tools)
             now = {id(e): a for e, a in zip(elements, answered, strict=True)}
         made = {
-            name: [now.get(id(e), e) for e in getattr(unit, name) if _ends(e) <= ids]
+            name: [now.get(id(e), e) for e in getattr(unit, name) if ends_of(e) <= ids]
             for name in names
         }
         made["objects"] = objects
-        denied = [e for e in unit.denied if _ends(e) <= ids]
+        denied = [e for e in unit.denied if ends_of(e) <= ids]
         denied += [e for es in made.values() for e in es if e.trust.verdict == "no"]
         kept = {name: tuple(e for e in es if e.trust.verdict != "no") for name, es in made.items()}
         gone = {o.id for o in objects} - ids
@@ -126,7 +127,7 @@ class ConfirmAll(Pass[t.Fsg, t.Fsg]):
                 tools.counts.add(f"{kind}: confirmed against the first answer")
             tools.counts.add(f"{kind}: {'confirmed' if yes else 'denied'}")
             asks = tuple(dict.fromkeys((*e.origin.asks, *keys)))
-            origin = t.Origin(nodes=e.origin.nodes, asks=asks)
+            origin = e.origin.model_copy(update={"asks": asks})
             trust = e.trust.model_copy(update={"verdict": "yes" if yes else "no"})
             changed[id(e)] = e.model_copy(update={"trust": trust, "origin": origin})
         return [changed.get(id(e), e) for e in elements]
@@ -180,7 +181,7 @@ class ConfirmAll(Pass[t.Fsg, t.Fsg]):
 def _clip(e: t.Element) -> str:
     if isinstance(e, t.Event):
         return e.clip
-    return t.clip_of(e.id if isinstance(e, t.Object) else next(iter(_ends(e))))
+    return t.clip_of(e.id if isinstance(e, t.Object) else next(iter(ends_of(e))))
 
 
 def _sure(e: t.Element) -> bool:
@@ -190,21 +191,6 @@ def _sure(e: t.Element) -> bool:
 
 _DEPENDENT = ("attributes", "relations", "motions", "references", "events")
 """Fields of a unit whose elements depend on objects, and events."""
-
-
-def _ends(e: t.Element) -> set[str]:
-    """The objects without which an element means nothing."""
-    match e:
-        case t.Attribute():
-            return {e.owner}
-        case t.Relation():
-            return {e.subject, e.object}
-        case t.Motion():
-            return {e.source, e.target}
-        case t.Reference():
-            return {e.first, e.second}
-        case _:
-            return set()
 
 
 def _claim(e: Any, named: Mentions, whole: Mapping[str, tuple[t.Keyframe, ...]]) -> Claim:

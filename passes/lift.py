@@ -32,7 +32,11 @@ class Lift(Pass[t.Fsg, t.Tsg]):
         tools.counts.add("clips", len(clips))
 
         def moved(element: Any, *ends: str) -> Any:
-            changes = {end: _moved(getattr(element, end), renamed) for end in ends}
+            changes: dict[str, object] = {
+                end: _moved(getattr(element, end), renamed) for end in ends
+            }
+            if isinstance(element, t.Relation):
+                changes["during"] = None
             frames = tuple(renamed[f] for f in element.frames)
             return element.model_copy(update={**changes, "frames": frames})
 
@@ -47,6 +51,7 @@ class Lift(Pass[t.Fsg, t.Tsg]):
                 moved(e, *(("subject", "object") if isinstance(e, t.Relation) else ("id",)))
                 for e in unit.denied
             ),
+            tracks=(),
             boxes=tuple(
                 b.model_copy(update={"owner": _moved(b.owner, renamed), "frame": renamed[b.frame]})
                 for b in unit.boxes

@@ -17,6 +17,8 @@ from stepc.ir.coreference import (
     match_up,
     pair_up,
 )
+from stepc.ir.evidence import origin_of, trust_of, verdict_of
+from stepc.ir.spans import one_span
 from stepc.ir.words import normal, plain, same_relation
 from stepc.languages import normalised
 from stepc.model.client import Mentions, Vote, vote
@@ -86,9 +88,15 @@ class Merge(Pass[t.Fsg, t.Tsg]):
     def run(self, unit: t.Fsg, tools: Tools) -> t.Tsg:
         inventories = self.identity == "frames" and tools.ask().knows(MatchObjects)
         groups = (self._by_inventory if inventories else self._by_pair)(unit, tools)
+        return self._motions(*self.merged(unit, groups, tools), tools)
+
+    def merged(
+        self, unit: t.Fsg, groups: IdentityGroups, tools: Tools
+    ) -> tuple[t.Tsg, list[list[str]]]:
+        """The unit with one node for each static object, and the nodes of each dynamic one."""
         tracks = groups.groups()
         ops = {o.id: o.op for o in unit.objects}
-        kinds = {root: _kind(ops[m] for m in members) for root, members in tracks.items()}
+        kinds = {root: _kind([ops[m] for m in members]) for root, members in tracks.items()}
         static = [root for root in tracks if kinds[root] == "static"]
         made = t.ordinals(
             f"{t.clip_of(root)}/{root.split('/', 1)[1].split('.')[0]}" for root in static
@@ -109,7 +117,7 @@ class Merge(Pass[t.Fsg, t.Tsg]):
             ),
         )
         moving = [members for root, members in tracks.items() if kinds[root] == "dynamic"]
-        return self._motions(tsg, moving, tools)
+        return tsg, moving
 
     def _by_inventory(self, unit: t.Fsg, tools: Tools) -> IdentityGroups:
         """Compare the keyframes of a clip, a few at a time, with each other and with those before."""
@@ -222,8 +230,8 @@ class Merge(Pass[t.Fsg, t.Tsg]):
                     called=tuple(called),
                     noun=_noun(seen),
                     frames=tuple(o.frames[0] for o in seen),
-                    trust=_together(seen),
-                    origin=_origin(seen),
+                    trust=trust_of(seen),
+                    origin=origin_of(seen),
                 )
             )
             attributes += self._attributes(names[root], seen, owned, tools)
@@ -269,9 +277,9 @@ class Merge(Pass[t.Fsg, t.Tsg]):
                 trust=t.Trust(
                     votes=sum(a.trust.votes for a in found),
                     asked=asked,
-                    verdict=_verdict(found),
+                    verdict=verdict_of(found),
                 ),
-                origin=_origin(found),
+                origin=origin_of(found),
             )
             for i, found in zip(ids, kept, strict=True)
         ]
@@ -414,23 +422,8 @@ class Told(NamedTuple):
         return vote(ballots, [key for _, key in self.answers], self.asked, keep)
 
 
-def _kind(ops: Iterable[str]) -> str:
-    count = Counter(ops)
-    return "dynamic" if count["dynamic"] >= count["static"] else "static"
-
-
-def _verdict(elements: Iterable[t.Element]) -> Literal["yes", "no", "unasked"]:
-    """The verdict on merged elements: all of them are denied, or none."""
-    verdicts = {e.trust.verdict for e in elements}
-    return "no" if "no" in verdicts else "yes" if "yes" in verdicts else "unasked"
-
-
-def _together(seen: Sequence[t.Element]) -> t.Trust:
-    return t.Trust(
-        votes=sum(e.trust.votes for e in seen),
-        asked=sum(e.trust.asked for e in seen),
-        verdict=_verdict(seen),
-    )
+def _kind(ops: Sequence[str]) -> str:
+    return "dynamic" if 2 * ops.count("dynamic") >= len(ops) else "static"
 
 
 def _noun(seen: Sequence[t.Object]) -> t.NounClass | None:
@@ -451,13 +444,6 @@ def _names(seen: Sequence[t.Object]) -> list[str]:
     return [said[name] for name, _ in votes.most_common()]
 
 
-def _origin(elements: Sequence[t.Object | t.Attribute | t.Relation]) -> t.Origin:
-    return t.Origin(
-        nodes=tuple(e.id for e in elements if not isinstance(e, t.Relation)),
-        asks=tuple(dict.fromkeys(k for e in elements for k in e.origin.asks)),
-    )
-
-
 def _reattached(relations: Iterable[t.Relation], names: dict[str, str]) -> list[t.Relation]:
     """Rename the ends of relations; merge relations that become equal, with all their keyframes."""
     same: dict[tuple[str, str, str], list[t.Relation]] = {}
@@ -470,8 +456,9 @@ def _reattached(relations: Iterable[t.Relation], names: dict[str, str]) -> list[
             object=names.get(found[0].object, found[0].object),
             predicate=found[0].predicate,
             frames=tuple(f for r in found for f in r.frames),
-            trust=_together(found),
-            origin=_origin(found),
+            during=one_span(r.during for r in found),
+            trust=trust_of(found),
+            origin=origin_of(found),
         )
         for found in same.values()
     ]
@@ -492,7 +479,7 @@ def _denied(unit: t.Fsg, names: dict[str, str]) -> Iterator[t.Denied]:
             kind=found[0].kind,
             value=found[0].value,
             frames=tuple(f for a in found for f in a.frames),
-            trust=_together(found),
-            origin=_origin(found),
+            trust=trust_of(found),
+            origin=origin_of(found),
         )
     yield from _reattached((r for r in unit.denied if isinstance(r, t.Relation)), names)

@@ -26,6 +26,7 @@ GROUPS: dict[str, str] = {
     "stepc.benchmarks": "a benchmark: an instance of stepc.eval.benchmarks.Benchmark",
     "stepc.formats": "a dataset format (stepc.dataset.formats.Format) or an export"
     " (stepc.train.export.Export)",
+    "stepc.annotations": "a reader of annotations: an instance of stepc.annotations.reader.AnnotationReader",
     "stepc.forms": "a question form: a subclass of stepc.forms.Form",
     "stepc.languages": "a language: a subclass of stepc.languages.Language",
     "stepc.specs": "a spec: the path of a .step file",

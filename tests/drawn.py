@@ -122,7 +122,8 @@ def holed(unit: t.Stsg, rng: random.Random) -> t.Stsg:
         for k in clip.keyframes:
             for what in ("object", "attr", "rel"):
                 if rng.random() < some:
-                    gaps.append(t.Gap(where=k.id, what=what))  # type: ignore[arg-type]
+                    word = rng.choice([None, *LABELS]) if what == "object" else None
+                    gaps.append(t.Gap(where=k.id, what=what, word=word))  # type: ignore[arg-type]
     for o in unit.objects:
         if t.frame_of(o.id):
             what = rng.choice(["attr", "motion"])
@@ -134,7 +135,8 @@ def holed(unit: t.Stsg, rng: random.Random) -> t.Stsg:
                     and other.id > o.id
                     and rng.random() < some
                 ):
-                    gaps.append(t.Gap(where=o.id, what="rel", other=other.id))
+                    word = rng.choice([None, *PREDICATES])
+                    gaps.append(t.Gap(where=o.id, what="rel", other=other.id, word=word))
     blind = {g.where for g in gaps if g.what == "event"}
     kept["events"] = [e for e in kept.get("events", ()) if e.place not in blind]
     fields = {
@@ -156,7 +158,17 @@ def boxed(unit: t.Stsg, rng: random.Random) -> t.Stsg:
             box = t.Box(owner=o.id, frame=frame, left=left, top=top, right=right, bottom=bottom,
                         score=rng.randrange(1001), source="annotation", track=track)  # fmt: skip
             boxes += [box] if rng.random() < 0.7 else []
-    return unit.evolve(boxes=tuple(boxes))
+    tracks = []
+    for clip, number in sorted(
+        {(t.clip_of(b.owner), b.track) for b in boxes if b.track is not None}
+    ):
+        start = next(c.start for c in unit.clips if c.id == clip)
+        times = sorted(rng.sample(range(start, start + 6000), 3))
+        points = tuple(t.TrackPoint(at=x, left=rng.randrange(500), top=rng.randrange(500),
+                                    right=rng.randrange(501, 1001), bottom=rng.randrange(501, 1001))
+                       for x in times)  # fmt: skip
+        tracks.append(t.Track(clip=clip, number=number, source="annotation", points=points))
+    return unit.evolve(boxes=tuple(boxes), tracks=tuple(tracks))
 
 
 def completed(unit: t.Stsg, rng: random.Random) -> t.Stsg:
@@ -178,7 +190,7 @@ class _Completion:
         for gap in unit.gaps:
             if gap.what == "object":
                 for _ in range(rng.randint(0, 2)):
-                    self.object(gap.where)
+                    self.object(gap.where, gap.word)
         for gap in unit.gaps:
             frame = t.frame_of(gap.where) or ""
             there = [o for o in self.objects if frame in o.frames]
@@ -186,7 +198,7 @@ class _Completion:
                 for o in there if "/" not in gap.where else [self.seen[gap.where]]:
                     self.attribute(o, frame, rng.choice([*VALUES]))
             elif gap.what == "rel" and gap.other:
-                self.relation(self.seen[gap.where], self.seen[gap.other], frame)
+                self.relation(self.seen[gap.where], self.seen[gap.other], frame, gap.word)
             elif gap.what == "rel":
                 for one, two in combinations(there, 2):
                     self.relation(one, two, frame)
@@ -212,8 +224,9 @@ class _Completion:
         names = ("objects", "attributes", "relations", "motions", "events")
         return {name: tuple(getattr(self, name)) for name in names}
 
-    def object(self, frame: str) -> None:
-        label, rng = self.rng.choice(LABELS), self.rng
+    def object(self, frame: str, label: str | None = None) -> None:
+        rng = self.rng
+        label = label or rng.choice(LABELS)
         name = f"{frame}/{t.slug(label)}.new{len(self.objects)}"
         made = t.Object(op="dynamic", id=name, label=label, frames=(frame,), trust=_sure(rng))
         self.objects.append(made)
@@ -240,9 +253,9 @@ class _Completion:
             t.Attribute(id=name, kind=kind, value=value, frames=(frame,), trust=_sure(self.rng))
         )
 
-    def relation(self, one: t.Object, two: t.Object, frame: str) -> None:
-        one, two = self.rng.sample([one, two], 2)
-        word = self.rng.choice(PREDICATES)
+    def relation(self, one: t.Object, two: t.Object, frame: str, word: str | None = None) -> None:
+        one, two = self.rng.sample([one, two], 2) if word is None else (one, two)
+        word = word or self.rng.choice(PREDICATES)
         back = inverse(word)
         for r in (*self.relations, *self.unit.denied):
             if not isinstance(r, t.Relation):

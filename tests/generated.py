@@ -22,6 +22,11 @@ TRUST = st.builds(
     st.sampled_from(["yes", "no", "unasked"]),
 )
 SHARE = st.integers(0, 1000)
+SPAN = st.tuples(st.integers(0, 10**6), st.integers(0, 10**6))
+SOURCE = st.one_of(st.none(), WORDS)
+POINT = st.builds(
+    t.TrackPoint, at=st.integers(0, 10**6), left=SHARE, top=SHARE, right=SHARE, bottom=SHARE
+)
 ASKS = st.lists(st.from_regex(r"\A[0-9a-f]{12}\Z"), max_size=2).map(tuple)
 OP = st.one_of(
     st.builds(t.During, event=st.one_of(st.none(), WORDS)),
@@ -101,7 +106,8 @@ def units(draw: st.DrawFn, level: str) -> t.Unit:
 @st.composite
 def _graph(draw: st.DrawFn, frames: list[str], level: str, end: int) -> dict[str, object]:
     def believed(nodes: list[str] = []) -> dict[str, object]:  # noqa: B006
-        return {"trust": draw(TRUST), "origin": t.Origin(nodes=tuple(nodes), asks=draw(ASKS))}
+        origin = t.Origin(nodes=tuple(nodes), asks=draw(ASKS), source=draw(SOURCE))
+        return {"trust": draw(TRUST), "origin": origin}
 
     def some(of: list[str]) -> tuple[str, ...]:
         return tuple(f for f in of if draw(st.booleans())) or (of[0],)
@@ -147,10 +153,21 @@ def _graph(draw: st.DrawFn, frames: list[str], level: str, end: int) -> dict[str
             object=b.id,
             predicate=draw(WORDS),
             frames=some([*a.frames, *b.frames]),
+            during=draw(st.one_of(st.none(), SPAN)),
             **believed(),  # type: ignore[arg-type]
         )
         for a, b in edges(near)
     )
+    gaps = tuple(
+        t.Gap(where=a.id, what="rel", other=b.id, word=draw(st.one_of(st.none(), WORDS)))
+        for a, b in edges(near)
+    )
+    tracks = tuple(
+        t.Track(clip=t.clip_of(f), number=draw(st.integers(0, 9)), source=draw(WORDS),
+                points=tuple(draw(st.lists(POINT, min_size=1, max_size=3))))
+        for f in frames
+        if draw(st.booleans())
+    )  # fmt: skip
     boxes = [
         t.Box(
             owner=o.id,
@@ -167,6 +184,8 @@ def _graph(draw: st.DrawFn, frames: list[str], level: str, end: int) -> dict[str
         "attributes": tuple(attributes),
         "relations": relations,
         "boxes": tuple(boxes) if draw(st.booleans()) else (),
+        "tracks": tracks if draw(st.booleans()) else (),
+        "gaps": gaps,
     }
     if level != "fsg":
         data["motions"] = tuple(

@@ -16,6 +16,7 @@ from typing import Any
 
 import forked
 import pytest
+from test_annotations import gqa
 from test_golden import HERE
 from typer.main import get_command
 from typer.testing import CliRunner
@@ -58,6 +59,8 @@ COMMANDS = [
     ["eval", "compare"],
     ["eval", "table"],
     ["export"],
+    ["import"],
+    ["score"],
 ]
 
 
@@ -80,6 +83,7 @@ def test_the_examples_of_every_help_work_one_after_another(tmp_path: Path) -> No
     """In the order a new user would try them, in an empty folder."""
     (tmp_path / "specs").mkdir()
     (tmp_path / "specs" / "step.step").write_text((HERE / "specs" / "step.step").read_text())
+    gqa(tmp_path)
     examples = {" ".join(c): _example(c, tmp_path) for c in COMMANDS}
     order = [
         "world render",
@@ -350,6 +354,7 @@ def test_completion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "compile films --pipeline keyf": ["keyframes", "keyframes-uniform"],
         "compile films -p split,keyframes(per_clip=3),par": [
             "split,keyframes(per_clip=3),parse",
+            "split,keyframes(per_clip=3),parse-none",
             "split,keyframes(per_clip=3),parse-oneshot",
         ],
         "opt x -p keyframes(per": ["keyframes(per_clip="],

@@ -25,9 +25,10 @@ from stepc.dataset.spool import CompiledUnit
 from stepc.diagnostics import Diagnostic, StepcError, fail
 from stepc.driver import ray_engine as cluster
 from stepc.driver.compile_corpus import compile_corpus
-from stepc.driver.compile_video import CompileConfig, Compiler, FrontEndResult, VideoResult
+from stepc.driver.compile_video import CompileConfig, Compiler
 from stepc.driver.process_pool import Limits
 from stepc.driver.ray_engine import Home, RayEngine
+from stepc.driver.results import FrontEndResult, VideoResult
 from stepc.ir.types import Frame
 from stepc.lang.parse import builtin
 from stepc.model.client import Usage

@@ -56,6 +56,10 @@ def before(copy: Path) -> dict[str, str]:
 MODEL = {"deny", "parse", "parse-oneshot", "confirm", "merge", "bridge", "refine"}
 WORDS = MODEL | {
     "canonicalize",
+    "detect",
+    "merge-tracks",
+    "place",
+    "track",
     "narrow",
     "sample",
     "compose",
@@ -64,7 +68,7 @@ WORDS = MODEL | {
     "balance",
     "dedupe",
 }
-FRAMES = {"narrow", "split", "keyframes", "keyframes-uniform", *MODEL}
+FRAMES = {"narrow", "split", "keyframes", "keyframes-uniform", "detect", "track", *MODEL}
 """Passes that look at pictures, or ask a model that does."""
 
 
@@ -136,6 +140,7 @@ def _fresh(monkeypatch: pytest.MonkeyPatch, change: Callable[[str], str]) -> dic
                 "parse",
                 "parse-oneshot",
                 "merge",
+                "merge-tracks",
                 "deny",
                 "sample",
                 "compose",
@@ -145,7 +150,7 @@ def _fresh(monkeypatch: pytest.MonkeyPatch, change: Callable[[str], str]) -> dic
             },
         ),
         ("typer", set()),
-        ("torch", set()),
+        ("torch", {"detect", "track"}),
     ],
 )
 def test_another_version_of_a_package_runs_again_what_uses_it(

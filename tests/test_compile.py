@@ -31,8 +31,9 @@ from stepc.dataset.read import read_samples
 from stepc.dataset.spool import CompiledUnit
 from stepc.diagnostics import Diagnostic, StepcError
 from stepc.driver.compile_corpus import compile_corpus
-from stepc.driver.compile_video import CompileConfig, Compiler, VideoResult, links_of
+from stepc.driver.compile_video import CompileConfig, Compiler, links_of
 from stepc.driver.local_engine import LocalEngine
+from stepc.driver.results import VideoResult
 from stepc.lang.parse import builtin
 from stepc.model.load import ModelConfig
 from stepc.model.plan import Assumptions, Plan, plan

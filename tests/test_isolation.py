@@ -81,6 +81,11 @@ PIPELINES = {
     "parse-oneshot": "split,keyframes,parse-oneshot,lift,bridge-none,sample,compose,check",
     "lift": "split,keyframes,parse-oneshot,lift,bridge-none,sample,compose,check",
     "narrow": "split,keyframes,parse,merge,narrow,parse,merge,bridge,sample,compose,check",
+    "place": "split,keyframes,parse-oneshot,place,lift,bridge-none,sample,compose,check",
+    "parse-none": "split,keyframes,parse-none,lift,bridge-none,sample,compose,check",
+    "merge-tracks": "split,keyframes,parse-oneshot,merge-tracks,bridge-none,sample,compose,check",
+    "detect": "split,keyframes,parse-none,detect(from=BOXES),lift,bridge-none,sample,compose,check",
+    "track": "split,keyframes,parse-none,track(from=BOXES),lift,bridge-none,sample,compose,check",
     "bridge-none": "split,keyframes,parse-oneshot,lift,bridge-none,sample,compose,check",
 }
 
@@ -98,7 +103,12 @@ def test_a_pass_that_raises_costs_its_video(
     for other in ("split", "keyframes"):
         monkeypatch.setattr(pass_type(other), "joins", lambda self, following: False)
     assert before is not None
-    summary, heard = _compile(films, tmp_path / "out", PIPELINES.get(name, DEFAULT))
+    boxes = tmp_path / "boxes"
+    boxes.mkdir()
+    for video in ("good", "bad"):
+        (boxes / f"{video}.json").write_text('[{"time": 0}]', "utf-8")
+    pipeline = PIPELINES.get(name, DEFAULT).replace("BOXES", json.dumps(str(boxes)))
+    summary, heard = _compile(films, tmp_path / "out", pipeline)
     wrong = [d for d in heard.diagnostics if d.severity == "error"]
     assert [d.code for d in wrong] == ["P010"] and f"`{name}`" in wrong[0].message
     assert "Odd: something nobody foresaw" in wrong[0].message and "bad" in str(wrong[0].place)

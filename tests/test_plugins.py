@@ -85,10 +85,19 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> Environment:
 
 def test_plugins_are_listed_with_their_package(env: Environment) -> None:
     shown = env.stepc("plugins")
-    assert "11 plug-ins" in shown and "stepc-example 0.1.0" in shown
+    assert "12 plug-ins" in shown and "stepc-example 0.1.0" in shown
     rows = json.loads(env._run("-m", "stepc", "plugins", "--json").stdout)["plugins"]
     assert {r["group"] for r in rows} == set(plugins.GROUPS)
     assert all(len(r["sha256"]) == 64 for r in rows)
+
+
+def test_a_reader_of_annotations_of_a_plugin(env: Environment) -> None:
+    (env.folder / "park.csv").write_text("1.0,man,near,dog\n3.0,man,holding,leash\n", "utf-8")
+    assert "triplets" in env.stepc("import", "list")
+    shown = env.stepc("import", "triplets", "park.csv", "-o", "graphs")
+    assert "1 graph" in shown and "2 relations" in shown
+    graph = (env.folder / "graphs" / "park.stsg").read_text("utf-8")
+    assert 'by "annotation:triplets"' in graph and '"holding"' in graph
 
 
 @pytest.mark.parametrize("module", ["forms", "passes", "backend", "benchmark", "formats", "german"])

@@ -22,9 +22,10 @@ import stepc.driver.local_engine
 from stepc.dataset.spool import Spool
 from stepc.diagnostics import Diagnostic, Place, StepcError, fail
 from stepc.driver.compile_corpus import compile_corpus
-from stepc.driver.compile_video import CompileConfig, FrontEndResult
+from stepc.driver.compile_video import CompileConfig
 from stepc.driver.local_engine import LocalEngine
 from stepc.driver.process_pool import Limits, LostVideo, PoolFailed, WorkerPool, ended, threads
+from stepc.driver.results import FrontEndResult
 from stepc.ir.types import Frame
 from stepc.lang.parse import builtin
 from stepc.model.batching import Shared

@@ -79,7 +79,7 @@ def test_the_score_of_the_truth_is_one_and_of_nothing_is_none() -> None:
     whole = compare(true, true)
     assert all(whole.precision(k) == whole.recall(k) == 1 for k in KINDS)
     nothing = true.evolve(
-        objects=(), attributes=(), relations=(), motions=(), references=(), events=()
+        objects=(), attributes=(), relations=(), motions=(), references=(), events=(), boxes=()
     )
     assert all(compare(nothing, true).recall(k) == 0 for k in KINDS if whole.true[k])
     liar = true.evolve(

@@ -117,7 +117,7 @@ def _options(name: str, before: str, last: str) -> Found:
     kind = pass_type(name)
     key, equals, value = last.partition("=")
     if equals:
-        field = kind.model_fields.get(key)
+        field = kind.model_fields.get(kind.options().get(key, ""))
         wanted = ("true", "false") if field and field.annotation is bool else ()
         values = wanted or (get_args(field.annotation) if field else ())
         return [

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 MODULES = {
+    "annotation_commands": ("import", "score"),
     "bench_commands": ("bench",),
     "eval_commands": ("eval",),
     "model_commands": ("world", "model"),

@@ -65,9 +65,11 @@ def check(
                 found += checked_spec(text, printable(str(file)), folder)[1]
             else:
                 from stepc.ir.load import read_file
+                from stepc.ir.verify import verify
                 from stepc.lang.fitting import unfit
 
-                found += unfit(*read_file(file), printable(str(file)))
+                read, shown = read_file(file), printable(str(file))
+                found += [*verify(*read, shown, warnings=True), *unfit(*read, shown)]
         except StepcError as error:
             found += error.diagnostics
     if json:

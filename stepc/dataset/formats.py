@@ -70,6 +70,54 @@ def chats(unit: t.Qras, model: str, spec: str) -> list[list[dict[str, Any]]]:
     return made
 
 
+def grounded(unit: t.Qras, model: str, spec: str) -> list[list[dict[str, Any]]]:
+    """Convert each sample to a row whose rationale names boxes and times: the format `open-o3`.
+
+    The tags are those of Open-o3 Video: `<obj>dog</obj><box>[64,72,192,216]</box>at<t>1.3</t>s`, with edges
+    in pixels of the displayed video. The columns `answers`, `steps`, `boxes` and `spans` are those that the
+    rewards of `stepc.grading` take.
+    """
+    paths = {p.id: p for p in unit.paths}
+    seen, identity = _Evidence(unit), identities_only(unit)
+    size = unit.video.width, unit.video.height
+    made = []
+    for s in unit.samples:
+        steps = numbered(paths[s.path], identity)
+        where = [[w for n, step in steps if n == i for w in seen.of(step)]
+                 for i in range(1, len(s.rationale) + 1)]  # fmt: skip
+        boxes = [[_pixels(b, size) for w in there for b in w.get("boxes", ())] for there in where]
+        told = [
+            " ".join([b.text, *dict.fromkeys(map(_tags, places))])
+            for b, places in zip(s.rationale, boxes, strict=True)
+        ]
+        asked = "\n".join([s.question, *(f"{a}. {x}" for a, x in _lettered(s))])
+        answer = next((f"{a}. {x}" for a, x in _lettered(s) if x == s.answer), s.answer)
+        made.append([{
+            "id": f"{unit.name}/{s.id}",
+            "video": unit.video.file,
+            "set": "",
+            "image_size": [*size],
+            "prompt": [{"role": "user", "content": asked}],
+            "reply": f"<think>{' '.join(told)}</think><answer>{answer}</answer>",
+            "answers": [s.answer, *s.also],
+            "steps": [b.text for b in s.rationale],
+            "spans": [[w["start"], w["end"]] for there in where for w in there],
+            "boxes": [b for places in boxes for b in places],
+        }])  # fmt: skip
+    return made
+
+
+def _pixels(b: dict[str, Any], size: tuple[int, int]) -> dict[str, Any]:
+    """A box of the evidence in pixels."""
+    edges = (round(e * size[i % 2] / 1000) for i, e in enumerate(b["box"]))
+    return {"label": b["label"], "at": b["at"], "box": [*edges]}
+
+
+def _tags(b: dict[str, Any]) -> str:
+    edges = ",".join(map(str, b["box"]))
+    return f"<obj>{b['label']}</obj><box>[{edges}]</box>at<t>{b['at']:g}</t>s"
+
+
 @dataclass(frozen=True)
 class Format:
     """A file format of datasets, which a spec's `formats` may name."""
@@ -90,7 +138,7 @@ def _accept(value: Any) -> str:
         file = Name.single(value.file)
     except ValueError as error:
         return f"its file is {value.file!r}: {error}"
-    taken = {"manifest.json", "qra.jsonl", "chat.jsonl", "qra", "units", "crashes"}
+    taken = {"manifest.json", "qra.jsonl", "chat.jsonl", "open-o3.jsonl", "qra", "units", "crashes"}
     return f"its file, {file!r}, belongs to stepc" if file in taken else ""
 
 
@@ -104,6 +152,7 @@ FORMATS = _Formats(
     lambda: {
         "jsonl": lambda: Format("qra.jsonl", records),
         "chat": lambda: Format("chat.jsonl", chats),
+        "open-o3": lambda: Format("open-o3.jsonl", grounded),
         "parquet": lambda: Format("qra", records, sharded=True),
     },
     _accept,
@@ -125,7 +174,9 @@ def rows_of(name: str, unit: t.Qras, model: str, spec: str) -> list[list[dict[st
 _STEP: Features = {"question": TEXT, "answer": TEXT, "text": TEXT}
 
 _SEEN: Features = {"step": WHOLE, "clip": TEXT, "start": NUMBER, "end": NUMBER,
-                   "keyframes": many({"id": TEXT, "at": NUMBER}), "nodes": many(TEXT)}  # fmt: skip
+                   "keyframes": many({"id": TEXT, "at": NUMBER}), "nodes": many(TEXT),
+                   "boxes": many({"node": TEXT, "label": TEXT, "at": NUMBER, "box": many(WHOLE),
+                                  "score": NUMBER, "track": WHOLE})}  # fmt: skip
 
 COLUMNS: Features = {
     **dict.fromkeys(("id", "video", "sha256", "question", "answer"), TEXT),
@@ -202,6 +253,7 @@ class _Evidence:
         self.frames = unit.keyframes
         self.objects = {o.id: o for o in unit.objects}
         self.held: dict[str, list[str]] = {c.id: [k.id for k in c.keyframes] for c in unit.clips}
+        self.boxes = {(b.owner, b.frame): b for b in unit.boxes}
         self.edges: dict[tuple[str, ...], t.Element] = {}
         self.denied: dict[tuple[str, ...], t.Element] = {}
         for kind in ELEMENTS.values():
@@ -227,7 +279,9 @@ class _Evidence:
             elif isinstance(edge, t.Motion):
                 frames = [f for i in ends for f in self.objects[i].frames]
                 yield self._seen(frames, ends, (edge.start, edge.end))
-            elif isinstance(edge, t.Attribute | t.Relation):
+            elif isinstance(edge, t.Relation):
+                yield self._seen(list(edge.frames), ends, edge.during)
+            elif isinstance(edge, t.Attribute):
                 yield self._seen(list(edge.frames), ends)
 
     def _seen(
@@ -236,13 +290,29 @@ class _Evidence:
         """Build one piece of evidence; without a span, it lasts from the first keyframe to the last."""
         times = {f: self.frames[f].at for f in frames}
         start, end = span or (min(times.values()), max(times.values()))
-        return {
+        row: dict[str, Any] = {
             "clip": t.clip_of(frames[0]),
             "start": start / 1000,
             "end": end / 1000,
             "keyframes": [{"id": f, "at": at / 1000} for f, at in times.items()],
             "nodes": nodes,
         }
+        if self.boxes:
+            row["boxes"] = [
+                self._box(self.boxes[n, f]) for f in times for n in nodes if (n, f) in self.boxes
+            ]
+        return row
+
+    def _box(self, b: t.Box) -> dict[str, Any]:
+        """A box as evidence: the edges in thousandths of the picture, and where and when it is."""
+        row: dict[str, Any] = {
+            "node": b.owner,
+            "label": self.objects[b.owner].label,
+            "at": self.frames[b.frame].at / 1000,
+            "box": [b.left, b.top, b.right, b.bottom],
+            "score": b.score / 1000,
+        }
+        return row if b.track is None else {**row, "track": b.track}
 
     def asks(self, path: t.Path) -> list[str]:
         """Return the keys of the model calls that produced the path's edges."""

@@ -29,9 +29,10 @@ from stepc.diagnostics import (
     printable,
     write_crash_file,
 )
-from stepc.driver.compile_video import CompileConfig, Compiler, VideoResult
+from stepc.driver.compile_video import CompileConfig, Compiler
 from stepc.driver.local_engine import Engine, LocalEngine
 from stepc.driver.process_pool import Limits
+from stepc.driver.results import VideoResult
 from stepc.ir import types as t
 from stepc.model.backends import identity_of
 from stepc.model.client import Usage
@@ -115,7 +116,7 @@ def _compile_into(
     replace: bool,
     reporter: Reporter,
 ) -> None:
-    videos, wrong = find_videos(places, compiler.order.places)
+    videos, wrong = find_videos(places, compiler.order.places, graphs=True)
     total = compiler.reporter
     assert isinstance(total, _Running)
     summary.failed = len(wrong)

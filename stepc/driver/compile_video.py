@@ -20,14 +20,16 @@ from pydantic import ValidationError
 from stepc.dataset.formats import FORMATS
 from stepc.dataset.spool import CompiledUnit
 from stepc.diagnostics import Diagnostic, Place, StepcError, crash, did_you_mean, fail, printable
+from stepc.driver.graph_input import from_level, graph_at, video_beside
 from stepc.driver.process_pool import Limits, LostVideo
+from stepc.driver.results import FrontEndResult, VideoResult
 from stepc.ir import types as t
 from stepc.lang.resolve import read_spec
 from stepc.lang.types import Spec
 from stepc.model.backends import identity_of, scheme_of
 from stepc.model.batching import Shared
 from stepc.model.cassette import ReplayBackend
-from stepc.model.client import ModelClient, Usage
+from stepc.model.client import ModelClient
 from stepc.model.load import ModelConfig, known_features, load
 from stepc.model.openai_compatible import ServerModel
 from stepc.passmanager.base import LinkPass, Options, Pass, Tools
@@ -42,7 +44,7 @@ from stepc.runtime import watchdog as watch
 from stepc.runtime.lazy import LazyModule
 from stepc.store.base import Entry, name_of
 from stepc.store.open import open_store
-from stepc.video.decode import Picture, Pictures
+from stepc.video.decode import Pictures
 from stepc.video.discover import below, unit_name
 from stepc.video.probe import probe
 from stepc.video.source import VideoSource
@@ -78,27 +80,6 @@ class CompileConfig:
     """Folder or URL of the store that caches results; None disables it."""
 
 
-@dataclass
-class VideoResult:
-    """Result of one video."""
-
-    path: Path
-    name: str
-    made: CompiledUnit | None = None
-    counts: dict[str, dict[str, int]] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
-    usage: Usage = field(default_factory=Usage)
-    found: int = 0
-    """Number of passes whose result came from the store."""
-    why: list[str] = field(default_factory=list)
-    """For each pass that ran, why it ran."""
-    diagnostics: tuple[Diagnostic, ...] = ()
-    warnings: tuple[Diagnostic, ...] = ()
-    """What was left out of the video."""
-    server: dict[str, Any] | None = None
-    """What the model's server can do, if it was asked."""
-
-
 def links_of(spec: Spec) -> str:
     """The link passes that a spec's `dataset` block requires, with their options."""
     wish = spec.dataset
@@ -131,20 +112,6 @@ def split_pipeline(text: str) -> tuple[list[Pass[Any, Any]], list[LinkPass]]:
         message = f"corpus pass `{late.name}` must come after all per-video passes"
         raise fail("P005", message, Place("--pipeline"), "move it to the end of the pipeline")
     return units, links
-
-
-@dataclass
-class FrontEndResult:
-    """Results of the passes that run before the first model call."""
-
-    source: VideoSource | None = None
-    unit: bytes = b""
-    """JSON of the unit."""
-    done: list[tuple[str, dict[str, int], float, bool, str]] = field(default_factory=list)
-    """For each pass: name, counts, seconds, whether the store had its result, and why it ran."""
-    pictures: dict[t.Frame, Picture] = field(default_factory=dict)
-    """Decoded keyframes, at most `SENT` bytes, so that they need not be decoded again."""
-    diagnostics: tuple[Diagnostic, ...] = ()
 
 
 class Compiler:
@@ -260,8 +227,14 @@ class Compiler:
     def _below(self, path: Path) -> str:
         return below(path, self.order.places)
 
-    def start(self, path: Path, source: VideoSource | None = None) -> t.Clips:
-        """The unit of a video before any pass. Raises StepcError (B001-B006)."""
+    def start(self, path: Path, source: VideoSource | None = None) -> t.Clips | t.Fsg:
+        """The unit of a video before any pass, or a graph. Raises StepcError (B001-B006, I and V codes)."""
+        graph = graph_at(path)
+        if graph is not None:
+            source = source or video_beside(graph, path)
+            if source is not None:
+                self.pictures.add(source)
+            return graph.evolve(name=self.name(path))
         known = self.probed(path)
         source = source or known or probe(path, self._below(path), self.order.keep_decodable)
         if self.store is not None and known is None:
@@ -297,12 +270,19 @@ class Compiler:
         """
         if self.memo is None or self.store is None:
             return None
-        source = self.probed(path)
-        chain = []
-        if source is not None:
-            unit = t.Clips(name=self.name(path), video=source.video)
-            chain = self.memo.chain(self.passes, hash_of(unit))
-        if len(chain) < len(self.passes):
+        source, graph = self.probed(path), None
+        with contextlib.suppress(StepcError):
+            graph = graph_at(path)
+        chain, passes = [], self.passes
+        if graph is not None or source is not None:
+            unit: t.Unit = (
+                graph.evolve(name=self.name(path))
+                if graph is not None
+                else t.Clips(name=self.name(path), video=source.video)  # type: ignore[union-attr]
+            )
+            passes = from_level(self.passes, unit) if graph is not None else self.passes
+            chain = self.memo.of(unit.video.file).chain(passes, hash_of(unit))
+        if len(chain) < len(passes) or not chain:
             lost = None if self.limits.retry else self.store.get(self._lost(path))
             if lost is None or self.limits.more_than(lost.facts):
                 return None
@@ -315,7 +295,8 @@ class Compiler:
             return None
         result = VideoResult(path, self.name(path), made, found=len(chain))
         result.warnings = tuple(source.warnings()) if source is not None else ()
-        for i, (p, entry) in enumerate(zip(self.passes, chain, strict=True), 1):
+        before = len(self.passes) - len(passes)
+        for i, (p, entry) in enumerate(zip(passes, chain, strict=True), before + 1):
             result.counts[f"{i}:{p.name}"], result.seconds[f"{i}:{p.name}"] = (
                 entry.facts["counts"],
                 0.0,
@@ -381,7 +362,8 @@ class Compiler:
         begun = FrontEndResult()
         try:
             unit: t.Unit = self.start(path)
-            passes = list(takewhile(lambda p: "model" not in p.uses, self.passes))
+            left = self.passes if isinstance(unit, t.Clips) else from_level(self.passes, unit)
+            passes = list(takewhile(lambda p: "model" not in p.uses, left))
             for done in run(passes, unit, self.tools(), verify_each=self.order.verify_each,
                             memo=self.memo):  # fmt: skip
                 unit = done.unit
@@ -389,7 +371,7 @@ class Compiler:
                     (done.name, dict(done.counts), done.seconds, done.found, done.why)
                 )
             begun.unit = unit.to_json()
-            begun.source = self.pictures.source(unit.video.sha256)
+            begun.source = self.pictures.sources.get(unit.video.sha256)
             begun.pictures = self.pictures.kept(unit.video.sha256, SENT)
         except StepcError as error:
             begun.diagnostics = error.in_file(printable(str(path))).diagnostics
@@ -412,13 +394,14 @@ class Compiler:
             return result
         try:
             unit: t.Unit = self.start(path, begun.source if begun else None)
-            source = self.pictures.source(unit.video.sha256)
+            source = self.pictures.sources.get(unit.video.sha256)
             if self.store is not None:
                 self.store.about(unit.video.sha256)
             tools = self.tools()
             asker = self.asker()
             asker.usage, asker.told = result.usage, self.reporter.usage
-            passes = self.passes
+            passes = self.passes if isinstance(unit, t.Clips) else from_level(self.passes, unit)
+            result.before = len(self.passes) - len(passes)
             for name, counts, seconds, found, why in begun.done if begun else ():
                 self._note(result, name, counts, seconds, found, why)
                 passes = passes[1:]
@@ -436,9 +419,9 @@ class Compiler:
             if last is not None:
                 unit = last.unit
             result.server = self.server()
-            result.warnings = tuple(source.warnings())
+            result.warnings = tuple(source.warnings()) if source is not None else ()
             if (
-                self.store is not None and source.damage
+                self.store is not None and source is not None and source.damage
             ):  # a later run without decoding repeats the warning
                 self.store.put(self._probe(path), "probe", b"", source.facts())
             if isinstance(unit, t.Qras):
@@ -462,7 +445,7 @@ class Compiler:
         found: bool,
         why: str,
     ) -> None:
-        key = f"{len(result.counts) + 1}:{name}"
+        key = f"{result.before + len(result.counts) + 1}:{name}"
         result.counts[key], result.seconds[key] = counts, seconds
         result.found += found
         if why:

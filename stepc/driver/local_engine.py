@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Protocol
 
 from stepc.diagnostics import Diagnostic
-from stepc.driver.compile_video import CompileConfig, Compiler, FrontEndResult, VideoResult
+from stepc.driver.compile_video import CompileConfig, Compiler
 from stepc.driver.process_pool import Limits, LostVideo, PoolFailed, WorkerPool, ended, threads
+from stepc.driver.results import FrontEndResult, VideoResult
 from stepc.model.backends import EMBEDDED, backend_type
 from stepc.model.load import ModelConfig
 from stepc.video import decode as video

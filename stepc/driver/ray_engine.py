@@ -29,9 +29,10 @@ import orjson
 from pydantic import TypeAdapter
 
 from stepc.diagnostics import Diagnostic, Place, fail, printable
-from stepc.driver.compile_video import CompileConfig, Compiler, FrontEndResult, VideoResult
+from stepc.driver.compile_video import CompileConfig, Compiler
 from stepc.driver.local_engine import looking
 from stepc.driver.process_pool import Limits, LostVideo, WorkerPool, threads
+from stepc.driver.results import FrontEndResult, VideoResult
 from stepc.ir import types as t
 from stepc.model.backends import scheme_of
 from stepc.model.load import identity_of

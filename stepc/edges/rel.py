@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from stepc.edges.base import Edge, Texts
 from stepc.ir.elements import Element, Relation, Way, clip_of
-from stepc.ir.literals import at_frames, quote
+from stepc.ir.literals import at_frames, quote, span, unspan
 
 if TYPE_CHECKING:
     from stepc.ir.levels import Step, Stsg
@@ -41,14 +41,17 @@ class RelationEdge(Edge):
     filter = "predicate"
     element = Relation
     field = "relations"
-    syntax = '"rel" ID "->" ID STRING at trust origin'
+    syntax = '"rel" ID "->" ID STRING SPAN? at trust origin'
 
     def statement(self, edge: Relation) -> str:
         at = at_frames(edge.frames, edge.subject, edge.object)
-        return f"rel     {edge.subject} -> {edge.object} {quote(edge.predicate)}{at}"
+        when = f" {span(*edge.during)}" if edge.during else ""
+        return f"rel     {edge.subject} -> {edge.object} {quote(edge.predicate)}{when}{at}"
 
     def fields(self, arguments: Sequence[Any]) -> dict[str, Any]:
-        return {"subject": arguments[0], "object": arguments[1], "predicate": arguments[2]}
+        subject, object_, predicate, *when = arguments
+        during = unspan(when[0]) if when else None
+        return {"subject": subject, "object": object_, "predicate": predicate, "during": during}
 
     def placed(self, fields: dict[str, Any]) -> tuple[str, ...]:
         return fields["subject"], fields["object"]
@@ -91,7 +94,7 @@ class RelationEdge(Edge):
         return edge.subject, edge.object, edge.predicate
 
     def times(self, edge: Relation, table: EdgeTable) -> tuple[int, int]:
-        return table.seen(edge.frames)
+        return edge.during or table.seen(edge.frames)
 
     def start(self, step: Step, graph: QueryBuilder) -> Op:
         return graph.node(graph.labels[step.known])
@@ -137,7 +140,7 @@ class RelationEdge(Edge):
         known = state.known
         for h in state.here:
             thing = state.thing_of(h)
-            state.stop_if(known.unknown.relations(thing, h.when))
+            state.stop_if(known.unknown.relations(thing, h.when, op.word, op.way))
             also = known.kinds_like(op.word) if op.way == "=>" else frozenset()
             if also and any(kind in also and when & h.when for kind, _, when in known.has[thing]):
                 state.refuse((op.word, op.word))  # what it wears is also said by an attribute

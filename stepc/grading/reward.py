@@ -95,7 +95,7 @@ def held(reasoning: str, sentences: Sequence[str]) -> int:
     return count
 
 
-def _text(completion: Any) -> str:
+def text_of(completion: Any) -> str:
     """Text of a completion, which is a string or a list of messages; empty if it has none."""
     if isinstance(completion, str):
         return completion
@@ -110,7 +110,7 @@ def answered(
 ) -> list[float]:
     """Reward per completion: 1.0 if the answer is right, otherwise 0.0."""
     return [
-        float(right(parted(_text(c))[1], accepted))
+        float(right(parted(text_of(c))[1], accepted))
         for c, accepted in zip(completions, answers, strict=True)
     ]
 
@@ -125,7 +125,7 @@ def reasoned(
     """
     rewards = []
     for completion, true in zip(completions, steps, strict=True):
-        reasoning = parted(_text(completion))[0]
+        reasoning = parted(text_of(completion))[0]
         needed = sum(len(words(s)) for s in true)
         given = len(words(reasoning))
         share = held(reasoning, true) / len(true) if true else 0.0

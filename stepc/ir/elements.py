@@ -89,6 +89,11 @@ class Trust(Value):
         return self.votes / self.asked
 
 
+def _absent(value: object) -> bool:
+    """Whether a field that schema 1 did not have is left out of the JSON form."""
+    return value is None
+
+
 class Origin(Value):
     """The provenance of an element."""
 
@@ -96,6 +101,8 @@ class Origin(Value):
     """The frame-level nodes that were merged into this element."""
     asks: tuple[AskKey, ...] = ()
     """Keys of the model calls that produced it, as in a cassette."""
+    source: Words | None = Field(None, exclude_if=_absent)
+    """What else says so: `geometry` (boxes), `annotation` and the name of a data set …"""
 
 
 class Element(Value):
@@ -155,6 +162,8 @@ class Relation(Element):
     predicate: Words
     frames: Frames
     """The keyframes in which it holds."""
+    during: tuple[Millis, Millis] | None = Field(None, exclude_if=_absent)
+    """From when to when it holds, as far as this is known: a time range in its clip, around its keyframes."""
 
     @property
     def place(self) -> str:
@@ -228,13 +237,17 @@ class Gap(Value):
     """
 
     op: Literal["gap"] = "gap"
-    where: Annotated[str, StringConstraints(pattern=r'^c\d{1,9}(\.k\d{1,9}(/[^\s/";]+)?)?$')]
-    """A clip, a keyframe, or an object of a keyframe, also one that was merged into an object of a clip."""
+    where: Annotated[str, StringConstraints(pattern=r'^c\d{1,9}(\.k\d{1,9})?(/[^\s/";]+)?$')]
+    """A clip, a keyframe, or an object of a keyframe, also one that was merged into an object of a clip. For
+    relations also an object of a clip: in all keyframes, unless the other one is of a keyframe."""
     what: Literal["object", "attr", "rel", "motion", "event"]
     """The kind of fact that is not known."""
     other: ObjectId | None = None
     """The second of two objects of a keyframe, for relations; the same object in a later keyframe, for a
     motion."""
+    word: Words | None = Field(None, exclude_if=_absent)
+    """The predicate that is not known of two objects, or the label of which there may be more objects in a
+    keyframe; None if nothing of this kind is known."""
 
     @property
     def place(self) -> str:
@@ -272,6 +285,34 @@ class Box(Value):
     def place(self) -> str:
         """The id by which elements are ordered."""
         return self.owner
+
+
+class TrackPoint(Value):
+    """Where an object is at a time; edges as in a box."""
+
+    at: Millis
+    """Presentation time in ms."""
+    left: Share
+    top: Share
+    right: Share
+    bottom: Share
+
+
+class Track(Value):
+    """Where one object of a clip is between keyframes, too. Boxes in keyframes name it by its number."""
+
+    op: Literal["track"] = "track"
+    clip: ClipId
+    number: Count
+    source: Words
+    """What followed the object: `annotation`, `track` and the name of a method …"""
+    points: Annotated[tuple[TrackPoint, ...], Field(min_length=1)]
+    """In the order of their times."""
+
+    @property
+    def place(self) -> str:
+        """The id by which elements are ordered."""
+        return self.clip
 
 
 class Keyframe(Value):

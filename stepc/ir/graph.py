@@ -45,12 +45,17 @@ def graph(unit: t.Fsg) -> rx.PyDiGraph[GraphNode, GraphEdge]:
 def entities(unit: t.Unit) -> dict[str, int]:
     """Object id → entity number. Objects joined by motion edges are the same entity.
 
-    So are those joined by a motion that is denied or not known: it is one object, whatever it does.
+    So are those joined by a motion that is denied or not known, and those on one track: it is one object,
+    whatever it does.
     """
     groups = UnionFind(o.id for o in getattr(unit, "objects", ()))
     pairs = [(m.source, m.target) for m in getattr(unit, "motions", ())]
     pairs += [(m.source, m.target) for m in getattr(unit, "denied", ()) if isinstance(m, t.Motion)]
     pairs += [(g.where, g.other or "") for g in getattr(unit, "gaps", ()) if g.what == "motion"]
+    tracks: dict[tuple[str, int], str] = {}
+    for b in getattr(unit, "boxes", ()):
+        if b.track is not None:
+            pairs.append((tracks.setdefault((t.clip_of(b.owner), b.track), b.owner), b.owner))
     for one, other in pairs:
         if one in groups and other in groups:
             groups.join(one, other)

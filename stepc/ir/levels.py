@@ -6,7 +6,7 @@ Each level contains everything of the previous one, so every dump is self-contai
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 import orjson
@@ -18,6 +18,7 @@ from stepc.ir.elements import (
     Clip,
     ClipId,
     EdgeKind,
+    Element,
     Event,
     Gap,
     Keyframe,
@@ -26,6 +27,7 @@ from stepc.ir.elements import (
     PlaceId,
     Reference,
     Relation,
+    Track,
     Value,
     Video,
     Way,
@@ -35,7 +37,10 @@ from stepc.ir.elements import (
 from stepc.ops import Query
 
 SCHEMA = 2
-"""The newest schema version. Version 2 has boxes; a unit without boxes is written as version 1."""
+"""The newest schema version. A unit that needs nothing of version 2 is written as version 1.
+
+Version 2 has boxes, tracks, times of relations, gaps about one predicate, and sources that are no models.
+"""
 
 When = Literal["during", "before", "after", "span", "scene", "showing"]
 """Kinds of time range of a question: during, before or after an event, or a span in seconds."""
@@ -153,7 +158,7 @@ Denied = Annotated[Object | Attribute | Relation | Motion | Event, Field(discrim
 """A fact that is known to be false: the verifying question about it was answered no."""
 
 _Placed = TypeVar(
-    "_Placed", Object, Attribute, Relation, Motion, Reference, Event, Gap, Denied, Box
+    "_Placed", Object, Attribute, Relation, Motion, Reference, Event, Gap, Denied, Box, Track
 )
 
 
@@ -172,7 +177,20 @@ class Unit(Value):
     @property
     def schema_version(self) -> int:
         """The schema version of its text form and its JSON form: the oldest that has all that it needs."""
-        return 2 if getattr(self, "boxes", ()) else 1
+        return 2 if any(self._new()) else 1
+
+    def _new(self) -> Iterator[bool]:
+        """Whether it has what schema 1 did not have, kind by kind."""
+        for name in type(self).model_fields:
+            match getattr(self, name):
+                case (Box() | Track(), *_):
+                    yield True
+                case (Element(), *_) as elements:
+                    yield any(
+                        e.origin.source is not None or getattr(e, "during", None) for e in elements
+                    )
+                case (Gap(), *_) as gaps:
+                    yield any(gap.word is not None for gap in gaps)
 
     @property
     def keyframes(self) -> dict[str, Keyframe]:
@@ -192,8 +210,9 @@ class Unit(Value):
     def to_json(self) -> bytes:
         """The JSON form: UTF-8, indented, with a final newline."""
         data = self.model_dump(mode="json")
-        if not data.get("boxes"):
-            data.pop("boxes", None)
+        for name in ("boxes", "tracks"):
+            if not data.get(name):
+                data.pop(name, None)
         data = {"level": self.LEVEL, "schema_version": self.schema_version, **data}
         return orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
@@ -219,6 +238,8 @@ class Fsg(Unit):
     """What was not examined."""
     boxes: Annotated[tuple[Box, ...], AfterValidator(_by_clip)] = ()
     """Where its objects are, as far as it is known."""
+    tracks: Annotated[tuple[Track, ...], AfterValidator(_by_clip)] = ()
+    """Where they are between keyframes."""
 
 
 class Tsg(Fsg):

@@ -56,6 +56,13 @@ def join_spans(spans: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
     return tuple(made)
 
 
+def one_span(spans: Iterable[tuple[int, int] | None]) -> tuple[int, int] | None:
+    """Time ranges as one; None if one of them is not known, or there is time between them."""
+    known = [*spans]
+    made = join_spans(x for x in known if x)
+    return made[0] if len(made) == 1 and None not in known else None
+
+
 def seconds(start: int, end: int) -> tuple[str, str, str]:
     """Start, end and length of a time range in seconds, as texts.
 

@@ -44,15 +44,19 @@ def _believed(e: t.Element, calls: bool) -> str:
     text = f" [{e.trust.votes}/{e.trust.asked} {verdict}]"
     if e.origin.nodes:
         text += " from " + " ".join(e.origin.nodes)
-    if calls and e.origin.asks:
-        text += " by " + " ".join(e.origin.asks)
-    return text
+    by = [quote(e.origin.source)] if e.origin.source else []
+    by += e.origin.asks if calls else ()
+    return f"{text} by {' '.join(by)}" if by else text
 
 
-def statement(e: t.Element | t.Gap | t.Box, calls: bool = True) -> str:
-    """The line of an element, a gap or a box; without the keys of its model calls if `calls` is False."""
+def statement(e: t.Element | t.Gap | t.Box | t.Track, calls: bool = True) -> str:
+    """The line of anything in a graph; without the keys of its model calls if `calls` is False."""
     if isinstance(e, t.Gap):
-        return f"gap     {e.where} {e.what} {e.other or ''}".rstrip()
+        more = (e.other, quote(e.word) if e.word else None)
+        return " ".join([f"gap     {e.where} {e.what}", *filter(None, more)])
+    if isinstance(e, t.Track):
+        points = (f"{seconds(p.at)} {p.left} {p.top} {p.right} {p.bottom}" for p in e.points)
+        return f"track   {e.clip} {e.number} {quote(e.source)} {' '.join(points)}"
     if isinstance(e, t.Box):
         at, track = at_frames((e.frame,), e.owner), "" if e.track is None else f" track {e.track}"
         edges = f"{e.left} {e.top} {e.right} {e.bottom}"
@@ -107,8 +111,8 @@ def _lines(unit: t.Unit, calls: bool) -> Iterator[str]:
     for name in ("events", "objects", *inside):
         for e in getattr(unit, name, ()):
             groups.setdefault(t.clip_of(e.place), []).append(statement(e, calls))
-    for box in getattr(unit, "boxes", ()):
-        groups.setdefault(t.clip_of(box.place), []).append(statement(box))
+    for where in (*getattr(unit, "tracks", ()), *getattr(unit, "boxes", ())):
+        groups.setdefault(t.clip_of(where.place), []).append(statement(where))
     for e in getattr(unit, "denied", ()):
         groups.setdefault(t.clip_of(e.place), []).append(denial(e, calls))
     for gap in getattr(unit, "gaps", ()):
@@ -186,14 +190,15 @@ class _Bad(ValueError):
 def _believe(trust: Tree[Token], origin: Tree[Token]) -> dict[str, Any]:
     votes, verdict = trust.children
     share, asked = str(votes).split("/")
-    ids = [str(c) for c in origin.children]
-    asks = tuple(str(c) for c in origin.children if not isinstance(c, Tree) and c.type == "ASK")
-    return {
-        "trust": _trust(int(share), int(asked), str(verdict)),
-        "origin": t.Origin(nodes=tuple(i for i in ids if i not in asks), asks=asks)
-        if ids
-        else NO_ORIGIN,
-    }
+    said: dict[str, list[Any]] = {"ID": [], "ASK": [], "STRING": []}
+    for token in origin.children:
+        assert not isinstance(token, Tree)
+        said[token.type].append(_string(token) if token.type == "STRING" else str(token))
+    made = NO_ORIGIN
+    if origin.children:
+        source = next(iter(said["STRING"]), None)
+        made = t.Origin(nodes=tuple(said["ID"]), asks=tuple(said["ASK"]), source=source)
+    return {"trust": _trust(int(share), int(asked), str(verdict)), "origin": made}
 
 
 NO_ORIGIN = t.Origin()
@@ -256,6 +261,17 @@ def _box(c: list[Any]) -> t.Box:
         {"owner": str(owner), "frame": frames[0], "score": millis(score), "source": _string(source),
          "track": number[0] if number else None, **data}
     )  # fmt: skip
+
+
+def _track(c: list[Any]) -> t.Track:
+    """The track of a statement."""
+    clip, number, source, *rest = c
+    points = tuple(
+        t.TrackPoint(at=millis(at), left=int(str(left)), top=int(str(top)), right=int(str(right)),
+                     bottom=int(str(bottom)))
+        for at, left, top, right, bottom in zip(*[iter(rest)] * 5, strict=True)
+    )  # fmt: skip
+    return t.Track(clip=str(clip), number=int(str(number)), source=_string(source), points=points)
 
 
 _PARTS = {
@@ -332,10 +348,15 @@ class _Builder:
                 entry = t.WordRelation.model_validate({**said, **_believe(trust, origin)})
                 self.add("lexicon", line, entry)
             case "gap":
-                data = dict(zip(("where", "what", "other"), map(str, c), strict=False))
+                data = dict(zip(("where", "what"), map(str, c), strict=False))
+                for more in c[2:]:
+                    named = more.type == "ID"
+                    data |= {"other": str(more)} if named else {"word": _string(more)}
                 self.add("gaps", line, t.Gap.model_validate(data))
             case "box":
                 self.add("boxes", line, _box(c))
+            case "track":
+                self.add("tracks", line, _track(c))
             case "denied":
                 if c[0].data == "ref":
                     raise _Bad(tree, "a reference cannot be denied")

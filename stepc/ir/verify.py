@@ -16,6 +16,7 @@ from stepc.diagnostics import Diagnostic, Place
 from stepc.edges import EDGES, ELEMENTS
 from stepc.forms import FORMS
 from stepc.ir import types as t
+from stepc.ir.geometry import holds
 from stepc.ir.graph import entities, identities, identities_only, statements
 from stepc.ir.literals import seconds, span
 from stepc.ir.text import Read, denial, statement
@@ -35,6 +36,8 @@ class Rule:
     since: str
     check: Callable[[t.Unit], Iterator[Finding]]
     until: str = "qra"
+    severity: str = "error"
+    """`warning` if what breaks it may be as it is."""
 
 
 _E = TypeVar("_E", bound=t.Element)
@@ -43,10 +46,10 @@ RULES: list[Rule] = []
 
 
 def _rule(
-    code: str, says: str, since: str, until: str = "qra"
+    code: str, says: str, since: str, until: str = "qra", severity: str = "error"
 ) -> Callable[[Callable[..., Iterator[Finding]]], Callable[..., Iterator[Finding]]]:
     def add(check: Callable[..., Iterator[Finding]]) -> Callable[..., Iterator[Finding]]:
-        RULES.append(Rule(code, says, since, check, until))
+        RULES.append(Rule(code, says, since, check, until, severity))
         return check
 
     return add
@@ -141,24 +144,66 @@ def _boxes(u: t.Fsg) -> Iterator[Finding]:
 
 @_rule("V007", "the boxes of a track are those of one object, and of no other track", "fsg")
 def _tracks(u: t.Fsg) -> Iterator[Finding]:
-    entity = entities(u)
-    of_track: dict[tuple[str, int], int] = {}
+    entity, objects = entities(u), {o.id: o for o in u.objects}
+    of_track: dict[tuple[str, int], t.Object] = {}
     of_entity: dict[tuple[str, int], int] = {}
     there: set[tuple[str, int]] = set()
     for b in u.boxes:
-        if b.track is None or b.owner not in entity:
+        if b.track is None or b.owner not in objects:
             continue
-        clip, number = t.clip_of(b.owner), entity[b.owner]
+        clip, o = t.clip_of(b.owner), objects[b.owner]
         if (b.frame, b.track) in there:
             yield f"track {b.track} has two boxes in {b.frame}", b
             continue
         there.add((b.frame, b.track))
         if not isinstance(u, t.Tsg):  # objects of keyframes are merged later
             continue
-        if of_track.setdefault((clip, b.track), number) != number:
-            yield f"track {b.track} of {clip} is of two objects", b
-        elif of_entity.setdefault((clip, number), b.track) != b.track:
+        first = of_track.setdefault((clip, b.track), o)
+        if "static" in (o.op, first.op) and o is not first:
+            yield (
+                f"track {b.track} of {clip} is of two objects, and a static one is one in its clip",
+                b,
+            )
+        elif normal(first.label) != normal(o.label):
+            yield f"`{first.label}` and `{o.label}` are not the same object", b
+        elif of_entity.setdefault((clip, entity[o.id]), b.track) != b.track:
             yield f"`{b.owner}` has two tracks in {clip}", b
+
+
+@_rule(
+    "V008",
+    "the points of a track have an area, and are in its clip in order; a clip uses a number once",
+    "fsg",
+)
+def _points(u: t.Fsg) -> Iterator[Finding]:
+    spans = {c.id: (c.start, c.end) for c in u.clips}
+    seen: set[tuple[str, int]] = set()
+    for track in u.tracks:
+        if track.clip not in spans:
+            yield f"`{track.clip}` does not exist", track
+            continue
+        if (track.clip, track.number) in seen:
+            yield f"{track.clip} has track {track.number} twice", track
+        seen.add((track.clip, track.number))
+        start, end = spans[track.clip]
+        last = start - 1
+        for p in track.points:
+            if p.left >= p.right or p.top >= p.bottom:
+                yield f"{p.left} {p.top} {p.right} {p.bottom} is no area", track
+            elif not last < p.at < end:
+                yield f"{seconds(p.at)} is out of order or outside {track.clip}", track
+            last = p.at
+
+
+@_rule("V009", "no stated spatial relation contradicts the boxes", "fsg", severity="warning")
+def _contradicted(u: t.Fsg) -> Iterator[Finding]:
+    boxes = {(b.owner, b.frame): b for b in u.boxes}
+    for r in u.relations if boxes else ():
+        for frame in r.frames:
+            one, other = boxes.get((r.subject, frame)), boxes.get((r.object, frame))
+            if one and other and holds(r.predicate, one, other) is False:
+                yield f"by their boxes in {frame}, it is not", r
+                break
 
 
 @_rule("V003", "every clip and keyframe that an element names must exist", "fsg")
@@ -294,10 +339,24 @@ def _denials(u: t.Fsg) -> Iterator[Finding]:
             yield f"`{e.id}` is used {names[e.id]} times", e
 
 
+@_rule("V029", "the time range of a relation is in its clip and contains its keyframes", "fsg")
+def _during_relation(u: t.Fsg) -> Iterator[Finding]:
+    clips, frames = {c.id: c for c in u.clips}, u.keyframes
+    for r in _of(u, t.Relation):
+        clip = clips.get(t.clip_of(r.subject))
+        if r.during is None or clip is None:
+            continue
+        start, end = r.during
+        if not clip.start <= start < end <= clip.end:
+            yield f"{span(start, end)} is not within {clip.id}", r
+        elif any(not start <= frames[f].at <= end for f in r.frames if f in frames):
+            yield f"a keyframe is not within {span(start, end)}", r
+
+
 _GAPS: dict[str, str] = {
     "object": "keyframe",
     "attr": "keyframe or object",
-    "rel": "keyframe or pair of objects in a keyframe",
+    "rel": "keyframe or pair of objects seen together",
     "motion": "clip, object, or object at two times",
     "event": "clip",
 }
@@ -316,6 +375,8 @@ def _gaps(u: t.Fsg) -> Iterator[Finding]:
             yield f"object `{gone[0]}` does not exist", gap
         elif gap in seen:
             yield "it is stated twice", gap
+        elif gap.word is not None and (gap.what, len(named)) not in (("rel", 2), ("object", 0)):
+            yield "a word is a predicate of two objects, or a label of a keyframe", gap
         seen.add(gap)
 
 
@@ -324,9 +385,11 @@ def _fits(gap: t.Gap, objects: int) -> bool:
     one, two = t.frame_of(gap.where), t.frame_of(gap.other or gap.where)
     if objects == 2:
         together = t.clip_of(gap.where) == t.clip_of(gap.other or "") and gap.where != gap.other
-        return together and {"rel": one == two, "motion": one != two}.get(gap.what, False)
+        if gap.what == "rel":
+            return together and (one == two or None in (one, two))
+        return together and gap.what == "motion" and None not in (one, two) and one != two
     if objects == 1:
-        return gap.other is None and gap.what in ("attr", "motion")
+        return gap.other is None and gap.what in ("attr", "motion") and one is not None
     return gap.other is None and (gap.what in ("motion", "event")) == (one is None)
 
 
@@ -565,16 +628,21 @@ def _forms(u: t.Qras) -> Iterator[Finding]:
             yield f"the answer of {s.id} is {s.answer!r}", s
 
 
-def verify(unit: t.Unit, read: Read | None = None, file: str = "") -> list[Diagnostic]:
+def verify(
+    unit: t.Unit, read: Read | None = None, file: str = "", *, warnings: bool = False
+) -> list[Diagnostic]:
     """Check all rules of the level of `unit`. Returns one diagnostic (V…) per violation.
 
-    With `read`, each diagnostic has its line in the text. `file` is the file name to report.
+    With `read`, each diagnostic has its line in the text. `file` is the file name to report. Rules that only
+    warn are checked with `warnings`.
     """
     level = _ORDER.index(unit.LEVEL)
     found: list[Diagnostic] = []
     denied = {*getattr(unit, "denied", ())}
     for rule in RULES:
         if not _ORDER.index(rule.since) <= level <= _ORDER.index(rule.until):
+            continue
+        if rule.severity == "warning" and not warnings:
             continue
         for what, value in rule.check(unit):
             place = Place(file or unit.name)
@@ -583,14 +651,15 @@ def verify(unit: t.Unit, read: Read | None = None, file: str = "") -> list[Diagn
                 place = Place(file, read.lines[value], 1, max(1, len(source)), source)
             elif value is not None:
                 what += f" (in `{_line(value, denied)}`)"
-            found.append(Diagnostic(rule.code, f"{rule.says}: {what}", place))
+            message = f"{rule.says}: {what}"
+            found.append(Diagnostic(rule.code, message, place, severity=rule.severity))
     return found
 
 
 def _line(value: t.Value, denied: set[t.Denied]) -> str:
     if isinstance(value, t.Element) and value in denied:
         return denial(value)
-    if isinstance(value, t.Element | t.Gap | t.Box):
+    if isinstance(value, t.Element | t.Gap | t.Box | t.Track):
         return statement(value)
     kind = type(value).__name__.lower().replace("keyframe", "frame")
     return f"{kind:7} {getattr(value, 'id', '')}"

@@ -461,8 +461,8 @@ def vote(
 class Mentions:
     """How requests refer to the objects of a graph, in each of the keyframes that show them.
 
-    An object is called by its label and, if others of the keyframe have it too, by its number among them, in
-    the order in which the model listed them.
+    An object is called by its label and, if others of the keyframe have it too, by its number among them:
+    from left to right if all have boxes, and else in the order in which the model listed them.
     """
 
     def __init__(self, unit: Fsg) -> None:
@@ -472,6 +472,7 @@ class Mentions:
         self.objects = {o.id: o for o in unit.objects}
         self.there: dict[str, list[Object]] = {}
         """Keyframe → its objects"""
+        self.across = {(b.owner, b.frame): b.left + b.right for b in unit.boxes}
         for o in unit.objects:
             for frame in o.frames:
                 self.there.setdefault(frame, []).append(o)
@@ -486,6 +487,8 @@ class Mentions:
         attributes = tuple(self.attributes.get(name, ()))
         alike = [x for x in there if normal(x.label) == normal(o.label)]
         alike.sort(key=lambda x: _listed(x, frame))
+        if all((x.id, frame) in self.across for x in alike):
+            alike.sort(key=lambda x: self.across[x.id, frame])
         number = alike.index(o) + 1
         return Mention(label=o.label, number=number, of=len(alike), attributes=attributes)
 

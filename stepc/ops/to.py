@@ -35,7 +35,10 @@ class To(Op):
         known = state.known
         there = {h.thing: h.when for h in state.labelled(self.label)}
         unknown = known.unknown
-        state.stop_if(any(unknown.relations(state.thing_of(h), h.when) for h in state.here))
+        for here in state.here:
+            thing, when = state.thing_of(here), here.when
+            state.stop_if(unknown.relations(thing, when))
+            state.stop_if(any(unknown.between(thing, other, when) for other in there))
         if len({known.same[n] for n in there if n is not None}) != 1:
             state.refuse(self.label for _ in there)
         state.here = state.joined(

@@ -86,10 +86,15 @@ class Options(BaseModel):
             name = module if package == "stepc.passes" else _kebab(cls.__name__)
             cls.name = name.replace("_", "-")
 
+    @classmethod
+    def options(cls) -> dict[str, str]:
+        """Option as written in a pipeline → field: `from` → `from_`, as Python keeps `from` for itself."""
+        return {field.rstrip("_"): field for field in cls.model_fields}
+
     def text(self) -> str:
         """The pass as written in a pipeline, with the options that differ from their defaults."""
         given = [
-            f"{key}={shown(value)}"
+            f"{key.rstrip('_')}={shown(value)}"
             for key, value in self.model_dump().items()
             if value != type(self).model_fields[key].get_default(call_default_factory=True)
         ]
@@ -144,6 +149,10 @@ class Pass(Options, Generic[In, Out]):
     def run(self, unit: In, tools: Tools) -> Out:
         """Return the unit at the output level. Raises StepcError."""
         raise NotImplementedError
+
+    def reads(self, video: str) -> str:
+        """A hash of the files that it reads for a video, given the name of its file; empty if none."""
+        return ""
 
     def plan(self, about: VideoStats, costs: Plan) -> None:
         """Add the model calls of this pass to the estimate of `stepc plan`.

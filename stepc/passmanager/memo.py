@@ -6,7 +6,7 @@ import contextlib
 import functools
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from stepc.diagnostics import Place, Statistics, StepcError, fail
@@ -55,12 +55,19 @@ class Memo:
     store: Store
     depends: Callable[[str], Any]
     """Returns JSON that identifies an input in `Pass.uses`, by its name."""
+    video: str = ""
+    """The name of the video's file, for passes that read files about it."""
+
+    def of(self, video: str) -> Memo:
+        """The memo for a video, given the name of its file."""
+        return replace(self, video=video)
 
     def name(self, p: Pass[Any, Any], content: bytes) -> bytes:
         """The store key of the result of a pass on a unit whose JSON has the hash `content`."""
         code = pass_key(type(p), p.uses).digest
-        return name_of("pass", p.name, code, p.model_dump(mode="json"), content.hex(),
-                       {thing: self.depends(thing) for thing in sorted(p.uses)})  # fmt: skip
+        inputs = {thing: self.depends(thing) for thing in sorted(p.uses)}
+        inputs |= {"files": read} if (read := p.reads(self.video)) else {}
+        return name_of("pass", p.name, code, p.model_dump(mode="json"), content.hex(), inputs)
 
     def chain(self, passes: list[Pass[Any, Any]], content: bytes) -> list[Entry]:
         """The stored results of the first passes, up to the first one that is missing."""
@@ -110,6 +117,7 @@ class Memo:
             "code": code.digest,
             **{f"its option {k}": v for k, v in p.model_dump(mode="json").items()},
             **{INPUT_NAMES[x]: name_of(self.depends(x)).hex() for x in sorted(p.uses)},
+            **({"the files that it reads": read} if (read := p.reads(self.video)) else {}),
         }
         name = name_of("last", unit.video.sha256, unit.name, place, p.name)
         last = self.store.get(name)

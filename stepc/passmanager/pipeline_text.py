@@ -63,16 +63,17 @@ def parse_pipeline(text: str) -> list[Pass[Any, Any] | LinkPass]:
         for option in node.children[1:]:
             assert isinstance(option, Tree)
             key, value = option.children
-            if str(key) not in kind.model_fields:
-                helps = did_you_mean(str(key), kind.model_fields) if kind.model_fields else ""
+            if str(key) not in (names := kind.options()):
+                helps = did_you_mean(str(key), names) if names else ""
                 message = f"unknown option `{key}` of pass `{name}`"
                 raise fail("P003", message, _mark(text, key), helps)
-            options[str(key)] = _value(kind.model_fields[str(key)].annotation, value)
+            field = names[str(key)]
+            options[field] = _value(kind.model_fields[field].annotation, value)
         try:
             made.append(kind.model_validate(options))
         except ValidationError as error:
             first = error.errors()[0]
-            where = str(first["loc"][0]) if first["loc"] else str(name)
+            where = str(first["loc"][0]).rstrip("_") if first["loc"] else str(name)
             token = next(
                 (o.children[1] for o in node.children[1:] if str(o.children[0]) == where),  # type: ignore[union-attr]
                 name,

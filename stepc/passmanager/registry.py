@@ -98,5 +98,5 @@ def option_lines(kind: type[Options]) -> list[tuple[str, str, str, str]]:
             else getattr(wanted, "__name__", str(wanted))
         )
         help = " ".join(helps.get(name, "").split())
-        rows.append((name, type_text, shown(info.default), help))
+        rows.append((name.rstrip("_"), type_text, shown(info.default), help))
     return rows

@@ -41,6 +41,7 @@ def run(
     before: list[str] = []
     if verify_each:
         _verified(unit, None, "the input")
+    memo = memo and memo.of(unit.video.file)
     content = hash_of(unit) if memo else b""
     place = 0
     while place < len(passes):

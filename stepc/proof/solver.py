@@ -219,6 +219,12 @@ def facts(unit: t.Stsg, language: Language | None = None) -> Facts:
         if gap.what == "motion" and gap.other is not None:
             moves.join(number[gap.where], number[gap.other])
             joins.join(number[gap.where], number[gap.other])
+    first: dict[tuple[str, int], int] = {}
+    for box in unit.boxes:
+        if box.track is not None:  # one track, one object
+            n = number[box.owner]
+            moves.join(first.setdefault((t.clip_of(box.owner), box.track), n), n)
+            joins.join(first[t.clip_of(box.owner), box.track], n)
     for r in unit.references:
         joins.join(number[r.first], number[r.second])
     things = {o: moves.root(n) for o, n in number.items()}
@@ -434,7 +440,7 @@ class State:
         a vehicle. So may what has this as another of its names.
         """
         known = self.known
-        self.stop_if(known.unknown.objects(self.scope))
+        self.stop_if(known.unknown.objects(self.scope, label))
         things = known.labelled.get(words.label(label), ())
         also = (n for x in known.lexicon.related("label", label) for n in known.labelled.get(x, ()))
         called = (n for n in known.called.get(words.label(label), ()) if n not in things)

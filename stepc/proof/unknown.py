@@ -30,6 +30,12 @@ class Unknown:
         """`attr` or `motion` → thing with a gap → keyframes."""
         self.pairs: dict[int, set[str]] = {}
         """Thing → keyframes in which its relations to some other thing are not known."""
+        self.predicates: dict[tuple[int, str, str], set[str]] = {}
+        """(thing, predicate, way) → keyframes in which it may hold of some other thing."""
+        self.doubtful: defaultdict[tuple[int, int | None], set[str]] = defaultdict(set)
+        """Two things → keyframes in which a predicate between them is not known."""
+        self.labels: defaultdict[str, set[str]] = defaultdict(set)
+        """Label → clips in which there may be more objects that it calls."""
         self.values: dict[tuple[int, str], dict[str, set[str]]] = {}
         """(thing, attribute kind) → keyframe without a stated value → denied values."""
         self.motions: dict[int, list[str]] = {}
@@ -59,17 +65,34 @@ class Unknown:
             frame = t.frame_of(gap.where)
             one, two = nodes.get(gap.where), nodes.get(gap.other or "")
             if gap.what == "rel" and one is not None and two is not None:
-                for thing in (one, two):
-                    self.pairs.setdefault(thing, set()).add(frame or "")
+                at = frame or t.frame_of(gap.other or "")
+                self._pair(one, gap.word, two, {at} if at else self.known.seen[one])
             elif one is not None:
                 things = self.things[gap.what]
                 things.setdefault(one, set()).add(frame or "")
             elif frame is not None:
                 self.frames[gap.what].add(frame)
+                if gap.what == "object":
+                    label = words.label(gap.word) if gap.word is not None else ""
+                    self.labels[label].add(t.clip_of(frame))
             elif gap.what != "event":
                 self.clips[gap.what].add(gap.where)
             elif gap.where not in self.known.events:
                 self.events[gap.where] = ""
+
+    def _pair(self, one: int, predicate: str | None, two: int, frames: Iterable[str]) -> None:
+        """Note that a predicate, or all of them, may hold between two things in some keyframes."""
+        if predicate is None:
+            for thing in (one, two):
+                self.pairs.setdefault(thing, set()).update(frames)
+            return
+        readings = [(one, self.known.phrase(predicate), two)]
+        back = self.known.inverse(predicate)
+        readings += [(two, back, one)] if back is not None else []
+        for subject, word, object_ in readings:
+            self.doubtful[subject, object_].update(frames)
+            for thing, way in ((subject, "=>"), (object_, "<=")):
+                self.predicates.setdefault((thing, word, way), set()).update(frames)
 
     def _denied(self, unit: t.Stsg) -> None:
         known = self.known
@@ -89,9 +112,17 @@ class Unknown:
 
     # --- may there be more of it? ----------------------------------------------------------
 
-    def objects(self, clips: Iterable[str]) -> bool:
-        """Whether there may be objects in these clips that are not stated."""
-        return not {t.clip_of(f) for f in self.frames["object"]}.isdisjoint(clips)
+    def objects(self, clips: Iterable[str], label: str = "") -> bool:
+        """Whether there may be objects in these clips that are not stated; with `label`, such as it calls."""
+        if not label:
+            return not {t.clip_of(f) for f in self.frames["object"]}.isdisjoint(clips)
+        own = words.label(label)
+        like = {"", own, *self.known.lexicon.related("label", label)}
+        noun = self.known.language.class_of(label)
+        if noun in ("person", "animal", "vehicle"):  # a person may be a man
+            like |= {x for x in self.labels if self.known.language.class_of(x) == noun}
+        there = set[str]().union(*(found for x, found in self.labels.items() if x in like))
+        return not there.isdisjoint(clips)
 
     def value(self, thing: int, kind: str, when: frozenset[str]) -> bool:
         """Whether a thing may have another value of this kind in some of these keyframes."""
@@ -112,10 +143,21 @@ class Unknown:
             for (n, k), open_ in self.values.items()
         )
 
-    def relations(self, thing: int, when: frozenset[str]) -> bool:
-        """Whether a thing may have other relations in some of these keyframes."""
+    def relations(self, thing: int, when: frozenset[str], word: str = "", way: str = "=>") -> bool:
+        """Whether a thing may have other relations in some of these keyframes.
+
+        With `word`, only relations with this predicate; `way` is `<=` if the thing is their object.
+        """
         gaps = self.frames["rel"] | self.frames["object"] | self.pairs.get(thing, set())
+        if word:
+            narrower = self.known.lexicon.narrower("rel", word)
+            for each in (self.known.phrase(word), *narrower):
+                gaps = gaps | self.predicates.get((thing, each, way), set())
         return not when.isdisjoint(gaps)
+
+    def between(self, thing: int, other: int | None, when: frozenset[str]) -> bool:
+        """Whether a predicate may hold between two things that is not stated, in these keyframes."""
+        return not when.isdisjoint(self.doubtful.get((thing, other), ()))
 
     def motion(self, thing: int) -> bool:
         """Whether a thing may do something else."""

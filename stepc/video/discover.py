@@ -33,6 +33,8 @@ EXTENSIONS = frozenset(
     ]
 )
 """Extensions of videos inside a folder. A file that is named explicitly is always tried."""
+GRAPHS = frozenset([".fsg", ".tsg", ".stsg"])
+"""Extensions of graphs. One inside a folder counts if no video of its name lies beside it."""
 
 
 class VideoList(Sequence[Path]):
@@ -58,14 +60,15 @@ class VideoList(Sequence[Path]):
 
 
 def find_videos(
-    places: Iterable[Path], named_from: Sequence[str | Path] = ()
+    places: Iterable[Path], named_from: Sequence[str | Path] = (), graphs: bool = False
 ) -> tuple[VideoList, list[Diagnostic]]:
     """Find the video files in `places` (files or folders). Never raises for what it finds there.
 
-    Videos are named by their paths below `named_from`, by default below those of `name_bases` (see `below`).
+    With `graphs`, graphs in folders are found as well, unless they are those of videos beside them. Videos
+    are named by their paths below `named_from`, by default below those of `name_bases` (see `below`).
     Returns the files, sorted by unit name, and diagnostics (B006, B009-B011) about the others.
     """
-    found, wrong = _found(places := list(places))
+    found, wrong = _found(places := list(places), graphs)
     named = [str(place) for place in named_from] or _bases(places, found)
     videos = VideoList()
     last = ("", Path())
@@ -94,7 +97,7 @@ def find_videos(
     return videos, wrong
 
 
-def _found(places: Iterable[Path]) -> tuple[set[str], list[Diagnostic]]:
+def _found(places: Iterable[Path], graphs: bool = False) -> tuple[set[str], list[Diagnostic]]:
     """The videos in files and folders, and diagnostics (B006, B010) about places without one."""
     found: set[str] = set()
     wrong: list[Diagnostic] = []
@@ -110,7 +113,7 @@ def _found(places: Iterable[Path]) -> tuple[set[str], list[Diagnostic]]:
         if not stat.S_ISDIR(mode):
             found.add(str(place))
             continue
-        inside, unread = _inside(place)
+        inside, unread = _inside(place, graphs)
         wrong += unread
         if not inside and not unread:
             help = "video extensions are " + " ".join(sorted(EXTENSIONS))
@@ -125,7 +128,7 @@ def name_bases(places: Sequence[Path]) -> tuple[str, ...]:
     These are `places` themselves. Where two of them hold a video by the same path, it is the folder that
     holds all of them: `a/day1/film` and `b/day1/film`.
     """
-    return tuple(_bases(places, _found(places)[0] if len(places) > 1 else ()))
+    return tuple(_bases(places, _found(places, graphs=True)[0] if len(places) > 1 else ()))
 
 
 def _bases(places: Sequence[Path], found: Iterable[str]) -> list[str]:
@@ -145,14 +148,15 @@ def _bases(places: Sequence[Path], found: Iterable[str]) -> list[str]:
         return own
 
 
-def _inside(folder: Path) -> tuple[list[str], list[Diagnostic]]:
-    """The videos in a folder, at any depth, and a diagnostic (B006) for each folder that cannot be read.
+def _inside(folder: Path, graphs: bool = False) -> tuple[list[str], list[Diagnostic]]:
+    """The videos (and graphs) in a folder, at any depth, and a diagnostic (B006) for each unreadable folder.
 
     Hidden files and folders are skipped, and symbolic links to folders are not followed.
     """
     videos: list[str] = []
     wrong: list[Diagnostic] = []
     left = [str(folder)]
+    known = EXTENSIONS | GRAPHS if graphs else EXTENSIONS
     while left:
         inside = left.pop()
         try:
@@ -162,7 +166,7 @@ def _inside(folder: Path) -> tuple[list[str], list[Diagnostic]]:
                         continue
                     if entry.is_dir(follow_symlinks=False):
                         left.append(entry.path)
-                    elif os.path.splitext(entry.name)[1].lower() in EXTENSIONS:  # noqa: PTH122
+                    elif os.path.splitext(entry.name)[1].lower() in known:  # noqa: PTH122
                         try:
                             found = entry.is_file()
                         except (
@@ -177,7 +181,20 @@ def _inside(folder: Path) -> tuple[list[str], list[Diagnostic]]:
             message = f"the folder cannot be read ({error.strerror})"
             help = "what is in it is left out; check its permissions and the length of its path"
             wrong.append(Diagnostic("B006", message, Place(printable(inside)), help))
-    return videos, wrong
+    stems = {os.path.splitext(v) for v in videos}  # noqa: PTH122
+    filmed = {stem for stem, suffix in stems if suffix.lower() in EXTENSIONS}
+    return [v for v in videos if _alone(v, filmed)], wrong
+
+
+def _alone(file: str, filmed: set[str]) -> bool:
+    """Whether a file is a video, or a graph without a video of its name beside it (`film`, `film.true`)."""
+    stem, suffix = os.path.splitext(file)  # noqa: PTH122
+    if suffix.lower() in EXTENSIONS:
+        return True
+    folder, name = os.path.split(stem)
+    parts = name.split(".")
+    names = (".".join(parts[:n]) for n in range(1, len(parts) + 1))
+    return filmed.isdisjoint(os.path.join(folder, n) for n in names)  # noqa: PTH118
 
 
 def below(path: Path, places: Iterable[str | Path]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stepc.ir import types as t
+from stepc.world.render import extent
 from stepc.world.scene import (
     FPS,
     PREDICATES,
@@ -17,18 +18,30 @@ from stepc.world.scene import (
 SURE = t.Trust(votes=1, asked=1, verdict="yes")
 
 
+SOURCE = "annotation"
+EVERY = 4
+"""Frames from one point of a track to the next: six points per second."""
+
+
 def _millis(frame: int) -> int:
     return round(frame * 1000 / FPS)
 
 
-def truth(film: Film, name: str, file: str, sha256: str) -> t.Stsg:
-    """Ground-truth STSG of `film`, with a keyframe in the first and in the last rest phase of every shot."""
+def truth(  # long: one loop over the shots makes the elements of all kinds
+    film: Film, name: str, file: str, sha256: str
+) -> t.Stsg:
+    """Ground-truth STSG of `film`, with a keyframe in the first and in the last rest phase of every shot.
+
+    It has the boxes of all things, and their tracks.
+    """
     clips: list[t.Clip] = []
     objects: list[t.Object] = []
     attributes: list[t.Attribute] = []
     relations: list[t.Relation] = []
     motions: list[t.Motion] = []
     events: list[t.Event] = []
+    boxes: list[t.Box] = []
+    tracks: list[t.Track] = []
     at = 0
     for number, shot in enumerate(film.shots):
         c = f"c{number}"
@@ -53,6 +66,8 @@ def truth(film: Film, name: str, file: str, sha256: str) -> t.Stsg:
                     )
                 )
         relations += _relations(shot, nodes, frames)
+        boxes += _boxes(nodes, frames)
+        tracks += (_track(a, shot, c, at) for a in shot.actors)
         events.append(t.Event(clip=c, event=shot.event(), start=start, end=end, trust=SURE))
         at += shot.frames
     video = t.Video(
@@ -73,7 +88,39 @@ def truth(film: Film, name: str, file: str, sha256: str) -> t.Stsg:
         motions=tuple(motions),
         references=tuple(_references(film)),
         events=tuple(events),
+        boxes=tuple(boxes),
+        tracks=tuple(tracks),
     )
+
+
+def _edges(a: Actor, progress: float) -> tuple[int, int, int, int]:
+    """The edges of an actor's box in thousandths, within the picture."""
+    x, y = a.at(progress)
+    left, top, right, bottom = extent(a.thing.shape, a.thing.size)
+    edges = (round(x) + left, round(y) + top, round(x) + right, round(y) + bottom)
+    left, top, right, bottom = (min(1000, max(0, round(e * 1000 / SIDE))) for e in edges)
+    return left, top, right, bottom
+
+
+def _boxes(nodes: dict[Actor, list[t.Object]], frames: tuple[str, str]) -> list[t.Box]:
+    made = []
+    for a, objects in nodes.items():
+        for i, frame in enumerate(frames):
+            left, top, right, bottom = _edges(a, float(i))
+            made.append(
+                t.Box(owner=objects[i if a.thing.dynamic else 0].id, frame=frame, left=left,
+                      top=top, right=right, bottom=bottom, source=SOURCE, track=a.thing.identity)
+            )  # fmt: skip
+    return made
+
+
+def _track(a: Actor, shot: Shot, clip: str, first: int) -> t.Track:
+    points = []
+    for i in range(0, shot.frames, EVERY):
+        left, top, right, bottom = _edges(a, shot.progress(i))
+        at = _millis(first + i)
+        points.append(t.TrackPoint(at=at, left=left, top=top, right=right, bottom=bottom))
+    return t.Track(clip=clip, number=a.thing.identity, source=SOURCE, points=tuple(points))
 
 
 def _nodes(a: Actor, clip: str, frames: tuple[str, str]) -> list[t.Object]:

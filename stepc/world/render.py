@@ -87,6 +87,18 @@ def sprite(shape: str, color: str, size: str, texture: str) -> tuple[Picture, ND
     return paint, cover[..., None]
 
 
+@functools.cache
+def extent(shape: str, size: str) -> tuple[int, int, int, int]:
+    """What a thing covers, in pixels from where its centre is drawn: left, top, right and bottom edge."""
+    cover = sprite(shape, "black", size, "plain")[1][..., 0] >= 0.5
+    down, across = (np.flatnonzero(cover.any(axis)) for axis in (1, 0))
+    half = cover.shape[0] // 2
+    left, right, top, bottom = (
+        int(x) - half for x in (across[0], across[-1] + 1, down[0], down[-1] + 1)
+    )
+    return left, top, right, bottom
+
+
 def draw(shot: Shot, progress: float) -> Picture:
     """The frame of `shot` at `progress` (0 to 1) of its movement, RGB, 256x256."""
     base = np.array(BACKGROUNDS[shot.background], np.float32)

@@ -6,10 +6,15 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from stepc.ir import types as t
+from stepc.ir.geometry import iou
 from stepc.ir.graph import entities
 from stepc.ir.words import normal, plain, same_relation
 
-KINDS = ("objects", "kinds", "attributes", "relations", "motions", "references", "events")
+KINDS = (
+    "objects", "kinds", "attributes", "relations", "motions", "references", "events", "boxes"
+)  # fmt: skip
+SAME_PLACE = 0.5
+"""Least intersection over union of a box and the true one."""
 Fact = tuple[object, ...]
 
 
@@ -55,7 +60,8 @@ def compare(induced: t.Stsg, true: t.Stsg) -> Score:
     """Count the facts of `induced` against those of `true`.
 
     Clips are matched by overlap, keyframes by the nearest keyframe of the true clip, and objects by label.
-    A relation and its inverse are the same fact.
+    A relation and its inverse are the same fact. A box is right if it is that of an object with the true
+    label and covers what the true one covers, by intersection over union.
     """
     clips = {c.id: _most_overlap(c, true) for c in induced.clips}
     phases = _phases(induced, true, clips)
@@ -67,7 +73,36 @@ def compare(induced: t.Stsg, true: t.Stsg) -> Score:
         score.induced[kind] = len(ours[kind])
         score.true[kind] = len(theirs[kind])
         score.right[kind] = len(ours[kind] & theirs[kind])
+    found, there = _boxes(induced, clips, phases), _boxes(true, own, _phases(true, true, own))
+    score.induced["boxes"], score.true["boxes"] = (
+        sum(map(len, x.values())) for x in (found, there)
+    )
+    score.right["boxes"] = sum(_in_place(boxes, there.get(key, [])) for key, boxes in found.items())
     return score
+
+
+def _boxes(
+    unit: t.Stsg, clips: dict[str, str], phases: dict[str, int]
+) -> dict[tuple[str, int, str], list[t.Box]]:
+    """(clip, phase, label) → boxes."""
+    labels = {o.id: normal(o.label) for o in unit.objects}
+    made: dict[tuple[str, int, str], list[t.Box]] = {}
+    for b in unit.boxes:
+        key = (clips[t.clip_of(b.owner)], phases[b.frame], labels[b.owner])
+        made.setdefault(key, []).append(b)
+    return made
+
+
+def _in_place(found: list[t.Box], there: list[t.Box]) -> int:
+    """How many boxes are where one of the true ones is, each true one counted once."""
+    left = list(there)
+    right = 0
+    for box in found:
+        best = max(left, key=lambda x: iou(box, x), default=None)
+        if best is not None and iou(box, best) >= SAME_PLACE:
+            left.remove(best)
+            right += 1
+    return right
 
 
 def _most_overlap(clip: t.Clip, true: t.Stsg) -> str:

@@ -1,0 +1,108 @@
+"""Detectors of `transformers`, from a hub or a folder: with labels of their own, or for any words."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from stepc.boxes.detection import Detection
+from stepc.diagnostics import fail
+from stepc.ir.words import normal
+from stepc.video.decode import Picture
+
+
+class Detector:
+    """A model that finds objects in pictures, such as D-FINE, YOLOS, Grounding DINO or OWLv2."""
+
+    def __init__(self, name: str) -> None:
+        """Load the model `name`. Raises StepcError (M004) if it cannot be loaded, or is no detector."""
+        help = "name a detector: a folder, or a model on the hub; it needs stepc[local]"
+        try:
+            import torch
+            import transformers
+            from transformers.models.auto import modeling_auto
+
+            config = transformers.AutoConfig.from_pretrained(name)
+            kind = type(config)
+            self.any_words = kind in modeling_auto.MODEL_FOR_ZERO_SHOT_OBJECT_DETECTION_MAPPING
+            if not self.any_words and kind not in modeling_auto.MODEL_FOR_OBJECT_DETECTION_MAPPING:
+                raise ValueError(f"{kind.__name__.removesuffix('Config')} is no detector")
+            load = (
+                transformers.AutoModelForZeroShotObjectDetection
+                if self.any_words
+                else transformers.AutoModelForObjectDetection
+            )
+            opened = (
+                transformers.AutoProcessor if self.any_words else transformers.AutoImageProcessor
+            )
+            self.processor: Any = opened.from_pretrained(name)
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+            self.model: Any = load.from_pretrained(name).to(device).eval()
+        except (ImportError, OSError, ValueError, KeyError) as error:
+            said = " ".join(str(error).split())[:300]
+            raise fail(
+                "M004", f"the detector `{name}` cannot be loaded: {said}", help=help
+            ) from None
+        self.name = Path(name).name
+        self.words = frozenset(
+            () if self.any_words else map(str, getattr(config, "id2label", {}).values())
+        )
+
+    def find(self, picture: Picture, labels: Sequence[str], least: float) -> list[Detection]:
+        """What is found in a picture (RGB) with at least the score `least`, 0 to 1.
+
+        A model for any words looks for `labels`, and finds nothing if there are none.
+        """
+        import torch
+
+        asked = list(dict.fromkeys(map(str.lower, labels)))
+        if self.any_words and not asked:
+            return []
+        size = [picture.shape[:2]]
+        more: dict[str, Any] = {"text": [asked]} if self.any_words else {}
+        inputs = self.processor(images=[picture], return_tensors="pt", **more).to(self.model.device)
+        with torch.inference_mode():
+            outputs = self.model(**inputs)
+        if not self.any_words:
+            (found,) = self.processor.post_process_object_detection(
+                outputs, threshold=least, target_sizes=size
+            )
+            names = [str(self.model.config.id2label[int(i)]) for i in found["labels"]]
+        else:
+            (found,) = self.processor.post_process_grounded_object_detection(
+                outputs, threshold=least, target_sizes=size, text_labels=[asked]
+            )
+            said = found.get("text_labels")
+            names = [str(x) for x in (found["labels"] if said is None else said)]
+        made: list[Detection] = []
+        if not len(found["scores"]):  # the names may be [""] then
+            return made
+        for name, score, box in zip(names, found["scores"], found["boxes"], strict=True):
+            label = _asked(name, asked) if self.any_words else name
+            high, wide = picture.shape[:2]
+            edges = [float(e) for e in box]
+            left, top, right, bottom = (
+                min(1000, max(0, round(1000 * e / whole)))
+                for e, whole in zip(edges, (wide, high, wide, high), strict=True)
+            )
+            if label and left < right and top < bottom:
+                sure = min(1000, round(1000 * float(score)))
+                made.append(Detection(label, left, top, right, bottom, sure))
+        return made
+
+
+def _asked(said: str, asked: Sequence[str]) -> str:
+    """The label of those asked for that a model says, perhaps only in part or with others; "" if none."""
+    words = set(normal(said).split())
+    exact = [label for label in asked if normal(label) == normal(said)]
+    inside = [label for label in asked if set(normal(label).split()) <= words]
+    near = exact or inside
+    return near[0] if len(near) == 1 else ""
+
+
+@functools.lru_cache(2)
+def load_detector(name: str) -> Detector:
+    """The detector `name`, loaded once. Raises StepcError (M004)."""
+    return Detector(name)
