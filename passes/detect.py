@@ -43,6 +43,8 @@ class Detect(Eyes[t.Fsg, t.Fsg]):
     taken to find everything; with `doubt` only those labels that it finds somewhere in the video."""
     extra: Literal["add", "doubt", "ignore"] = "add"
     """What happens to a box without an object: `doubt` leaves open whether there is one."""
+    unsure: float = Field(1, ge=0, le=1)
+    """Boxes below `score`, down to this share of it, leave open whether there is an object."""
     within: float = Field(0.1, ge=0)
     """Maximum distance of the picture that the detector saw from the keyframe, in seconds."""
 
@@ -58,7 +60,8 @@ class Detect(Eyes[t.Fsg, t.Fsg]):
             )
             for frame, k in unit.keyframes.items()
         )
-        found = self.detections(unit, tools, looks)
+        least = self.least * self.unsure
+        found = self.detections(unit, tools, looks, least)
         own = {b.owner: b for b in unit.boxes}
         everything = not found.words or (not found.whole and self.missing in ("drop", "deny"))
         known = None if everything else {normal(w) for w in found.words}
@@ -68,8 +71,9 @@ class Detect(Eyes[t.Fsg, t.Fsg]):
             if near is None:
                 tools.counts.add("keyframes that the detector did not see")
                 continue
-            best = [d for d in near if d.score >= self.score * 1000]
-            seen = _compared(there[frame], without_doubles(best, _same), own, known)
+            near = without_doubles([d for d in near if d.score >= least * 1000], _same)
+            best = [d for d in near if d.score >= self.least * 1000]
+            seen = _compared(there[frame], best, own, known)
             for o, d in seen.pairs:
                 made.found(o, d, confirmed=o.id in own)
             for o in seen.missing:
@@ -79,13 +83,14 @@ class Detect(Eyes[t.Fsg, t.Fsg]):
                 made.add(frame, seen.extra)
             elif self.extra == "doubt":
                 made.open += [(frame, d.label) for d in seen.extra]
+            seen.unsure.update(d.label for d in near if d.score < self.least * 1000)
             made.open += [(frame, label) for label in sorted(seen.unsure)]
             confirmed = sum(o.id in own for o, _ in seen.pairs)
             tools.counts.add("objects that are found again", confirmed)
             tools.counts.add("objects with a box", len(seen.pairs) - confirmed)
             tools.counts.add("objects that are not found", len(seen.missing))
             tools.counts.add("boxes without an object", len(seen.extra))
-            tools.counts.add("labels with more boxes than objects", len(seen.unsure))
+            tools.counts.add("labels of which there may be more", len(seen.unsure))
         return made.unit()
 
 
@@ -98,7 +103,7 @@ class _Compared(NamedTuple):
     extra: list[Detection]
     """Boxes without an object."""
     unsure: set[str]
-    """Labels with more boxes than objects."""
+    """Labels of which there may be more: with more boxes than objects, or with unsure boxes."""
 
 
 def _compared(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from itertools import combinations, pairwise
+from itertools import chain, combinations, pairwise
 from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
@@ -179,7 +179,9 @@ class PlaceByBoxes(Pass[t.Fsg, t.Fsg]):
         at = {k.id: k.at for k in unit.keyframes.values()}
         boxes = {b.owner: b for b in unit.boxes}
         tracks = {(x.clip, x.number): x.points for x in unit.tracks}
-        stated = {(m.source, m.target): m for m in unit.motions}
+        stated: dict[tuple[str, str], list[t.Motion]] = defaultdict(list)
+        for m in unit.motions:
+            stated[m.source, m.target].append(m)
         settled = {(m.source, m.target) for m in unit.denied if isinstance(m, t.Motion)}
         told: dict[tuple[str, str], t.Motion] = {}
         gaps: dict[t.Gap, None] = dict.fromkeys(unit.gaps)
@@ -196,17 +198,15 @@ class PlaceByBoxes(Pass[t.Fsg, t.Fsg]):
                     followed = all(b - a <= FOLLOWED for a, b in pairwise(times))
                     found = movement([first, *seen, last], self.margin) if followed else None
                     word = found and word_for(found, self.language)
-                old = stated.get(pair)
-                claimed = old and movement_of(old.motion)
-                if old and not (found and claimed and claimed != found):
+                wrong = [m for m in stated[pair] if _refutes(found, m)]
+                counts.add("motions that tracks refute", len(wrong))
+                if self.refuted == "deny":
+                    stated[pair] = [m for m in stated[pair] if m not in wrong]
+                    for m in wrong:
+                        no = m.trust.model_copy(update={"verdict": "no"})
+                        denied.append(m.model_copy(update={"trust": no}))
+                if stated[pair]:
                     continue
-                if old:
-                    counts.add("motions that tracks refute")
-                    if self.refuted == "keep":
-                        continue
-                    no = old.trust.model_copy(update={"verdict": "no"})
-                    denied.append(old.model_copy(update={"trust": no}))
-                    del stated[pair]
                 gap = t.Gap(where=one.id, what="motion", other=other.id)
                 if word is None:
                     if pair not in settled:
@@ -217,8 +217,16 @@ class PlaceByBoxes(Pass[t.Fsg, t.Fsg]):
                 told[pair] = t.Motion(source=one.id, target=other.id, motion=word, start=start,
                                       end=end, trust=SURE, origin=t.Origin(source=SOURCE))  # fmt: skip
         return unit.evolve(
-            motions=(*stated.values(), *told.values()), denied=tuple(denied), gaps=tuple(gaps)
+            motions=(*chain.from_iterable(stated.values()), *told.values()),
+            denied=tuple(denied),
+            gaps=tuple(gaps),
         )
+
+
+def _refutes(found: str | None, stated: t.Motion) -> bool:
+    """Whether a movement that a track tells makes a stated motion false."""
+    claimed = movement_of(stated.motion)
+    return None not in (found, claimed) and claimed != found
 
 
 def _sight(o: t.Object, frame: str) -> str:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from stepc.boxes.camera import moved
 from stepc.boxes.detection import Detection
-from stepc.boxes.eyes import Eyes, Glimpse
+from stepc.boxes.eyes import Eyes, Glimpse, source_of
 from stepc.boxes.matching import pair_boxes, without_doubles
 from stepc.boxes.tracker import Followed, follow
 from stepc.ir import types as t
@@ -32,19 +32,33 @@ class FollowTracks(Eyes[t.Fsg, t.Fsg]):
 
     rate: float = Field(6, gt=0)
     """Maximum points of a track per second."""
+    also: str = ""
+    """A second file or detector, as in `from` or `model`: only boxes that both find are followed."""
     within: float = Field(0.1, ge=0)
     """Maximum distance of a keyframe from the picture that the detector saw, in seconds."""
     camera: bool = True
     """Whether to look at the pictures for movements of the camera."""
 
+    def reads(self, video: str) -> str:
+        second = self._second().reads(video) if self.also else ""
+        return " ".join(filter(None, (super().reads(video), second)))
+
     def run(self, unit: t.Fsg, tools: Tools) -> t.Fsg:
-        detections = self.detections(unit, tools, self._looks(unit, tools))
+        detections = self.detections(unit, tools, self._looks(unit, tools), self.least)
         found = detections.at
+        if self.also:
+            second = self._second()
+            other = second.detections(unit, tools, self._looks(unit, tools), second.least)
+            least = 1000 * second.least
+            found = {
+                at: _agreed(there, [d for d in near if d.score >= least])
+                for at, there in found.items()
+                if (near := other.near(at, round(1000 * self.within))) is not None
+            }
         given = any(d.track is not None for there in found.values() for d in there)
         source = detections.source if given else "track:iou"
-        least = self.score * 1000
         best = {
-            at: without_doubles([d for d in there if d.score >= least], _same)
+            at: without_doubles([d for d in there if d.score >= self.least * 1000], _same)
             for at, there in sorted(found.items())
         }
         shifts = self._shifts(unit, best, tools) if self.camera else {}
@@ -70,13 +84,17 @@ class FollowTracks(Eyes[t.Fsg, t.Fsg]):
                     dynamic |= {owner for owner, _ in mine}
             tools.counts.add("tracks", number)
         boxes = (
-            b.model_copy(update={"track": numbers.get((b.owner, b.frame), b.track)})
-            for b in unit.boxes
+            b.model_copy(update={"track": numbers.get((b.owner, b.frame))}) for b in unit.boxes
         )
         objects = (
             o.model_copy(update={"op": "dynamic"}) if o.id in dynamic else o for o in unit.objects
         )
         return unit.evolve(boxes=tuple(boxes), objects=tuple(objects), tracks=tuple(tracks))
+
+    def _second(self) -> FollowTracks:
+        """This pass with the second detector only."""
+        kind, name = source_of(self.also)
+        return self.model_copy(update={"from_": "", "model": "", "also": "", kind: name})
 
     def _looks(self, unit: t.Fsg, tools: Tools) -> Iterator[Glimpse]:
         """Pictures of the clips, `rate` per second, and the keyframes, with the labels of their clip."""
@@ -138,6 +156,12 @@ class FollowTracks(Eyes[t.Fsg, t.Fsg]):
 
 def _same(one: str, other: str) -> bool:
     return normal(one) == normal(other)
+
+
+def _agreed(ours: Sequence[Detection], theirs: Sequence[Detection]) -> list[Detection]:
+    """Those of our boxes that others found in the same place under the same label."""
+    pairs = pair_boxes(ours, theirs, lambda i, j: _same(ours[i].label, theirs[j].label))
+    return [ours[i] for i, _ in sorted(pairs)]
 
 
 def _any(one: int, other: int) -> bool:

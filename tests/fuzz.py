@@ -467,7 +467,8 @@ def _requests() -> dict[str, Any]:
         "motion": {"target": cup}, "same_object": {"first": cup, "second": cup},
         "reword": {"form": "open", "question": "q", "reply": "a"},
         "smooth": {"question": "q", "steps": ("s",), "reply": "a"},
-        "match_names": {"names": ("cup", "mug")}, "relate_all": {"objects": (cup, cup)}, "track": {"target": cup},
+        "match_names": {"names": ("cup", "mug")}, "relate_all": {"objects": (cup, cup)},
+        "locate": {"objects": (cup, r.Mention(label="dog"))}, "track": {"target": cup},
         "match_words": {"lists": (r.WordList(kind="color", words=("red", "blue")),)},
         "match_objects": {"objects": tuple(r.Sighting(frame=n, target=cup) for n in (1, 2))},
     }  # fmt: skip

@@ -83,6 +83,8 @@ TERSE = {
         {% else %}{{ claim.event }}{% endif %}""",
     "relate_all": """words {% for each in objects %}{{ the(each) }}
         {% if not loop.last %}, {% endif %}{% endfor %}""",
+    "locate": """words {% for each in objects %}{{ the(each) }}
+        {% if not loop.last %}, {% endif %}{% endfor %}""",
     "motion": "words {{ the(target) }}",
     "track": "words {{ the(target) }}",
     "match_objects": """words {% for each in objects %}{{ each.frame }} {{ the(each.target) }}

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -169,8 +172,17 @@ def star(folder: Path) -> Path:
         "start": 8.9,
         "end": 15.5,
         "answer": "The closet/cabinet.",
-        "question_program": [],
-        "choices": [],
+        "question_program": [
+            {"function": "Situations", "value_input": []},
+            {"function": "Actions", "value_input": []},
+            {"function": "Filter_Actions_with_Verb", "value_input": ["close"]},
+            {"function": "Unique", "value_input": []},
+            {"function": "Query_Objs", "value_input": []},
+        ],
+        "choices": [
+            {"choice": c, "choice_program": [{"function": "Equal", "value_input": [v]}]}
+            for c, v in (("The window.", "window"), ("The closet/cabinet.", "closet/cabinet"))
+        ],
         "situations": {
             "000327": {
                 "rel_pairs": [["o000", "o003"], ["o000", "o007"]],
@@ -194,7 +206,17 @@ def star(folder: Path) -> Path:
     }
     folder.mkdir(exist_ok=True)
     (folder / "STAR_train.json").write_text(json.dumps([row]), "utf-8")
+    (folder / "STAR_classes").mkdir(exist_ok=True)
+    for name, text in STAR_CLASSES.items():
+        (folder / "STAR_classes" / name).write_text(text, "utf-8")
     return folder
+
+
+STAR_CLASSES = {
+    "action_classes.txt": "a086 close a closet/cabinet\na087 open a closet/cabinet\n",
+    "action_mapping.txt": "a086 v000 o003\na087 v006 o003\n",
+    "verb_classes.txt": "v000 close\nv006 open\n",
+}
 
 
 def gqa(folder: Path) -> Path:
@@ -480,7 +502,45 @@ def movi(folder: Path) -> Path:
     return folder
 
 
+def easg(folder: Path, *, twice: bool = False) -> Path:
+    """Dough is cut with a knife, then put on a tray; boxes in the frames before, while and after."""
+
+    def boxes(*rows: list[float]) -> np.ndarray[Any, Any]:
+        return np.array(rows, np.float32)
+
+    dough, knife = [0.25, 0.5, 0.25, 0.25], [0.6, 0.4, 0.1, 0.2]
+    cut = "cut_(trim,_slice,_chop)"
+    data = {
+        "clip-1_000075": {
+            "clip_frame_number": {"pre": 30, "pnr": 75, "post": 120},
+            "annotations": {
+                "a1": [
+                    {"obj": "dough", "bbox": {m: boxes(dough) for m in ("pre", "pnr", "post")},
+                     "verb": cut, "rel": "dobj"},
+                    {"obj": "knife_(knife,_machete)", "bbox": {"pnr": boxes(knife)}, "verb": cut,
+                     "rel": "with"},
+                ]
+            },
+        },
+        "clip-1_000195": {
+            "clip_frame_number": {"pre": 150, "pnr": 195, "post": 240},
+            "annotations": {
+                "a2": [
+                    {"obj": "dough", "bbox": {"pnr": boxes(dough, *[[0.1, 0.1, 0.1, 0.1]] * twice)},
+                     "verb": "put_(place,_leave,_drop)", "rel": "dobj"},
+                    {"obj": "tray", "bbox": {"pnr": boxes([0.2, 0.6, 0.5, 0.3]), "post": boxes()},
+                     "verb": "put_(place,_leave,_drop)", "rel": "on"},
+                ]
+            },
+        },
+    }  # fmt: skip
+    folder.mkdir(exist_ok=True)
+    (folder / "easg_val.pkl").write_bytes(pickle.dumps(data))
+    return folder
+
+
 MAKERS: dict[str, Callable[[Path], Path]] = {
+    "easg": easg,
     "vidor": vidor,
     "action-genome": action_genome,
     "star": star,
@@ -567,6 +627,23 @@ def test_star(tmp_path: Path) -> None:
     assert [k.at for k in unit.keyframes.values()] == [10867, 14800]
     assert ("person", "touching", "closet", "14.8") in facts(unit)
     assert ("person", "holding", "paper", "10.867") in facts(unit)
+    assert isinstance(unit, t.Stsg)
+    assert [(m.motion, m.start, m.end) for m in unit.motions] == [
+        ("closing a closet or cabinet", 10867, 14800)
+    ]
+
+
+def test_the_programs_of_star_are_replayed(tmp_path: Path) -> None:
+    folder = star(tmp_path)
+    script = Path(__file__).parent.parent / "benchmarks" / "star.py"
+    command = [
+        sys.executable,
+        str(script),
+        str(folder / "STAR_train.json"),
+        str(folder / "STAR_classes"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["Interaction", "1", "same"] and not done.stderr
 
 
 def test_gqa(tmp_path: Path) -> None:
@@ -644,7 +721,50 @@ def test_movi(tmp_path: Path) -> None:
     assert {o.op for o in unit.objects if o.label == "cube"} == {"static"}
 
 
-QUESTIONS = {"vidor", "action-genome", "pvsg", "clevrer", "cater", "movi", "star", "visor"}
+def test_easg(tmp_path: Path) -> None:
+    unit = made("easg", tmp_path)
+    assert [k.at for k in unit.keyframes.values()] == [1000, 2500, 4000, 6500], "30 frames a second"
+    assert facts(unit) >= {
+        ("camera wearer", "cutting", "dough", "1"),
+        ("camera wearer", "cutting with", "knife", "2.5"),
+        ("camera wearer", "putting on", "tray", "6.5"),
+    }
+    assert {r.during for r in unit.relations if r.predicate == "cutting"} == {(1000, 4000)}
+    assert box(unit, "dough", 1000) == (250, 500, 500, 750), "x, y, width and height"
+    assert not [g for g in unit.gaps if g.what == "object"]
+    (scene,) = READERS.get("easg").scenes(easg(tmp_path / "twice", twice=True), Videos(None))
+    gaps = [g for g in scene.unit().gaps if g.what == "object"]
+    assert [(g.word, g.where) for g in gaps] == [("dough", "c0.k3")], "two boxes"
+    assert not [b for b in unit.boxes if "camera" in b.owner]
+
+
+QUESTIONS = {"easg", "vidor", "action-genome", "pvsg", "clevrer", "cater", "movi", "star", "visor"}
+
+
+def test_the_page_counts_what_the_examples_give(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    kinds = "keyframes", "objects", "relations", "motions", "attributes", "boxes"
+    lines = [f"| data set | {' | '.join(kinds)} | questions |", "| --- |" + " ---: |" * 7]
+    for name in sorted(MAKERS):
+        unit: t.Unit = made(name, tmp_path)
+        assert isinstance(unit, t.Fsg)
+        counts = [len(getattr(unit, kind, ())) for kind in kinds]
+        still = "" if isinstance(unit, t.Stsg) else "lift,bridge-none,"
+        tools = Tools(Pictures(), spec=read_spec(builtin("agqa-like")), seed=1)
+        for done in run(split_pipeline(f"{still}sample,compose,check")[0], unit, tools):
+            unit = done.unit
+        assert isinstance(unit, t.Qras) and len(unit.samples) >= 1
+        lines.append(f"| `{name}` | " + " | ".join(map(str, [*counts, len(unit.samples)])) + " |")
+    page = Path(__file__).parent.parent / "docs" / "how-to" / "annotations.md"
+    text = page.read_text("utf-8")
+    table = "\n".join(lines)
+    got = re.sub(
+        r"\| data set \| keyframes.*?\n\n", lambda m: f"{table}\n\n", text, flags=re.DOTALL
+    )
+    if request.config.getoption("--bless"):
+        page.write_text(got, "utf-8")
+    assert got == text
 
 
 @pytest.mark.parametrize("name", sorted(QUESTIONS))
@@ -696,6 +816,7 @@ def test_files_of_another_form_are_told(name: str, tmp_path: Path) -> None:
             "scene_graphs.json",
             "object_bbox_and_relationship.pkl",
             "person_bbox.pkl",
+            "easg_val.pkl",
         ):
             (folder / file).write_text(text, "utf-8")
         try:

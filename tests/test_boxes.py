@@ -249,6 +249,23 @@ def test_place_counts_what_it_does() -> None:
     assert PlaceByBoxes().run(unit.evolve(boxes=()), tools) == unit.evolve(boxes=())
 
 
+def _goes_left(m: t.Motion) -> bool:
+    return movement_of(m.motion) == "moving-left"
+
+
+def test_of_two_motions_of_an_object_only_the_wrong_one_is_denied() -> None:
+    true = next(u for u in map(rendered, range(99)) if any(_goes_left(m) for m in u.motions))
+    moved = next(m for m in true.motions if _goes_left(m))
+    others = (moved.model_copy(update={"motion": said}) for said in ("moving right", "spinning"))
+    made = place(true.evolve(motions=(*true.motions, *others)))
+    pair = moved.source, moved.target
+    assert {m.motion for m in made.motions if (m.source, m.target) == pair} == {
+        moved.motion,
+        "spinning",
+    }
+    assert [m.motion for m in made.denied if isinstance(m, t.Motion)] == ["moving right"]
+
+
 def test_in_clips_of_one_keyframe_there_are_no_tracks() -> None:
     flat = t.Fsg.model_validate(
         {n: getattr(rendered(3), n) for n in ("name", "video", "clips", "tracks")}

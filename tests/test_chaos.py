@@ -65,6 +65,12 @@ class Chaos(Speaker):
                     for _ in range(rng.randint(0, 8))
                 ]
             },
+            "locate": lambda: {
+                "boxes": [
+                    {"object": number(), "bbox_2d": [rng.randint(-9, 1300) for _ in range(4)]}
+                    for _ in range(rng.randint(0, 5))
+                ]
+            },
             "track": lambda: {
                 "phases": [
                     {"motion": word(), "from": number(), "to": number()}

@@ -53,7 +53,7 @@ def before(copy: Path) -> dict[str, str]:
     return _keys(copy)
 
 
-MODEL = {"deny", "parse", "parse-oneshot", "confirm", "merge", "bridge", "refine"}
+MODEL = {"deny", "ground", "parse", "parse-oneshot", "confirm", "merge", "bridge", "refine"}
 WORDS = MODEL | {
     "canonicalize",
     "detect",

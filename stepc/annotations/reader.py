@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-import importlib
 import io
 import pickle
-import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,6 +15,7 @@ import orjson
 from stepc.annotations.scene import AnnotatedScene, AnnotatedVideo
 from stepc.diagnostics import Place, fail, printable
 from stepc.plugins import Registry
+from stepc.runtime.discovery import objects_in
 from stepc.video.decode import decoded_frames
 from stepc.video.discover import EXTENSIONS
 from stepc.video.probe import probe
@@ -89,6 +88,30 @@ class AnnotationReader(ABC):
         """What a file or folder says, video by video. Raises StepcError (B006, B027)."""
 
 
+class FilePerVideo(AnnotationReader):
+    """Reads a data set that has one JSON file per video."""
+
+    def scenes(self, path: Path, videos: Videos) -> Iterator[AnnotatedScene]:
+        for file in json_files(path):
+            data = read_json(file)
+            with as_published(file, "not the annotation of a video"):
+                scene = self.scene(data, file, videos)
+            yield scene
+
+    @abstractmethod
+    def scene(self, data: Any, file: Path, videos: Videos) -> AnnotatedScene:
+        """What the JSON of a file says. An exception of a wrong form (KeyError, …) becomes B027."""
+
+
+@contextmanager
+def as_published(path: Path, what: str) -> Iterator[None]:
+    """Turn what goes wrong in a file that is not as the data set publishes it into an error (B027)."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise broken(path, f"{what}: {error!r}") from None
+
+
 def broken(path: Path, what: str) -> Exception:
     """The error (B027) of a file that is not as the data set publishes it."""
     help = "`stepc explain B027` says where the forms are described"
@@ -143,20 +166,11 @@ def json_files(path: Path) -> list[Path]:
     return files
 
 
-def _builtin() -> dict[str, Callable[[], AnnotationReader]]:
-    package = importlib.import_module("stepc.annotations.formats")
-    modules = [m.name for m in pkgutil.iter_modules(package.__path__)]
-    return {name.replace("_", "-"): functools.partial(_load, name) for name in modules}
-
-
-def _load(module: str) -> AnnotationReader:
-    made: AnnotationReader = importlib.import_module(f"stepc.annotations.formats.{module}").READER
-    return made
-
-
 def _accept(value: Any) -> str:
     return "" if isinstance(value, AnnotationReader) else f"`{value!r}` is not an AnnotationReader"
 
 
-READERS: Registry[AnnotationReader] = Registry("stepc.annotations", _builtin, _accept)
+READERS: Registry[AnnotationReader] = Registry(
+    "stepc.annotations", lambda: objects_in("stepc.annotations.formats", "READER"), _accept
+)
 """All readers of annotations."""

@@ -68,6 +68,8 @@ class AnnotatedScene:
         """(keyframe, label) of which there may be more."""
         self.called: dict[object, tuple[str, ...]] = {}
         """Thing → its other names."""
+        self.told: set[object] = set()
+        """Things all of whose motions are annotated: where there is none, they do nothing of that kind."""
         self.still = False
         """Whether it is a still picture, whose objects belong to its only keyframe."""
         self.lost = 0
@@ -233,21 +235,21 @@ class AnnotatedScene:
         ]  # fmt: skip
 
     def _motions(self, made: _Nodes) -> tuple[list[t.Motion], set[tuple[str, str]]]:
-        """Motions between neighbouring keyframes of a thing. Where it does two things, the longer one."""
-        best: dict[tuple[str, str], tuple[int, t.Motion]] = {}
+        """Motions between neighbouring keyframes of a thing, which may do several things at a time."""
+        edges: dict[tuple[str, str, str], t.Motion] = {}
         for key, motion, start, end in self.motions:
             times = sorted(self.things[key].at) if key in self.things else []
             inside = False
             for a, b in pairwise(times):
                 if start <= a and b <= end:
                     inside = True
-                    pair = made.node(key, a), made.node(key, b)
-                    edge = t.Motion(source=pair[0], target=pair[1], motion=motion, start=a, end=b,
-                                    trust=SURE, origin=self._origin)  # fmt: skip
-                    if pair not in best or best[pair][0] < end - start:
-                        best[pair] = (end - start, edge)
+                    one, other = made.node(key, a), made.node(key, b)
+                    edges[one, other, plain(motion)] = t.Motion(
+                        source=one, target=other, motion=motion, start=a, end=b, trust=SURE,
+                        origin=self._origin,
+                    )  # fmt: skip
             self.lost += not inside
-        return [edge for _, edge in best.values()], {*best}
+        return [*edges.values()], {(one, other) for one, other, _ in edges}
 
     def _tracks(self, numbers: Mapping[object, int], end: int) -> list[t.Track]:
         tracks = []
@@ -302,7 +304,8 @@ class _Nodes:
 
     def pairs(self) -> list[tuple[str, str]]:
         """The nodes of moving things in neighbouring keyframes of theirs."""
-        rows = [list(nodes.values()) for nodes in self.dynamic.values()]
+        told = self.scene.told
+        rows = [list(nodes.values()) for key, nodes in self.dynamic.items() if key not in told]
         return [pair for row in rows for pair in pairwise(row)]
 
     def alone(self) -> list[str]:

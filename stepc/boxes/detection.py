@@ -22,6 +22,20 @@ class Detection:
     """What the detector's own tracker calls the object."""
 
 
+def in_thousandths(
+    edges: Sequence[float], wide: float, high: float
+) -> tuple[int, int, int, int] | None:
+    """Edges (left, top, right, bottom) in a picture of this size, in thousandths of it.
+
+    What lies outside is cut off. Returns None if nothing is left.
+    """
+    left, top, right, bottom = (
+        min(1000, max(0, round(1000 * e / whole)))
+        for e, whole in zip(edges, (wide, high, wide, high), strict=True)
+    )
+    return (left, top, right, bottom) if left < right and top < bottom else None
+
+
 @dataclass
 class Detections:
     """What was found in the pictures of one video."""

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from stepc.boxes.detection import Detection
+from stepc.boxes.detection import Detection, in_thousandths
+from stepc.boxes.faces import NAME as FACES
+from stepc.boxes.faces import FaceDetector
 from stepc.diagnostics import fail
 from stepc.ir.words import normal
 from stepc.video.decode import Picture
@@ -82,14 +84,9 @@ class Detector:
         for name, score, box in zip(names, found["scores"], found["boxes"], strict=True):
             label = _asked(name, asked) if self.any_words else name
             high, wide = picture.shape[:2]
-            edges = [float(e) for e in box]
-            left, top, right, bottom = (
-                min(1000, max(0, round(1000 * e / whole)))
-                for e, whole in zip(edges, (wide, high, wide, high), strict=True)
-            )
-            if label and left < right and top < bottom:
-                sure = min(1000, round(1000 * float(score)))
-                made.append(Detection(label, left, top, right, bottom, sure))
+            area = in_thousandths([float(e) for e in box], wide, high)
+            if label and area is not None:
+                made.append(Detection(label, *area, min(1000, round(1000 * float(score)))))
         return made
 
 
@@ -103,6 +100,6 @@ def _asked(said: str, asked: Sequence[str]) -> str:
 
 
 @functools.lru_cache(2)
-def load_detector(name: str) -> Detector:
+def load_detector(name: str) -> Detector | FaceDetector:
     """The detector `name`, loaded once. Raises StepcError (M004)."""
-    return Detector(name)
+    return FaceDetector() if name == FACES else Detector(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from math import inf
 from pathlib import Path
 from typing import Annotated, Any
@@ -47,6 +48,16 @@ Pipeline = Annotated[
         "-p",
         help="Passes, separated by commas; see `stepc passes`.",
         autocompletion=complete_pipeline,
+        rich_help_panel=PIPELINE,
+    ),
+]
+Eyes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--eyes",
+        metavar="DETECTOR",
+        help="See with a detector instead of a Video-LLM: `centerface` (faces; stepc[eyes]), a model of"
+        " transformers, or a file or folder of detections. Several must agree.",
         rich_help_panel=PIPELINE,
     ),
 ]
@@ -155,10 +166,24 @@ def store_of(store: str | None, no_store: bool) -> str | None:
     return place
 
 
-def order_of(pipeline: str | None, spec: Path | None, choice: Any, seed: int, **more: Any) -> Any:
+def order_of(
+    pipeline: str | None,
+    spec: Path | None,
+    choice: Any,
+    seed: int,
+    eyes: Sequence[str] = (),
+    **more: Any,
+) -> Any:
+    """Raises StepcError (U001) if there is both a pipeline and a detector in place of a model."""
+    from stepc.boxes.eyes import eyes_pipeline
     from stepc.driver.compile_video import CompileConfig
     from stepc.passmanager.pipeline_text import DEFAULT
 
+    if eyes and pipeline:
+        help = f"remove one of them; --eyes stands for --pipeline '{eyes_pipeline(eyes)}'"
+        raise fail("U001", "--eyes and --pipeline exclude each other", Place("--eyes"), help)
+    if eyes:
+        pipeline, spec = eyes_pipeline(eyes), spec or Path("eyes")
     text, name, folder = spec_of(spec)
     log.debug("spec %s, pipeline %s, model %s", name, pipeline or DEFAULT, choice.name)
     return CompileConfig(pipeline or DEFAULT, "", text, name, choice, folder, seed=seed, **more)

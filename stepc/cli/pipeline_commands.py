@@ -15,6 +15,7 @@ from stepc.cli.common import (
     EMBEDDED,
     STORE_HELP,
     DumpAfter,
+    Eyes,
     Json,
     NoStore,
     Pipeline,
@@ -82,6 +83,7 @@ def compile(  # a table of options
     config: ConfigFile = None,
     spec: SpecFile = None,
     pipeline: Pipeline = None,
+    eyes: Eyes = None,
     seed: Seed = 0,
     jobs: Annotated[
         int,
@@ -183,7 +185,7 @@ def compile(  # a table of options
     from stepc.reporter import JsonReporter
 
     kept = store_of(store, no_store)
-    order = order_of(pipeline, spec, choice, seed, verify_each=verify_each, store=kept,
+    order = order_of(pipeline, spec, choice, seed, eyes or (), verify_each=verify_each, store=kept,
                      keep_decodable=keep_decodable)  # fmt: skip
     chosen: Engine
     if engine == "ray":

@@ -385,7 +385,8 @@ def export(
     to: Annotated[
         str,
         typer.Option(
-            help="Target: trl, llamafactory, ms-swift, llava, hf, grpo, lmms-eval, or a plug-in's.",
+            help="Target: trl, llamafactory, ms-swift, ms-swift-grounded, llava, hf, grpo, lmms-eval,"
+            " or a plug-in's.",
             autocompletion=complete_export,
             rich_help_panel=IO,
         ),

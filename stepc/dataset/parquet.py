@@ -104,7 +104,7 @@ INFLATED = 1000
 
 
 def read_rows(paths: Iterable[Path]) -> Iterator[dict[str, Any]]:
-    """Yield the rows of Parquet files, without null fields.
+    """Yield the rows of Parquet files, without null fields, at any depth.
 
     Raises StepcError (T005); OSError and ValueError if a file is not readable as Parquet, or would expand
     without bound: it claims more rows than it has bytes, or INFLATED times its bytes.
@@ -123,6 +123,12 @@ def read_rows(paths: Iterable[Path]) -> Iterator[dict[str, Any]]:
                             f"{part.num_rows} rows are {part.nbytes:,} bytes: not a dataset"
                         )
                     for row in part.to_pylist():
-                        yield {k: v for k, v in row.items() if v is not None}
+                        yield _without_nulls(row)
         except pa.ArrowInvalid as error:
             raise ValueError(str(error)) from error
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_nulls(v) for k, v in value.items() if v is not None}
+    return [_without_nulls(v) for v in value] if isinstance(value, list) else value

@@ -55,6 +55,26 @@ class RationaleStep(BaseModel):
     text: Text
 
 
+class SeenBox(BaseModel):
+    """A box of the evidence of a step."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    label: str
+    at: float
+    """In seconds."""
+    box: tuple[int, int, int, int]
+    """Left, upper, right and lower edge in thousandths of the picture."""
+
+
+class Seen(BaseModel):
+    """A piece of the evidence of a step."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    step: int
+    """The number of the step in the rationale, from 1."""
+    boxes: tuple[SeenBox, ...] = ()
+
+
 class TrainingSample(BaseModel):
     """The fields of a line of `qra.jsonl` that training needs. Without a rationale it is a QA sample."""
 
@@ -71,6 +91,7 @@ class TrainingSample(BaseModel):
     """All correct answers, if there are several."""
     steps: int = 0
     query: str = ""
+    evidence: tuple[Seen, ...] = ()
     set: Annotated[Name, PlainValidator(Name.single)] = Name("train")
     """The set, `train`, `val` or `test` for datasets of stepc; files are named after it."""
     line: int = Field(0, exclude=True)

@@ -162,7 +162,8 @@ def _compile_into(
 
 def _blind(summary: Summary, compiler: Compiler) -> Iterator[Diagnostic]:
     """Yield a warning (M013) if the model does not see: a server's, or any that was measured."""
-    identity = identity_of(compiler.order.choice) if compiler.store is not None else None
+    asked = compiler.asks and compiler.store is not None
+    identity = identity_of(compiler.order.choice) if asked else None
     if compiler.store is not None and identity and remembered(compiler.store, identity) is False:
         message = "`stepc model check --videos` found that the model does not see what it is shown"
         help = "its answers may be guesses; try a larger model, or other --templates"
@@ -304,7 +305,7 @@ def write_dataset(
             "pipeline": pipeline_text([*compiler.passes, *compiler.links]),
             "seed": order.seed,
             **plugins,
-            "model": spool.model() or order.choice.name,
+            "model": spool.model() or (order.choice.name if compiler.asks else ""),
             "templates": order.choice.templates,
             "together": order.choice.together,
             "video": order.choice.video,

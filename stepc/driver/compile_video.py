@@ -155,6 +155,8 @@ class Compiler:
 
     def server(self) -> dict[str, Any] | None:
         """What the model's server can do; None for another model, or if it was never asked."""
+        if not self.asks:
+            return None
         backend: Any = self._asker.backend if self._asker is not None else None
         while backend is not None and not isinstance(backend, ServerModel):
             backend = getattr(backend, "inner", None)
@@ -187,6 +189,16 @@ class Compiler:
         known = getattr(asker.backend, "known", None) or asker.backend.identity
         redact = list(choice.redact)
         return [known, asker.templates.digest, asker.together, asker.video, asker.seed, redact]
+
+    @functools.cached_property
+    def asks(self) -> bool:
+        """Whether any pass asks a model. If none does, none is loaded."""
+        return any("model" in p.uses for p in self.passes)
+
+    @functools.cached_property
+    def identity(self) -> str:
+        """The identity of the model that the passes ask. Empty if they ask none."""
+        return self.asker().backend.identity if self.asks else ""
 
     @functools.cached_property
     def code(self) -> str:
@@ -281,7 +293,10 @@ class Compiler:
                 else t.Clips(name=self.name(path), video=source.video)  # type: ignore[union-attr]
             )
             passes = from_level(self.passes, unit) if graph is not None else self.passes
-            chain = self.memo.of(unit.video.file).chain(passes, hash_of(unit))
+            with contextlib.suppress(
+                StepcError
+            ):  # what a pass reads may be missing; compiling tells it
+                chain = self.memo.of(unit.video.file).chain(passes, hash_of(unit))
         if len(chain) < len(passes) or not chain:
             lost = None if self.limits.retry else self.store.get(self._lost(path))
             if lost is None or self.limits.more_than(lost.facts):
@@ -323,7 +338,7 @@ class Compiler:
 
         Returns None if the store has lost it.
         """
-        identity = self.asker().backend.identity
+        identity = self.identity
         whole = any(link.whole for link in self.links)
         name = name_of(
             "linked", self.code, content.hex(), self.order.spec_name, identity, list(self.formats),
@@ -398,8 +413,9 @@ class Compiler:
             if self.store is not None:
                 self.store.about(unit.video.sha256)
             tools = self.tools()
-            asker = self.asker()
-            asker.usage, asker.told = result.usage, self.reporter.usage
+            if self.asks:
+                asker = self.asker()
+                asker.usage, asker.told = result.usage, self.reporter.usage
             passes = self.passes if isinstance(unit, t.Clips) else from_level(self.passes, unit)
             result.before = len(self.passes) - len(passes)
             for name, counts, seconds, found, why in begun.done if begun else ():

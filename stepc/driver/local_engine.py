@@ -41,8 +41,9 @@ class LocalEngine:
     """Videos compiled in parallel."""
 
     def ready(self, compiler: Compiler) -> None:
-        """Load the model. Raises StepcError (M002-M005)."""
-        compiler.asker()
+        """Load the model, if one is asked. Raises StepcError (M002-M005)."""
+        if compiler.asks:
+            compiler.asker()
 
     def results(self, videos: Sequence[Path], compiler: Compiler) -> Iterator[VideoResult]:
         """Yield each result when it is ready, in any order."""

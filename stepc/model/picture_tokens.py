@@ -11,7 +11,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
-from typing import Literal
+from typing import Any, Literal
+
+from stepc.model.coordinates import System, seen_size
 
 PictureSize = int | Literal["auto", "full"]
 """Maximum pixels of the longer side, what suits the family, or no maximum."""
@@ -30,6 +32,8 @@ class Family:
     """Tokens of a picture, by width and height in pixels."""
     longest: int
     """Pixels of the longer side at which pictures are sent: more is not used, or costs more than it shows."""
+    boxes: System | None = None
+    """What the coordinates of its boxes count; None if that is not known."""
 
 
 def _patches(size: int, most: int = 1 << 30) -> Callable[[int, int], int]:
@@ -94,10 +98,11 @@ def _always(number: int) -> Callable[[int, int], int]:
 
 UNKNOWN = Family("unknown", "", _patches(28, 16384), SENT)
 FAMILIES = (
-    Family("embedded", r"^embedded$", _always(16), 128),
-    Family("Qwen2-VL, Qwen2.5-VL", r"qwen-?2([.-]5)?-?vl", _patches(28, 16384), SENT),
-    Family("Qwen3-VL", r"qwen-?3([.-]\d+)?-?(vl|omni)", _patches(32, 16384), SENT),
-    Family("InternVL", r"intern-?vl", _tiles(448, 256, 12), 1792),
+    Family("embedded", r"^embedded$", _always(16), 128, "thousandths"),
+    Family("Qwen2.5-VL", r"qwen-?2[.-]5-?vl", _patches(28, 16384), SENT, "pixels"),
+    Family("Qwen2-VL", r"qwen-?2-?vl", _patches(28, 16384), SENT, "thousandths"),
+    Family("Qwen3-VL", r"qwen-?3([.-]\d+)?-?(vl|omni)", _patches(32, 16384), SENT, "thousandths"),
+    Family("InternVL", r"intern-?vl", _tiles(448, 256, 12), 1792, "thousandths"),
     Family("SmolVLM", r"smolvlm", _split(384, 81, 1536), 1536),
     Family("Idefics3", r"idefics-?3", _split(364, 169, 1456), 1456),
     Family("Video-LLaVA", r"video-?llava", _always(256), 448),
@@ -128,3 +133,31 @@ def picture_tokens(model: str, width: int, height: int, size: PictureSize = "aut
     scale = min(1.0, longest / max(width, height)) if longest is not None else 1.0
     shown = (max(1, round(x * scale)) for x in (width, height))
     return family_of(model).tokens(*shown)
+
+
+def _within(backend: Any, attribute: str) -> Any:
+    """An attribute of a backend, or of the one that it wraps; None if neither has it."""
+    while backend is not None and not hasattr(backend, attribute):
+        backend = getattr(backend, "inner", None)
+    return getattr(backend, attribute, None)
+
+
+def boxes_of(backend: Any) -> System | None:
+    """What the coordinates of a model's boxes count, by its name or its kind; None if that is not known."""
+    names = (backend.identity.partition("@")[0], _within(backend, "kind") or "")
+    return next((found for n in names if (found := family_of(n).boxes) is not None), None)
+
+
+def seen_by(backend: Any, width: int, height: int) -> tuple[int, int]:
+    """Width and height of a picture as a model sees it that counts in its pixels.
+
+    A local model's processor tells it. A server is taken to run it with its published settings, and a
+    recorded model to have got pictures at the size that suits its family.
+    """
+    own = _within(backend, "seen_size")
+    if own is not None and (told := own(width, height)) is not None:
+        seen: tuple[int, int] = told
+        return seen
+    longest = _within(backend, "longest") or longest_side(backend.identity, "auto")
+    scale = min(1.0, longest / max(width, height)) if longest is not None else 1.0
+    return seen_size(round(width * scale), round(height * scale))

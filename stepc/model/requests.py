@@ -15,6 +15,8 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from stepc.ir.types import Frame, NounClass, Value
+from stepc.ir.words import normal
+from stepc.model.coordinates import said_boxes
 from stepc.model.reply import boxed
 
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
@@ -308,6 +310,50 @@ class RelateAll(Request):
             subject, *said, object_ = item.split()
             made.append({"subject": subject, "predicate": " ".join(said), "object": object_})
         return {"relations": made}
+
+
+class PlacedObject(Answer):
+    """Where an object is, as the model says it; see `stepc.model.coordinates`."""
+
+    object: int = Field(ge=1)
+    """Its number among the objects of the request."""
+    edges: tuple[float, float, float, float]
+    whole: float | None = None
+
+
+class PlacedObjects(Answer):
+    """Where objects are."""
+
+    boxes: tuple[PlacedObject, ...]
+
+
+class Locate(Request):
+    """Asks for the boxes of objects of a keyframe."""
+
+    name = "locate"
+    answer = PlacedObjects
+    max_tokens = 640
+    typical_tokens = 200
+    objects: tuple[Mention, ...]
+
+    def words(self, text: str) -> Any:
+        """Parse boxes in any form that models have (`stepc.model.coordinates`)."""
+        made = []
+        for said in said_boxes(text):
+            number = self._number(said.name)
+            if number is not None:
+                made.append({"object": number, "edges": said.edges, "whole": said.whole})
+        return {"boxes": made}
+
+    def _number(self, name: str) -> int | None:
+        """The number of the object that a reply names, by its number or its label."""
+        if len(self.objects) == 1:
+            return 1
+        number = re.match(r"\W*(\d+)\b", name)
+        if number:
+            return int(number[1]) if 1 <= int(number[1]) <= len(self.objects) else None
+        alike = [i for i, o in enumerate(self.objects, 1) if normal(o.label) == normal(name)]
+        return alike[0] if len(alike) == 1 else None
 
 
 class Verdict(Answer):
@@ -782,6 +828,7 @@ REQUESTS: dict[str, type[Request]] = {
         Describe,
         Relate,
         RelateAll,
+        Locate,
         Confirm,
         DescribeMotion,
         DescribeTrack,

@@ -154,6 +154,22 @@ class TransformersModel:
         self.templates, self.together = own.templates, own.together
         self.identity = identity(name, local) or f"{name}@hub"
 
+    @property
+    def kind(self) -> str:
+        """The kind of the model in `transformers`, such as `qwen2_5_vl`."""
+        return str(self.model.config.model_type)
+
+    def seen_size(self, width: int, height: int) -> tuple[int, int] | None:
+        """Width and height of a picture as the model sees it; None if its processor does not tell."""
+        import numpy as np
+
+        processor = self.processor.image_processor
+        made = processor(images=[np.zeros((height, width, 3), np.uint8)], return_tensors="np")
+        if "image_grid_thw" not in made:
+            return None
+        _, down, across = (int(x) for x in made["image_grid_thw"][0])
+        return across * processor.patch_size, down * processor.patch_size
+
     def generate(
         self, prompts: Iterable[Call], pictures: Pictures, done: Callable[[Completion], None]
     ) -> None:

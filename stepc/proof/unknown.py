@@ -146,10 +146,12 @@ class Unknown:
     def relations(self, thing: int, when: frozenset[str], word: str = "", way: str = "=>") -> bool:
         """Whether a thing may have other relations in some of these keyframes.
 
-        With `word`, only relations with this predicate; `way` is `<=` if the thing is their object.
+        With `word`, relations with this predicate; `way` is `<=` if the thing is their object. Else relations
+        to the things that are stated.
         """
-        gaps = self.frames["rel"] | self.frames["object"] | self.pairs.get(thing, set())
+        gaps = self.frames["rel"] | self.pairs.get(thing, set())
         if word:
+            gaps = gaps | self.frames["object"]
             narrower = self.known.lexicon.narrower("rel", word)
             for each in (self.known.phrase(word), *narrower):
                 gaps = gaps | self.predicates.get((thing, each, way), set())

@@ -1,11 +1,13 @@
 """Exports a dataset in the formats of other trainers.
 
 `trl`: TRL's prompt and completion with pictures, Parquet. `llamafactory`: sharegpt messages and
-`dataset_info.json`. `ms-swift`: messages and videos, JSON lines. `llava`: conversations, JSON. `hf`: the
+`dataset_info.json`. `ms-swift`: messages and videos, JSON lines; `ms-swift-grounded`: the keyframes of
+the evidence, and rationales that say where in them the objects are. `llava`: conversations, JSON. `hf`: the
 samples as Parquet, with a dataset card. `grpo`: prompts with pictures, accepted answers and ground-truth
 steps for `stepc.grading.reward`, Parquet. `lmms-eval`: a task for that evaluation harness.
 """
 
+# Long: a function for each format, which belong beside each other.
 from __future__ import annotations
 
 import io
@@ -24,6 +26,7 @@ import orjson
 from stepc.dataset.parquet import TEXT, WHOLE, many, write_parquet
 from stepc.dataset.read import MANY, TrainingData, TrainingSample, left_out, spread
 from stepc.diagnostics import Diagnostic, Place, StepcError, fail, printable
+from stepc.ir.types import Frame
 from stepc.model.templates import Templates
 from stepc.plugins import Plugin, Registry
 from stepc.runtime.atomic_files import read_regular, write_whole
@@ -96,12 +99,76 @@ def _by_set(dataset: TrainingData, words: bool = False) -> dict[Name, list[Train
 def ms_swift(dataset: TrainingData, out: Path, templates: Templates, thought: Thought) -> None:
     """Write `SET.jsonl` with `messages` and `videos` (ms-swift, Custom Dataset)."""
     for name, samples in _by_set(dataset).items():
-        rows = [
-            {"messages": _messages(VIDEO + asked, reply), "videos": [dataset.path(sample)]}
-            for sample in samples
-            for _, asked, reply in talks(dataset, sample, templates, thought)
-        ]
+        rows = [x for s in samples for x in _swift_rows(dataset, s, templates, thought)]
         write_whole(name.below(out, ".jsonl"), _lines(rows))
+
+
+def _swift_rows(
+    dataset: TrainingData, sample: TrainingSample, templates: Templates, thought: Thought
+) -> list[dict[str, Any]]:
+    return [
+        {"messages": _messages(VIDEO + asked, reply), "videos": [dataset.path(sample)]}
+        for _, asked, reply in talks(dataset, sample, templates, thought)
+    ]
+
+
+def ms_swift_grounded(
+    dataset: TrainingData, out: Path, templates: Templates, thought: Thought
+) -> None:
+    """Write `SET.jsonl` with `messages`, `images` and `objects` (ms-swift, Custom Dataset, grounding).
+
+    A sample shows the keyframes of its evidence, and each step of its rationale names the boxes in them.
+    ms-swift converts the boxes to the form and the coordinates of the model that it trains. A sample
+    without boxes is written as for `ms-swift`.
+    """
+    for name, samples in _by_set(dataset).items():
+        rows: list[dict[str, Any]] = []
+        for sample in samples:
+            boxes = [b for seen in sample.evidence for b in seen.boxes]
+            if not boxes:
+                rows += _swift_rows(dataset, sample, templates, thought)
+                continue
+            times = sorted({b.at for b in boxes})
+            images = [_keyframe(dataset, sample, at, out) for at in times]
+            shown = "".join(f"{at:g} s: <image>\n" for at in times)
+            for task, asked, reply in talks(dataset, _pointing(sample), templates, thought):
+                named = boxes if task == "rationale" else []
+                objects = {
+                    "ref": [b.label for b in named],
+                    "bbox": [[e / 1000 for e in b.box] for b in named],
+                    "bbox_type": "norm1",
+                    "image_id": [times.index(b.at) for b in named],
+                }
+                rows.append({"messages": _messages(shown + asked, reply), "images": images,
+                             **({"objects": objects} if named else {})})  # fmt: skip
+        write_whole(name.below(out, ".jsonl"), _lines(rows))
+
+
+def _pointing(sample: TrainingSample) -> TrainingSample:
+    """A sample whose rationale has ms-swift's marks for the boxes of each step."""
+    steps = [
+        step.model_copy(update={"text": " ".join([step.text, *_marks(sample, n)])})
+        for n, step in enumerate(sample.rationale, 1)
+    ]
+    return sample.model_copy(update={"rationale": tuple(steps)})
+
+
+def _marks(sample: TrainingSample, step: int) -> Iterator[str]:
+    for seen in sample.evidence:
+        if seen.step == step:
+            yield from ("<ref-object><bbox>" for _ in seen.boxes)
+
+
+def _keyframe(dataset: TrainingData, sample: TrainingSample, at: float, out: Path) -> str:
+    """Write a keyframe of a sample's video as a JPEG file, unless it is there; return its path."""
+    from PIL import Image
+
+    frame = Frame(video=dataset.frames[sample.video][0].video, at=round(at * 1000))
+    file = out / "pictures" / f"{frame.video[:16]}-{frame.at}.jpg"
+    if not file.exists():
+        file.parent.mkdir(exist_ok=True)
+        Image.fromarray(dataset.pictures.at(frame)).save(file, "JPEG", quality=95)
+    return f"pictures/{file.name}"
 
 
 def llamafactory(dataset: TrainingData, out: Path, templates: Templates, thought: Thought) -> None:
@@ -355,6 +422,7 @@ EXPORTS = _Exports(
         "trl": lambda: Export(trl),
         "llamafactory": lambda: Export(llamafactory, least_frames=2),
         "ms-swift": lambda: Export(ms_swift, least_frames=2),
+        "ms-swift-grounded": lambda: Export(ms_swift_grounded, least_frames=2),
         "llava": lambda: Export(llava, least_frames=2),
         "hf": lambda: Export(hf),
         "grpo": lambda: Export(grpo),

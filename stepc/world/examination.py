@@ -14,11 +14,21 @@ from pydantic import BaseModel
 from stepc.ir.types import Frame
 from stepc.ir.words import normal, words_of
 from stepc.model.client import ModelClient, in_one
+from stepc.model.coordinates import SaidBox, in_thousandths_of
 from stepc.model.load import ModelConfig, load
-from stepc.model.requests import REQUESTS, Request, Several
+from stepc.model.picture_tokens import boxes_of, seen_by
+from stepc.model.requests import (
+    REQUESTS,
+    DescribeMotion,
+    Locate,
+    PlacedObjects,
+    Request,
+    Several,
+)
 from stepc.model.templates import Templates
 from stepc.video.decode import Picture, Pictures
 from stepc.world.inventories import of_words
+from stepc.world.scene import SIDE
 from stepc.world.training_examples import Lesson, Phrasing, packs
 
 
@@ -63,6 +73,11 @@ class Examination:
                 answer = compact.read(request, reply)
                 if answer is not None:
                     made[request.name].append((request, answer))
+                if isinstance(request, DescribeMotion) and len(made["locate"]) < self.number:
+                    # the reply begins with the cell of the thing in the first picture
+                    where = Locate(frames=request.frames[:1], objects=(request.target,))
+                    if (place := compact.read(where, reply)) is not None:
+                        made["locate"].append((where, place))
         return {name: made[name] for name in REQUESTS if made[name]}
 
     def _lessons(self) -> Iterator[Lesson]:
@@ -102,7 +117,9 @@ class Examination:
         mark = Mark(asked=len(questions), seconds=time.perf_counter() - began)
         for (_, true), reply in zip(questions, replies, strict=True):
             mark.read += len(reply.read)
-            mark.right += alike(true, reply.read[0]) if reply.read else 0.0
+            mark.right += (
+                alike(_said(true, asker), _said(reply.read[0], asker)) if reply.read else 0
+            )
         return mark
 
     def _listed(
@@ -125,6 +142,20 @@ class Examination:
                 mark.read += got is not None
                 mark.right += alike(true, got) if got is not None else 0.0
         return mark
+
+
+def _said(answer: Any, asker: ModelClient) -> Any:
+    """An answer as it is compared: of boxes, in which ninths of the picture their middles are."""
+    if not isinstance(answer, PlacedObjects):
+        return answer
+    system, seen = boxes_of(asker.backend) or "thousandths", seen_by(asker.backend, SIDE, SIDE)
+    cells = []
+    for b in answer.boxes:
+        edges = in_thousandths_of(SaidBox("", b.edges, b.whole), system, seen)
+        if edges is not None:
+            left, top, right, bottom = edges
+            cells.append(f"{b.object} {(left + right) * 3 // 2001} {(top + bottom) * 3 // 2001}")
+    return tuple(cells)
 
 
 def alike(true: Any, got: Any) -> float:

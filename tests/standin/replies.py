@@ -367,6 +367,22 @@ def _relate_all(model: Model, found: re.Match[str], views: Sequence[View]) -> An
     return {"relations": said}
 
 
+@rule("locate", r"In this video frame there are:\s+(?P<listed>.+?)\s+Give the bounding box")
+def _locate(model: Model, found: re.Match[str], views: Sequence[View]) -> Any:
+    """Boxes of one size around the middles of things, which is all that the description has."""
+    view, boxes = views[0], []
+    for n, text in enumerate(re.findall(r"^\d+\. (a .+)$", found["listed"], re.M), 1):
+        thing = view.meant(_looked(text))
+        if thing is None:
+            continue
+        _, x, y, _ = view.things[thing]
+        if model.errs():
+            x, y = model.rng.random(), model.rng.random()
+        edges = (x - 0.05, y - 0.05, x + 0.05, y + 0.05)
+        boxes.append({"object": n, "bbox_2d": [round(1000 * min(1, max(0, e))) for e in edges]})
+    return {"boxes": boxes}
+
+
 def _close(view: View, one: str, other: str) -> bool:
     """Whether two things are near each other in the picture."""
     (_, ax, ay, _), (_, bx, by, _) = view.things[one], view.things[other]

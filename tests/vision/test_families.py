@@ -12,6 +12,8 @@ from speaking import said
 
 from stepc.ir.types import Frame
 from stepc.model.client import Call, ModelClient
+from stepc.model.coordinates import seen_size
+from stepc.model.picture_tokens import boxes_of, seen_by
 from stepc.model.requests import (
     Classify,
     DescribeEvent,
@@ -103,3 +105,19 @@ def test_a_family_loads_by_its_name_alone(family: tuple[str, Any], tmp_path: Pat
     other = TransformersModel(str(tmp_path))
     prompts = [_prompt("what?", SHOWN[:2], (1, 2), False)]
     assert said(other, prompts, Greys()) == said(model, prompts, Greys())
+
+
+def test_what_the_boxes_of_a_family_count(family: tuple[str, Any]) -> None:
+    """A model in a folder of any name is recognised by its kind, and Qwen2.5-VL tells what it sees."""
+    name, model = family
+    system = {"qwen2.5-vl": "pixels", "qwen3-vl": "thousandths", "internvl": "thousandths"}.get(
+        name
+    )
+    assert boxes_of(model) == system
+    if system == "pixels":
+        images = model.processor.image_processor
+        side = images.patch_size * images.merge_size
+        least, most = images.size["shortest_edge"], images.size["longest_edge"]
+        for wide, high in ((640, 360), (101, 77), (30, 500)):
+            assert seen_by(model, wide, high) == seen_size(wide, high, side, least, most)
+    assert model.seen_size(640, 360) is None or name.startswith("qwen")

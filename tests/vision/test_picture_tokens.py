@@ -18,7 +18,7 @@ def test_tokens_are_those_of_the_processors(width: int, height: int) -> None:
     none: dict[str, Any] = {}
     qwen = Qwen2VLImageProcessor(size={"shortest_edge": 3136, "longest_edge": 12_845_056})
     patches = qwen.get_number_of_image_patches(height, width, none)
-    assert TOKENS["Qwen2-VL, Qwen2.5-VL"](width, height) == patches // qwen.merge_size**2
+    assert TOKENS["Qwen2.5-VL"](width, height) == patches // qwen.merge_size**2
     tiles = GotOcr2ImageProcessor(
         crop_to_patches=True, max_patches=12, size={"height": 448, "width": 448}
     )

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from stepc.annotations.reader import AnnotationReader, Videos, broken, read_pickle
+from stepc.annotations.reader import AnnotationReader, Videos, as_published, read_pickle
 from stepc.annotations.scene import AnnotatedScene, Edges
 from stepc.annotations.words import names, predicate
 from stepc.languages import normalised
@@ -38,16 +38,12 @@ class ActionGenomeReader(AnnotationReader):
         objects, people = read_pickle(folder / OBJECTS), read_pickle(folder / PEOPLE)
         actions = _actions(folder)
         frames: dict[str, list[tuple[int, str]]] = defaultdict(list)
-        try:
+        with as_published(folder / OBJECTS, "not the annotation of Action Genome"):
             for key in objects:
                 file, _, frame = str(key).rpartition("/")
                 frames[file].append((int(Path(frame).stem), key))
             for file, there in frames.items():
                 yield self._scene(file, sorted(there), objects, people, actions, videos)
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-            raise broken(
-                folder / OBJECTS, f"not the annotation of Action Genome: {error!r}"
-            ) from None
 
     def _scene(
         self,
@@ -75,6 +71,7 @@ class ActionGenomeReader(AnnotationReader):
                 scene.more.add((at, "person"))
             for o in objects[key]:
                 _object(scene, o, at)
+        scene.told |= {"person"} if stem in actions else set()
         for words, start, end in actions.get(stem, ()):
             scene.move("person", words, round(start * 1000), round(end * 1000))
         return scene

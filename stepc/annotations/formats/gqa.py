@@ -6,7 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from stepc.annotations.reader import AnnotationReader, Videos, broken, json_files, read_json
+from stepc.annotations.reader import (
+    AnnotationReader,
+    Videos,
+    as_published,
+    broken,
+    json_files,
+    read_json,
+)
 from stepc.annotations.scene import AnnotatedScene, AnnotatedVideo
 from stepc.annotations.words import kind_of, predicate
 
@@ -25,10 +32,8 @@ class GqaReader(AnnotationReader):
             if not isinstance(data, dict):
                 raise broken(file, "not an object of scene graphs by picture")
             for name, graph in data.items():
-                try:
+                with as_published(file, f"not the graph of picture {name}"):
                     yield _scene(name, graph)
-                except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-                    raise broken(file, f"not the graph of picture {name}: {error!r}") from None
 
 
 def _scene(name: str, graph: dict[str, Any]) -> AnnotatedScene:

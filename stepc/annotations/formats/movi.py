@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from stepc.annotations.reader import AnnotationReader, Videos, broken, read_json
+from stepc.annotations.reader import AnnotationReader, Videos, as_published, read_json
 from stepc.annotations.scene import AnnotatedScene
 from stepc.diagnostics import Place, fail, printable
 
@@ -25,10 +25,8 @@ class MoviReader(AnnotationReader):
         if not files:
             raise fail("B006", "the folder holds no `metadata.json`", Place(printable(str(path))))
         for file in files:
-            try:
+            with as_published(file, "not the metadata of a video"):
                 yield _scene(read_json(file), file, videos)
-            except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-                raise broken(file, f"not the metadata of a video: {error!r}") from None
 
 
 def _scene(data: dict[str, Any], file: Path, videos: Videos) -> AnnotatedScene:

@@ -9,7 +9,14 @@ from typing import Any
 import cv2
 import numpy as np
 
-from stepc.annotations.reader import AnnotationReader, Clock, Videos, broken, read_json
+from stepc.annotations.reader import (
+    AnnotationReader,
+    Clock,
+    Videos,
+    as_published,
+    broken,
+    read_json,
+)
 from stepc.annotations.scene import AnnotatedScene, Edges, spread
 from stepc.annotations.words import predicate
 
@@ -29,11 +36,9 @@ class PvsgReader(AnnotationReader):
     def scenes(self, path: Path, videos: Videos) -> Iterator[AnnotatedScene]:
         file = path / "pvsg.json" if path.is_dir() else path
         data = read_json(file)
-        try:
+        with as_published(file, "not the annotation of PVSG"):
             for each in data["data"]:
                 yield self._scene(each, file.parent, videos)
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-            raise broken(file, f"not the annotation of PVSG: {error!r}") from None
 
     def _scene(self, data: dict[str, Any], folder: Path, videos: Videos) -> AnnotatedScene:
         name, meta = str(data["video_id"]), data.get("meta") or {}

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from stepc.annotations.reader import AnnotationReader, Videos, broken, json_files, read_json
+from stepc.annotations.reader import (
+    AnnotationReader,
+    Videos,
+    as_published,
+    broken,
+    json_files,
+    read_json,
+)
 from stepc.annotations.scene import AnnotatedScene
 from stepc.annotations.words import names, predicate
 
@@ -31,12 +38,13 @@ RATE = 30.0
 class StarReader(AnnotationReader):
     """Boxes are corners, with that of the person. Frames are those of Action Genome and count from 1.
 
-    A situation lists what the annotators saw in a few frames; it is one person's.
+    A situation lists what the annotators saw in a few frames; it is one person's. With STAR's
+    `action_classes.txt` in the folder, its actions become motions, from the first frame to the last.
     """
 
     name = "star"
     title = "STAR"
-    help = "A JSON file of questions with their situations, or a folder of them."
+    help = "A JSON file of questions with their situations, or a folder of them, perhaps with STAR_classes."
 
     def scenes(self, path: Path, videos: Videos) -> Iterator[AnnotatedScene]:
         rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -47,13 +55,15 @@ class StarReader(AnnotationReader):
                     rows[str(row.get("video_id"))].append(row)
         if not rows:
             raise broken(path, "no question with situations in it")
+        classes = actions_in(path if path.is_dir() else path.parent)
         for name, of in rows.items():
-            try:
-                yield self._scene(name, of, videos)
-            except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-                raise broken(path, f"not a situation of {name}: {error!r}") from None
+            with as_published(path, f"not a situation of {name}"):
+                yield self.scene(name, of, videos, classes)
 
-    def _scene(self, name: str, rows: list[dict[str, Any]], videos: Videos) -> AnnotatedScene:
+    def scene(
+        self, name: str, rows: list[dict[str, Any]], videos: Videos, actions: Mapping[str, str]
+    ) -> AnnotatedScene:
+        """The situations of a video's questions. `actions` are the words of its actions, by their codes."""
         frames = {int(f): s for row in rows for f, s in row["situations"].items()}
         edges = [b for s in frames.values() for b in s["bbox"]]
         size = round(max(b[2] for b in edges)), round(max(b[3] for b in edges))
@@ -61,6 +71,8 @@ class StarReader(AnnotationReader):
         last = max(max(frames), round(seconds * RATE))
         clock = videos.clock(name, f"{name}.mp4", size, last, RATE)
         scene = AnnotatedScene(name, clock.shown, "star")
+        doing: dict[str, list[int]] = {}
+        """Code of an action → the times of its frames."""
         for number, situation in sorted(frames.items()):
             at = clock.at(number - 1)
             if at is None:
@@ -73,7 +85,25 @@ class StarReader(AnnotationReader):
             pairs = zip(situation["rel_pairs"], situation["rel_labels"], strict=True)
             for (one, other), code in pairs:
                 scene.relate(one, predicate(RELATIONS[int(code[1:])]), other, [at])
+            for code in situation.get("actions") or ():
+                doing.setdefault(str(code), []).append(at)
+        scene.told |= {"o000"} if actions else set()
+        for code, times in doing.items():
+            if code in actions and times[0] < times[-1]:
+                scene.move("o000", actions[code], times[0], times[-1])
+            elif actions:
+                scene.lost += 1
         return scene
+
+
+def actions_in(folder: Path) -> dict[str, str]:
+    """The actions that STAR's `action_classes.txt` lists, by their codes: `closing a door`."""
+    made: dict[str, str] = {}
+    for file in sorted(folder.rglob("action_classes.txt")):
+        for line in file.read_text("utf-8").splitlines():
+            code, _, words = line.strip().partition(" ")
+            made[code] = predicate(words.replace("/", " or "))
+    return made
 
 
 READER = StarReader()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from stepc.annotations.reader import AnnotationReader, Videos, broken, json_files, read_json
+from stepc.annotations.reader import FilePerVideo, Videos
 from stepc.annotations.scene import AnnotatedScene, Edges, spread
 from stepc.annotations.words import predicate
 
@@ -16,22 +15,14 @@ POINTS = 160
 """ms from one point of a track to the next."""
 
 
-class VidorReader(AnnotationReader):
+class VidorReader(FilePerVideo):
     """Frames count from 0, and a relation holds in the frames `[begin_fid, end_fid)`."""
 
     name = "vidor"
     title = "VidOR, VidVRD"
     help = "The JSON file of a video, or a folder of them."
 
-    def scenes(self, path: Path, videos: Videos) -> Iterator[AnnotatedScene]:
-        for file in json_files(path):
-            data = read_json(file)
-            try:
-                yield self._scene(data, videos)
-            except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-                raise broken(file, f"not the annotation of a video: {error!r}") from None
-
-    def _scene(self, data: dict[str, Any], videos: Videos) -> AnnotatedScene:
+    def scene(self, data: dict[str, Any], file: Path, videos: Videos) -> AnnotatedScene:
         size = int(data["width"]), int(data["height"])
         name, rate = str(data["video_id"]), float(data.get("fps") or 30)
         path = Path(str(data.get("video_path") or f"{name}.mp4"))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from stepc.annotations.reader import AnnotationReader, Videos, broken, json_files, read_json
+from stepc.annotations.reader import AnnotationReader, Videos, as_published, json_files, read_json
 from stepc.annotations.scene import AnnotatedScene, Edges
 
 SIZE = (1920, 1080)
@@ -29,14 +29,12 @@ class VisorReader(AnnotationReader):
     def scenes(self, path: Path, videos: Videos) -> Iterator[AnnotatedScene]:
         for file in json_files(path):
             data = read_json(file)
-            try:
+            with as_published(file, "not the annotation of VISOR"):
                 frames: dict[str, list[dict[str, Any]]] = defaultdict(list)
                 for each in data["video_annotations"]:
                     frames[str(each["image"]["video"])].append(each)
                 for name, there in frames.items():
                     yield _scene(name, there, videos)
-            except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-                raise broken(file, f"not the annotation of VISOR: {error!r}") from None
 
 
 def _scene(name: str, frames: list[dict[str, Any]], videos: Videos) -> AnnotatedScene:

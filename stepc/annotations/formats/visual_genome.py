@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from stepc.annotations.reader import AnnotationReader, Videos, broken, read_json
+from stepc.annotations.reader import AnnotationReader, Videos, as_published, read_json
 from stepc.annotations.scene import AnnotatedScene, AnnotatedVideo
 from stepc.annotations.words import kind_of, predicate
 
@@ -23,14 +23,12 @@ class VisualGenomeReader(AnnotationReader):
         file = path / "scene_graphs.json" if path.is_dir() else path
         sizes: dict[Any, tuple[int, int]] = {}
         about = file.with_name("image_data.json")
-        try:
+        with as_published(file, "not a list of scene graphs"):
             if about.is_file() and about != file:
                 images = read_json(about)
                 sizes = {i["image_id"]: (int(i["width"]), int(i["height"])) for i in images}
             for graph in read_json(file):
                 yield _scene(graph, sizes)
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-            raise broken(file, f"not a list of scene graphs: {error!r}") from None
 
 
 def _scene(graph: dict[str, Any], sizes: dict[Any, tuple[int, int]]) -> AnnotatedScene:

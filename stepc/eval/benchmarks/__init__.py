@@ -6,31 +6,20 @@ in the entry-point group `stepc.benchmarks` of your own package.
 
 from __future__ import annotations
 
-import functools
-import importlib
-import pkgutil
-from collections.abc import Callable
 from typing import Any
 
 from stepc.eval.benchmarks._reading import Benchmark
 from stepc.plugins import Registry
-
-
-def _builtin() -> dict[str, Callable[[], Benchmark]]:
-    modules = [m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")]
-    return {name.replace("_", "-"): functools.partial(_load, name) for name in modules}
-
-
-def _load(module: str) -> Benchmark:
-    made: Benchmark = importlib.import_module(f"stepc.eval.benchmarks.{module}").BENCHMARK
-    return made
+from stepc.runtime.discovery import objects_in
 
 
 def _accept(value: Any) -> str:
     return "" if isinstance(value, Benchmark) else f"`{value!r}` is not a Benchmark"
 
 
-BENCHMARKS: Registry[Benchmark] = Registry("stepc.benchmarks", _builtin, _accept)
+BENCHMARKS: Registry[Benchmark] = Registry(
+    "stepc.benchmarks", lambda: objects_in(__name__, "BENCHMARK"), _accept
+)
 """All benchmarks."""
 
 
