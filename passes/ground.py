@@ -31,12 +31,13 @@ SHARED = 0.8
 
 
 class GroundObjects(Pass[t.Fsg, t.Fsg]):
-    """Asks the model where the objects of each keyframe are, all in one request.
+    """Asks the model where the objects of each keyframe are.
 
-    The request is sampled. A box counts for the samples whose boxes cover the same place (an intersection
-    over union of at least a half), its edges are the medians of theirs, and their share is its score. An
-    object about which the samples do not agree gets no box, nor do two objects of one label that are said to
-    be in one place. Background is not asked for, nor what has a box already.
+    A model that answers lists is asked about all of them in one request, any other one by one. The request is
+    sampled. A box counts for the samples whose boxes cover the same place (an intersection over union of at
+    least a half), its edges are the medians of theirs, and their share is its score. An object about which
+    the samples do not agree gets no box, nor do two objects of one label that are said to be in one place.
+    Background is not asked for, nor what has a box already.
     """
 
     uses: ClassVar[frozenset[str]] = frozenset(["model"])

@@ -39,6 +39,11 @@ class FollowTracks(Eyes[t.Fsg, t.Fsg]):
     camera: bool = True
     """Whether to look at the pictures for movements of the camera."""
 
+    def ready(self) -> None:
+        super().ready()
+        if self.also:
+            self._second().ready()
+
     def reads(self, video: str) -> str:
         second = self._second().reads(video) if self.also else ""
         return " ".join(filter(None, (super().reads(video), second)))

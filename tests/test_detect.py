@@ -302,6 +302,18 @@ def test_faces_need_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "stepc[eyes]" in (caught.value.diagnostics[0].help or "")
 
 
+def test_a_detector_that_is_not_there_is_told_once_before_the_videos(tmp_path: Path) -> None:
+    films, nothing = tmp_path / "films", tmp_path / "nothing"
+    nothing.mkdir()
+    (nothing / "config.json").write_text("{}", "utf-8")
+    done = CliRunner().invoke(app, ["world", "render", "-o", str(films), "-n", "2"])
+    assert done.exit_code == 0
+    command = ["compile", str(films), "-o", str(tmp_path / "out"), "--no-store", "--eyes"]
+    done = CliRunner().invoke(app, [*command, str(nothing)])
+    assert done.exit_code == 1 and done.output.count("error[M004]") == 1, done.output
+    assert not (tmp_path / "out" / "qra.jsonl").exists()
+
+
 def test_what_is_no_detector(tmp_path: Path) -> None:
     for name in (str(tmp_path / "nothing"), str(tmp_path)):
         with pytest.raises(StepcError) as caught:

@@ -63,6 +63,15 @@ def test_rationales_with_boxes_and_times_earn_all_rewards() -> None:
     assert rows[0]["image_size"] == [256, 256]
     assert all(0 <= e <= 256 for r in rows for b in r["boxes"] for e in b["box"])
     assert orjson.loads(orjson.dumps(rows)) == rows
+    thousandths = [row for (row,) in rows_of("open-o3-1000", asked(3), "m", "step")]
+    wide, high = rows[0]["image_size"]
+    for one, other in zip(rows, thousandths, strict=True):
+        for b, c in zip(one["boxes"], other["boxes"], strict=True):
+            assert b["box"] == [
+                round(e * (wide, high)[i % 2] / 1000) for i, e in enumerate(c["box"])
+            ]
+            assert f"<box>[{','.join(map(str, c['box']))}]</box>" in other["reply"]
+    assert any(row["boxes"] for row in rows)
     assert "open-o3" in FORMATS.names() and FORMATS.get("open-o3").file == "open-o3.jsonl"
     assert all(x == 0 for x in reasoned(["no"] * len(rows), **columns))
 

@@ -168,7 +168,7 @@ def test_whatever_raises_costs_its_video(
         real = stepc.driver.compile_video.CompiledUnit.of
         bad = failing(real, lambda unit, *_: unit.name == "bad")
         monkeypatch.setattr(stepc.driver.compile_video.CompiledUnit, "of", bad)
-    summary, heard = _compile(films, tmp_path / "out")
+    summary, heard = _compile(films, tmp_path / "out", QUICK)
     codes = [d.code for d in heard.diagnostics if d.severity == "error"]
     assert codes in (["B021"], ["P010"]), heard.diagnostics
     assert (summary.compiled, summary.failed) == (1, 1)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import random
 import re
 import shlex
-import subprocess
-import sys
 import time
 from pathlib import Path
 
+import forked
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -273,14 +272,8 @@ def test_the_page_of_the_shipped_specs_shows_what_they_print(
     text = page.read_text("utf-8")
 
     def run(m: re.Match[str]) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "stepc", *shlex.split(m[1])],
-            cwd=HERE,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=True,
-        )
+        done = forked.stepc(shlex.split(m[1]), HERE)
+        assert done.returncode == 0, done.stderr
         return f"```console\n$ stepc {m[1]}\n{done.stdout.rstrip()}\n```"
 
     got = re.sub(r"```console\n\$ stepc (.*?)\n(.*?)```", run, text, flags=re.DOTALL)

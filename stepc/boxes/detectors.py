@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from stepc.boxes.detection import Detection, in_thousandths
 from stepc.boxes.faces import NAME as FACES
-from stepc.boxes.faces import FaceDetector
+from stepc.boxes.faces import FaceDetector, version
 from stepc.diagnostics import fail
 from stepc.ir.words import normal
 from stepc.video.decode import Picture
@@ -20,17 +21,11 @@ class Detector:
 
     def __init__(self, name: str) -> None:
         """Load the model `name`. Raises StepcError (M004) if it cannot be loaded, or is no detector."""
-        help = "name a detector: a folder, or a model on the hub; it needs stepc[local]"
-        try:
+        with _loading(name):
             import torch
             import transformers
-            from transformers.models.auto import modeling_auto
 
-            config = transformers.AutoConfig.from_pretrained(name)
-            kind = type(config)
-            self.any_words = kind in modeling_auto.MODEL_FOR_ZERO_SHOT_OBJECT_DETECTION_MAPPING
-            if not self.any_words and kind not in modeling_auto.MODEL_FOR_OBJECT_DETECTION_MAPPING:
-                raise ValueError(f"{kind.__name__.removesuffix('Config')} is no detector")
+            config, self.any_words = _config(name)
             load = (
                 transformers.AutoModelForZeroShotObjectDetection
                 if self.any_words
@@ -42,11 +37,6 @@ class Detector:
             self.processor: Any = opened.from_pretrained(name)
             device = "cuda" if torch.cuda.is_available() else "cpu"
             self.model: Any = load.from_pretrained(name).to(device).eval()
-        except (ImportError, OSError, ValueError, KeyError) as error:
-            said = " ".join(str(error).split())[:300]
-            raise fail(
-                "M004", f"the detector `{name}` cannot be loaded: {said}", help=help
-            ) from None
         self.name = Path(name).name
         self.words = frozenset(
             () if self.any_words else map(str, getattr(config, "id2label", {}).values())
@@ -97,6 +87,40 @@ def _asked(said: str, asked: Sequence[str]) -> str:
     inside = [label for label in asked if set(normal(label).split()) <= words]
     near = exact or inside
     return near[0] if len(near) == 1 else ""
+
+
+@contextmanager
+def _loading(name: str) -> Iterator[None]:
+    """Turn what goes wrong while a detector is loaded into an error (M004)."""
+    try:
+        yield
+    except (ImportError, OSError, ValueError, KeyError) as error:
+        said = " ".join(str(error).split())[:300]
+        help = "name a detector: a folder, or a model on the hub; it needs stepc[local]"
+        message = f"the detector `{name}` cannot be loaded: {said}"
+        raise fail("M004", message, help=help) from None
+
+
+def _config(name: str) -> tuple[Any, bool]:
+    """The config of a detector, and whether it takes any words. Raises ValueError if it is none."""
+    import transformers
+    from transformers.models.auto import modeling_auto
+
+    config = transformers.AutoConfig.from_pretrained(name)
+    kind = type(config)
+    any_words = kind in modeling_auto.MODEL_FOR_ZERO_SHOT_OBJECT_DETECTION_MAPPING
+    if not any_words and kind not in modeling_auto.MODEL_FOR_OBJECT_DETECTION_MAPPING:
+        raise ValueError(f"{kind.__name__.removesuffix('Config')} is no detector")
+    return config, any_words
+
+
+def check_detector(name: str) -> None:
+    """Check that there is a detector `name`, without its weights. Raises StepcError (M004)."""
+    if name == FACES:
+        version()
+        return
+    with _loading(name):
+        _config(name)
 
 
 @functools.lru_cache(2)

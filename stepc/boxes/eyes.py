@@ -13,7 +13,7 @@ from pydantic import Field
 
 from stepc.boxes import faces
 from stepc.boxes.detection import Detections
-from stepc.boxes.detectors import load_detector
+from stepc.boxes.detectors import check_detector, load_detector
 from stepc.boxes.files import file_for, read_detections
 from stepc.diagnostics import fail
 from stepc.ir import types as t
@@ -57,6 +57,10 @@ class Eyes(Pass[In, Out], Generic[In, Out]):
         if self.score is not None:
             return self.score
         return faces.SURE if self.model == faces.NAME else 0.3
+
+    def ready(self) -> None:
+        if self.model:
+            check_detector(self.model)
 
     def reads(self, video: str) -> str:
         if self.model:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from string import ascii_uppercase
 from typing import Any
 
@@ -70,22 +71,25 @@ def chats(unit: t.Qras, model: str, spec: str) -> list[list[dict[str, Any]]]:
     return made
 
 
-def grounded(unit: t.Qras, model: str, spec: str) -> list[list[dict[str, Any]]]:
+def grounded(
+    unit: t.Qras, model: str, spec: str, thousandths: bool = False
+) -> list[list[dict[str, Any]]]:
     """Convert each sample to a row whose rationale names boxes and times: the format `open-o3`.
 
     The tags are those of Open-o3 Video: `<obj>dog</obj><box>[64,72,192,216]</box>at<t>1.3</t>s`, with edges
-    in pixels of the displayed video. The columns `answers`, `steps`, `boxes` and `spans` are those that the
-    rewards of `stepc.grading` take.
+    in pixels of the displayed video, or in `thousandths` of it as Qwen3-VL and InternVL write them. The
+    columns `answers`, `steps`, `boxes` and `spans` are those that the rewards of `stepc.grading` take.
     """
     paths = {p.id: p for p in unit.paths}
     seen, identity = _Evidence(unit), identities_only(unit)
     size = unit.video.width, unit.video.height
+    scale = (1000, 1000) if thousandths else size
     made = []
     for s in unit.samples:
         steps = numbered(paths[s.path], identity)
         where = [[w for n, step in steps if n == i for w in seen.of(step)]
                  for i in range(1, len(s.rationale) + 1)]  # fmt: skip
-        boxes = [[_pixels(b, size) for w in there for b in w.get("boxes", ())] for there in where]
+        boxes = [[_scaled(b, scale) for w in there for b in w.get("boxes", ())] for there in where]
         told = [
             " ".join([b.text, *dict.fromkeys(map(_tags, places))])
             for b, places in zip(s.rationale, boxes, strict=True)
@@ -107,8 +111,8 @@ def grounded(unit: t.Qras, model: str, spec: str) -> list[list[dict[str, Any]]]:
     return made
 
 
-def _pixels(b: dict[str, Any], size: tuple[int, int]) -> dict[str, Any]:
-    """A box of the evidence in pixels."""
+def _scaled(b: dict[str, Any], size: tuple[int, int]) -> dict[str, Any]:
+    """A box of the evidence in a picture of this width and height."""
     edges = (round(e * size[i % 2] / 1000) for i, e in enumerate(b["box"]))
     return {"label": b["label"], "at": b["at"], "box": [*edges]}
 
@@ -138,7 +142,16 @@ def _accept(value: Any) -> str:
         file = Name.single(value.file)
     except ValueError as error:
         return f"its file is {value.file!r}: {error}"
-    taken = {"manifest.json", "qra.jsonl", "chat.jsonl", "open-o3.jsonl", "qra", "units", "crashes"}
+    taken = {
+        "manifest.json",
+        "qra.jsonl",
+        "chat.jsonl",
+        "open-o3.jsonl",
+        "open-o3-1000.jsonl",
+        "qra",
+        "units",
+        "crashes",
+    }
     return f"its file, {file!r}, belongs to stepc" if file in taken else ""
 
 
@@ -153,6 +166,7 @@ FORMATS = _Formats(
         "jsonl": lambda: Format("qra.jsonl", records),
         "chat": lambda: Format("chat.jsonl", chats),
         "open-o3": lambda: Format("open-o3.jsonl", grounded),
+        "open-o3-1000": lambda: Format("open-o3-1000.jsonl", partial(grounded, thousandths=True)),
         "parquet": lambda: Format("qra", records, sharded=True),
     },
     _accept,

@@ -41,7 +41,9 @@ class LocalEngine:
     """Videos compiled in parallel."""
 
     def ready(self, compiler: Compiler) -> None:
-        """Load the model, if one is asked. Raises StepcError (M002-M005)."""
+        """Check the passes, and load the model if one is asked. Raises StepcError (M002-M005)."""
+        for each in compiler.passes:
+            each.ready()
         if compiler.asks:
             compiler.asker()
 

@@ -78,6 +78,8 @@ class RayEngine:
             message = "a cassette can only be recorded on one machine"
             raise fail("U001", message, Place("--record"), "remove --engine ray")
         _ray()
+        for each in compiler.passes:
+            each.ready()
         if not compiler.asks:
             return
         if scheme_of(choice.name) or kept:

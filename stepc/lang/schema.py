@@ -21,7 +21,8 @@ BARE_FILTERS = ("static", "dynamic", "same-clip", "across-clips")
 REVISITS: tuple[str, ...] = get_args(Revisit)
 SOURCES = ("graph", "clip", "corpus")
 SETS = ("train", "val", "test")
-FORMATS = ("jsonl", "chat", "parquet", *(p.name for p in installed("stepc.formats")))
+FORMATS = ("jsonl", "chat", "open-o3", "open-o3-1000", "parquet",
+           *(p.name for p in installed("stepc.formats")))  # fmt: skip
 
 
 def _lines(kind: str, end: str) -> Iterator[str]:

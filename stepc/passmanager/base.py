@@ -150,6 +150,9 @@ class Pass(Options, Generic[In, Out]):
         """Return the unit at the output level. Raises StepcError."""
         raise NotImplementedError
 
+    def ready(self) -> None:
+        """Check, before the first video, what no video can do without. Raises StepcError."""
+
     def reads(self, video: str) -> str:
         """A hash of the files that it reads for a video, given the name of its file; empty if none."""
         return ""
