@@ -79,7 +79,7 @@ class Program:
     relations: tuple[tuple[str, str], ...] = ()
     """What holds meanwhile: relation and object."""
     other: tuple[str, str] | None = None
-    """Verb and object of actions the first of which does not count."""
+    """Verb and object of actions; the first one does not count."""
 
 
 def read(steps: list[tuple[str, list[str]]]) -> Program:

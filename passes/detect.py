@@ -90,7 +90,7 @@ class Detect(Eyes[t.Fsg, t.Fsg]):
             tools.counts.add("objects with a box", len(seen.pairs) - confirmed)
             tools.counts.add("objects that are not found", len(seen.missing))
             tools.counts.add("boxes without an object", len(seen.extra))
-            tools.counts.add("labels of which there may be more", len(seen.unsure))
+            tools.counts.add("labels that may have more objects", len(seen.unsure))
         return made.unit()
 
 
@@ -103,7 +103,7 @@ class _Compared(NamedTuple):
     extra: list[Detection]
     """Boxes without an object."""
     unsure: set[str]
-    """Labels of which there may be more: with more boxes than objects, or with unsure boxes."""
+    """Labels that may have more objects: with more boxes than objects, or with unsure boxes."""
 
 
 def _compared(
