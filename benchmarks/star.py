@@ -27,7 +27,8 @@ from stepc.ops.exists import Exists
 from stepc.ops.fact import Fact
 from stepc.ops.later import LaterMoment
 from stepc.ops.the import The
-from stepc.proof.solver import Facts, NoAnswer, NotKnown, answers, facts
+from stepc.proof.facts import Facts, facts
+from stepc.proof.solver import NoAnswer, NotKnown, answers
 
 PERSON = The(variable="a", label="person")
 

@@ -11,9 +11,10 @@ from pydantic import Field
 
 from stepc.boxes.detection import Detection
 from stepc.boxes.eyes import Eyes, Glimpse
-from stepc.boxes.matching import pair_boxes, without_doubles
+from stepc.boxes.matching import SAME_PLACE, pair_boxes, without_doubles
 from stepc.ir import types as t
 from stepc.ir.dependents import without
+from stepc.ir.geometry import iou
 from stepc.ir.words import normal
 from stepc.languages.base import noun_classes
 from stepc.passmanager.base import Tools
@@ -26,7 +27,8 @@ class Detect(Eyes[t.Fsg, t.Fsg]):
     """Compares the objects of each keyframe with what a detector finds in it.
 
     An object gets the box of its label: the one that covers the same place as its own box, if it has one,
-    and else the only one of its label, or the n-th from the left if there are as many. Where there are more
+    and else the only one of its label, or the n-th from the left if there are as many. Where a
+    detector has two labels for one place, it adds no object: there may be either. Where there are more
     boxes of a label than objects, nobody knows which are which, nor how many objects there are. An object
     with a box of its own that is found again is confirmed. One whose label the detector knows and does not
     find is doubted: its verdict is taken back, so that `confirm` asks again. A box without an object becomes
@@ -70,10 +72,13 @@ class Detect(Eyes[t.Fsg, t.Fsg]):
             near = found.near(keyframe.at, round(self.within * 1000))
             if near is None:
                 tools.counts.add("keyframes that the detector did not see")
+                for o in there[frame] if self.missing == "drop" else ():
+                    made.missing(o, "drop")  # it may have seen nothing, or not looked
                 continue
             near = without_doubles([d for d in near if d.score >= least * 1000], _same)
             best = [d for d in near if d.score >= self.least * 1000]
             seen = _compared(there[frame], best, own, known)
+            seen.leave_open([d for d in near if _contested(d, near)], self.missing == "drop")
             for o, d in seen.pairs:
                 made.found(o, d, confirmed=o.id in own)
             for o in seen.missing:
@@ -104,6 +109,16 @@ class _Compared(NamedTuple):
     """Boxes without an object."""
     unsure: set[str]
     """Labels that may have more objects: with more boxes than objects, or with unsure boxes."""
+
+    def leave_open(self, contested: Sequence[Detection], found_too: bool) -> None:
+        """Add no object for a box that has another label, too; with `found_too`, it confirms none either."""
+        for d in (d for d in self.extra if any(d is x for x in contested)):
+            self.unsure.add(d.label)
+        self.extra[:] = [d for d in self.extra if all(d is not x for x in contested)]
+        if found_too:
+            lost = [(o, d) for o, d in self.pairs if any(d is x for x in contested)]
+            self.missing.extend(o for o, _ in lost)
+            self.pairs[:] = [(o, d) for o, d in self.pairs if all(o is not x for x, _ in lost)]
 
 
 def _compared(
@@ -190,6 +205,11 @@ class _Made:
             *(g for g in kept["gaps"] if g.what != "object" or g.where not in self.seen), *open_,
         )))  # fmt: skip
         return self.old.evolve(**kept)
+
+
+def _contested(d: Detection, others: Sequence[Detection]) -> bool:
+    """Whether the detector has another label for the place of a box."""
+    return any(not _same(d.label, x.label) and iou(d, x) >= SAME_PLACE for x in others)
 
 
 def _same(one: str, other: str) -> bool:

@@ -13,7 +13,8 @@ from stepc.ir import types as t
 from stepc.ir.words import mentions, normal, plain
 from stepc.passmanager.base import LinkPass
 from stepc.passmanager.corpus import Corpus
-from stepc.proof.solver import answers, facts
+from stepc.proof.facts import facts
+from stepc.proof.solver import answers
 from stepc.sampling.distractors import Category, apart, same_sort, words
 from stepc.sampling.query_builder import QueryBuilder
 

@@ -17,7 +17,7 @@ from stepc.ir.words import Policy, inverse, mentions, needle, row, unfinished
 from stepc.languages import Language
 from stepc.model.requests import FromFacts, Reword, Smooth
 from stepc.passmanager.base import Pass, Tools
-from stepc.proof.solver import facts
+from stepc.proof.facts import facts
 from stepc.reader.prose import told
 from stepc.reader.reader import Reader
 from stepc.sampling.distractors import Distractors

@@ -98,7 +98,8 @@ def graph(rng: random.Random) -> t.Stsg:
         events=events,
     )
     unit = unit.evolve(references=_references(unit, rng))
-    return holed(unit, rng) if rng.random() < 0.5 else unit
+    unit = holed(unit, rng) if rng.random() < 0.5 else unit
+    return boxed(unit, rng) if rng.random() < 0.5 else unit
 
 
 def holed(unit: t.Stsg, rng: random.Random) -> t.Stsg:
@@ -174,7 +175,8 @@ def boxed(unit: t.Stsg, rng: random.Random) -> t.Stsg:
 def completed(unit: t.Stsg, rng: random.Random) -> t.Stsg:
     """A graph without gaps that agrees with everything `unit` knows."""
     whole = _Completion(unit, rng)
-    still = tuple(e for e in unit.denied if isinstance(e, t.Motion))  # it stays one object
+    # who was said to move stays one object, and what does not stand so still does not
+    still = tuple(e for e in unit.denied if isinstance(e, t.Motion | t.Relation))
     return unit.evolve(**whole.fields(), denied=still, gaps=())
 
 
@@ -412,15 +414,16 @@ def _block(rng: random.Random, name: str) -> str:
         "ref",
         "event",
         "next",
+        "seen",
     ]
     forms = ["ask", "claim", "choice", "count", "first", "last", "longest", "shortest", "when",
              "how-long", "which-first", "which-last", "which-longer", "which-shorter", "is-first",
-             "is-longer", "is-shorter", "same"]  # fmt: skip
+             "is-longer", "is-shorter", "same", "where-box"]  # fmt: skip
     some = rng.sample(forms, rng.randint(1, 3))
     rows = [
         f"count {rng.randint(6, 14)} per video",
         f"steps {rng.choice(['1', '2', '3', '1..2', '1..3', '2..3'])}",
-        "start " + ", ".join(["attr", "rel", "motion", "ref", "event", "next"] if rng.random() < 0.7
+        "start " + ", ".join(["attr", "rel", "motion", "ref", "event", "next", "seen"] if rng.random() < 0.7
                              else dict.fromkeys(rng.sample(kinds, rng.randint(1, 6)))),
         "expand attr, rel, motion, ref",
         "form " + ", ".join(some),
@@ -438,7 +441,7 @@ def _block(rng: random.Random, name: str) -> str:
     rows += {" ".join(row.split()[:2]): row for row in chosen}.values()
     if rng.random() < 0.7:
         times = rng.sample(
-            ["during", "before", "after", "span", "scene", "showing"], rng.randint(1, 3)
+            ["during", "before", "after", "span", "scene", "showing", "moment"], rng.randint(1, 3)
         )
         rows += [f"{when} 1/{len(times) + rng.randint(0, 1)}" for when in times]
     return f"paths {name} {{\n" + "".join(f"  {row}\n" for row in rows) + "}\n"
@@ -497,7 +500,9 @@ def _pattern(rng: random.Random, name: str) -> str:
     told += ["{either}"] * (result == "either")
     rows += [f"{result} {target}", f'ask "Of {name}, {", ".join(told)}?"']
     rows += ['total "That makes {n}."'] if result == "count" else []
-    times = rng.choice(["", "during 1", "during 1/2", "span 1", "scene 1", "showing 1/2"])
+    times = rng.choice(
+        ["", "during 1", "during 1/2", "span 1", "scene 1", "showing 1/2", "moment 1/2"]
+    )
     if rng.random() < 0.25:
         rows = _compared(rng, name)
     return (

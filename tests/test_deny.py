@@ -22,8 +22,9 @@ from stepc.model.client import ModelClient
 from stepc.model.templates import Templates
 from stepc.passmanager.base import Tools
 from stepc.passmanager.run import run
+from stepc.proof.facts import Facts, facts
 from stepc.proof.prover import REPEATED, SEVERAL, UNKNOWN, Prover
-from stepc.proof.solver import Facts, NotKnown, answers, facts
+from stepc.proof.solver import NotKnown, answers
 from stepc.proof.words import label, phrase
 from stepc.reader.reader import Reader
 from stepc.video.decode import Pictures
@@ -170,7 +171,7 @@ def test_whatever_the_model_denies_every_question_is_sound(part: int) -> None:
                     assert (s.answer == "yes") == yes, (seed, s.question)
                 else:
                     assert found == {phrase(x) for x in (s.answer, *s.also)}, (seed, s.question)
-    assert counts["denied"] > 30 and counts["gaps"] > 3, counts
+    assert counts["denied"] > 20 and counts["gaps"] > 3, counts
     assert counts["yes-no: no"] > 0, counts
 
 

@@ -438,7 +438,8 @@ def test_a_data_set_without_a_video_llm(
     told = [json.loads(x) for x in (tmp_path / "out" / "qra.jsonl").read_text("utf-8").splitlines()]
     assert len(told) >= 4 and {r["origin"]["model"] for r in told} == {""}
     assert {r["origin"]["spec"] for r in told} == {"eyes.step"}
-    assert {r["origin"]["block"] for r in told} >= {"where", "movement"}
+    blocks = {r["origin"]["block"] for r in told}
+    assert blocks >= {"where", "movement", "how-many", "box"}
     done = CliRunner().invoke(app, [*command, "--eyes", eyes[0], "--pipeline", "split"])
     assert done.exit_code == 1 and "--eyes and --pipeline" in str(done.exception)
     assert "detect(from=" in eyes_pipeline(eyes) and ",also=" in eyes_pipeline(eyes)

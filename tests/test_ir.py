@@ -162,7 +162,7 @@ def test_boxes_go_along_and_change_no_question() -> None:
     spec = read_spec(builtin("step"))
     for seed in range(150):
         rng = random.Random(seed)
-        plain = drawn.graph(rng)
+        plain = drawn.graph(rng).evolve(boxes=(), tracks=())
         unit = drawn.boxed(plain, rng)
         assert verify(unit) == []
         assert read(write(unit)).unit == unit == from_json(unit.to_json())

@@ -23,8 +23,8 @@ from stepc.model.client import Call, ModelClient
 from stepc.model.templates import Templates
 from stepc.passmanager.base import Tools
 from stepc.passmanager.run import run
+from stepc.proof.facts import facts
 from stepc.proof.prover import Prover
-from stepc.proof.solver import facts
 from stepc.reader.prose import told
 from stepc.reader.reader import Reader
 from stepc.video.decode import Pictures

@@ -19,7 +19,8 @@ from stepc.lang.types import Spec
 from stepc.passmanager.base import Tools
 from stepc.passmanager.run import run
 from stepc.proof import words
-from stepc.proof.solver import answers, facts
+from stepc.proof.facts import facts
+from stepc.proof.solver import answers
 from stepc.video.decode import Pictures
 
 

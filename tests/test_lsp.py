@@ -119,7 +119,7 @@ def test_completion() -> None:
 
     async def what(editor: Editor) -> None:
         assert await completed(editor, STEP, "start   attr, ") == [
-            "rel", "motion", "ref", "event", "next"
+            "rel", "motion", "ref", "event", "next", "seen"
         ]  # fmt: skip
         assert "event" not in await completed(editor, STEP, "expand  attr, ")
         assert "label" in await completed(editor, broken, "  only ")
@@ -128,7 +128,7 @@ def test_completion() -> None:
             "s", "s.who", "s.noun", "s.that", "o.who", "o.noun", "o.that", "rel", "looks"
         ]  # fmt: skip
         assert await completed(editor, STEP, 'because "The {') == [
-            "o", "o.who", "o.noun", "o.that", "v", "v.kind", "looks"
+            "o", "o.who", "o.noun", "o.that", "o.time", "o.box", "v", "v.kind", "looks"
         ]  # fmt: skip
         assert await completed(editor, STEP, 'during  "While {') == ["event", "question", "looks"]
         assert await completed(editor, STEP, 'during  "While') == []

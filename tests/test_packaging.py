@@ -197,6 +197,11 @@ def test_a_local_model_names_its_extra(model: str, film: Path, tmp_path: Path) -
     assert "pip install 'stepc[local]'" in done.stderr
 
 
+def test_a_detector_of_faces_needs_no_torch(film: Path, tmp_path: Path) -> None:
+    done = _light(tmp_path, "compile", film, "-o", tmp_path / "out", "--eyes", "centerface")
+    assert done.returncode == 0 and "1 compiled, 0 failed" in done.stdout + done.stderr, done.stderr
+
+
 def test_training_names_its_extra(tmp_path: Path) -> None:
     for words in (("world", "train", "-o", "x"), ("train", "d", "--videos", "v", "-o", "x")):
         done = _light(tmp_path, *words)

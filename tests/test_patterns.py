@@ -23,8 +23,9 @@ from stepc.ops import KEYWORDS
 from stepc.passes.sample import census
 from stepc.passmanager.base import Tools
 from stepc.passmanager.run import run
+from stepc.proof.facts import facts
 from stepc.proof.prover import REPEATED, SEVERAL, UNKNOWN, Prover
-from stepc.proof.solver import NoAnswer, NotKnown, answers, facts
+from stepc.proof.solver import NoAnswer, NotKnown, answers
 from stepc.reader.reader import Reader
 from stepc.video.decode import Pictures
 

@@ -41,8 +41,9 @@ from stepc.passmanager.pipeline_text import (
 )
 from stepc.passmanager.registry import PASSES, option_lines, pass_names, pass_type
 from stepc.passmanager.run import run
+from stepc.proof.facts import facts
 from stepc.proof.prover import REPEATED, SEVERAL, UNKNOWN, Prover
-from stepc.proof.solver import answers, facts
+from stepc.proof.solver import answers
 from stepc.proof.words import label, phrase
 from stepc.reader.reader import Reader
 from stepc.video.decode import Pictures

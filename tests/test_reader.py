@@ -19,7 +19,7 @@ from stepc.model.client import Call, ModelClient
 from stepc.model.templates import Templates
 from stepc.passmanager.base import Tools
 from stepc.passmanager.run import run
-from stepc.proof.solver import facts
+from stepc.proof.facts import facts
 from stepc.reader.meanings import Meaning
 from stepc.reader.prose import told
 from stepc.reader.reader import OTHER, OTHER_STEP, UNTRUE, Reader, shipped_specs

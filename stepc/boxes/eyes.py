@@ -146,7 +146,12 @@ def eyes_pipeline(eyes: Sequence[str]) -> str:
         made.append(f"detect({sources[-1]}{',missing=drop,extra=doubt' if i else ''},unsure=0.6)")
     also = f",also={_quoted(eyes[1])}" if len(eyes) > 1 else ""
     return ",".join(
-        [*made, f"track({sources[0]}{also})", "merge-tracks,bridge-none,place,sample,compose,check"]
+        [
+            *made,
+            f"track({sources[0]}{also})",
+            'merge-tracks,bridge-none,place(add="left larger")',
+            "sample,compose,check",
+        ]
     )
 
 

@@ -227,7 +227,7 @@ def _print_sample(sample: Any, block: str, reader: Any) -> None:
 
 def _reader(unit: Any, compiler: Any) -> Any:
     """A reader of the texts of a unit."""
-    from stepc.proof.solver import facts
+    from stepc.proof.facts import facts
     from stepc.reader.reader import Reader
 
     return Reader(unit, facts(unit, compiler.spec.language), compiler.spec)

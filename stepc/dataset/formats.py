@@ -13,7 +13,8 @@ import orjson
 from stepc.dataset.parquet import NUMBER, TEXT, WHOLE, YES, Features, many
 from stepc.edges import EDGES, ELEMENTS
 from stepc.ir import types as t
-from stepc.ir.graph import identities_only, numbered
+from stepc.ir.graph import entities, identities_only, numbered
+from stepc.ir.spans import moments
 from stepc.ir.text import query_text
 from stepc.plugins import Plugin, Registry
 from stepc.runtime.names import Name
@@ -86,8 +87,8 @@ def grounded(
     scale = (1000, 1000) if thousandths else size
     made = []
     for s in unit.samples:
-        steps = numbered(paths[s.path], identity)
-        where = [[w for n, step in steps if n == i for w in seen.of(step)]
+        steps, scope = numbered(paths[s.path], identity), s.query[0]
+        where = [[w for n, step in steps if n == i for w in seen.of(step, scope)]
                  for i in range(1, len(s.rationale) + 1)]  # fmt: skip
         boxes = [[_scaled(b, scale) for w in there for b in w.get("boxes", ())] for there in where]
         told = [
@@ -237,7 +238,7 @@ def _record(unit: t.Qras, path: t.Path, s: t.Sample, seen: _Evidence) -> dict[st
                 *numbered(path, identities_only(unit)),
                 *((len(s.rationale), other) for other in path.also),
             ]
-            for where in seen.of(step)
+            for where in seen.of(step, path.query[0])
         ],
     }
     if s.options:
@@ -256,6 +257,8 @@ def _time(unit: t.Qras, path: t.Path) -> dict[str, Any] | None:
     clip = next(c for c in unit.clips if c.id == path.clip)
     told = path.time in ("during", "before", "after")
     span = (event.start, event.end) if event is not None and told else (clip.start, clip.end)
+    if isinstance(path.query[0], t.Moment):
+        span = path.query[0].at, path.query[0].at
     row: dict[str, Any] = {"how": path.time, "start": span[0] / 1000, "end": span[1] / 1000}
     return {**row, "event": event.event} if event and told else row
 
@@ -265,11 +268,18 @@ class _Evidence:
 
     def __init__(self, unit: t.Qras) -> None:
         self.frames = unit.keyframes
+        self.moments = moments(unit)
         self.objects = {o.id: o for o in unit.objects}
         self.held: dict[str, list[str]] = {c.id: [k.id for k in c.keyframes] for c in unit.clips}
         self.boxes = {(b.owner, b.frame): b for b in unit.boxes}
         self.edges: dict[tuple[str, ...], t.Element] = {}
         self.denied: dict[tuple[str, ...], t.Element] = {}
+        self.edges |= {("object", o.id): o for o in unit.objects}
+        self.alike: dict[int, list[t.Object]] = {}
+        """Entity → its objects."""
+        self.entity = entities(unit)
+        for o in unit.objects:
+            self.alike.setdefault(self.entity[o.id], []).append(o)
         for kind in ELEMENTS.values():
             for edge in getattr(unit, kind.field):
                 self.edges[kind.name, *kind.keys(edge)] = edge
@@ -281,8 +291,24 @@ class _Evidence:
         """Return the elements that a step rests on; for a step between events, both events."""
         return EDGES[step.edge].elements(step, self.denied if step.denied else self.edges)
 
-    def of(self, step: t.Step) -> Iterator[dict[str, Any]]:
-        """Yield clip, time in seconds, keyframes and nodes of a step; for a reference, both clips."""
+    def of(self, step: t.Step, scope: t.Op | None = None) -> Iterator[dict[str, Any]]:
+        """Yield clip, time in seconds, keyframes and nodes of a step; for a reference, both clips.
+
+        Of a step that a question at one moment is about, only the keyframe of the scope.
+        """
+        for where in self._everywhere(step):
+            if isinstance(scope, t.Moment):
+                shown = {
+                    k["id"] for k in where["keyframes"] if self.moments.get(k["id"]) == scope.at
+                }
+                where["keyframes"] = [k for k in where["keyframes"] if k["id"] in shown]
+                times = [k["at"] for k in where["keyframes"]] or [scope.at / 1000]
+                where |= {"start": min(times), "end": max(times)}
+                if "boxes" in where:
+                    where["boxes"] = [b for b in where["boxes"] if b["at"] in times]
+            yield where
+
+    def _everywhere(self, step: t.Step) -> Iterator[dict[str, Any]]:
         ends = [i for i in (step.near, step.far) if "/" in i]
         for edge in self.edge(step):
             if isinstance(edge, t.Reference):
@@ -297,6 +323,9 @@ class _Evidence:
                 yield self._seen(list(edge.frames), ends, edge.during)
             elif isinstance(edge, t.Attribute):
                 yield self._seen(list(edge.frames), ends)
+            elif isinstance(edge, t.Object):
+                same = self.alike[self.entity[edge.id]]
+                yield self._seen([f for o in same for f in o.frames], [o.id for o in same])
 
     def _seen(
         self, frames: list[str], nodes: list[str], span: tuple[int, int] | None = None

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from stepc.ops.base import Op
     from stepc.ops.follow import Follow
     from stepc.ops.make import Make
-    from stepc.proof.solver import Facts, Reached, State
+    from stepc.proof.facts import Facts
+    from stepc.proof.solver import Reached, State
     from stepc.sampling.edge_table import EdgeTable
     from stepc.sampling.query_builder import QueryBuilder
 

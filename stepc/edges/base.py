@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from stepc.ops.base import Op
     from stepc.ops.follow import Follow
     from stepc.ops.make import Make
-    from stepc.proof.solver import Facts, Reached, State
+    from stepc.proof.facts import Facts
+    from stepc.proof.solver import Reached, State
     from stepc.sampling.edge_table import EdgeTable
     from stepc.sampling.query_builder import QueryBuilder
 
@@ -51,6 +52,8 @@ class Edge(ABC):
     """End without lines → why it cannot be found (message of S104)."""
     edge_placeholder: ClassVar[str] = ""
     """The placeholder of the edge itself. Empty if wordings cannot name it."""
+    names_found: ClassVar[bool] = True
+    """Whether its wordings name what they find by its label. Else the label is what a question says."""
     timed: ClassVar[bool] = False
     """Whether the edge has a time of its own."""
     time_ends: ClassVar[tuple[str, ...]] = ("near", "far")

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from stepc.ops.base import Op
     from stepc.ops.follow import Follow
     from stepc.ops.make import Make
-    from stepc.proof.solver import Facts, Reached, State
+    from stepc.proof.facts import Facts
+    from stepc.proof.solver import Reached, State
     from stepc.sampling.edge_table import EdgeTable
     from stepc.sampling.query_builder import QueryBuilder
 
@@ -87,6 +88,8 @@ class RelationEdge(Edge):
                   group=(labels[0], word), name=int(table.identity[two]), drawn=own)  # fmt: skip
         table.row(self.name, "<=", word, near, far, at, mask, known=two, found=one, clip=clip,
                   group=(labels[1], word), name=int(table.identity[one]), drawn=own)  # fmt: skip
+        if table.is_comparison(word):
+            return  # what is asked of two things is where they are, or what one does with the other
         table.row(self.name, "--", word, near, far, at, mask, known=one, clip=clip, group=labels,
                   name=table.value(word), far_label=labels[1], far_thing=two, drawn=own)  # fmt: skip
 
@@ -121,20 +124,26 @@ class RelationEdge(Edge):
 
     def facts(self, unit: Stsg, known: Facts) -> None:
         for e in (*unit.relations, *(e for e in unit.denied if isinstance(e, Relation))):
-            readings = [(known.thing[e.subject], known.phrase(e.predicate), known.thing[e.object])]
-            back = known.inverse(e.predicate)
-            if back is not None:
-                readings.append((known.thing[e.object], back, known.thing[e.subject]))
-            for one, predicate, two in readings:
-                when = frozenset(e.frames)
+            one, two = known.thing[e.subject], known.thing[e.object]
+            predicate, when = known.phrase(e.predicate), frozenset(e.frames)
+            stated = [*_both_ways(one, predicate, two, known)]
+            for subject, word, object_ in stated:
                 if e.trust.verdict == "no":
-                    denied = known.unrelated.get((one, predicate, two), frozenset())
-                    known.unrelated[one, predicate, two] = denied | when
-                    continue
-                for word in (predicate, *sorted(known.lexicon.broader("rel", predicate))):
-                    known.related[one, word, "=>"].append((two, when))
-                    known.related[two, word, "<="].append((one, when))
-                known.between[one].append((two, predicate, when))
+                    denied = known.unrelated.get((subject, word, object_), frozenset())
+                    known.unrelated[subject, word, object_] = denied | when
+                else:
+                    known.between[subject].append((object_, word, when))
+            if e.trust.verdict == "no":
+                continue
+            true = dict.fromkeys(
+                stated
+            )  # what a word says, its broader words say, and their inverses
+            for subject, word, object_ in stated:
+                for broader in sorted(known.lexicon.broader("rel", word)):
+                    true |= dict.fromkeys(_both_ways(subject, broader, object_, known))
+            for subject, word, object_ in true:
+                known.related[subject, word, "=>"].append((object_, when))
+                known.related[object_, word, "<="].append((subject, when))
 
     def follow(self, op: Follow, state: State) -> Iterable[Reached]:
         known = state.known
@@ -145,14 +154,33 @@ class RelationEdge(Edge):
             if also and any(kind in also and when & h.when for kind, _, when in known.has[thing]):
                 state.refuse((op.word, op.word))  # what it wears is also said by an attribute
             found = known.related.get((thing, known.phrase(op.word), op.way), ())
-            broader = known.lexicon.broader("rel", op.word)
-            may_be = (x for w in broader for x in known.related.get((thing, w, op.way), ()))
+            may_be = self._may_be(thing, op, known)
             state.stop_if(any(when & h.when and (m, when) not in found for m, when in may_be))
             for m, when in found:
                 if when & h.when:
                     yield state.thing(m, when & h.when)
 
+    @staticmethod
+    def _may_be(thing: int, op: Follow, known: Facts) -> Iterator[tuple[int, frozenset[str]]]:
+        """What is related to a thing by a broader word: what is near it may be right of it."""
+        back = known.inverse(op.word)
+        ways: list[tuple[str, Way]] = [(op.word, op.way)]
+        ways += [(back, "<=" if op.way == "=>" else "=>")] if back is not None else []
+        for word, way in ways:
+            for broader in known.lexicon.broader("rel", word):
+                yield from known.related.get((thing, broader, way), ())
+
     def refutes(self, op: Follow, claim: str, state: State) -> bool:
         there = state.labelled(claim)
         ones, others = (state.here, there) if op.way == "=>" else (there, state.here)
         return state.unrelated(ones, op.word, others)
+
+
+def _both_ways(
+    subject: int, predicate: str, object_: int, known: Facts
+) -> Iterator[tuple[int, str, int]]:
+    """A relation, and its inverse if its predicate has one."""
+    yield subject, predicate, object_
+    back = known.inverse(predicate)
+    if back is not None:
+        yield object_, back, subject

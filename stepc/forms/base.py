@@ -63,11 +63,13 @@ class Form(ABC):
 
     # --- what it asks --------------------------------------------------------------------
     sample_form: ClassVar[str] = "open"
-    """The form of the sample: `open`, `yes-no`, `choice`, `count`, `time` or `compare`."""
+    """The form of the sample: `open`, `yes-no`, `choice`, `count`, `time`, `box` or `compare`."""
     compares: ClassVar[bool] = False
     """Whether the form compares two independent steps instead of asking about a chain."""
     time_compared: ClassVar[bool] = True
     """Whether a comparison is of times. Otherwise it is of attributes of one kind."""
+    momentary: ClassVar[bool] = False
+    """Whether it asks about one moment, whatever time ranges the block has."""
     several: ClassVar[bool] = False
     """Whether the last step may find several answers."""
     knows_event: ClassVar[bool] = False

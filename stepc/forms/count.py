@@ -29,6 +29,7 @@ class CountForm(Form):
         ("rel", "near"): _LINES,
         ("motion", "far"): _LINES,
         ("motion", "near"): _LINES,
+        ("seen", "near"): _LINES,
     }
     total_lines = frozenset(["total"])
     says = frozenset(["counts"])

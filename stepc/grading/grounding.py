@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from stepc.grading.reward import parted, text_of, words
+from stepc.grading.reward import overlap, parted, text_of, words
 
 _TIME = r"<t>\s*(\d+(?:\.\d+)?)\s*(?:(?:-|to)\s*(\d+(?:\.\d+)?)\s*)?</t>"
 _TIMES = re.compile(_TIME)
@@ -73,7 +73,7 @@ def located(
         best = [
             max(
                 (
-                    _shared(edges, [float(e) for e in b["box"]])
+                    overlap(edges, [float(e) for e in b["box"]])
                     for label, edges, at in said
                     if label == words(b["label"]) and (at is None or abs(at - b["at"]) <= NEAR)
                 ),
@@ -84,15 +84,6 @@ def located(
         share = sum(best) / len(best) if best else 0.0
         rewards.append(share * min(1.0, len(best) / len(said)) if said else 0.0)
     return rewards
-
-
-def _shared(a: Sequence[float], b: Sequence[float]) -> float:
-    """The intersection of two boxes over their union."""
-    wide, high = (min(a[i + 2], b[i + 2]) - max(a[i], b[i]) for i in (0, 1))
-    sizes = [max(0.0, x[2] - x[0]) * max(0.0, x[3] - x[1]) for x in (a, b)]
-    shared = max(0.0, wide) * max(0.0, high)
-    union = sum(sizes) - shared
-    return shared / union if union > 0 else 0.0
 
 
 def formed(completions: Sequence[Any], **columns: Any) -> list[float]:

@@ -45,15 +45,39 @@ def parted(reply: str) -> tuple[str, str]:
     return thought, text
 
 
+_BOX = re.compile(r"\[?\s*" + r"[,\s]+".join([r"(-?\d+(?:\.\d+)?)"] * 4) + r"\s*\]?\.?")
+SAME_BOX = 0.5
+"""The least IoU of a box with the true one that makes it right."""
+
+
+def box_in(text: str) -> tuple[float, ...] | None:
+    """The box that a text is, `[120, 80, 410, 990]` with or without brackets; None for another text."""
+    found = _BOX.fullmatch(text.strip(" *\"'`()"))
+    return tuple(map(float, found.groups())) if found else None
+
+
+def overlap(a: Sequence[float], b: Sequence[float]) -> float:
+    """The intersection of two boxes (left, top, right, bottom) over their union, 0.0 to 1.0."""
+    wide, high = (min(a[i + 2], b[i + 2]) - max(a[i], b[i]) for i in (0, 1))
+    sizes = [max(0.0, x[2] - x[0]) * max(0.0, x[3] - x[1]) for x in (a, b)]
+    shared = max(0.0, wide) * max(0.0, high)
+    union = sum(sizes) - shared
+    return shared / union if union > 0 else 0.0
+
+
 def right(answer: str, accepted: Sequence[str]) -> bool:
     """Whether an answer has exactly the words of one of the accepted answers.
 
     Of `D. star`, the letter alone is right as well, and a wrong letter is wrong whatever follows. "The
     answer is", "It is" and a reason at the end ("because …") do not matter, nor does what follows `yes`
-    or `no` after a comma.
+    or `no` after a comma. A box is right if its IoU with an accepted one is at least 0.5.
     """
     said = _LEAD.sub("", answer.strip(" *\"'`"), count=1).strip(" *:\"'`")
     said = _REASON.split(said, maxsplit=1)[0].strip(" *")
+    true = [b for b in map(box_in, accepted) if b is not None]
+    if true and len(true) == len(accepted):
+        box = box_in(said)
+        return box is not None and any(overlap(box, b) >= SAME_BOX for b in true)
     if accepted and all(words(a) in (("yes",), ("no",)) for a in accepted):
         said = re.split(r"[,.;!\n]", said, maxsplit=1)[0]
     letters = {m[1].upper() for a in accepted if (m := _LETTER.match(a)) and words(a[m.end() :])}

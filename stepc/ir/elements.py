@@ -282,6 +282,11 @@ class Box(Value):
     """The number of its track in the clip. Boxes of one track are of one object, whatever it does."""
 
     @property
+    def text(self) -> str:
+        """The box as answers and rationales write it: `[120, 80, 410, 990]`."""
+        return f"[{self.left}, {self.top}, {self.right}, {self.bottom}]"
+
+    @property
     def place(self) -> str:
         """The id by which elements are ordered."""
         return self.owner

@@ -134,6 +134,8 @@ RELATIONS: Mapping[str, _Holds] = {
     "farther": lambda a, b, margin: _nearer(b, a, margin),
 }
 """Relation → whether it holds between two areas; None if these do not tell."""
+COMPARISONS = frozenset(["larger", "smaller", "nearer", "farther"])
+"""Relations that say no place: a thing has them besides those that do."""
 ALIKE = frozenset(["nearer", "farther"])
 """Relations that areas tell only of two things of one kind."""
 
@@ -151,6 +153,11 @@ def holds(predicate: str, a: Area, b: Area, margin: int = MARGIN) -> bool | None
 def relation_of(predicate: str) -> str | None:
     """The relation that a predicate states: `left` for "to the left of". None if boxes tell nothing of it."""
     return _relations().get(plain(predicate))
+
+
+def is_comparison(predicate: str) -> bool:
+    """Whether a predicate compares two things: "larger in the picture than". It is no answer to "where?"."""
+    return relation_of(predicate) in COMPARISONS
 
 
 def word_for(name: str, language: str) -> str | None:

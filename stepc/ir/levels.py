@@ -42,7 +42,7 @@ SCHEMA = 2
 Version 2 has boxes, tracks, times of relations, gaps about one predicate, and sources that are no models.
 """
 
-When = Literal["during", "before", "after", "span", "scene", "showing"]
+When = Literal["during", "before", "after", "span", "scene", "showing", "moment"]
 """Kinds of time range of a question: during, before or after an event, or a span in seconds."""
 
 FormName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z-]*$")]
@@ -59,12 +59,12 @@ class Step(Value):
 
     edge: EdgeKind
     near: PlaceId
-    """attr, motion, event: the object. rel: the subject. ref: the earlier object. next: the earlier
+    """attr, motion, event, seen: the object. rel: the subject. ref: the earlier object. next: the earlier
     clip. An event that is itself known (`--`) has its clip at both ends."""
     far: Annotated[str, StringConstraints(min_length=1)]
-    """attr: the attribute. motion: the later object. event, next: the clip. rel, ref: the object."""
+    """attr: the attribute. motion: the later object. event, next: the clip. rel, ref, seen: the object."""
     word: str
-    """The predicate, motion, event or value. Empty for `ref` and `next`."""
+    """The predicate, motion, event, value or label. Empty for `ref` and `next`."""
     way: Way
     denied: bool = False
     """Whether the graph denies the fact: it shows that something is not there."""
@@ -129,7 +129,7 @@ class Sample(Value):
 
     id: Annotated[str, StringConstraints(pattern=r"^q\d{1,9}$")]
     path: Annotated[str, StringConstraints(pattern=r"^p\d{1,9}$")]
-    form: Literal["open", "yes-no", "choice", "count", "time", "compare"]
+    form: Literal["open", "yes-no", "choice", "count", "time", "box", "compare"]
     wording: Literal["template", "refined"]
     checked: bool
     """Whether `check` derived the same answer and sub-answers."""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from stepc.ir.levels import Unit
 
 
 class Bounds(NamedTuple):
@@ -61,6 +65,18 @@ def one_span(spans: Iterable[tuple[int, int] | None]) -> tuple[int, int] | None:
     known = [*spans]
     made = join_spans(x for x in known if x)
     return made[0] if len(made) == 1 and None not in known else None
+
+
+def tenth(at: int) -> int:
+    """A time in ms, rounded to a tenth of a second, as questions say it."""
+    return (at + 50) // 100 * 100
+
+
+def moments(unit: Unit) -> dict[str, int]:
+    """Keyframe → its time rounded to a tenth, for keyframes that no other one of the video shares it with."""
+    times = {k.id: tenth(k.at) for c in unit.clips for k in c.keyframes}
+    often = Counter(times.values())
+    return {frame: at for frame, at in times.items() if often[at] == 1}
 
 
 def seconds(start: int, end: int) -> tuple[str, str, str]:

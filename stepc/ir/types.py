@@ -73,6 +73,7 @@ from stepc.ops.get import Get
 from stepc.ops.given import Given
 from stepc.ops.happens import Happens
 from stepc.ops.later import LaterMoment
+from stepc.ops.moment import Moment
 from stepc.ops.node import Node
 from stepc.ops.pick import Pick
 from stepc.ops.scene import Scene
@@ -118,6 +119,7 @@ __all__ = [
     "Keyframe",
     "LaterMoment",
     "Millis",
+    "Moment",
     "Motion",
     "Node",
     "NodeId",

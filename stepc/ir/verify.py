@@ -541,7 +541,7 @@ def _during(u: t.Paths) -> Iterator[Finding]:
             yield f"{p.clip} has no event or is not visited", p
         elif p.time in ("before", "after") and p.clip not in events:
             yield f"{p.clip} has no event", p
-        elif p.time in ("span", "scene", "showing") and p.clip not in clips:
+        elif p.time in ("span", "scene", "showing", "moment") and p.clip not in clips:
             yield f"`{p.clip}` does not exist", p
 
 

@@ -165,10 +165,10 @@ def same_relation(subject: str, predicate: str, object_: str) -> tuple[str, str,
 
 
 def words_of(text: str) -> tuple[str, ...]:
-    """The words of a text in lower case. A sign belongs to its number."""
+    """The words of a text in lower case. A sign and a decimal point belong to their number."""
     return tuple(
         re.findall(
-            r"(?:(?<![\w-])-(?=\d))?[^\W_]+(?:['-][^\W_]+)*",
+            r"(?:(?<![\w-])-(?=\d))?(?:\d+\.\d+(?![^\W_])|[^\W_]+(?:['-][^\W_]+)*)",
             text.lower().replace("\u2019", "'").replace("\u2212", "-"),
         )
     )

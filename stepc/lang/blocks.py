@@ -180,7 +180,7 @@ class Blocks:
                         source.say("S112", message, token, help)
                 if sources:
                     fields["sources"] = tuple(dict.fromkeys(map(str, sources)))
-            case "during" | "before" | "after" | "span" | "scene" | "showing":
+            case "during" | "before" | "after" | "span" | "scene" | "showing" | "moment":
                 times.append((word, self.values.ratio(trees(tree, "ratio")[0], env, source)))
             case "require":
                 token = tokens(tree)[0]
@@ -223,6 +223,8 @@ class Blocks:
                     source.say("S101", f"unknown edge kind `{kind}`", at, help)
                 elif word == "expand" and kind not in EXPANDABLE:
                     message = "an event cannot describe an object: many are visible during it"
+                    if not EDGES[kind].names_found:
+                        message = f"`{kind}` cannot describe an object: its label says which it is"
                     help = f"remove `{kind}` from `expand`"
                     source.say("S104", message, at, help)
                 elif way is not None and way not in EDGES[kind].directions:

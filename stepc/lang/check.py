@@ -8,6 +8,7 @@ from lark import Token
 
 from stepc.edges import EDGES
 from stepc.forms import FORMS
+from stepc.ir.types import When
 from stepc.lang.blocks import ResolvedBlock, has_name
 from stepc.lang.parse import SpecSource
 from stepc.lang.schema import KINDS
@@ -73,11 +74,13 @@ def _reachable(spec: Spec, block: Block, where: dict[str, Part]) -> None:
     _edges_worded(spec, block, say)
     _lengths_possible(block, where, say)
     _count_shared(block, where, say)
-    for when, share in block.time:
+    asked: list[tuple[When, str, float]] = [(when, when, share) for when, share in block.time]
+    asked += [("moment", "form", share) for name, share in block.form if FORMS[name].momentary]
+    for when, where_said, share in asked:
         if share > 0 and not spec.time.line(when):
             help = f'add: time {{ {when} "…" }}'
             message = f"the `time` block has no line for `{when}`"
-            say("S310", message, when, help)
+            say("S310", message, where_said, help)
     _forms_worded(spec, block, say)
     if block.deny and not any(name == "claim" and share > 0 for name, share in block.form):
         message = "no question of this block is answered by yes or no"

@@ -190,7 +190,7 @@ _TERMINALS = {
     "VBAR": ["`|`"],
     "EQUAL": ["`=`"],
     "WAY": ["`=>`", "`<=`", "`--`"],
-    "WHEN": ["during", "before", "after", "span", "scene", "showing"],
+    "WHEN": ["during", "before", "after", "span", "scene", "showing", "moment"],
     "STRING": ['a "string"'],
     "INT": ["a number"],
     "RATIO": ["a share such as 1/3"],

@@ -58,6 +58,12 @@ class PatternBlocks:
                     "S324", message, tree.children[0], "say it by facts: where … then where …"
                 )
         head = next(t for t in tokens(tree) if t.type == "NAME")
+        if any(w == "moment" for w, _ in times) and (
+            any(f.moment for f in facts)
+            or any(tokens(x, "PICK") for x in trees(tree, "target", "either"))
+        ):
+            message = "what holds at one moment has no order"
+            source.say("S324", message, head, "remove `moment`, or what says an order")
         made = self.pattern(part, head, facts) if facts else None
         if not facts and len(source.found) == before:
             source.say("S324", "the pattern has no fact", head, "such as: where s rel(r) => o")

@@ -192,7 +192,9 @@ class _Reader:
             finds.append(Find.model_validate({"end": end, "lines": made.lines}))
             shown = f"find {tokens(head.tree)[0]}"
             there = {**whole.lines.get(end, {}), **table}
-            for word in ("ask", "because") if complete else ():
+            self.timed_boxes(table, made)
+            must = ("ask", "because") if EDGES[edge.kind].names_found else ("because",)
+            for word in must if complete else ():
                 self.needs(head, there, word, shown)
             for form in FORMS.values():
                 for word in sorted(form.total_lines) if complete and form.name in table else ():
@@ -298,6 +300,17 @@ class _Reader:
                 other_place = second.source.place(tokens(second.tree)[0])
                 notes = [first.source.note(other_place, "the other block")]
                 first.source.say("S322", message, at[0], help, notes=notes)
+
+    @staticmethod
+    def timed_boxes(table: dict[str, Part], made: Lines) -> None:
+        """Report a sentence that says a box and not at which time (S328)."""
+        for wording in made.line("because"):
+            said = {part for _, part in wording.parts_said()}
+            if "box" in said and "time" not in said:
+                part = table["because"]
+                message = "`because` says a box, and not when the object is there"
+                part.source.say("S328", message, tokens(part.tree)[0], "say {o.time}, too")
+                return
 
     def needs(self, head: Part, table: dict[str, Part], word: str, shown: str) -> None:
         if word not in table:

@@ -27,7 +27,8 @@ FORMATS = ("jsonl", "chat", "open-o3", "open-o3-1000", "parquet",
 
 def _lines(kind: str, end: str) -> Iterator[str]:
     for form in _FORMS.values():
-        yield from form.lines.get(("*", end), ())
+        if EDGES[kind].names_found:
+            yield from form.lines.get(("*", end), ())
         yield from form.lines.get((kind, end), ())
     yield from EDGES[kind].lines[end]
 
@@ -52,6 +53,10 @@ EXPANDABLE = tuple(name for name, kind in EDGES.items() if kind.describes)
 """Edge kinds that can describe an object, allowed in `expand`."""
 
 
+PLACE_PARTS = ("time", "box")
+"""Parts of an object in a sentence of the rationale: a time at which the fact is shown, and its box then."""
+PLACED = ("attr", "rel", "motion", "seen")
+"""Edge kinds whose facts are shown in keyframes."""
 OBJECT_PARTS = ("who", "noun", "that")
 """Parts of an end that is an object: `{s.who}` is who or what, `{s.noun}` person, animal, object …, and
 `{s.that}` who or that. They say nothing of an object but its class, so a question may have those of its
@@ -84,4 +89,6 @@ def placeholders(
         for part in ("", *end_parts(kind, side)):
             if side != end or line in ANSWER_LINES or part:
                 made[name, part] = stands_for
+        if line == "because" and side in ("near", "far") and side not in edge.values:
+            made |= {(name, part): stands_for for part in PLACE_PARTS if kind in PLACED}
     return made

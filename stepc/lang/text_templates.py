@@ -23,6 +23,7 @@ LONGEST = 10_000
 TIME_HOLES: Mapping[str, tuple[str, ...]] = {
     "during": ("event",), "before": ("event",), "after": ("event",),
     "span": ("start", "end"), "scene": ("ordinal",), "showing": ("object",),
+    "moment": ("time",),
 }  # fmt: skip
 """Line of the top-level `time` block → its placeholders, besides the question."""
 EXAMPLES = {
@@ -30,6 +31,7 @@ EXAMPLES = {
     "span": "From {start} to {end}, {question}",
     "scene": "In the {ordinal} scene, {question}",
     "showing": "In the scene with {object}, {question}",
+    "moment": "At {time} seconds, {question}",
 }
 _HOLE = re.compile(r"\{([^{}]*)\}")
 Allowed = dict[tuple[str, str], str]

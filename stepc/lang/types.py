@@ -56,6 +56,15 @@ class Wording(Value):
             for part in self.parts
         )
 
+    def parts_said(self) -> Iterator[tuple[str, str]]:
+        """(name, part) of all placeholders, also those in wordings of its phrases."""
+        for part in self.parts:
+            if isinstance(part, Placeholder):
+                yield part.name, part.field
+            elif isinstance(part, Phrase):
+                for wording in part.options:
+                    yield from wording.parts_said()
+
     def fill(
         self, said: Mapping[tuple[str, str], str], rng: random.Random, filters: Filters
     ) -> str:

@@ -78,7 +78,8 @@ class Op(Value):
 
 
 def take(arguments: Sequence[str], *kinds: str) -> list[str]:
-    """Check arguments against the expected kinds: `string`, `span`, `variable`, or keywords joined by `|`.
+    """Check arguments against the expected kinds: `string`, `span`, `seconds`, `variable`, or keywords
+    joined by `|`.
 
     Returns the arguments, strings unquoted. Raises ValueError if their number or kind is wrong.
     """
@@ -90,6 +91,10 @@ def take(arguments: Sequence[str], *kinds: str) -> list[str]:
             taken.append(unquote(token))
         elif kind == "span":
             unspan(token)
+            taken.append(token)
+        elif kind == "seconds":
+            if not re.fullmatch(r"\d{1,9}\.\d{3}", token):
+                raise ValueError(f"expected a time such as 1.300, found `{token}`")
             taken.append(token)
         elif kind == "variable":
             if not re.fullmatch("[a-z]{1,20}", token):

@@ -40,7 +40,7 @@ class Follow(Op):
     def solve(self, state: State) -> None:
         kind = EDGES[self.edge]
         state.scope = kind.scope(self, state)
-        state.here = state.joined(kind.follow(self, state))
+        state.here = state.joined(state.in_scope(kind.follow(self, state)))
 
     def refutes(self, claim: str, state: State) -> bool:
         return bool(state.here) and EDGES[self.edge].refutes(self, claim, state)

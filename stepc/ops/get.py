@@ -1,4 +1,4 @@
-"""The end `get label|value|span|duration|times`."""
+"""The end `get label|value|span|duration|times|box`."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 
 class Get(Op):
-    """Answers with a text: a label, a value, a time range, a duration, or the number of time ranges.
+    """Answers with a text: a label, a value, a time range, a duration, the number of time ranges, or a box.
 
     A start operation after it begins a second chain, for `compare`.
     """
 
     op: Literal["get"] = "get"
-    what: Literal["label", "value", "span", "duration", "times"]
+    what: Literal["label", "value", "span", "duration", "times", "box"]
     ROLE = "end"
-    HELP = "Answers with a label, a value, a time range, a duration or a number of times."
+    HELP = "Answers with a label, a value, a time range, a duration, a number of times, or a box."
     SYNTAX = "get label"
 
     def arguments(self) -> tuple[str, ...]:
@@ -29,7 +29,9 @@ class Get(Op):
 
     @classmethod
     def parse(cls, keyword: str, arguments: Sequence[str]) -> Get:
-        return cls.model_validate({"what": take(arguments, "label|value|span|duration|times")[0]})
+        return cls.model_validate(
+            {"what": take(arguments, "label|value|span|duration|times|box")[0]}
+        )
 
     def solve(self, state: State) -> None:
         spans = state.spans()
@@ -38,6 +40,8 @@ class Get(Op):
         elif self.what == "span":
             said = state.known.language.span
             state.found = tuple(said(a, b) for a, b, _ in map(_printed, spans))
+        elif self.what == "box":
+            state.found = state.boxes()
         elif self.what == "times":
             state.stop_if(any(self._interrupted(here, state) for here in state.here))
             state.found = (str(len(spans)),)

@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 
 class Given(Op):
-    """Starts from the value of an attribute, or from a motion."""
+    """Starts from the value of an attribute, from a motion, or from a label."""
 
     op: Literal["given"] = "given"
-    edge: Literal["attr", "motion"]
+    edge: Literal["attr", "motion", "seen"]
     kind: str
-    """The attribute kind. Empty for a motion."""
+    """The attribute kind. Empty for a motion or a label."""
     value: str
     ROLE = "start"
-    HELP = "Starts from the value of an attribute, or from a motion."
+    HELP = "Starts from the value of an attribute, from a motion, or from a label."
     SYNTAX = 'given attr "color" "red"'
 
     def arguments(self) -> tuple[str, ...]:
@@ -29,7 +29,7 @@ class Given(Op):
 
     @classmethod
     def parse(cls, keyword: str, arguments: Sequence[str]) -> Given:
-        edge, kind, value = take(arguments, "attr|motion", "string", "string")
+        edge, kind, value = take(arguments, "attr|motion|seen", "string", "string")
         return cls.model_validate({"edge": edge, "kind": kind, "value": value})
 
     @property

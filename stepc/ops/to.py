@@ -47,6 +47,7 @@ class To(Op):
             if h.thing is not None
             for other, predicate, when in known.between[h.thing]
             if (both := when & h.when & there.get(other, frozenset()))
+            and not known.is_comparison(predicate)
         )
 
     def refutes(self, claim: str, state: State) -> bool:

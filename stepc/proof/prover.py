@@ -8,15 +8,8 @@ from stepc.ir import types as t
 from stepc.ir.verify import asks_yes_no, hidden
 from stepc.languages import Language
 from stepc.proof import words
-from stepc.proof.solver import (
-    NoAnswer,
-    NotKnown,
-    Repeated,
-    answers,
-    called,
-    facts,
-    refuted,
-)
+from stepc.proof.facts import facts
+from stepc.proof.solver import NoAnswer, NotKnown, Repeated, answers, called, refuted
 
 UNKNOWN = "it depends on what is not known"
 REPEATED = "its event also happens in another clip"

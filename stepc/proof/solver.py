@@ -5,9 +5,7 @@ The solver builds its own facts, follows edges with its own code, and compares w
 helpers such as `join_spans` and `UnionFind`.
 
 A position is an object of a clip or a value, with the keyframes in which the whole description so far
-holds and the time ranges of the last fact. Edges are chained only if their times overlap. Motion edges
-connect one dynamic object at several times, and reference edges connect one object in several clips.
-Two objects with the same label and no such edge are different objects.
+holds and the time ranges of the last fact. Edges are chained only if their times overlap.
 
 A query that depends on what the graph does not know has no answer (NotKnown): each operation asks
 `stepc.proof.unknown` whether it may find more than the graph states.
@@ -15,26 +13,17 @@ A query that depends on what the graph does not know has no answer (NotKnown): e
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from stepc.edges import EDGES
 from stepc.ir import types as t
-from stepc.ir.lexicon import Lexicon
-from stepc.ir.spans import Bounds, around, join_spans, within
-from stepc.ir.union_find import UnionFind
-from stepc.languages import DEFAULT, LANGUAGES, Language
+from stepc.ir.spans import Bounds, around, join_spans, tenth, within
 from stepc.proof import words
-from stepc.proof.unknown import Unknown
+from stepc.proof.facts import Facts, Frames, Span
 
 if TYPE_CHECKING:
     from stepc.ops.fact import Fact
-
-Span = tuple[int, int]
-Frames = frozenset[str]
 
 
 class NoAnswer(ValueError):
@@ -107,162 +96,21 @@ class Row(NamedTuple):
         return [self.binding(variable, to)._replace(used=self.used | {variable})]
 
 
-@dataclass
-class Facts:
-    """An STSG as indexed facts about numbered things (objects joined by motion edges)."""
-
-    thing: dict[str, int]
-    """object id → thing"""
-    language: Language = field(default_factory=lambda: LANGUAGES[DEFAULT])
-    """The language of answers that are no words of the graph, such as `yes` and times, and of labels."""
-    groups: set[int] = field(default_factory=set)
-    """The things that are several objects, nobody knows how many."""
-    same: dict[int, int] = field(default_factory=dict)
-    """thing → identity, a number shared by all things that references connect"""
-    group: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
-    """identity → things"""
-    clip: dict[int, str] = field(default_factory=dict)
-    label: dict[int, str] = field(default_factory=dict)
-    seen: dict[int, Frames] = field(default_factory=dict)
-    labelled: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
-    called: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
-    """another name → things"""
-    has: dict[int, list[tuple[str, str, Frames]]] = field(default_factory=lambda: defaultdict(list))
-    """thing → (kind, value, when)"""
-    having: dict[tuple[str, str], list[tuple[int, Frames]]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
-    """(kind, value) → (thing, when)"""
-    related: dict[tuple[int, str, t.Way], list[tuple[int, Frames]]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
-    """(thing, predicate, direction) → (thing at the other end, when)"""
-    between: dict[int, list[tuple[int, str, Frames]]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
-    """subject → (object, predicate, when)"""
-    does: dict[int, list[tuple[str, Frames, Span]]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
-    """thing → (motion, when, time range)"""
-    doing: dict[str, list[tuple[int, Frames, Span]]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
-    """motion → (thing, when, time range)"""
-    events: dict[str, str] = field(default_factory=dict)
-    """clip → event"""
-    times: dict[str, Span] = field(default_factory=dict)
-    """clip → time range of its event"""
-    happening: dict[str, frozenset[str]] = field(default_factory=dict)
-    """event → its clips"""
-    following: dict[str, str] = field(default_factory=dict)
-    """clip with an event → next clip with an event"""
-    preceding: dict[str, str] = field(default_factory=dict)
-    everywhere: frozenset[str] = frozenset()
-    """All clips."""
-    ranges: dict[str, Span] = field(default_factory=dict)
-    """clip → time range"""
-    at: dict[str, int] = field(default_factory=dict)
-    """keyframe → time"""
-    keyframes: dict[str, list[int]] = field(default_factory=dict)
-    """clip → times of its keyframes"""
-    unlike: dict[tuple[int, str, str], Frames] = field(default_factory=dict)
-    """(thing, attribute kind, value) → keyframes in which it is denied"""
-    unrelated: dict[tuple[int, str, int], Frames] = field(default_factory=dict)
-    """(subject, predicate, object) → keyframes in which it is denied"""
-    idle: dict[tuple[int, str], list[Span]] = field(default_factory=lambda: defaultdict(list))
-    """(thing, motion) → time ranges in which it is denied"""
-    lexicon: Lexicon = field(default_factory=lambda: Lexicon((), words.label, words.phrase))
-    """What the video's words mean beside each other."""
-    unknown: Unknown = field(init=False)
-    """What the graph does not know."""
-    scopes: dict[t.Op, frozenset[str]] = field(default_factory=dict)
-    """Cache: scope operation → clips in scope"""
-
-    @staticmethod
-    def phrase(text: str) -> str:
-        """The normalised form of a predicate, motion, event or value, used as a key."""
-        return words.phrase(text)
-
-    @staticmethod
-    def same_phrase(one: str, other: str) -> bool:
-        """Whether two predicates, motions, events or values are the same."""
-        return words.phrase(one) == words.phrase(other)
-
-    @staticmethod
-    def kinds_like(predicate: str) -> frozenset[str]:
-        """The kinds of attributes that answer the same question as a relation."""
-        return words.kinds_like(predicate)
-
-    def excludes(self, of: t.WordKind, one: str, other: str, kind: str = "") -> bool:
-        """Whether two predicates, motions or values cannot both be true at a time."""
-        return words.excludes(one, other, kind) or self.lexicon.excludes(of, one, other)
-
-    @staticmethod
-    def inverse(predicate: str) -> str | None:
-        """The inverse of a predicate, or None if unknown."""
-        return words.inverse(predicate)
-
-    def clips_of(self, event: str) -> frozenset[str]:
-        """The clips with an event of this text."""
-        return self.happening.get(words.phrase(event), frozenset())
-
-
-def facts(unit: t.Stsg, language: Language | None = None) -> Facts:
-    """Build the facts of an STSG. `language` is that of the answers, by default English."""
-    number = {o.id: i for i, o in enumerate(unit.objects)}
-    moves, joins = UnionFind(number.values()), UnionFind(number.values())
-    for m in (*unit.motions, *(e for e in unit.denied if isinstance(e, t.Motion))):
-        moves.join(number[m.source], number[m.target])
-        joins.join(number[m.source], number[m.target])
-    for gap in unit.gaps:
-        if gap.what == "motion" and gap.other is not None:
-            moves.join(number[gap.where], number[gap.other])
-            joins.join(number[gap.where], number[gap.other])
-    first: dict[tuple[str, int], int] = {}
-    for box in unit.boxes:
-        if box.track is not None:  # one track, one object
-            n = number[box.owner]
-            moves.join(first.setdefault((t.clip_of(box.owner), box.track), n), n)
-            joins.join(first[t.clip_of(box.owner), box.track], n)
-    for r in unit.references:
-        joins.join(number[r.first], number[r.second])
-    things = {o: moves.root(n) for o, n in number.items()}
-    known = Facts(things, language or LANGUAGES[DEFAULT])
-    known.lexicon = Lexicon(unit.lexicon, words.label, words.phrase)
-    seen: dict[int, set[str]] = defaultdict(set)
-    for o in unit.objects:
-        n = known.thing[o.id]
-        if n not in known.same:
-            known.same[n] = joins.root(number[o.id])
-            known.group[known.same[n]].append(n)
-            known.clip[n] = t.clip_of(o.id)
-            known.label[n] = o.label
-            known.labelled[words.label(o.label)].append(n)
-            if known.language.is_group(o.label):
-                known.groups.add(n)
-        for name in o.called:
-            known.called[words.label(name)].add(n)
-        seen[n].update(o.frames)
-    known.seen = {n: frozenset(frames) for n, frames in seen.items()}
-    known.at = {k.id: k.at for k in unit.keyframes.values()}
-    known.keyframes = {c.id: [k.at for k in c.keyframes] for c in unit.clips}
-    known.everywhere = frozenset(c.id for c in unit.clips)
-    known.ranges = {c.id: (c.start, c.end) for c in unit.clips}
-    for kind in EDGES.values():
-        kind.facts(unit, known)
-    known.unknown = Unknown(unit, known)
-    return known
-
-
 def answers(query: t.Query, known: Facts) -> tuple[str, ...]:
     """All answers to `query`. Raises NoAnswer if one of its `unique` operations fails."""
     return _solved(query, known).found
 
 
+def stated(query: t.Query, known: Facts) -> tuple[str, ...]:
+    """The answers that the graph states, whether or not its last step may find more. Raises NoAnswer."""
+    return _solved(query, known, stated=True).found
+
+
 def called(label: str, query: t.Query, known: Facts) -> int:
     """How many different objects have a label in the clips that a query ends in. Raises NoAnswer."""
-    there = _solved(query, known).labelled(label)
+    state = _solved(query, known, stated=True)
+    state.open = False
+    there = state.labelled(label)
     return len({known.same[h.thing] for h in there if h.thing is not None})
 
 
@@ -278,16 +126,23 @@ def refuted(claim: str, query: t.Query, known: Facts) -> bool:
     return query[last].refutes(claim, _solved(query[:last], known))
 
 
-def _solved(query: t.Query, known: Facts) -> State:
-    """The state after a query. Raises NoAnswer."""
+def _solved(query: t.Query, known: Facts, stated: bool = False) -> State:
+    """The state after a query. Raises NoAnswer.
+
+    With `stated`, its last step finds what the graph states, whether or not there may be more.
+    """
     state = State(known)
-    for op in query:
+    last = max((i for i, op in enumerate(query) if isinstance(op, t.Follow | t.To)), default=-1)
+    for i, op in enumerate(query):
+        state.open = stated and i >= last >= 0
         if op.ROLE == "scope" and op in known.scopes:
-            state.scope = known.scopes[op]
+            state.scope, state.shown = known.scopes[op]
+            state.forget_rows()
             continue
         op.solve(state)
         if op.ROLE == "scope":
-            known.scopes[op] = state.scope
+            known.scopes[op] = state.scope, state.shown
+            state.forget_rows()
     return state
 
 
@@ -298,6 +153,10 @@ class State:
         self.known = known
         self.scope = known.everywhere
         """The clips in scope."""
+        self.shown: Frames | None = None
+        """The keyframes in scope; None for all of the clips."""
+        self.open = False
+        """Whether more than the graph states does not matter now."""
         self.here: list[Reached] = []
         """The current positions."""
         self.got: list[tuple[str, Bounds | None, str]] = []
@@ -341,21 +200,21 @@ class State:
         """Raise NoAnswer."""
         raise NoAnswer(tuple(found))
 
-    @staticmethod
-    def stop_if(may_be_more: bool) -> None:
-        """Raise NotKnown if there may be more than the graph states."""
-        if may_be_more:
+    def stop_if(self, may_be_more: bool) -> None:
+        """Raise NotKnown if there may be more than the graph states, unless that does not matter."""
+        if may_be_more and not self.open:
             raise NotKnown
 
     # --- patterns ------------------------------------------------------------------------
 
     def forget_rows(self) -> None:
         """Begin another pattern."""
-        self.rows, self.named, self.facts, self.moments = None, [Row({})], [], []
+        self.rows, self.named = None, [Row({}, self.shown)]
+        self.facts, self.moments = [], []
 
     def all_rows(self) -> list[Row]:
         """The rows of a pattern: one that binds nothing before its first operation."""
-        return [Row({})] if self.rows is None else self.rows
+        return [Row({}, self.shown)] if self.rows is None else self.rows
 
     def next_moment(self) -> None:
         """End a moment: keep the rows in which it is, or may be, later than the one before."""
@@ -385,11 +244,26 @@ class State:
         later = other.begins[1] <= one.begins[0] and other.ends[1] <= one.ends[0]
         return False if later or one == other else None
 
+    def limit_to(self, at: int) -> None:
+        """Limit the scope to the only keyframe at a time, in ms to a tenth. Raises NoAnswer without one."""
+        frames = [f for f, time in self.known.at.items() if tenth(time) == at]
+        if len(frames) != 1:
+            self.refuse(())
+        self.shown, self.scope = frozenset(frames), frozenset(map(t.clip_of, frames))
+
+    def in_scope(self, positions: Iterable[Reached]) -> list[Reached]:
+        """The positions that hold in a keyframe in scope, at these keyframes only."""
+        if self.shown is None:
+            return [*positions]
+        held = (h._replace(when=h.when & self.shown) for h in positions)
+        return [h for h in held if h.when]
+
     def things(self) -> list[Reached]:
         """All things in scope. Raises NotKnown if there may be others."""
         known = self.known
-        self.stop_if(known.unknown.objects(self.scope))
-        return [self.thing(n, known.seen[n]) for n, c in known.clip.items() if c in self.scope]
+        self.stop_if(known.unknown.objects(self.scope, frames=self.shown))
+        there = (self.thing(n, known.seen[n]) for n, c in known.clip.items() if c in self.scope)
+        return self.in_scope(there)
 
     def identity(self, here: Reached) -> object:
         """A number shared by all positions at one object, or the words of a value."""
@@ -440,13 +314,14 @@ class State:
         a vehicle. So may what has this as another of its names.
         """
         known = self.known
-        self.stop_if(known.unknown.objects(self.scope, label))
+        self.stop_if(known.unknown.objects(self.scope, label, self.shown))
         things = known.labelled.get(words.label(label), ())
         also = (n for x in known.lexicon.related("label", label) for n in known.labelled.get(x, ()))
         called = (n for n in known.called.get(words.label(label), ()) if n not in things)
         groups = (n for n in things if n in known.groups)
         self.stop_if(any(known.clip[n] in self.scope for n in (*also, *called, *groups)))
-        return [self.thing(n, known.seen[n]) for n in things if known.clip[n] in self.scope]
+        there = (self.thing(n, known.seen[n]) for n in things if known.clip[n] in self.scope)
+        return self.in_scope(there)
 
     def name(self, here: Reached) -> str:
         """The label or value of a position."""
@@ -465,6 +340,31 @@ class State:
             key = words.phrase(h.value) if h.thing is None else self.known.same[h.thing]
             names.setdefault(key, self.name(h))
         return tuple(names.values())
+
+    def boxes(self) -> tuple[str, ...]:
+        """The boxes of the current positions at the moment in scope. Raises NotKnown if one is missing."""
+        if self.shown is None:
+            self.refuse(())
+        known = self.known.boxes
+        found = [known.get((self.thing_of(h), f), "") for h in self.here for f in self.shown]
+        self.stop_if("" in found)
+        return tuple(dict.fromkeys(found))
+
+    def may_be_called(self, label: str) -> bool:
+        """Whether something in scope has another label, and may as well have this one: a man, "person"."""
+        known, own = self.known, words.label(label)
+        noun = known.language.class_of(label)
+        if noun not in ("person", "animal", "vehicle"):
+            return False
+        return any(
+            known.language.class_of(known.label[h.thing]) == noun
+            and words.label(known.label[h.thing]) != own
+            and not known.excludes("label", words.label(known.label[h.thing]), own, "label")
+            for h in self.in_scope(
+                self.thing(n, seen) for n, seen in known.seen.items() if known.clip[n] in self.scope
+            )
+            if h.thing is not None
+        )
 
     def spans(self) -> tuple[Span, ...]:
         """The time ranges of the current positions; overlapping or touching ranges are joined."""

@@ -10,7 +10,7 @@ from stepc.ir import types as t
 from stepc.proof import words
 
 if TYPE_CHECKING:
-    from stepc.proof.solver import Facts
+    from stepc.proof.facts import Facts
 
 
 class Unknown:
@@ -33,9 +33,9 @@ class Unknown:
         self.predicates: dict[tuple[int, str, str], set[str]] = {}
         """(thing, predicate, way) → keyframes in which it may hold of some other thing."""
         self.doubtful: defaultdict[tuple[int, int | None], set[str]] = defaultdict(set)
-        """Two things → keyframes in which a predicate between them is not known."""
+        """Two things → keyframes in which a predicate between them that is no comparison is not known."""
         self.labels: defaultdict[str, set[str]] = defaultdict(set)
-        """Label → clips in which there may be more objects that it calls."""
+        """Label → keyframes in which there may be more objects that it calls."""
         self.values: dict[tuple[int, str], dict[str, set[str]]] = {}
         """(thing, attribute kind) → keyframe without a stated value → denied values."""
         self.motions: dict[int, list[str]] = {}
@@ -74,7 +74,7 @@ class Unknown:
                 self.frames[gap.what].add(frame)
                 if gap.what == "object":
                     label = words.label(gap.word) if gap.word is not None else ""
-                    self.labels[label].add(t.clip_of(frame))
+                    self.labels[label].add(frame)
             elif gap.what != "event":
                 self.clips[gap.what].add(gap.where)
             elif gap.where not in self.known.events:
@@ -90,7 +90,8 @@ class Unknown:
         back = self.known.inverse(predicate)
         readings += [(two, back, one)] if back is not None else []
         for subject, word, object_ in readings:
-            self.doubtful[subject, object_].update(frames)
+            if not self.known.is_comparison(word):
+                self.doubtful[subject, object_].update(frames)
             for thing, way in ((subject, "=>"), (object_, "<=")):
                 self.predicates.setdefault((thing, word, way), set()).update(frames)
 
@@ -112,17 +113,29 @@ class Unknown:
 
     # --- may there be more of it? ----------------------------------------------------------
 
-    def objects(self, clips: Iterable[str], label: str = "") -> bool:
-        """Whether there may be objects in these clips that are not stated; with `label`, such as it calls."""
+    def objects(
+        self, clips: Iterable[str], label: str = "", frames: Iterable[str] | None = None
+    ) -> bool:
+        """Whether there may be objects in these clips that are not stated; with `label`, such as it calls.
+
+        With `frames`, in these keyframes of the clips.
+        """
         if not label:
-            return not {t.clip_of(f) for f in self.frames["object"]}.isdisjoint(clips)
+            return self._in(self.frames["object"], clips, frames)
         own = words.label(label)
         like = {"", own, *self.known.lexicon.related("label", label)}
         noun = self.known.language.class_of(label)
         if noun in ("person", "animal", "vehicle"):  # a person may be a man
             like |= {x for x in self.labels if self.known.language.class_of(x) == noun}
         there = set[str]().union(*(found for x, found in self.labels.items() if x in like))
-        return not there.isdisjoint(clips)
+        return self._in(there, clips, frames)
+
+    @staticmethod
+    def _in(gaps: Iterable[str], clips: Iterable[str], frames: Iterable[str] | None) -> bool:
+        """Whether one of these keyframes with gaps is in scope."""
+        if frames is not None:
+            return not {*gaps}.isdisjoint(frames)
+        return not {t.clip_of(f) for f in gaps}.isdisjoint(clips)
 
     def value(self, thing: int, kind: str, when: frozenset[str]) -> bool:
         """Whether a thing may have another value of this kind in some of these keyframes."""

@@ -18,8 +18,8 @@ SPACELESS = (
 """First and last character of scripts that put no spaces between words; each character counts as one."""
 Plural = tuple[str, str, int]
 """(ending of a noun, that of its singular, minimum number of letters before it)"""
-_TOKEN = re.compile(r"(?:(?<![\w-])-(?=\d))?[^\W_]+(?:['-][^\W_]+)*")
-"""A word. A sign belongs to its number."""
+_TOKEN = re.compile(r"(?:(?<![\w-])-(?=\d))?(?:\d+\.\d+(?![^\W_])|[^\W_]+(?:['-][^\W_]+)*)")
+"""A word. A sign and a decimal point belong to their number."""
 
 
 @functools.lru_cache(1 << 14)
@@ -105,6 +105,18 @@ def phrase(text: str) -> str:
         if text.endswith(end) and not text[: -len(end)].endswith(" ") and text != end.strip():
             return text.removesuffix(end)
     return text
+
+
+@functools.cache
+def _comparisons() -> frozenset[str]:
+    lines = (line.partition(":") for line in _lines("geometry"))
+    said = (rest for name, _, rest in lines if name in ("larger", "smaller", "nearer", "farther"))
+    return frozenset(phrase(x) for rest in said for x in rest.split("|"))
+
+
+def is_comparison(predicate: str) -> bool:
+    """Whether a predicate compares two things, and so says neither where they are nor what they do."""
+    return phrase(predicate) in _comparisons()
 
 
 @functools.cache

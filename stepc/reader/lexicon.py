@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -13,6 +14,8 @@ from stepc.lang.types import EdgeRule
 from stepc.languages.base import Language, NoWording
 from stepc.proof import words
 from stepc.reader.patterns import Patterns, WordingPattern
+
+_BOX = re.compile(r"\[\d{1,4}, \d{1,4}, \d{1,4}, \d{1,4}\]")
 
 
 class WordTable:
@@ -41,6 +44,23 @@ def ends_word(text: str, end: int) -> bool:
     if not (before.isalnum() and after.isalnum()):
         return True
     return any(low <= before <= high for low, high in words.SPACELESS)
+
+
+def number_at(text: str, place: int) -> Iterator[tuple[int, str]]:
+    """(end, number) of the number at a place of a text, if there is one."""
+    end = place
+    while end < len(text) and (
+        text[end].isdigit() or (text[end] == "." and text[end + 1 : end + 2].isdigit())
+    ):
+        end += 1
+    if end > place:
+        yield end, text[place:end]
+
+
+def box_at(text: str, place: int) -> Iterator[tuple[int, str]]:
+    """(end, box) of the box at a place of a text, if there is one: `[120, 80, 410, 990]`."""
+    if found := _BOX.match(text, place):
+        yield found.end(), found[0]
 
 
 class GraphWords:

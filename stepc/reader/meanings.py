@@ -37,6 +37,8 @@ class Meaning(NamedTuple):
     """What a yes-no question or a sentence says of the result of the query."""
     denies: bool = False
     """Whether a sentence says that this is not its result."""
+    boxes: tuple[tuple[t.Query, str], ...] = ()
+    """(query, box that it answers) of each box that a sentence says."""
 
     @property
     def query(self) -> t.Query:

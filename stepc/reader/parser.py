@@ -15,7 +15,7 @@ from stepc.lang.types import EdgeRule
 from stepc.lang.types import Pattern as SpecPattern
 from stepc.ops.make import cached
 from stepc.proof import words
-from stepc.reader.lexicon import GraphWords, WordTable, ends_word
+from stepc.reader.lexicon import GraphWords, WordTable, box_at, ends_word, number_at
 from stepc.reader.meanings import MAKE, WHOLE, Meaning, NounPhrase, Total
 from stepc.reader.patterns import Either, Hole, Nodes, PathPattern, Patterns, WordingPattern
 
@@ -111,6 +111,8 @@ class Parser:
         elif when == "scene":
             number = self.language.ordinals.index(found["ordinal"]) + 1
             scope = cached(t.Scene, number=number)
+        elif when == "moment":
+            scope = cached(t.Moment, at=round(float(found["time"]) * 1000))
         elif when == "showing":
             if not found["object"].label:
                 return None
@@ -250,7 +252,9 @@ class Parser:
         for pattern in self.patterns.sentences:
             for end, found in self._match(pattern.nodes, place, pattern.edge):
                 for reading in self._told(pattern, found):
-                    yield end, reading._replace(denies=pattern.denies)
+                    placed = self._placed(pattern, found, reading)
+                    if placed is not None:
+                        yield end, placed._replace(denies=pattern.denies)
         for nodes in self.patterns.totals:
             for end, found in self._match(nodes, place, None):
                 if "n" in found:
@@ -267,7 +271,10 @@ class Parser:
                 yield Meaning("fact", (*ops, MAKE.get("span")), start.scope, "", claim)
                 continue
             if edge.edge_placeholder:  # a relation: what is one to the other?
-                if "word" in said and "far" in said:
+                if "word" in said and "far" in said and words.is_comparison(said["word"]):
+                    ops = (*start.ops, *edge.means("=>", said, MAKE), MAKE.get("label"))
+                    yield Meaning("fact", ops, start.scope, "", said["far"])
+                elif "word" in said and "far" in said:
                     ops = (*start.ops, *edge.means("--", said, MAKE), MAKE.get("value"))
                     yield Meaning("fact", ops, start.scope, "", said["word"])
                 continue
@@ -283,6 +290,23 @@ class Parser:
                     MAKE.get("value"),
                 )
                 yield Meaning("fact", back, claim=said["near"])
+
+    def _placed(self, pattern: WordingPattern, found: Found, reading: Meaning) -> Meaning | None:
+        """A sentence at the time that it says, with its boxes; None if it does not tell whose they are."""
+        if "time" not in found:
+            return None if any(x.endswith(".box") for x in found) else reading
+        scope = cached(t.Moment, at=round(float(found["time"]) * 1000))
+        boxes = []
+        for end in (x for x in ("near", "far") if f"{x}.box" in found):
+            thing = found.get(end)
+            if isinstance(thing, NounPhrase):
+                ops = thing.ops
+            elif not pattern.edge.names_found:
+                ops = reading.ops[:-1]
+            else:
+                return None
+            boxes.append(((scope, *ops, MAKE.get("box")), found[f"{end}.box"]))
+        return reading._replace(scope=scope, boxes=tuple(boxes))
 
     # --- steps ---------------------------------------------------------------------------
 
@@ -425,7 +449,9 @@ class Parser:
             case "one of":
                 return self.lexicon.forms(hole.forms, hole.filters).at(self.text, place)
             case "number":
-                return self._number(place)
+                return number_at(self.text, place)
+            case "box":
+                return box_at(self.text, place)
             case "question":
                 return self._untimed(place)
             case "fact":
@@ -438,16 +464,6 @@ class Parser:
     def _labels(self, table: WordTable, place: int) -> Iterator[tuple[int, NounPhrase]]:
         for end, label in table.at(self.text, place):
             yield end, NounPhrase((MAKE.node(label), MAKE.unique), label)
-
-    def _number(self, place: int) -> Iterator[tuple[int, str]]:
-        end = place
-        while end < len(self.text) and (
-            self.text[end].isdigit()
-            or (self.text[end] == "." and self.text[end + 1 : end + 2].isdigit())
-        ):
-            end += 1
-        if end > place:
-            yield end, self.text[place:end]
 
     def _facts(self, place: int) -> Iterator[tuple[int, tuple[NounPhrase, str]]]:
         for pattern in self.patterns.facts:

@@ -13,7 +13,7 @@ from stepc.lang.types import EdgeRule, PathRule, Phrase, Placeholder, Spec, Word
 from stepc.lang.types import Pattern as SpecPattern
 from stepc.languages import Language
 
-Sort = Literal["object", "word", "one of", "number", "question", "fact", "all", "either"]
+Sort = Literal["object", "word", "one of", "number", "box", "question", "fact", "all", "either"]
 
 
 class Hole(NamedTuple):
@@ -135,7 +135,8 @@ def _edge(rule: EdgeRule, language: Language, made: Patterns) -> None:
             if line == "name":
                 add(made.names, wordings, way, None)
             elif line in ("because", "denies"):
-                add(made.sentences, wordings, "=>", None, line == "denies")
+                says = way if "=>" not in edge.directions else "=>"
+                add(made.sentences, wordings, says, None, line == "denies")
             elif any(line in form.total_lines for form in FORMS.values()):
                 made.totals += [_nodes(w.parts, hole) for w in wordings]
             else:
@@ -180,6 +181,10 @@ class _EdgeHole(_HoleOf):
         edge = self.edge
         if at.field == "kind":
             return Hole("word", "kind", "kind", at.filters)
+        if at.field == "time":
+            return Hole("number", "time")
+        if at.field == "box":
+            return Hole("box", f"{at.name}.box")
         if at.field == "event":
             return Hole("word", f"{at.name}.event", "event", at.filters)
         if at.name in ("start", "end", "length", "n"):

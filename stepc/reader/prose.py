@@ -8,7 +8,7 @@ from typing import Any
 from stepc.ir import types as t
 from stepc.languages import Language
 from stepc.proof import words
-from stepc.proof.solver import Facts
+from stepc.proof.facts import Facts
 
 
 def told(unit: t.Stsg, known: Facts, clips: Iterable[str]) -> list[str]:

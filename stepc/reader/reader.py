@@ -12,7 +12,8 @@ from stepc.lang.resolve import read_spec
 from stepc.lang.source import spec_text
 from stepc.lang.types import Spec
 from stepc.proof import words
-from stepc.proof.solver import Facts, NoAnswer, NotKnown, answers, called, refuted
+from stepc.proof.facts import Facts
+from stepc.proof.solver import NoAnswer, NotKnown, answers, called, refuted, stated
 from stepc.reader.lexicon import GraphWords
 from stepc.reader.meanings import Meaning, Total
 from stepc.reader.parser import Parser
@@ -107,7 +108,7 @@ class Reader:
     def _holds(self, reading: Meaning, query: t.Query) -> bool:
         """Whether a claim is among the answers to its query. Raises NoAnswer if it names several objects."""
         query = _without_last(query)
-        found = answers(query, self.known)
+        found = stated(query, self.known)
         label = _finds_label(query[-1])
         if label and called(reading.claim, query, self.known) > 1:
             raise NoAnswer((reading.claim, reading.claim))
@@ -227,6 +228,12 @@ class Reader:
                 if str(each.number) != number:
                     return False
                 continue
+            if (
+                isinstance(each.scope, t.Moment)
+                and isinstance(scope, t.Moment)
+                and each.scope != scope
+            ):
+                return False  # what it says of another moment does not matter
             query = (each.scope or scope, *each.ops)
             query = query if unique else _any_of(query)
             try:
@@ -235,7 +242,7 @@ class Reader:
                     if each.denies
                     else self._holds(each, query)
                 )
-                if not so:
+                if not so or not all(box in answers(ask, self.known) for ask, box in each.boxes):
                     return False
             except NoAnswer:
                 return False

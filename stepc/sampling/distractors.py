@@ -10,6 +10,7 @@ from typing import get_args
 
 from stepc.edges import EDGES
 from stepc.ir import types as t
+from stepc.ir.geometry import is_comparison
 from stepc.ir.lexicon import Lexicon
 from stepc.ir.words import mentions, normal, plain, unfinished
 from stepc.languages.base import Language
@@ -45,8 +46,11 @@ def apart(word: str, others: Iterable[str]) -> bool:
 
 
 def same_sort(kind: Category, word: str, right: str, language: Language) -> bool:
-    """Whether a word can be an option beside a right answer: a verb is none beside a place."""
-    return kind != ("rel",) or language.takes_object(word) == language.takes_object(right)
+    """Whether a word can be an option beside a right answer: no verb, and no comparison, beside a place."""
+    return kind != ("rel",) or (
+        language.takes_object(word) == language.takes_object(right)
+        and is_comparison(word) == is_comparison(right)
+    )
 
 
 class Distractors:

@@ -17,10 +17,11 @@ import numpy.typing as npt
 
 from stepc.edges import EDGES, Edge
 from stepc.ir import types as t
+from stepc.ir.geometry import is_comparison
 from stepc.ir.graph import entities, identities
 from stepc.ir.lexicon import Lexicon
 from stepc.ir.spans import join_spans
-from stepc.ir.words import inverse, normal, plain, same_name
+from stepc.ir.words import excludes, inverse, normal, plain, same_name
 from stepc.languages import DEFAULT, LANGUAGES, Language
 
 Ints = npt.NDArray[np.int64]
@@ -159,8 +160,8 @@ class EdgeTable:
         return made
 
     def _calls(self, clips: int) -> SameNameIndex:
-        lexicon = Lexicon(self.unit.lexicon, normal, plain)
-        things = {self.entity[o.id]: o.label for o in self.objects}
+        lexicon = self._lexicon = Lexicon(self.unit.lexicon, normal, plain)
+        things = self._said = {self.entity[o.id]: o.label for o in self.objects}
         also = [
             (self.labels(word), thing)
             for thing, label in things.items()
@@ -170,14 +171,17 @@ class EdgeTable:
             (self.labels(normal(x)), self.entity[o.id]) for o in self.objects for x in o.called
         ]
         groups = [thing for thing, label in things.items() if self.language.is_group(label)]
+        self._calling = self.identity, np.arange(len(self.identity))
         if not also and not groups:
             return self.by_label
         labels, which = np.array(also, np.int64).reshape(-1, 2).T
         more = np.array(groups, np.int64)  # a group is at least two things: itself and another one
+        names = np.concatenate([self.identity, self.identity[which], NONE - more])
+        self._calling = names, np.concatenate([self._calling[1], which, more])
         return SameNameIndex.of(
             np.concatenate([self.entity_label, labels, self.entity_label[more]]),
             np.concatenate([self.entity_clip, self.entity_clip[which], self.entity_clip[more]]),
-            np.concatenate([self.identity, self.identity[which], NONE - more]),
+            names,
             clips,
         )
 
@@ -238,6 +242,11 @@ class EdgeTable:
              label, far_label, said, *ends, edge, reading, drawn)
         )  # fmt: skip
 
+    @staticmethod
+    def is_comparison(predicate: str) -> bool:
+        """Whether a predicate compares two things, so that it is no answer to where or what."""
+        return is_comparison(predicate)
+
     def value(self, word: str) -> int:
         """The name of a value. It differs from the names of all identities."""
         return len(self.identity) + self.words(word)
@@ -293,6 +302,58 @@ class EdgeTable:
             told = labels != NONE
             made[told] &= self.one_label(labels[told], low[told], high[told])
         return made
+
+    def alone_at(self, row: int, shown: int) -> bool:
+        """Whether the question of a row has exactly one answer in keyframes of its clip (a mask)."""
+        clip = int(self.clip[row])
+        first, last = self.one_group.range(self.group[row], clip, clip + 1)
+        rows = self.one_group.order[first:last]
+        masks = [self.reading_mask[x] or -1 for x in self.reading[rows]]
+        names = {int(self.name[r]) for r, mask in zip(rows, masks, strict=True) if mask & shown}
+        return len(names) == 1 and self.begins_at(row, shown)
+
+    def begins_at(self, row: int, shown: int) -> bool:
+        """Whether each label in the question of a row names exactly one object in keyframes of its clip."""
+        clip = int(self.clip[row])
+        labels = (int(x[row]) for x in (self.label, self.far_label))
+        return all(self.one_called(x, clip, shown) for x in labels if x != NONE)
+
+    def one_called(self, label: int, clip: int, shown: int) -> bool:
+        """Whether a label calls exactly one object in keyframes of a clip (a mask)."""
+        names, entities = self._calling
+        first, last = self.one_label.range(label, clip, clip + 1)
+        there = self.one_label.order[first:last]
+        return (
+            len({int(names[x]) for x in there if self.entity_mask[int(entities[x])] & shown}) == 1
+        )
+
+    def only_called(self, row: int, low: int, high: int, shown: int) -> bool:
+        """Whether nothing else in clips [low, high) may be called like what a row finds, as a man "person".
+
+        `shown` is a mask of keyframes, of one clip.
+        """
+        own, number = self._said[self.found[row]], int(self.entity_label[self.found[row]])
+        names, entities = self._calling
+        first, last = self.one_label.range(number, low, high)
+        for x in self.one_label.order[first:last].tolist():
+            e = int(entities[x])
+            other = (
+                self.entity_label[e] != number or names[x] < 0
+            )  # it has another name, or is a group
+            if other and self.entity_mask[e] & shown:
+                return False
+        noun = self.language.class_of(own)
+        if noun not in ("person", "animal", "vehicle"):
+            return True
+        return not any(
+            low <= self.entity_clip[e] < high
+            and self.entity_mask[e] & shown
+            and self.language.class_of(label) == noun
+            and normal(label) != normal(own)
+            and not excludes(normal(label), normal(own), "label")
+            and not self._lexicon.excludes("label", label, own)
+            for e, label in self._said.items()
+        )
 
     def meet(self, paths: Ints) -> Bools:
         """Whether the steps of each path hold at a common time. `paths`: rows in reasoning order.

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import operator
 import random
 from collections.abc import Iterator, Sequence, Set
-from functools import cached_property
+from functools import cached_property, partial, reduce
 
 import numpy as np
 
+from stepc.edges import EDGES
 from stepc.forms.comparisons import ComparisonForm
 from stepc.ir import types as t
 from stepc.ir.spans import Bounds
 from stepc.ir.words import any_mentions, normal
-from stepc.sampling.edge_table import KIND, NONE, EdgeTable
+from stepc.sampling.edge_table import KIND, KINDS, NONE, EdgeTable
 from stepc.sampling.path_rules import PathRules
 from stepc.sampling.plan import PathKind
 from stepc.sampling.query_builder import WHOLE, QueryBuilder
@@ -20,8 +22,9 @@ from stepc.sampling.query_builder import WHOLE, QueryBuilder
 MANY = 20
 """Maximum number of answers that a question counts or picks from."""
 Time = tuple[t.When | None, str | None, tuple[int, int], str]
-"""(kind of time range, clip that gives it, range of clips in scope, label that `showing` names)."""
-CLIPWISE = ("during", "span", "scene", "showing")
+"""(kind of time range, clip that gives it, range of clips in scope, label that `showing` names or keyframe of
+a `moment`)."""
+CLIPWISE = ("during", "span", "scene", "showing", "moment")
 """Kinds of time ranges that are those of one clip."""
 Found = dict[int, list[tuple[int, int]]]
 """What a step finds. Row that represents a name → all (row, keyframe mask) of this name."""
@@ -83,7 +86,9 @@ class Finisher:
         s, timing = self.table, self.rules.timing
         here, last = int(s.clip[rows[-1]]), s.kind[rows[-1]]
         whole: Time = (None, None, (0, len(s.clips)), "")
-        if kind.asked.compares or (len(s.clips) == 1 and kind.time in CLIPWISE):
+        if kind.asked.compares or (
+            len(s.clips) == 1 and kind.time in CLIPWISE and kind.time != "moment"
+        ):
             yield whole  # the time of the only clip narrows nothing
         elif self._crosses(rows):  # a path across clips has the time of its last clip
             end = int(s.entity_clip[s.found[rows[-1]]]) if s.found[rows[-1]] != NONE else here
@@ -93,6 +98,9 @@ class Finisher:
             yield whole
         elif last == KIND["event"] and kind.time in CLIPWISE:
             yield whole  # the time of the event would reveal it
+        elif kind.time == "moment":
+            for frame in self._held(rows):
+                yield "moment", s.clips[here], (here, here + 1), frame
         elif kind.time == "showing":
             said = {normal(o) for r in rows for o in self._labels(r)}
             labels = (
@@ -116,6 +124,15 @@ class Finisher:
                 elif kind.time == "after" and here > at:
                     yield "after", clip, (at + 1, len(s.clips)), ""
 
+    def _held(self, rows: list[int]) -> list[str]:
+        """The keyframes in which all steps of a path hold, as far as a question can name their times."""
+        s = self.table
+        masks = [s.reading_mask[s.reading[r]] for r in rows]
+        masks += [s.entity_mask[e] for r in rows for e in (s.known[r], s.found[r]) if e != NONE]
+        held = reduce(operator.and_, masks)
+        keyframes = s.unit.clips[int(s.clip[rows[-1]])].keyframes
+        return [k.id for k in keyframes if held & s.bit[k.id] and k.id in self.graph.moments]
+
     def _labels(self, row: int) -> list[str]:
         """The labels of the objects of a row."""
         step = self.table.step(row)
@@ -135,11 +152,18 @@ class Finisher:
         why = self._judge(kind, rows, time)
         others: list[int] = []
         if self.rules.several(kind):
-            rows, others, wrong = self._several(kind, rows, scope)
+            rows, others, wrong = self._several(kind, rows, time)
             why = why or wrong
-        if not kind.asked.compares and not self._told_apart(rows, others, scope):
+        shown = s.bit[time[3]] if how == "moment" else None
+        seen = [r for r in (*rows, *others) if s.kind[r] == KIND["seen"]]
+        if not all(s.only_called(r, *scope, shown or -1) for r in seen):
+            why = why or "something else may be called so"
+        if not kind.asked.compares and not self._told_apart(rows, others, scope, shown):
             why = why or "it names one of several"
         steps, also = (tuple([s.step(r) for r in part]) for part in (rows, others))
+        if how == "moment":
+            at = partial(self.graph.shown_at, frame=time[3])
+            steps, also = tuple(map(at, steps)), tuple(map(at, also))
         why = why or kind.asked.not_asked(steps[-1], self.graph)
         if not kind.asked.compares and not self.rules.sayable(steps, kind.form):
             why = why or "no wording for a description in it"
@@ -158,7 +182,7 @@ class Finisher:
             query=self._query(kind, rows, steps, time),
         )
         why = why or ("says its answer" if self._leaks(path, kind) else "")
-        return path, self._key(kind, rows, path), why
+        return path, self._key(kind, rows, path, time), why
 
     def _query(
         self, kind: PathKind, rows: list[int], steps: Sequence[t.Step], time: Time
@@ -174,25 +198,32 @@ class Finisher:
             op = self.graph.scope("during", self.table.clips[scope[0]])
         return self.graph.build(steps, op, form, self.rules.block.unique)
 
-    def _key(self, kind: PathKind, rows: list[int], path: t.Path) -> object:
+    def _key(self, kind: PathKind, rows: list[int], path: t.Path, time: Time) -> object:
         """A key that identifies the question: its form and query, or an equivalent that is faster."""
         if not path.unique and not kind.asked.compares:
             return kind.form, path.query
-        return self._row_key(kind, rows, (path.time, path.clip, (0, 0), ""))
+        told = time[3] if path.time == "moment" else ""
+        return self._row_key(kind, rows, (path.time, path.clip, (0, 0), told))
 
     def _row_key(self, kind: PathKind, rows: list[int], time: Time) -> object:
         """The key of a path whose rows and time range are known."""
         groups = [int(self.table.group[r]) for r in rows]
         if kind.asked.compares:  # the order of the two does not matter
             groups.sort()
-        return (kind.form, *time[:2], *groups)
+        told = time[3] if time[0] == "moment" else ""
+        return (kind.form, *time[:2], told, *groups)
 
     def _judge(self, kind: PathKind, rows: list[int], time: Time) -> str:
         """Why the steps do not make a path, apart from their words, or ""."""
         s = self.table
-        how, _, (low, high), _ = time
+        how, _, (low, high), told = time
         if kind.asked.compares:
             return ""
+        if how == "moment":
+            last = s.begins_at if self.rules.several(kind) else s.alone_at
+            asked = [*((s.alone_at, r) for r in rows[:-1]), (last, rows[-1])]
+            clear = all(only(r, s.bit[told]) for only, r in asked)
+            return "" if clear else "more than one answer"
         crosses = self._crosses(rows)
         if (how in CLIPWISE or crosses) and kind.time is not None:
             return ""  # the pool has only rows with one answer in their clip
@@ -208,10 +239,20 @@ class Finisher:
             fits[-1] = s.begins(array[-1:], lows[-1:], highs[-1:])[0]
         return "" if fits.all() else "more than one answer"
 
-    def _told_apart(self, rows: list[int], others: list[int], scope: tuple[int, int]) -> bool:
-        """Whether the label of each object that is found, such as "the cup", names no other one in scope."""
+    def _told_apart(
+        self, rows: list[int], others: list[int], scope: tuple[int, int], shown: int | None
+    ) -> bool:
+        """Whether the label of each object that is found, such as "the cup", names no other one in scope.
+
+        `shown` is the mask of the keyframe of a moment.
+        """
         crosses = self._crosses(rows)
-        return all(self._one_label(row, None if crosses else scope) for row in (*rows, *others))
+        named = [r for r in (*rows, *others) if EDGES[KINDS[self.table.kind[r]]].names_found]
+        if shown is not None:
+            s = self.table
+            found = [int(s.found[r]) for r in named if s.found[r] != NONE]
+            return all(s.one_called(int(s.entity_label[e]), scope[0], shown) for e in found)
+        return all(self._one_label(row, None if crosses else scope) for row in named)
 
     def _one_label(self, row: int, scope: tuple[int, int] | None) -> bool:
         """Whether the label of what a row finds names nothing else in scope, or in the clip of the thing."""
@@ -228,16 +269,17 @@ class Finisher:
     # --- several answers -----------------------------------------------------------------
 
     def _several(
-        self, kind: PathKind, rows: list[int], scope: tuple[int, int]
+        self, kind: PathKind, rows: list[int], time: Time
     ) -> tuple[list[int], list[int], str]:
         """For a last step with several answers: (rows, rows of other answers, reason for rejection or "").
 
         The last of the returned rows is the answer, for example the one that the form picks.
         """
         s, why = self.table, ""
-        within = None if self._crosses(rows) else scope
-        found = self._reached(rows, within)
-        alone = self._reached(rows[-1:], within)
+        within = None if self._crosses(rows) else time[2]
+        shown = s.bit[time[3]] if time[0] == "moment" else -1  # all keyframes
+        found = self._reached(rows, within, shown)
+        alone = self._reached(rows[-1:], within, shown)
         if found is None or alone is None:
             why = "too many to tell"
         elif {s.name[r] for r in found} != {s.name[r] for r in alone}:
@@ -248,11 +290,11 @@ class Finisher:
             rows = [*rows[:-1], best if best is not None else rows[-1]]
         return rows, [r for r in found or () if s.name[r] != s.name[rows[-1]]], why
 
-    def _reached(self, rows: list[int], scope: tuple[int, int] | None) -> Found | None:
+    def _reached(self, rows: list[int], scope: tuple[int, int] | None, shown: int) -> Found | None:
         """What the last step of a path finds, or None if that is more than `MANY`.
 
         Each step starts from everything that the previous step finds. Without a scope, each step is
-        limited to its own clip.
+        limited to its own clip. `shown` is the mask of the keyframes in scope.
         """
         s = self.table
         first = int(s.known[rows[0]])
@@ -263,7 +305,7 @@ class Finisher:
 
         if first != NONE:
             for e in s.labelled(int(s.label[rows[0]]), *within(rows[0])):
-                at[e] = s.entity_mask[e]
+                at[e] = s.entity_mask[e] & shown
         found: Found = {}
         for row in rows:
             alike = s.alike(row, *within(row), 8 * MANY)
@@ -274,7 +316,7 @@ class Finisher:
             to: dict[int, int] = {}
             for r in alike:
                 known = int(s.known[r])
-                mask = s.reading_mask[s.reading[r]]
+                mask = s.reading_mask[s.reading[r]] & shown
                 if known != NONE:
                     mask &= at.get(known, 0)
                 if not mask and s.kind[r] not in (KIND["ref"], KIND["next"]):

@@ -70,7 +70,9 @@ class PathRules:
         made: dict[str, list[str]] = {}
         for entities in there.values():
             (name, *others) = entities.values()
-            if not others and not self.spec.language.is_group(self.graph.labels[name]):
+            label = np.array([table.labels(normal(self.graph.labels[name]))])
+            alone = table.one_label(label, 0 * label, 0 * label + len(table.clips))[0]
+            if not others and alone and not self.spec.language.is_group(self.graph.labels[name]):
                 made.setdefault(t.clip_of(name), []).append(self.graph.labels[name])
         return made
 
@@ -190,11 +192,15 @@ class PathRules:
 
     def one(self, time: t.When | None) -> Bools:
         """Mask of the rows with one answer, as far as known before the time range is drawn."""
+        if time == "moment":
+            return np.ones(len(self.table.kind), bool)
         return self.whole if time is None else self.clip
 
     def _begins(self, time: t.When | None) -> Bools:
         """Mask of the rows whose known end is exactly one object in scope."""
         s, rows = self.table, np.arange(len(self.table.kind))
+        if time == "moment":
+            return np.ones(len(rows), bool)
         if time is None:
             return s.begins(rows, 0 * s.clip, 0 * s.clip + len(s.clips))
         return s.begins(rows, s.clip, s.clip + 1)

@@ -43,8 +43,8 @@ class SameQuestion:
 class Try(NamedTuple):
     """A question that may be drawn."""
 
-    clip: str
-    """The clip of its time range; "" for the whole video."""
+    where: str
+    """The clip of its time range, or the keyframe of a moment; "" for the whole video."""
     groups: tuple[SameQuestion, ...]
     """Its places, for each count that it compares."""
     no: bool = False
@@ -69,14 +69,19 @@ class PatternSampler(PatternMatcher):
 
     # --- questions -----------------------------------------------------------------------
 
-    def groups(self, places: list[Fit], timed: bool) -> dict[tuple[object, ...], SameQuestion]:
-        """The places by question: what it says, and the clip if it is `timed`."""
+    def groups(
+        self, places: list[Fit], when: t.When | None
+    ) -> dict[tuple[object, ...], SameQuestion]:
+        """The places by question: what it says, and the clip or the keyframe that it is about."""
         made: dict[tuple[object, ...], SameQuestion] = {}
         for place in places:
             said = self.said_of(place)
-            clip = t.clip_of(next(iter(place.frames))) if timed else ""
-            key = (clip, *(plain(said[x]) for x in sorted(said)))
-            made.setdefault(key, SameQuestion(said)).places.append(place)
+            about = [""] if when is None else [t.clip_of(next(iter(place.frames)))]
+            if when == "moment":
+                about = [f for f in sorted(place.frames) if f in self.graph.moments]
+            for where in about:
+                key = (where, *(plain(said[x]) for x in sorted(said)))
+                made.setdefault(key, SameQuestion(said)).places.append(place)
         return made
 
     def said_of(self, place: Fit) -> dict[str, str]:
@@ -101,10 +106,13 @@ class PatternSampler(PatternMatcher):
         times = [*self.block.time, (None, max(0.0, 1 - sum(x for _, x in self.block.time)))]
         todo = Counter(shares(times, self.block.count, rng))
         if len(self.table.clips) == 1:  # the time of the only clip narrows nothing
-            todo = Counter({None: sum(todo.values())})
+            clipwise = sum(n for when, n in todo.items() if when not in (None, "moment"))
+            todo = Counter(
+                {None: todo[None] + clipwise} | {w: n for w, n in todo.items() if w == "moment"}
+            )
         for when, wanted in todo.items():
             made = 0
-            tries = self._tries(places, when is not None)
+            tries = self._tries(places, when)
             for tried in self._mixed(rng.sample(tries, len(tries))):
                 if made == wanted:
                     break
@@ -127,15 +135,16 @@ class PatternSampler(PatternMatcher):
         whens: list[t.When | None] = [when for when, share in self.block.time if share > 0]
         if sum(share for _, share in self.block.time) < 1:
             whens.append(None)
-        for when in whens if len(self.table.clips) > 1 else [None]:
-            for tried in self._tries(places, when is not None):
+        one = len(self.table.clips) == 1
+        for when in dict.fromkeys(w if w == "moment" or not one else None for w in whens):
+            for tried in self._tries(places, when):
                 path, why = self._drawn(tried, when, rng)
                 if path is not None:
                     yield path, (when, path.query), why
 
-    def _tries(self, places: list[list[Fit]], timed: bool) -> list[Try]:
+    def _tries(self, places: list[list[Fit]], when: t.When | None) -> list[Try]:
         """All questions, from the places of each part."""
-        groups = [part.groups(x, timed) for part, x in zip(self.parts, places, strict=True)]
+        groups = [part.groups(x, when) for part, x in zip(self.parts, places, strict=True)]
         if len(groups) == 1:
             answers = (False, True) if self.pattern.result == "exists" else (False,)
             return [Try(str(k[0]), (g,), no) for k, g in groups[0].items() for no in answers]
@@ -168,9 +177,9 @@ class PatternSampler(PatternMatcher):
     ) -> tuple[t.Path | None, str]:
         """The path of a question, and why it is rejected, or ""."""
         if len(tried.groups) == 1:
-            return self.path(tried.clip, tried.groups[0], when, rng, tried.no)
+            return self.path(tried.where, tried.groups[0], when, rng, tried.no)
         made = [
-            part.path(tried.clip, group, when, rng)
+            part.path(tried.where, group, when, rng)
             for part, group in zip(self.parts, tried.groups, strict=True)
         ]
         (one, a), (other, b) = made
@@ -178,7 +187,8 @@ class PatternSampler(PatternMatcher):
             return None, a or b
         said = {**tried.groups[0].said, **tried.groups[1].said}
         same = "both numbers are of the same" if one.query == other.query else ""
-        path = self._path(said, one.steps, when, tried.clip or None, one.query[0], other.steps)
+        clip = t.clip_of(tried.where) if tried.where else None
+        path = self._path(said, one.steps, when, clip, one.query[0], other.steps)
         return path, a or b or same
 
     def path(
@@ -193,8 +203,8 @@ class PatternSampler(PatternMatcher):
 
         With `no`, it is a question like that of the group which is answered by "no".
         """
-        clip = where or None
-        scope = self._scope(when, clip, group.said, rng)
+        clip = t.clip_of(where) if where else None
+        scope = self._scope(when, where, group.said, rng)
         if scope is None:
             return None, "nothing gives it a time"
         pattern, said, places = self.pattern, group.said, group.places
@@ -204,6 +214,8 @@ class PatternSampler(PatternMatcher):
         if not shown:
             return None, why
         steps = tuple(s for p in shown for s in p.steps)
+        if when == "moment":
+            steps = tuple(self.graph.shown_at(s, where) for s in steps)
         if no:
             none = PatternNegatives(self).none(shown[0], clip, rng)
             if none is None:
@@ -302,11 +314,14 @@ class PatternSampler(PatternMatcher):
         )
 
     def _scope(
-        self, when: t.When | None, clip: str | None, said: Mapping[str, str], rng: random.Random
+        self, when: t.When | None, where: str, said: Mapping[str, str], rng: random.Random
     ) -> t.Op | None:
         """The scope of a question; None if nothing gives it a time."""
-        if when is None or clip is None:
+        if when is None or not where:
             return WHOLE
+        clip = t.clip_of(where)
+        if when == "moment":
+            return self.graph.scope(when, clip, where)
         if when == "during" and clip not in self._rules.timing:
             return None
         if when == "scene" and self.graph.number(clip) > len(self.graph.language.ordinals):

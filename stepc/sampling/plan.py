@@ -39,8 +39,10 @@ class PathKind:
 
     @classmethod
     def of(cls, steps: int, form: str, time: t.When | None) -> PathKind:
-        """The kind of a draw. A comparison always has two steps and no time range."""
-        return cls(2, form, None) if FORMS[form].compares else cls(steps, form, time)
+        """The kind of a draw. A comparison has two steps and no time range."""
+        if FORMS[form].compares:
+            return cls(2, form, None)
+        return cls(steps, form, "moment" if FORMS[form].momentary else time)
 
     @cached_property
     def asked(self) -> Form:

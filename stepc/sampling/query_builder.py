@@ -12,7 +12,7 @@ from stepc.forms import FORMS, Form
 from stepc.forms.comparisons import ComparisonForm
 from stepc.ir import types as t
 from stepc.ir.graph import entities, identities_only
-from stepc.ir.spans import Bounds, around, join_spans, seconds
+from stepc.ir.spans import Bounds, around, join_spans, moments, seconds
 from stepc.ir.verify import asks_yes_no, hidden
 from stepc.ir.words import any_mentions, mentions, plain
 from stepc.lang.conditions import Described, Occasion, Said
@@ -37,6 +37,8 @@ class QueryBuilder(Make):
         self.times = {e.clip: (e.start, e.end) for e in unit.events}
         self.ranges = {c.id: (c.start, c.end) for c in unit.clips}
         self._described: dict[str, Described | None] = {}
+        self._shown: dict[tuple[t.Step, str], t.Step] = {}
+        """Cache of `shown_at`. Its steps are kept, because other caches know steps by their `id`."""
 
     @cached_property
     def entity(self) -> dict[str, int]:
@@ -55,6 +57,11 @@ class QueryBuilder(Make):
     def at(self) -> dict[str, int]:
         """Keyframe → its time."""
         return {k.id: k.at for k in self.unit.keyframes.values()}
+
+    @cached_property
+    def moments(self) -> dict[str, int]:
+        """Keyframe that a question can name → its time to a tenth of a second, in ms."""
+        return moments(self.unit)
 
     @cached_property
     def _motions(self) -> dict[tuple[int, str], list[tuple[int, int]]]:
@@ -175,8 +182,68 @@ class QueryBuilder(Make):
         return identities_only(self.unit)
 
     def answers(self, steps: Iterable[t.Step]) -> list[str]:
-        """What steps find, in words, without identities."""
-        return [self.answer(step) for step in steps if not self.is_identity(step)]
+        """What steps find, in words, without identities and what their own questions say."""
+        found = (s for s in steps if EDGES[s.edge].names_found and not self.is_identity(s))
+        return [self.answer(step) for step in found]
+
+    def held_in(self, step: t.Step) -> tuple[str, ...]:
+        """The keyframes that show the fact of a step."""
+        if step.edge in ("motion", "seen"):
+            shown = self._frames[self.entity[step.near]]
+            if step.edge == "seen":
+                return shown
+            spans = self.spans(step)
+            return tuple(f for f in shown if any(a <= self.at[f] <= b for a, b in spans))
+        return self._held.get((step.edge, step.near, step.far, step.word), ())
+
+    def shown_at(self, step: t.Step, frame: str) -> t.Step:
+        """The step by an equal fact that a keyframe shows: of what moves, each keyframe has its own."""
+        if step.denied or frame in self.held_in(step):
+            return step
+        if (step, frame) not in self._shown:
+            for near, far, word in self._equal.get(
+                self._fact(step.edge, step.near, step.far, step.word), ()
+            ):
+                made = step.model_copy(update={"near": near, "far": far, "word": word})
+                if frame in self.held_in(made):
+                    self._shown[step, frame] = made
+        return self._shown.get((step, frame), step)
+
+    def _fact(self, edge: str, near: str, far: str, word: str) -> tuple[object, ...]:
+        """What equal facts about one object or two have in common."""
+        return edge, self.entity[near], self.entity.get(far, self.kinds.get(far, "")), plain(word)
+
+    @cached_property
+    def _equal(self) -> dict[tuple[object, ...], list[tuple[str, str, str]]]:
+        """What equal facts have in common → (near end, far end, word) of each."""
+        unit = self.unit
+        every = [("attr", a.owner, a.id, a.value) for a in unit.attributes]
+        every += [("rel", r.subject, r.object, r.predicate) for r in unit.relations]
+        every += [("motion", m.source, m.target, m.motion) for m in unit.motions]
+        made: dict[tuple[object, ...], list[tuple[str, str, str]]] = {}
+        for fact in every:
+            made.setdefault(self._fact(*fact), []).append(fact[1:])
+        return made
+
+    @cached_property
+    def _frames(self) -> dict[int, tuple[str, ...]]:
+        """Entity → the keyframes that show it, in the order of time."""
+        made: dict[int, list[str]] = {}
+        for o in self.unit.objects:
+            made.setdefault(self.entity[o.id], []).extend(o.frames)
+        return {e: tuple(sorted(frames, key=self.at.__getitem__)) for e, frames in made.items()}
+
+    @cached_property
+    def _held(self) -> dict[tuple[str, str, str, str], tuple[str, ...]]:
+        made = {("attr", a.owner, a.id, a.value): a.frames for a in self.unit.attributes}
+        return made | {
+            ("rel", r.subject, r.object, r.predicate): r.frames for r in self.unit.relations
+        }
+
+    @cached_property
+    def boxes(self) -> dict[tuple[int, str], str]:
+        """(entity, keyframe) → box, as it is written."""
+        return {(self.entity[b.owner], b.frame): b.text for b in self.unit.boxes}
 
     def alike(self, one: t.Step, other: t.Step) -> bool:
         """Whether two steps find the same value."""
@@ -184,8 +251,11 @@ class QueryBuilder(Make):
 
     # --- operations -----------------------------------------------------------------------
 
-    def scope(self, path_time: t.When | None, clip: str | None, label: str = "") -> t.Op:
-        """The scope operation of a time range. `label` is that of the object that `showing` names."""
+    def scope(self, path_time: t.When | None, clip: str | None, told: str = "") -> t.Op:
+        """The scope operation of a time range.
+
+        `told` is the label of the object that `showing` names, or the keyframe of a `moment`.
+        """
         if path_time is None or clip is None:
             return WHOLE
         if path_time == "span":
@@ -194,7 +264,9 @@ class QueryBuilder(Make):
         if path_time == "scene":
             return cached(t.Scene, number=self.number(clip))
         if path_time == "showing":
-            return cached(t.Showing, label=label)
+            return cached(t.Showing, label=told)
+        if path_time == "moment":
+            return cached(t.Moment, at=self.moments[told])
         event = self.events[clip]
         if path_time == "during":
             return cached(t.During, event=event)

@@ -18,6 +18,7 @@ from stepc.lang.types import PathRule, Spec, Wording, draw_wording
 from stepc.languages.base import NoWording
 from stepc.sampling.distractors import Distractors, apart
 from stepc.sampling.query_builder import WHOLE, QueryBuilder
+from stepc.writer.places import Places
 
 Texts = dict[tuple[str, str], str]
 
@@ -28,6 +29,7 @@ class UnitWords:
     def __init__(self, unit: t.Paths, spec: Spec) -> None:
         self.spec, self.language = spec, spec.language
         self.graph = QueryBuilder(unit, self.language)
+        self.places = Places(self.graph)
         self.distractors = Distractors(unit, self.graph)
         self.whole: dict[tuple[tuple[str, str], ...], PathRule] = {p.hops: p for p in spec.paths}
         self.one_script = all(map(self.language.fits_script, spec.literals()))
@@ -216,7 +218,7 @@ class PathWriter:
         if own == (step,) and not self.path.also and form.plain():
             text = draw_wording(self.line(step, "because"), self.rng)
             unique = self.path.unique or not last
-            key = (id(step), time, clip, id(ask), id(before), id(text), unique)
+            key = (id(step), time, scope, id(ask), id(before), id(text), unique)
             if key in self.words.told and not self.spec.phrased:
                 return self.words.told[key][1]
         question = self.fill((ask,), self.texts(step, known) | self.told(form, step))
@@ -275,7 +277,10 @@ class PathWriter:
         """The sentence of a step, which names both ends. Without `wording`, one is drawn."""
         texts = self.texts(step, self.known(step))
         texts[self.found_placeholder(step), ""] = self.noun(step, self.graph.answer(step))
-        return self.sentence((wording,) if wording else self.line(step, "because"), texts)
+        chosen = wording or draw_wording(self.line(step, "because"), self.rng)
+        return self.sentence(
+            (chosen,), texts | self.words.places.texts(step, chosen, self.path.query[0])
+        )
 
     def denial(self, step: t.Step, claim: str) -> str:
         """The sentence that a step does not find a claim; "" if the graph does not deny it."""
@@ -397,6 +402,8 @@ class PathWriter:
             texts["start", ""], texts["end", ""], _ = seconds(start, end)
         elif time == "scene":
             texts["ordinal", ""] = self.language.ordinals[self.graph.number(clip) - 1]
+        elif isinstance(scope, t.Moment):
+            texts["time", ""] = f"{scope.at / 1000:.1f}"
         elif isinstance(scope, t.Showing):
             texts["object", ""] = self.graph.the_label(scope.label)
         else:
