@@ -35,13 +35,15 @@ class Balance(LinkPass):
     most: int = Field(0, ge=0)
     """Maximum samples per video; 0 disables this limit."""
     answer: float = Field(0.5, ge=0, le=1)
-    """Maximum fraction of one answer among questions of one kind; 1 disables this limit."""
+    """Maximum fraction of one answer among questions of one kind, and among those of one skeleton (the same
+    question about other things); 1 disables this limit."""
     least: int = Field(100, ge=0)
-    """Minimum samples in the corpus, or per kind of question, for the limits to apply."""
+    """Minimum samples in the corpus, or per kind or skeleton, for the limits to apply."""
 
     def run(self, corpus: Corpus, seed: int, counts: Statistics) -> Corpus:
         pool = _Pool(corpus, seed)
-        left = self._answers(pool, counts)
+        left = self._answers(pool, pool.order, pool.kinds, counts)
+        left = self._answers(pool, left, pool.skeletons, counts)
         left = self._mix(pool, left, counts) if self.mix else self._steps(pool, left, counts)
         left = self._most(pool, left, counts) if self.most else left
         stays = bytearray(max(pool.numbers, default=-1) + 1)
@@ -69,11 +71,13 @@ class Balance(LinkPass):
     def _most(self, pool: _Pool, left: Sequence[int], counts: Statistics) -> Sequence[int]:
         return _first(left, pool.units, lambda unit: self.most, counts, "one video")
 
-    def _answers(self, pool: _Pool, counts: Statistics) -> Sequence[int]:
-        """Limit the most frequent answer of each kind of question to the fraction `answer`."""
+    def _answers(
+        self, pool: _Pool, before: Sequence[int], groups: Sequence[int], counts: Statistics
+    ) -> Sequence[int]:
+        """Limit the most frequent answer of each group of questions to the fraction `answer`."""
         count: dict[int, Counter[int]] = defaultdict(Counter)
-        for i in pool.order:
-            count[pool.kinds[i]][pool.plain[pool.answers[i]]] += 1
+        for i in before:
+            count[groups[i]][pool.plain[pool.answers[i]]] += 1
         most: dict[tuple[int, int], int] = {}
         for kind, answers in count.items():
             (common, times), *_ = answers.most_common(1)
@@ -82,8 +86,8 @@ class Balance(LinkPass):
                 most[kind, common] = min(times, int(rest * self.answer / (1 - self.answer)))
         seen: Counter[tuple[int, int]] = Counter()
         left = array("Q")
-        for i in pool.order:
-            key = pool.kinds[i], pool.plain[pool.answers[i]]
+        for i in before:
+            key = groups[i], pool.plain[pool.answers[i]]
             seen[key] += key in most
             if key in most and seen[key] > most[key]:
                 counts.add(f"dropped: too often {pool.words[pool.answers[i]]!r}")
@@ -98,7 +102,9 @@ class _Pool:
     def __init__(self, corpus: Corpus, seed: int) -> None:
         ranks, self.numbers, self.units = array("Q"), array("Q"), array("L")
         self.steps, self.kinds, self.answers = array("H"), array("L"), array("L")
+        self.skeletons = array("L")
         kinds: dict[str, int] = {}
+        skeletons: dict[tuple[str, str], int] = {}
         words: dict[str, int] = {}
         for place, card, left in corpus.walk():
             for number, s in left:
@@ -108,6 +114,8 @@ class _Pool:
                 self.units.append(place)
                 self.steps.append(s.steps)
                 self.kinds.append(kinds.setdefault(s.kind, len(kinds)))
+                same = (s.kind, s.skeleton)
+                self.skeletons.append(skeletons.setdefault(same, len(skeletons)))
                 self.answers.append(words.setdefault(s.answer, len(words)))
         self.words = list(words)
         simple: dict[str, int] = {}

@@ -8,10 +8,12 @@ from itertools import pairwise
 from pydantic import Field
 
 from stepc.boxes.camera import moved
-from stepc.boxes.detection import Detection
-from stepc.boxes.eyes import Eyes, Glimpse, source_of
+from stepc.boxes.detection import Detection, Detections
+from stepc.boxes.eyes import Eyes, Glimpse, source_of, state
 from stepc.boxes.matching import pair_boxes, without_doubles
+from stepc.boxes.segmenter import ClipPicture, check_segmenter, follow_boxes, load_segmenter
 from stepc.boxes.tracker import Followed, follow
+from stepc.diagnostics import fail
 from stepc.ir import types as t
 from stepc.ir.geometry import MARGIN
 from stepc.ir.words import normal
@@ -28,12 +30,20 @@ class FollowTracks(Eyes[t.Fsg, t.Fsg]):
     number: `merge` takes them as one object. Tracks that the file has already are taken as they are. An
     object is dynamic if its track moves, or if another keyframe says so. Where the camera moves, nothing is
     known of the movement of objects; the track then has no points there.
+
+    With a `segmenter`, the boxes of the graph's objects are followed from keyframe to keyframe by their
+    looks, and no detector is asked: SAM 2 (Ravi et al., 2024), EdgeTAM, SAM 3.
     """
 
     rate: float = Field(6, gt=0)
     """Maximum points of a track per second."""
     also: str = ""
     """A second file or detector, as in `from` or `model`: only boxes that both find are followed."""
+    segmenter: str = ""
+    """A video segmenter of `transformers` in place of a detector: a folder or a name on the hub, such as
+    facebook/sam2.1-hiera-tiny."""
+    most: int = Field(600, gt=1)
+    """Maximum pictures of a clip that a segmenter looks at; of a longer one, fewer per second."""
     within: float = Field(0.1, ge=0)
     """Maximum distance of a keyframe from the picture that the detector saw, in seconds."""
     camera: bool = True
@@ -41,15 +51,22 @@ class FollowTracks(Eyes[t.Fsg, t.Fsg]):
 
     def ready(self) -> None:
         super().ready()
+        if self.segmenter:
+            check_segmenter(self.segmenter)
         if self.also:
             self._second().ready()
 
     def reads(self, video: str) -> str:
         second = self._second().reads(video) if self.also else ""
-        return " ".join(filter(None, (super().reads(video), second)))
+        third = state(self.segmenter) if self.segmenter else ""
+        return " ".join(filter(None, (super().reads(video), second, third)))
 
     def run(self, unit: t.Fsg, tools: Tools) -> t.Fsg:
-        detections = self.detections(unit, tools, self._looks(unit, tools), self.least)
+        detections = (
+            self._by_masks(unit, tools)
+            if self.segmenter
+            else self.detections(unit, tools, self._looks(unit, tools), self.least)
+        )
         found = detections.at
         if self.also:
             second = self._second()
@@ -95,6 +112,29 @@ class FollowTracks(Eyes[t.Fsg, t.Fsg]):
             o.model_copy(update={"op": "dynamic"}) if o.id in dynamic else o for o in unit.objects
         )
         return unit.evolve(boxes=tuple(boxes), objects=tuple(objects), tracks=tuple(tracks))
+
+    def _by_masks(self, unit: t.Fsg, tools: Tools) -> Detections:
+        """The boxes of the objects of each clip, followed by their looks. Raises StepcError (M004, P012)."""
+        if self.from_ or self.model or self.also:
+            message = "`track` follows boxes by a segmenter, or what a detector finds"
+            raise fail("P012", message, help='track(segmenter="facebook/sam2.1-hiera-tiny")')
+        label = {o.id: o.label for o in unit.objects}
+        at = {k.id: k.at for k in unit.keyframes.values()}
+        boxes: dict[int, list[Detection]] = {}
+        for b in unit.boxes:
+            edges = b.left, b.top, b.right, b.bottom
+            boxes.setdefault(at[b.frame], []).append(Detection(label[b.owner], *edges, b.score))
+        segmenter = load_segmenter(self.segmenter)
+        found: dict[int, list[Detection]] = {}
+        looks: dict[str, list[ClipPicture]] = {c.id: [] for c in unit.clips}
+        for look in self._looks(unit, tools):
+            clip = next(c for c in unit.clips if c.start <= look.at < c.end)
+            looks[clip.id].append(ClipPicture(look.at, look.picture, boxes.get(look.at, ())))
+        for sights in looks.values():
+            step = -(-len(sights) // self.most)
+            near = [s for i, s in enumerate(sights) if s.boxes or not i % step]
+            found |= follow_boxes(segmenter, near)
+        return Detections(f"track:{segmenter.name}", found)
 
     def _second(self) -> FollowTracks:
         """This pass with the second detector only."""

@@ -160,6 +160,40 @@ def omdet_turbo(folder: Path) -> None:
     tr.OmDetTurboProcessor(images, _clip()).save_pretrained(folder)
 
 
+def sam2(folder: Path) -> None:
+    """SAM 2 for videos; its processor needs torchvision."""
+    import transformers as tr
+
+    small, side = {"hidden_size": 128}, {"height": 128, "width": 128}
+    backbone = tr.Sam2HieraDetConfig(
+        hidden_size=12, embed_dim_per_stage=[12, 24, 48, 96], num_attention_heads=1,
+        num_attention_heads_per_stage=[1, 2, 4, 8], blocks_per_stage=[1, 1, 2, 1],
+        global_attention_blocks=[3], image_size=[128, 128], window_size_per_stage=[8, 4, 8, 4],
+        window_positional_embedding_background_size=[4, 4],
+    )  # fmt: skip
+    vision = tr.Sam2VisionConfig(
+        backbone_config=backbone, backbone_channel_list=[96, 48, 24, 12], fpn_hidden_size=128,
+        backbone_feature_sizes=[[32, 32], [16, 16], [8, 8]],
+    )  # fmt: skip
+    config = tr.Sam2VideoConfig(
+        vision_config=vision.to_dict(), image_size=128,
+        prompt_encoder_config={**small, "image_size": 128, "patch_size": 16,
+                               "mask_input_channels": 4},
+        mask_decoder_config={**small, "mlp_dim": 32, "num_attention_heads": 2,
+                             "iou_head_hidden_dim": 32, "iou_head_depth": 2,
+                             "num_hidden_layers": 1},
+        memory_attention_hidden_size=128, memory_attention_feed_forward_hidden_size=32,
+        memory_attention_num_layers=1, memory_attention_num_attention_heads=1,
+        memory_attention_rope_feat_sizes=[8, 8], memory_encoder_hidden_size=128,
+        memory_encoder_output_channels=64, mask_downsampler_embed_dim=128,
+        memory_fuser_embed_dim=128, memory_fuser_intermediate_dim=32, memory_fuser_num_layers=1,
+    )  # fmt: skip
+    tr.Sam2VideoModel(config).save_pretrained(folder)
+    images = tr.Sam2ImageProcessor(size=side, mask_size={"height": 32, "width": 32})
+    videos = tr.Sam2VideoVideoProcessor(size=side)
+    tr.Sam2VideoProcessor(images, videos, target_size=128).save_pretrained(folder)
+
+
 CLOSED: dict[str, Callable[[Path], None]] = {
     "yolos": yolos,
     "rt_detr_v2": rt_detr,

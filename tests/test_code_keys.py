@@ -66,6 +66,8 @@ WORDS = MODEL | {
     "check",
     "distract",
     "balance",
+    "blind",
+    "pairs",
     "dedupe",
 }
 FRAMES = {"narrow", "split", "keyframes", "keyframes-uniform", "detect", "track", *MODEL}
@@ -132,7 +134,7 @@ def _fresh(monkeypatch: pytest.MonkeyPatch, change: Callable[[str], str]) -> dic
     ("package", "changed"),
     [
         ("scenedetect", {"split"}),
-        ("scikit-learn", set()),
+        ("scikit-learn", {"blind"}),
         ("av", FRAMES),
         (
             "inflect",

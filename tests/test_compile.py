@@ -388,6 +388,10 @@ dataset {
     assert asked[0] == rows[0]["question"] and asked[1] == f"A. {rows[0]['options'][0]}"
     reply = chats[0]["messages"][1]["content"][0]["text"]
     assert reply in asked and reply.endswith(rows[0]["answer"])
+    prompts = [c["messages"][0]["content"][1]["text"] for c in chats]
+    assert len(set(prompts)) == len(prompts) == len({*prompts[::2]} | {*prompts[1::2]})
+    told = [c["messages"][1]["content"][0]["text"] for c in chats if c["task"] == "rationale"]
+    assert all(text.endswith(f". {row['answer']}") for text, row in zip(told, rows, strict=True))
     manifest = json.loads((tmp_path / "manifest.json").read_bytes())
     assert set(manifest["files"]) == {"qra.jsonl", "chat.jsonl", "qra-00000.parquet"}
     found = load_dataset("parquet", data_files=str(tmp_path / "qra-*.parquet"), split="train",

@@ -6,8 +6,10 @@ import json
 import random
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import detectors
 import numpy as np
@@ -15,11 +17,12 @@ import pytest
 from typer.testing import CliRunner
 
 from stepc.boxes.camera import moved
-from stepc.boxes.detection import Detection
+from stepc.boxes.detection import Detection, in_thousandths
 from stepc.boxes.detectors import Detector, load_detector
 from stepc.boxes.eyes import eyes_pipeline
 from stepc.boxes.faces import SURE, FaceDetector
 from stepc.boxes.files import file_for, read_detections
+from stepc.boxes.segmenter import ClipPicture, follow_boxes
 from stepc.boxes.tracker import follow
 from stepc.cli import app
 from stepc.diagnostics import StepcError
@@ -29,6 +32,7 @@ from stepc.ir.load import load
 from stepc.ir.text import read, write
 from stepc.ir.verify import verify
 from stepc.passes.detect import Detect
+from stepc.passes.track import FollowTracks
 from stepc.passmanager.base import Tools
 from stepc.passmanager.pipeline_text import pipeline_text
 from stepc.passmanager.registry import option_lines, pass_type
@@ -234,6 +238,63 @@ def test_tracks_of_the_world_are_found_again() -> None:
                 assert len({who[at, d.left, d.top] for at, d in followed.seen}) == 1
                 whole += len(followed.seen) == len(boxes)
     assert whole > 200
+
+
+class ByColor:
+    """Follows each thing by the color in the middle of its box, as a segmenter follows its looks."""
+
+    def follow(self, pictures: Any, boxes: Any) -> Any:
+        first = pictures[0]
+        high, wide = first.shape[:2]
+        colors = [
+            first[(d.top + d.bottom) * high // 2000, (d.left + d.right) * wide // 2000]
+            for d in boxes
+        ]
+        for picture in pictures:
+            yield [self._box(picture, color, d) for color, d in zip(colors, boxes, strict=True)]
+
+    @staticmethod
+    def _box(picture: Any, color: Any, like: Detection) -> Detection | None:
+        rows, columns = np.nonzero((picture == color).all(-1))
+        if not len(rows):
+            return None
+        edges = float(columns.min()), float(rows.min()), columns.max() + 1.0, rows.max() + 1.0
+        area = in_thousandths(edges, picture.shape[1], picture.shape[0])
+        assert area is not None
+        return Detection(like.label, *area, like.score)
+
+
+def test_boxes_are_followed_by_their_looks_from_where_they_appear() -> None:
+    """Two dogs that meet, which boxes alone cannot tell apart; the second is seen later."""
+    sights, true = [], []
+    for i in range(10):
+        picture = np.zeros((100, 100, 3), np.uint8)
+        red = Detection("dog", 50 * i, 300, 50 * i + 200, 500)
+        blue = Detection("dog", 800 - 80 * i, 500, 1000 - 80 * i, 700)
+        for d, color in ((red, (200, 0, 0)), (blue, (0, 0, 200))):
+            if d is red or i >= 2:
+                picture[d.top // 10 : d.bottom // 10, d.left // 10 : d.right // 10] = color
+        true.append(blue)
+        shown = {0: [red], 2: [red, blue], 9: [red, blue]}.get(i, [])
+        sights.append(ClipPicture(100 * i, picture, shown))
+    tracks = follow_boxes(ByColor(), sights)  # type: ignore[arg-type]
+    for i, blue in enumerate(true):
+        there = {d.track: d for d in tracks[100 * i]}
+        assert set(there) == ({1, 2} if i >= 2 else {1})
+        assert i < 2 or there[2] == replace(blue, track=2)
+
+
+def test_a_track_comes_from_a_segmenter_or_from_a_detector(tmp_path: Path) -> None:
+    unit = truth(make_film(random.Random(1)), "f", "f.mp4", "0" * 64)
+    fsg = t.Fsg(name="f", video=unit.video, clips=unit.clips)
+    with pytest.raises(StepcError) as error:
+        FollowTracks(segmenter="sam", model="centerface").run(fsg, Tools(Pictures()))
+    assert error.value.diagnostics[0].code == "P012"
+    detectors.yolos(tmp_path)
+    with pytest.raises(StepcError) as error:
+        FollowTracks(segmenter=str(tmp_path)).ready()
+    assert error.value.diagnostics[0].code == "M004"
+    assert "follows no boxes" in error.value.diagnostics[0].message
 
 
 def test_a_camera_that_turns_and_one_that_does_not() -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from stepc.dataset.read import TrainingData, load_dataset
 from stepc.diagnostics import StepcError
 from stepc.grading.reward import answered, reasoned
 from stepc.model.templates import Templates
+from stepc.runtime.names import Name
 from stepc.train.export import EXPORTS, export
 
 
@@ -58,6 +60,43 @@ def test_hf_opens_as_a_dataset(dataset: TrainingData, tmp_path: Path) -> None:
     assert row["options"] == ["green", "blue"] and row["answer"] == "blue"
     assert [step["text"] for step in row["rationale"]] == ["It stands there.", "So it is blue."]
     assert whole["validation"][0]["query"] == "q?"
+    assert "evidence" not in row, "it is no dataset of stepc, which says where its answers are seen"
+
+
+def test_hf_keeps_all_columns_of_a_dataset_of_stepc(
+    dataset: TrainingData, film: Path, tmp_path: Path
+) -> None:
+    from datasets import load_dataset as load
+
+    seen = {"step": 1, "clip": "c0", "start": 0.5, "end": 1.0, "nodes": ["c0/cup"],
+            "keyframes": [{"id": "c0.k0", "at": 0.5}],
+            "boxes": [{"node": "c0/cup", "label": "cup", "at": 0.5, "box": [1, 2, 3, 4],
+                       "score": 1.0}]}  # fmt: skip
+    rows = [
+        {**_sample(i, film, set="train"), "form": "ask", "type": "open", "asks_for": "attr",
+         "evidence": [seen], "time": None, "demand": {"clips": 1, "keyframes": 1, "seconds": 0.5},
+         "origin": {"unit": f"u{i}", "path": "p0", "block": "paths", "wording": "template",
+                    "spec": "s", "model": "m", "asks": []}}
+        for i in range(3)
+    ]  # fmt: skip
+    (tmp_path / "ds").mkdir()
+    (tmp_path / "ds" / "qra.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    (tmp_path / "ds" / "manifest.json").write_text('{"files": {"qra.jsonl": ""}}', "utf-8")
+    folder = _export(load_dataset(tmp_path / "ds", [film], 2), "hf", tmp_path)
+    found = load(str(folder), cache_dir=str(tmp_path / "cache"))["train"]
+    assert len(found) == 3 and "set" not in found.column_names
+    row = found[1]
+    assert row["origin"]["unit"] == "u1" and row["form"] == "ask"
+    assert row["evidence"][0]["boxes"][0]["box"] == [1, 2, 3, 4]
+    assert row["demand"]["seconds"] == 0.5 and row["time"] is None
+    odd = {"time": "3 s", "demand": {"clips": 2**70}, "origin": [], "form": 1}
+    rows = [{**row, **odd} for row in rows]
+    (tmp_path / "ds" / "qra.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    again = _export(load_dataset(tmp_path / "ds", [film], 2), "hf", tmp_path / "again")
+    (told, *_) = load(str(again), cache_dir=str(tmp_path / "cache2"))["train"]
+    assert told["question"] and all(told[k] in (None, []) for k in odd), (
+        "what is of no type is left out"
+    )
 
 
 def test_trl_collates_what_is_written_for_it(dataset: TrainingData, tmp_path: Path) -> None:
@@ -341,7 +380,14 @@ def test_a_task_of_lmms_eval_stands_by_itself(dataset: TrainingData, tmp_path: P
         pass
 
     Loader.add_constructor("!function", lambda loader, node: loader.construct_scalar(node))
-    folder = _export(dataset, "lmms-eval", tmp_path)
+    samples = [
+        s.model_copy(update={"set": Name("test" if s.set == "val" else "train")})
+        for s in dataset.samples
+    ]
+    held = replace(dataset, samples=samples)
+    folder = _export(held, "lmms-eval", tmp_path)
+    others = yaml.load((folder / "stepc_train.yaml").read_text(), Loader)
+    assert others["task"] == "stepc_train" and len(_open(folder, "train")) == 3
     task = yaml.load((folder / "stepc.yaml").read_text(), Loader)
     assert task["task"] == "stepc" and task["output_type"] == "generate_until"
     place = importlib.util.spec_from_file_location("stepc_task", folder / "stepc_task.py")
@@ -357,11 +403,14 @@ def test_a_task_of_lmms_eval_stands_by_itself(dataset: TrainingData, tmp_path: P
     named = [task["doc_to_visual"], task["doc_to_messages"], task["process_results"],
              *(m["aggregation"] for m in task["metric_list"])]  # fmt: skip
     assert all(hasattr(module, name.removeprefix("stepc_task.")) for name in named)
+    exam = [type(s)(**s.model_dump(exclude={"set"})) for s in dataset.samples]
+    whole = _export(replace(dataset, samples=exam), "lmms-eval", tmp_path / "exam")
+    assert len(_open(whole, "test")) == len(exam), "an exam has no sets"
     rows = _open(folder, "test")
     assert task["dataset_kwargs"]["data_files"] == {
         "test": str((folder / "test.parquet").resolve())
     }
-    assert len(rows) == len(dataset.samples)
+    assert len(rows) == 1, "the samples of the set `test` alone"
     row = rows[0]
     message = module.messages(row)[0]["content"]
     assert message[-1]["text"] == row["text"] and message[0]["url"].mode == "RGB"

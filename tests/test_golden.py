@@ -247,6 +247,13 @@ def _passes(case: Case, folder: Path, record: bool) -> tuple[str, str]:
             corpus = link.run(corpus, order.seed, Statistics())
         left = list(corpus.left())
         sets = "".join(f"; {u.name} is in {where}\n" for where, u in left if corpus.sets)
+        notes = "".join(
+            f"; {card.name}/{s.id}: {json.dumps(corpus.notes[number])}\n"
+            for _, card, samples in corpus.walk()
+            for number, s in samples
+            if number in corpus.notes
+        )
+        sets += notes + (f"; {json.dumps(corpus.measured)}\n" if corpus.measured else "")
         return "expected.qra", sets + "\n".join(write(u, calls=False) for _, u in left)
     unit: t.Unit = compiler.start(footage(case.video)) if case.video else inputs[0]
     if case.video and inputs:

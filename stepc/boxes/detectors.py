@@ -21,7 +21,7 @@ class Detector:
 
     def __init__(self, name: str) -> None:
         """Load the model `name`. Raises StepcError (M004) if it cannot be loaded, or is no detector."""
-        with _loading(name):
+        with loading(name):
             import torch
             import transformers
 
@@ -90,14 +90,16 @@ def _asked(said: str, asked: Sequence[str]) -> str:
 
 
 @contextmanager
-def _loading(name: str) -> Iterator[None]:
-    """Turn what goes wrong while a detector is loaded into an error (M004)."""
+def loading(
+    name: str, wanted: str = "a detector: a folder, or a model on the hub"
+) -> Iterator[None]:
+    """Turn what goes wrong while a model is loaded into an error (M004). `wanted` says what it must be."""
     try:
         yield
     except (ImportError, OSError, ValueError, KeyError) as error:
         said = " ".join(str(error).split())[:300]
-        help = "name a detector: a folder, or a model on the hub; it needs stepc[local]"
-        message = f"the detector `{name}` cannot be loaded: {said}"
+        help = f"name {wanted}, with stepc[local]"
+        message = f"the model `{name}` cannot be loaded: {said}"
         raise fail("M004", message, help=help) from None
 
 
@@ -119,7 +121,7 @@ def check_detector(name: str) -> None:
     if name == FACES:
         version()
         return
-    with _loading(name):
+    with loading(name):
         _config(name)
 
 

@@ -64,7 +64,7 @@ class Eyes(Pass[In, Out], Generic[In, Out]):
 
     def reads(self, video: str) -> str:
         if self.model:
-            return _state(self.model)
+            return state(self.model)
         if not self.from_:
             return ""
         file = file_for(self.from_, video)
@@ -109,7 +109,7 @@ def _digest(file: str, size: int, changed: int) -> str:
     return hashlib.sha256(Path(file).read_bytes()).hexdigest()
 
 
-def _state(model: str) -> str:
+def state(model: str) -> str:
     """What tells a folder with a model from what it was before; the name of a model on the hub."""
     if model == faces.NAME:
         return f"{model} {faces.version()}"

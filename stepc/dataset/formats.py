@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from string import ascii_uppercase
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -14,10 +15,13 @@ from stepc.dataset.parquet import NUMBER, TEXT, WHOLE, YES, Features, many
 from stepc.edges import EDGES, ELEMENTS
 from stepc.ir import types as t
 from stepc.ir.graph import entities, identities_only, numbered
-from stepc.ir.spans import moments
+from stepc.ir.spans import join_spans, moments
 from stepc.ir.text import query_text
 from stepc.plugins import Plugin, Registry
 from stepc.runtime.names import Name
+
+if TYPE_CHECKING:
+    from stepc.model.templates import Templates
 
 
 def records(unit: t.Qras, model: str, spec: str) -> list[list[dict[str, Any]]]:
@@ -47,14 +51,19 @@ def records(unit: t.Qras, model: str, spec: str) -> list[list[dict[str, Any]]]:
 def chats(unit: t.Qras, model: str, spec: str) -> list[list[dict[str, Any]]]:
     """Convert each sample to two conversations, for the answer and for the rationale: the format `chat`.
 
-    Messages follow the format of `transformers` chat templates.
+    Messages follow the format of `transformers` chat templates. The instruction, that of the templates
+    `answer` and `rationale`, tells which of the two is asked for; a rationale ends with the answer.
     """
-    made = []
+    from stepc.model.requests import Ask, Explain
+
+    templates, made = _templates(), []
     for s in unit.samples:
-        asked = "\n".join([s.question, *(f"{a}. {x}" for a, x in _lettered(s))])
+        asks: list[Ask | Explain] = [
+            kind(frames=(), question=s.question, options=tuple(x for _, x in _lettered(s)))
+            for kind in (Ask, Explain)
+        ]
         answer = next((f"{a}. {x}" for a, x in _lettered(s) if x == s.answer), s.answer)
-        told = " ".join(b.text for b in s.rationale)
-        shown = [{"type": "video", "video": unit.video.file}, {"type": "text", "text": asked}]
+        told = " ".join([*(b.text for b in s.rationale), f"Answer: {answer}"])
         made.append(
             [
                 {
@@ -62,14 +71,26 @@ def chats(unit: t.Qras, model: str, spec: str) -> list[list[dict[str, Any]]]:
                     "task": task,
                     "set": "",
                     "messages": [
-                        {"role": "user", "content": shown},
+                        {"role": "user", "content": [
+                            {"type": "video", "video": unit.video.file},
+                            {"type": "text", "text": templates.render(ask)},
+                        ]},
                         {"role": "assistant", "content": [{"type": "text", "text": reply}]},
                     ],
                 }
-                for task, reply in (("answer", answer), ("rationale", told))
+                for ask, (task, reply) in zip(
+                    asks, (("answer", answer), ("rationale", told)), strict=True
+                )
             ]
-        )
+        )  # fmt: skip
     return made
+
+
+@functools.cache
+def _templates() -> Templates:
+    from stepc.model.templates import Templates
+
+    return Templates("default")
 
 
 def grounded(
@@ -201,10 +222,13 @@ COLUMNS: Features = {
     "time": {"how": TEXT, "start": NUMBER, "end": NUMBER, "event": TEXT},
     "query": TEXT,
     "evidence": many(_SEEN),
+    "demand": {"clips": WHOLE, "keyframes": WHOLE, "seconds": NUMBER},
     "options": many(TEXT),
     "ambiguous": YES,
     "answers": many(TEXT),
     "set": TEXT,
+    "blind": {"score": NUMBER, "right": YES},
+    "pair": TEXT,
     "origin": {**dict.fromkeys(("unit", "path", "block", "wording", "spec", "model"), TEXT),
                "asks": many(TEXT)},
 }  # fmt: skip
@@ -241,6 +265,7 @@ def _record(unit: t.Qras, path: t.Path, s: t.Sample, seen: _Evidence) -> dict[st
             for where in seen.of(step, path.query[0])
         ],
     }
+    row["demand"] = _demand(row["evidence"])
     if s.options:
         row["options"] = list(s.options)
     if not path.unique:
@@ -261,6 +286,16 @@ def _time(unit: t.Qras, path: t.Path) -> dict[str, Any] | None:
         span = path.query[0].at, path.query[0].at
     row: dict[str, Any] = {"how": path.time, "start": span[0] / 1000, "end": span[1] / 1000}
     return {**row, "event": event.event} if event and told else row
+
+
+def _demand(evidence: list[dict[str, Any]]) -> dict[str, Any]:
+    """In how many different clips and keyframes the evidence is seen, and in how many seconds in all."""
+    spans = join_spans((round(1000 * e["start"]), round(1000 * e["end"])) for e in evidence)
+    return {
+        "clips": len({e["clip"] for e in evidence}),
+        "keyframes": len({k["id"] for e in evidence for k in e["keyframes"]}),
+        "seconds": sum(end - start for start, end in spans) / 1000,
+    }
 
 
 class _Evidence:

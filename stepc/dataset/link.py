@@ -15,8 +15,12 @@ from stepc.runtime.names import Name
 
 if TYPE_CHECKING:
     from stepc.passmanager.base import LinkPass
+from stepc.dataset.measures import measures
 from stepc.dataset.spool import Spool
 from stepc.passmanager.corpus import Corpus
+
+NOTED = ("jsonl", "parquet")
+"""Formats whose records have what link passes found out about a sample."""
 
 
 @dataclass
@@ -46,7 +50,7 @@ def link_corpus(
     `counts`. `skipped` are the diagnostics of videos that were not compiled. Raises StepcError (B014,
     T005).
     """
-    from stepc.dataset.formats import COLUMNS, FORMATS, rows_of
+    from stepc.dataset.formats import COLUMNS, FORMATS
     from stepc.dataset.parquet import write_shards
 
     corpus = Corpus(spool)
@@ -62,31 +66,36 @@ def link_corpus(
             linked.by_steps[sample.steps] = linked.by_steps.get(sample.steps, 0) + 1
     for name in formats:
         form = FORMATS.get(name)
-        file = form.file
-
-        def rows(name: str = name) -> Iterator[dict[str, Any]]:
-            for place, card, samples in corpus.walk():
-                if any(number in corpus.options for number, _ in samples):
-                    unit = corpus.unit(place, samples)
-                    made = rows_of(name, unit, card.model, spec)
-                elif samples:
-                    every = dict(
-                        zip((s.id for s in card.samples), spool.rows(place)[name], strict=True)
-                    )
-                    made = [every[s.id] for _, s in samples]
-                else:
-                    continue
-                for row in (row for of_sample in made for row in of_sample):
-                    yield {**row, "set": corpus.set_of(place)}
-
+        rows = _records(corpus, spool, name, spec)
         if form.sharded:
-            linked.files |= write_shards(out, file, rows(), COLUMNS)
+            linked.files |= write_shards(out, form.file, rows, COLUMNS)
         else:
-            linked.files[file] = write_parts(
-                out / file, (orjson.dumps(row) + b"\n" for row in rows())
-            )
-    write_parts(out / "manifest.json", _manifest(corpus, about(linked), left, counts, skipped))
+            lines = (orjson.dumps(row) + b"\n" for row in rows)
+            linked.files[form.file] = write_parts(out / form.file, lines)
+    head = about(linked)
+    if measured := {**measures(corpus), **corpus.measured}:
+        head["measured"] = measured
+    write_parts(out / "manifest.json", _manifest(corpus, head, left, counts, skipped))
     return linked
+
+
+def _records(corpus: Corpus, spool: Spool, name: str, spec: str) -> Iterator[dict[str, Any]]:
+    """The records of the kept samples in a format, with what the link passes found out about them."""
+    from stepc.dataset.formats import rows_of
+
+    for place, card, samples in corpus.walk():
+        if any(number in corpus.options for number, _ in samples):
+            made = rows_of(name, corpus.unit(place, samples), card.model, spec)
+        elif samples:
+            ids = (s.id for s in card.samples)
+            every = dict(zip(ids, spool.rows(place)[name], strict=True))
+            made = [every[s.id] for _, s in samples]
+        else:
+            continue
+        for (number, _), of_sample in zip(samples, made, strict=True):
+            notes = corpus.notes.get(number, {}) if name in NOTED else {}
+            for row in of_sample:
+                yield {**row, "set": corpus.set_of(place), **notes}
 
 
 def _manifest(

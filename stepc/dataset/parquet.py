@@ -29,6 +29,24 @@ def many(of: Any) -> Features:
     return {"feature": of, "_type": "List"}
 
 
+def fits(value: Any, feature: Any) -> bool:
+    """Whether a JSON value can be written to a column of this type. Fields that a type lacks are left out."""
+    match feature:
+        case _ if value is None:
+            return True
+        case {"_type": "List", "feature": of}:
+            return isinstance(value, list) and all(fits(x, of) for x in value)
+        case {"_type": "Value", "dtype": "string"}:
+            return isinstance(value, str)
+        case {"_type": "Value", "dtype": "bool"}:
+            return isinstance(value, bool)
+        case {"_type": "Value", "dtype": "int64"}:
+            return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 63
+        case {"_type": "Value"}:
+            return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, dict) and all(fits(value.get(k), of) for k, of in feature.items())
+
+
 def needed() -> tuple[Any, Any]:
     """Import pyarrow and pyarrow.parquet. Raises StepcError (T005) if pyarrow is not installed."""
     try:

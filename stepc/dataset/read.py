@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import islice, zip_longest
@@ -134,6 +134,19 @@ class TrainingData:
     pictures: Pictures = field(default_factory=Pictures)
     left_out: list[Diagnostic] = field(default_factory=list)
     """Warnings about skipped samples and missing videos."""
+    place: Path | None = None
+    """The folder or file from which it was read."""
+
+    def own_columns(self) -> bool:
+        """Whether stepc wrote the dataset, so that its records have all of its columns."""
+        return self.place is not None and (self.place / "manifest.json").is_file()
+
+    def records(self, samples: Iterable[TrainingSample]) -> Iterator[dict[str, Any]]:
+        """Read the whole records of samples again, in the order of the file. Raises StepcError (T001)."""
+        lines = {s.line for s in samples}
+        for number, row in enumerate(_rows_of(self.place) if self.place else (), 1):
+            if number in lines:
+                yield orjson.loads(row) if isinstance(row, bytes) else row
 
     def path(self, sample: TrainingSample) -> str:
         """Return the absolute path of a sample's video."""
@@ -203,11 +216,9 @@ def read_samples(dataset: Path) -> tuple[list[TrainingSample], list[Diagnostic]]
     Returns the samples and a warning (T002) per unusable line. Raises StepcError (T001) if the file
     cannot be read or contains no sample.
     """
-    file = dataset / "qra.jsonl" if dataset.is_dir() else dataset
-    parts = [file] if file.suffix == ".parquet" else _shards(dataset)
-    shown = printable(str(dataset if parts else file))
+    shown = printable(str(_parts(dataset)[2]))
     samples, wrong = [], []
-    for number, row in enumerate(_rows(parts, file, shown), 1):
+    for number, row in enumerate(_rows_of(dataset), 1):
         if isinstance(row, bytes) and not row.strip():
             continue
         try:
@@ -231,14 +242,23 @@ def read_samples(dataset: Path) -> tuple[list[TrainingSample], list[Diagnostic]]
     return samples, wrong
 
 
-def _rows(parts: list[Path], file: Path, shown: str) -> Iterator[Any]:
-    """The rows of Parquet files, or else the lines of a file. Raises StepcError (T001)."""
+def _parts(dataset: Path) -> tuple[list[Path], Path, Path]:
+    """The Parquet files of a dataset if it is read from them, its file of lines, and which it is."""
+    file = dataset / "qra.jsonl" if dataset.is_dir() else dataset
+    parts = [file] if file.suffix == ".parquet" else _shards(dataset)
+    return parts, file, dataset if parts else file
+
+
+def _rows_of(dataset: Path) -> Iterator[Any]:
+    """The rows of a dataset's Parquet files, or else its lines. Raises StepcError (T001)."""
+    parts, file, place = _parts(dataset)
     try:
         yield from read_rows(parts) if parts else read_regular(file).splitlines()
     except (OSError, ValueError) as error:
         help = "a dataset is the folder that `stepc compile … -o DATASET` writes"
         why = getattr(error, "strerror", None) or str(error)
-        raise fail("T001", f"the dataset cannot be read ({why})", Place(shown), help) from None
+        shown = Place(printable(str(place)))
+        raise fail("T001", f"the dataset cannot be read ({why})", shown, help) from None
 
 
 def _shards(dataset: Path) -> list[Path]:
@@ -269,7 +289,7 @@ def load_dataset(
     the sample has one. Raises StepcError (T001, T003) if no sample can be used.
     """
     samples, wrong = read_samples(dataset)
-    made = TrainingData(left_out=wrong)
+    made = TrainingData(left_out=wrong, place=dataset)
     places, missing = find_videos(videos, named_from)
     there = _Videos(places, [*named_from] or name_bases(videos))
     made.left_out += missing

@@ -201,6 +201,9 @@ class Blocks:
                 fields["no_revisit"] = tuple(made)
             case "margin":
                 fields |= self.values.margin(tree, env, source)
+            case "evidence":
+                more = self.values.evidence(tree, env, source)
+                fields["evidence"] = (*fields.get("evidence", ()), *more)
             case "enumerate":
                 fields["enumerate"] = True
             case _:

@@ -35,6 +35,7 @@ DECLARATIONS = [
 ]
 CLAUSES = ["COUNT", "STEPS", "START", "EXPAND", "FORM", "OPTIONS", "WHEN", "REQUIRE", "ONLY",
            "FORBID", "NO_REVISIT", "UNIQUE", "AMBIGUOUS", "ENUMERATE", "SEED", "TRIES", "DENY", "MARGIN",
+           "EVIDENCE",
            "WHERE", "THEN", "EITHER", "EXISTS",
            "ANSWERS", "MOST", "SETS", "FORMATS"]  # fmt: skip
 BEGINS = frozenset([*DECLARATIONS, *CLAUSES, "FIND", "LINE", "OVERRIDE"])
@@ -87,9 +88,11 @@ class _Line:
 
 def _spaced(head: str, tokens: list[Token]) -> str:
     """Join `head` (the laid-out first token) and the remaining tokens, with spaces."""
-    row = head
+    row, after = head, TIGHT_AFTER
+    if _type(tokens[0]) == "EVIDENCE":  # evidence 2.. clips
+        after = after - {".."}
     for before, word in pairwise(map(str, tokens)):
-        row += word if word in TIGHT_BEFORE or before in TIGHT_AFTER else " " + word
+        row += word if word in TIGHT_BEFORE or before in after else " " + word
     return row
 
 

@@ -92,6 +92,7 @@ HELP = {
     "scene": "Share of paths limited to a clip by its number. In `time`: the wording.",
     "showing": "Share of paths limited to the clip that shows an object. In `time`: the wording.",
     "moment": "Share of paths limited to one keyframe, by its time. In `time`: the wording.",
+    "evidence": "`evidence 2.. clips`: in how many clips or keyframes the facts are seen at least.",
     "require": "`require confidence >= 2/3`: minimum confidence of each edge and its objects.",
     "only": "Uses only matching edges: `only label \"cup\"`, `only dynamic`.",
     "forbid": "Uses no matching edge: `forbid label \"thing\"`, `forbid static`.",

@@ -46,6 +46,9 @@ class PatternBlocks:
                     fields[word] = self.values.num(trees(clause, "num")[0], {}, source) or 0
                 case "margin":
                     fields |= self.values.margin(clause, {}, source)
+                case "evidence":
+                    more = self.values.evidence(clause, {}, source)
+                    fields["evidence"] = (*fields.get("evidence", ()), *more)
                 case "when":
                     ratio = self.values.ratio(trees(clause, "ratio")[0], {}, source)
                     times.append((str(tokens(clause)[0]), ratio))

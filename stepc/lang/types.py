@@ -350,6 +350,8 @@ class Block(Value):
     """Maximum number of draws for one path."""
     clear: float = CLEAR
     """Minimum difference of two durations that are compared, as a share of the longer one."""
+    evidence: tuple[tuple[Literal["clips", "keyframes"], int], ...] = ()
+    """(of what, how many at least) the facts of a path must be seen in."""
     apart: int = 0
     """How far times that are compared may be off, in milliseconds, without changing the answer."""
     deny: int = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 from lark import Token
 
@@ -106,6 +106,22 @@ class Values:
                 help = "give a share of a duration, or seconds: margin 20%, 0.5s"
                 source.say("S106", f"invalid margin `{text}`", atom, help)
         return made
+
+    def evidence(
+        self, tree: Node, env: Env, source: SpecSource
+    ) -> tuple[tuple[Literal["clips", "keyframes"], int], ...]:
+        """What an `evidence` clause demands; nothing after an error (S112, S202)."""
+        number = self.num(trees(tree, "num")[0], env, source)
+        what = tokens(tree, "NAME")[0]
+        match str(what):
+            case "clips" | "keyframes" as named if number is not None:
+                return ((named, number),)
+            case "clips" | "keyframes":
+                return ()
+            case other:
+                help = did_you_mean(other, ("clips", "keyframes")) or "write: evidence 2.. clips"
+                source.say("S112", f"`evidence` counts no `{other}`", what, help)
+                return ()
 
     def names(
         self, tokens: Iterable[Token], env: Env, source: SpecSource, known: Iterable[str]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from stepc.ir import types as t
+from stepc.ir.text import query_text
 
 if TYPE_CHECKING:
     pass
@@ -24,6 +26,11 @@ class SampleSummary(NamedTuple):
     """What the question asks for: form, last edge, direction, and the kind of an attribute."""
     checked: bool
     room: int
+    skeleton: str = ""
+    """The question without the words of its graph: "what color is the _?"."""
+    options: tuple[str, ...] = ()
+    asks: str = ""
+    """The query without its scope: what is asked, wherever and whenever."""
 
 
 class UnitSummary(NamedTuple):
@@ -43,13 +50,35 @@ def summary_of(unit: t.Qras, model: str = "", stsg: str = "") -> UnitSummary:
     """Summarize a unit."""
     digest = hashlib.sha256(stsg.encode()).hexdigest() if stsg else ""
     samples = [
-        SampleSummary(s.id, s.question, s.answer, len(s.rationale), _kind(s), s.checked, s.room)
+        SampleSummary(
+            s.id,
+            s.question,
+            s.answer,
+            len(s.rationale),
+            _kind(s),
+            s.checked,
+            s.room,
+            skeleton(s),
+            s.options,
+            query_text(s.query[1:]).casefold(),
+        )
         for s in unit.samples
     ]
     video = unit.video
     return UnitSummary(
         unit.name, video.file, video.sha256, digest, model, len(unit.objects), samples
     )
+
+
+def skeleton(s: t.Sample) -> str:
+    """The question of a sample in small letters, with `_` for words of its graph and `#` for numbers."""
+    queries = (s.query, *(b.query for b in s.rationale))
+    said = {op.words for query in queries for op in query if op.words}
+    said |= {s.claim, *s.options, *(b.answer for b in s.rationale)} - {""}
+    text = " ".join(s.question.lower().split())
+    for word in sorted(said, key=lambda w: (-len(w), w)):
+        text = re.sub(rf"(?<!\w){re.escape(word.lower())}(?!\w)", "_", text)
+    return re.sub(r"\d+(?:\.\d+)?", "#", text)
 
 
 def _kind(s: t.Sample) -> str:
@@ -94,6 +123,10 @@ class Corpus:
     names: tuple[str, ...] = ()
     options: dict[int, tuple[str, ...]] = field(default_factory=dict)
     """By sample number, the options of multiple choices that a pass completed."""
+    notes: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """By sample number, what passes found out about it: further columns of its record."""
+    measured: dict[str, Any] = field(default_factory=dict)
+    """What passes measured of the whole corpus, for the manifest."""
 
     def walk(self) -> Iterator[tuple[int, UnitSummary, list[tuple[int, SampleSummary]]]]:
         """Yield the position and summary of every unit, and its kept samples with their numbers."""

@@ -165,6 +165,7 @@ class Finisher:
             at = partial(self.graph.shown_at, frame=time[3])
             steps, also = tuple(map(at, steps)), tuple(map(at, also))
         why = why or kind.asked.not_asked(steps[-1], self.graph)
+        why = why or self.rules.too_little((*steps, *also))
         if not kind.asked.compares and not self.rules.sayable(steps, kind.form):
             why = why or "no wording for a description in it"
         if also and not self._worded(kind, steps[-1], also):

@@ -76,6 +76,14 @@ class PathRules:
                 made.setdefault(t.clip_of(name), []).append(self.graph.labels[name])
         return made
 
+    def too_little(self, steps: Sequence[t.Step]) -> str:
+        """Why the facts of a path are seen in too few clips or keyframes, or ""."""
+        if not self.block.evidence:
+            return ""
+        demand = self.graph.demand(steps)
+        few = next((what for what, least in self.block.evidence if demand[what] < least), "")
+        return f"its evidence is in too few {few}" if few else ""
+
     # --- which rows ----------------------------------------------------------------------
 
     def _elsewhere(self, clip: str) -> bool:

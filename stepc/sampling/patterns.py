@@ -224,6 +224,7 @@ class PatternSampler(PatternMatcher):
             said, steps, shown = self.said_of(place), refuted.steps, [place]
         if not self._told_apart(shown, clip):
             why = why or "it names one of several"
+        why = why or self._rules.too_little(steps)
         answer = shown[pattern.place]
         if pattern.result == "find" and self._leaks(said, answer):
             why = why or "says its answer"

@@ -196,6 +196,22 @@ class QueryBuilder(Make):
             return tuple(f for f in shown if any(a <= self.at[f] <= b for a, b in spans))
         return self._held.get((step.edge, step.near, step.far, step.word), ())
 
+    def demand(self, steps: Iterable[t.Step]) -> dict[str, int]:
+        """In how many clips and keyframes the facts of steps are seen: `clips`, `keyframes`."""
+        clips: set[str] = set()
+        frames: set[str] = set()
+        for step in steps:
+            ends = [x for x in (step.near, step.far) if x.startswith("c")]
+            clips.update(map(t.clip_of, ends))
+            frames.update(self.held_in(step) or (f for x in ends for f in self._whole(x)))
+        return {"clips": len(clips), "keyframes": len(frames)}
+
+    def _whole(self, end: str) -> tuple[str, ...]:
+        """The keyframes of an end of a step: those that show it, or those of its clip."""
+        if end in self.objects:
+            return self._frames[self.entity[end]]
+        return tuple(f for f in self.at if t.clip_of(f) == end)
+
     def shown_at(self, step: t.Step, frame: str) -> t.Step:
         """The step by an equal fact that a keyframe shows: of what moves, each keyframe has its own."""
         if step.denied or frame in self.held_in(step):

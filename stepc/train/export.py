@@ -23,7 +23,8 @@ from typing import Any, Literal
 
 import orjson
 
-from stepc.dataset.parquet import TEXT, WHOLE, many, write_parquet
+from stepc.dataset.formats import COLUMNS
+from stepc.dataset.parquet import TEXT, WHOLE, fits, many, write_parquet
 from stepc.dataset.read import MANY, TrainingData, TrainingSample, left_out, spread
 from stepc.diagnostics import Diagnostic, Place, StepcError, fail, printable
 from stepc.ir.types import Frame
@@ -220,7 +221,6 @@ PICTURED = 100
 """Number of rows with pictures held in memory at once."""
 _CHAT = many({"role": TEXT, "content": TEXT})
 _PICTURES = many({"_type": "Image"})
-_STEP = {"question": TEXT, "answer": TEXT, "text": TEXT}
 
 
 def _pictures(
@@ -279,22 +279,27 @@ def grpo(dataset: TrainingData, out: Path, templates: Templates, thought: Though
 
 
 def hf(dataset: TrainingData, out: Path, templates: Templates, thought: Thought) -> None:
-    """Write `data/SET.parquet` and a dataset card, so that `datasets.load_dataset` can open the folder."""
+    """Write `data/SET.parquet` and a dataset card, so that `datasets.load_dataset` can open the folder.
+
+    A dataset of stepc keeps all columns; of another one, those that training needs are written. A value that
+    is not of the type of its column is left out.
+    """
     (out / "data").mkdir(exist_ok=True)
-    features = {
-        **dict.fromkeys(("id", "video", "sha256", "question", "answer"), TEXT),
-        "rationale": many(_STEP),
-        "options": many(TEXT),
-        "answers": many(TEXT),
-        "steps": WHOLE,
-        "query": TEXT,
-    }
+    whole = dataset.own_columns()
+    few = ("id", "video", "sha256", "question", "answer", "rationale", "options", "answers", "steps",
+           "query")  # fmt: skip
+    features = {k: kind for k, kind in COLUMNS.items() if (whole and k != "set") or k in few}
     told = []
     for name, samples in _by_set(dataset, words=True).items():
 
         def rows(samples: list[TrainingSample] = samples) -> Iterator[dict[str, Any]]:
-            for sample in samples:
-                yield {k: v for k, v in sample.model_dump(mode="json").items() if k in features}
+            found = (
+                dataset.records(samples)
+                if whole
+                else (sample.model_dump(mode="json") for sample in samples)
+            )
+            for row in found:
+                yield {k: v for k, v in row.items() if k in features and fits(v, features[k])}
 
         told.append(
             (name, write_parquet(name.below(out / "data", ".parquet"), rows(), features, PICTURED))
@@ -357,13 +362,27 @@ def share(verdicts):
 def lmms_eval(dataset: TrainingData, out: Path, templates: Templates, thought: Thought) -> None:
     """Write a task for lmms-eval 0.7: `stepc.yaml`, its functions, and Parquet with frames and questions.
 
-    The task asks all samples of all sets. It grades them like `stepc eval world`, and per number of steps
-    (3 means three or more). Run it with `--include_path OUT --tasks stepc`.
+    The task `stepc` asks the samples of the set `test`, and each other set has a task of its own, such as
+    `stepc_train`. Of questions without sets, such as an exam, `stepc` asks all. They grade like `stepc eval
+    world`, and per number of steps (3 means three or more). Run one with `--include_path OUT --tasks stepc`.
     """
-    file, module = out / "test.parquet", "stepc_task"
+    module = "stepc_task"
+    divided = any("set" in s.model_fields_set for s in dataset.samples)
+    sets = _by_set(dataset, words=True) if divided else {Name("test"): dataset.samples}
+    for name, samples in sets.items():
+        _task(dataset, samples, out, name, templates, module)
+    write_whole(out / f"{module}.py", FUNCTIONS.encode())
+
+
+def _task(
+    dataset: TrainingData, samples: list[TrainingSample], out: Path, name: Name,
+    templates: Templates, module: str,
+) -> None:  # fmt: skip
+    """Write the task of one set for lmms-eval, and its Parquet file."""
+    file, task = name.below(out, ".parquet"), "stepc" if name == "test" else f"stepc_{name}"
 
     def rows() -> Iterator[dict[str, Any]]:
-        for sample in dataset.samples:
+        for sample in samples:
             accepted = dict.fromkeys([sample.answer, sample.reply, *sample.answers])
             yield {
                 "id": sample.id,
@@ -380,9 +399,8 @@ def lmms_eval(dataset: TrainingData, out: Path, templates: Templates, thought: T
     names = ["accuracy", *(f"accuracy_{n}" for n in (1, 2, 3))]
     metrics = "".join(METRIC.format(name=name, module=module) for name in names)
     place = yaml(str(OutputFolder.place(file).resolve()))
-    task = TASK.format(file=place, task="stepc", module=module, metrics=metrics)
-    write_whole(out / "stepc.yaml", task.encode())
-    write_whole(out / f"{module}.py", FUNCTIONS.encode())
+    text = TASK.format(file=place, task=task, module=module, metrics=metrics)
+    write_whole(Name(task).below(out, ".yaml"), text.encode())
 
 
 def _card(sets: Sequence[tuple[str, int]]) -> str:
