@@ -178,3 +178,6 @@ def test_evidence_of_several_clips() -> None:
         read_spec(FAR.replace("clips\n", "clip\n"))
     (told,) = error.value.diagnostics
     assert told.code == "S112" and "clips" in (told.help or "")
+    with pytest.raises(StepcError) as error:
+        read_spec(FAR.replace("2.. clips", "1.. clips"))
+    assert [d.code for d in error.value.diagnostics] == ["S106"]

@@ -110,8 +110,12 @@ class Values:
     def evidence(
         self, tree: Node, env: Env, source: SpecSource
     ) -> tuple[tuple[Literal["clips", "keyframes"], int], ...]:
-        """What an `evidence` clause demands; nothing after an error (S112, S202)."""
+        """What an `evidence` clause demands; nothing after an error (S106, S112, S202)."""
         number = self.num(trees(tree, "num")[0], env, source)
+        if number is not None and number < 2:
+            message = f"all evidence is in at least {number} of them"
+            source.say("S106", message, tree, "write: evidence 2.. clips")
+            return ()
         what = tokens(tree, "NAME")[0]
         match str(what):
             case "clips" | "keyframes" as named if number is not None:
