@@ -25,7 +25,7 @@ else:
 ANSWERS = 300
 """Maximum number of different answers that the classifier knows; rarer ones it never gives."""
 STEP = 0.1
-"""The share of the questions guessed right too often that one round of pruning drops."""
+"""The share of the questions that the text guesses that one round of pruning drops at least."""
 
 
 class Blind(LinkPass):
@@ -38,8 +38,8 @@ class Blind(LinkPass):
     (Brown et al., 2025, "Benchmark designers should train on the test set").
 
     The words of all samples are kept in memory, about 3 kB for each. With `most`, samples are dropped until
-    the text guesses at most this much more than the commonest answers do: those first that the text is surest
-    of.
+    the text guesses at most this much more than the commonest answers do, or only `least` are left: first
+    those that the text is surest of.
     """
 
     folds: int = Field(5, ge=2, le=20)
@@ -47,7 +47,7 @@ class Blind(LinkPass):
     most: float = Field(1, ge=0, le=1)
     """By how much the text may guess more answers than the commonest answer does; 1 drops nothing."""
     least: int = Field(100, ge=1)
-    """Minimum samples, and minimum videos times ten, for a measurement; a smaller corpus is left alone."""
+    """Minimum samples: a smaller corpus is not measured, and pruning stops there."""
 
     def run(self, corpus: Corpus, seed: int, counts: Statistics) -> Corpus:
         texts = [*_texts(corpus, seed, self.folds)]

@@ -16,10 +16,10 @@ from stepc.passmanager.corpus import Corpus
 class Pairs(LinkPass):
     """Joins samples into minimal pairs: one question about two videos, or two clips, with two answers.
 
-    About two videos it is asked in the same words, about two clips of a video but for the words of its time.
-    Who answers from the words alone gets at most one of the two right (Krojer et al., 2025, MVP). The record
-    of each names the other. A sample is in one pair at most. After `split-sets`, both are of the same set, so
-    that pass comes first; of multiple choices, both offer both answers.
+    Questions about two videos have the same words; questions about two clips of a video may differ in their
+    time. A model that answers from the words alone gets at most one of the two right (Krojer et al., 2025,
+    MVP). The record of each names the other. A sample is in one pair at most. After `split-sets`, both are of
+    the same set, so that pass comes first. Two multiple choices are a pair only if each offers both answers.
     """
 
     only: bool = False

@@ -36,7 +36,7 @@ class ClipPicture(NamedTuple):
 
 
 class Segmenter:
-    """A model that follows objects through pictures, once it is told where they are in one of them."""
+    """A model that follows objects through pictures from their boxes in the first one."""
 
     def __init__(self, name: str) -> None:
         """Load the model `name`. Raises StepcError (M004) if it cannot be loaded, or is no segmenter."""

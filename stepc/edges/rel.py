@@ -135,9 +135,8 @@ class RelationEdge(Edge):
                     known.between[subject].append((object_, word, when))
             if e.trust.verdict == "no":
                 continue
-            true = dict.fromkeys(
-                stated
-            )  # what a word says, its broader words say, and their inverses
+            # What a word says, its broader words say, and their inverses.
+            true = dict.fromkeys(stated)
             for subject, word, object_ in stated:
                 for broader in sorted(known.lexicon.broader("rel", word)):
                     true |= dict.fromkeys(_both_ways(subject, broader, object_, known))

@@ -106,10 +106,10 @@ class PatternSampler(PatternMatcher):
         times = [*self.block.time, (None, max(0.0, 1 - sum(x for _, x in self.block.time)))]
         todo = Counter(shares(times, self.block.count, rng))
         if len(self.table.clips) == 1:  # the time of the only clip narrows nothing
-            clipwise = sum(n for when, n in todo.items() if when not in (None, "moment"))
-            todo = Counter(
-                {None: todo[None] + clipwise} | {w: n for w, n in todo.items() if w == "moment"}
-            )
+            moments = todo.pop("moment", 0)
+            todo = Counter({None: todo.total()})
+            if moments:
+                todo["moment"] = moments
         for when, wanted in todo.items():
             made = 0
             tries = self._tries(places, when)
