@@ -174,7 +174,8 @@ class _Text:
             update = {"rationale": new.rationale}
         if all(getattr(old, field) == value for field, value in update.items()):
             return old
-        return old.model_copy(update={**update, "wording": "refined", "checked": False})
+        update |= {"wording": "refined", "checked": False, "probes": (), "wrong": ()}
+        return old.model_copy(update=update)
 
 
 class _Guard:

@@ -32,7 +32,7 @@ from pygls.workspace import TextDocument
 
 from stepc.dataset.read import read_samples
 from stepc.diagnostics import StepcError
-from stepc.eval.run import load_result
+from stepc.eval.records import load_result
 from stepc.grading.reward import answered, reasoned
 from stepc.grading.rules import chosen
 from stepc.ir import types as t

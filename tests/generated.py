@@ -226,6 +226,11 @@ def _path(draw: st.DrawFn, number: int, nodes: list[str]) -> t.Path:
 
 @st.composite
 def _sample(draw: st.DrawFn, number: int) -> t.Sample:
+    shown = st.sampled_from(["video", "nothing", "keyframe", "without 1", "without 12"])
+    probe = st.builds(t.ProbeResult, shown=shown, right=st.integers(0, 9), asked=st.integers(1, 9))
+    kinds = st.sampled_from(get_args(t.WrongKind))
+    wrong = st.builds(t.WrongStep, step=st.integers(1, 3), what=kinds, text=MAYBE, answer=MAYBE,
+                      instead=MAYBE)  # fmt: skip
     because = st.builds(t.Because, question=MAYBE, answer=MAYBE, text=MAYBE, query=QUERY)
     return t.Sample(
         id=f"q{number}",
@@ -241,4 +246,6 @@ def _sample(draw: st.DrawFn, number: int) -> t.Sample:
         claim=draw(MAYBE),
         query=draw(QUERY),
         rationale=tuple(draw(st.lists(because, max_size=3))),
+        wrong=tuple(draw(st.lists(wrong, max_size=2))),
+        probes=tuple(draw(st.lists(probe, max_size=2))),
     )

@@ -91,6 +91,7 @@ TERSE = {
         {% if not loop.last %}, {% endif %}{% endfor %}""",
     "same_object": "words {{ the(first) }}, {{ the(second) }}",
     "event": "words",
+    "answer": "words {{ question }}{% for each in options %} {{ each }}{% endfor %}",
     "draw_graph": "json",
 }
 """Form of the reply and text of templates that say no more than what a request is about.
@@ -100,7 +101,7 @@ Two objects of one label in one keyframe are `cup#1` and `cup#2`.
 
 _THE = """{% macro the(x) %}{{ x.label }}{% if x.of > 1 %}#{{ x.number }}{% endif %}{% endmacro %}
 """
-_LINE = re.compile(r"(\w+)(?: (.+?))??(?: at ([\d. ]+))? ->(.*)")
+_LINE = re.compile(r"(\w+)(?: (.+?))??(?: at ([\d. ]+|grey))? ->(.*)")
 
 
 class Script:
@@ -111,9 +112,10 @@ class Script:
         relate cup, * ->
 
     A line is the request's name, what it is about (see `TERSE`; `*` is any text), the times of the
-    keyframes if they matter, and the reply. ` / ` separates the replies of the samples; a single
-    reply is given for each sample. Lines that begin with a space continue the line before. The first
-    line that fits a request and its number of samples answers it. Raises AssertionError if none fits.
+    keyframes if they matter (`grey` for blank ones), and the reply. ` / ` separates the replies of the
+    samples; a single reply is given for each sample. Lines that begin with a space continue the line
+    before. The first line that fits a request and its number of samples answers it. Raises AssertionError
+    if none fits.
     """
 
     identity, templates, together = "script", "terse", 1
@@ -148,7 +150,8 @@ class Script:
             done(Completion.of(prompt, self._replies(prompt)))
 
     def _replies(self, prompt: Call) -> tuple[str, ...]:
-        at = " ".join(f"{frame.at / 1000:.3f}" for frame in prompt.frames)
+        grey = any(frame.video.startswith("blank") for frame in prompt.frames)
+        at = "grey" if grey else " ".join(f"{frame.at / 1000:.3f}" for frame in prompt.frames)
         for line, (name, about, times, texts) in zip(self._all, self.lines, strict=True):
             fits = name == prompt.request and about.fullmatch(prompt.text) and times in ("", at)
             if fits and len(texts) in (1, len(prompt.seeds)):

@@ -24,8 +24,9 @@ from stepc.lang.resolve import read_spec
 from stepc.lang.types import Spec
 from stepc.passes.blind import Blind
 from stepc.passmanager.base import Tools
-from stepc.passmanager.corpus import Corpus, UnitsInMemory, skeleton
+from stepc.passmanager.corpus import Corpus
 from stepc.passmanager.run import run
+from stepc.passmanager.summaries import UnitsInMemory, skeleton
 from stepc.video.decode import Pictures
 from stepc.world.ground_truth import truth
 from stepc.world.scene import make_film

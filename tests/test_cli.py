@@ -37,6 +37,7 @@ COMMANDS = [
     ["compile"],
     ["plan"],
     ["bench"],
+    ["decontaminate"],
     ["dump"],
     ["opt"],
     ["check"],
@@ -227,6 +228,7 @@ def test_compile_groups_its_options() -> None:
 SAME_THING = {
     "--out": "Output folder",
     "--model": "",
+    "--against": "",
     "--videos": "Video files",
     "--films": "Number of films to render",
     "--questions": "Number of questions",

@@ -53,7 +53,17 @@ def before(copy: Path) -> dict[str, str]:
     return _keys(copy)
 
 
-MODEL = {"deny", "ground", "parse", "parse-oneshot", "confirm", "merge", "bridge", "refine"}
+MODEL = {
+    "deny",
+    "ground",
+    "parse",
+    "parse-oneshot",
+    "confirm",
+    "merge",
+    "bridge",
+    "refine",
+    "probe",
+}
 WORDS = MODEL | {
     "canonicalize",
     "detect",
@@ -61,6 +71,7 @@ WORDS = MODEL | {
     "place",
     "track",
     "narrow",
+    "wrong-steps",
     "sample",
     "compose",
     "check",
@@ -81,7 +92,7 @@ FRAMES = {"narrow", "split", "keyframes", "keyframes-uniform", "detect", "track"
         ("passes/split.py", {"split"}),
         ("stepc/passmanager/fused_decode.py", {"split", "keyframes"}),
         ("stepc/sampling/finish.py", {"deny", "sample"}),
-        ("stepc/proof/words.py", {"check", "distract", "refine"}),
+        ("stepc/proof/words.py", {"check", "distract", "refine", "wrong-steps"}),
         ("stepc/model/templates.py", MODEL),
         ("grammar/english/predicates.txt", WORDS),
         ("grammar/english/nouns.txt", WORDS),
@@ -149,6 +160,7 @@ def _fresh(monkeypatch: pytest.MonkeyPatch, change: Callable[[str], str]) -> dic
                 "check",
                 "distract",
                 "refine",
+                "wrong-steps",
             },
         ),
         ("typer", set()),

@@ -17,7 +17,8 @@ from stepc.dataset.read import load_dataset
 from stepc.diagnostics import Diagnostic
 from stepc.driver.compile_corpus import compile_corpus
 from stepc.driver.compile_video import CompileConfig
-from stepc.eval.run import EvalSettings, evaluate
+from stepc.eval.records import EvalSettings
+from stepc.eval.run import evaluate
 from stepc.ir.words import chat_mark
 from stepc.lang.parse import builtin
 from stepc.model.client import ModelClient
@@ -32,6 +33,7 @@ from stepc.world.scene import make_film
 GOOD: dict[str, Any] = {
     "id": "good/q0", "video": "good.mp4", "question": "What is red?", "answer": "the cup",
     "rationale": [{"question": "What is red?", "answer": "the cup", "text": "The cup is red."}], "steps": 1,
+    "wrong_steps": [{"step": 1, "what": "object", "text": "The box is red.", "answer": "the box"}],
 }  # fmt: skip
 ODD_TEXTS = [
     "<image>", "<video>", "</s>", "<|im_end|>", "<|image_pad|>", "<|vision_start|>", "[INST]", "<think>",
@@ -43,6 +45,10 @@ ODD_ROWS: list[Any] = [
        f"What says {text}?" if isinstance(text, str) and text.strip() else text} for text in ODD_TEXTS),
     *({**GOOD, "answer": text} for text in ODD_TEXTS),
     *({**GOOD, "rationale": [{"text": text}]} for text in ODD_TEXTS if text not in ("", "   ")),
+    *({**GOOD, "rationale": [{"question": text, "text": "x"}]} for text in ODD_TEXTS
+      if text not in ("", "   ")),
+    *({**GOOD, "wrong_steps": [{"step": 1, "text": text, "answer": text}]} for text in ODD_TEXTS
+      if text not in ("", "   ")),
     {**GOOD, "set": "../../x"}, {**GOOD, "set": "tmp/x"}, {**GOOD, "set": "a\x00"}, {**GOOD, "set": 3},
     {**GOOD, "options": ["a"] * 30}, {**GOOD, "steps": 10**25}, {**GOOD, "video": "none.mp4"},
     {**GOOD, "video": "half.mkv", "sha256": "0" * 64}, {"id": "x"}, [1], 7, None, "text",

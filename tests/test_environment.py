@@ -22,7 +22,7 @@ from stepc.dataset.dataset import Dataset
 from stepc.dataset.read import read_samples
 from stepc.diagnostics import Diagnostic, StepcError
 from stepc.driver.compile_video import CompileConfig, Compiler
-from stepc.eval.run import load_result
+from stepc.eval.records import load_result
 from stepc.ir.load import load
 from stepc.ir.text import read, write
 from stepc.ir.types import from_json

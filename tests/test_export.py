@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -21,10 +23,11 @@ from test_train import _sample
 
 from stepc.dataset.read import TrainingData, load_dataset
 from stepc.diagnostics import StepcError
-from stepc.grading.reward import answered, reasoned
+from stepc.grading.reward import answered, parted, reasoned, right
 from stepc.model.templates import Templates
 from stepc.runtime.names import Name
 from stepc.train.export import EXPORTS, export
+from stepc.video.probe import probe
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +37,9 @@ def dataset(film: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainingDat
     rows = [_sample(i, film, set="val" if i == 3 else "train", query="q?") for i in range(4)]
     rows[1]["options"] = ["green", "blue"]
     rows[2]["rationale"] = []
+    rows[0]["wrong_steps"] = [
+        {"step": 2, "what": "value", "text": "So it is blue.", "answer": "blue"}
+    ]
     (folder / "qra.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
     return load_dataset(folder, [film], 2)
 
@@ -156,7 +162,9 @@ def test_others_as_they_publish_it(
             videos, roles = row["videos"], ["user", "assistant"]
         assert [role for role, _ in turns] == roles
         assert turns[0][1].count("<video>") == len(videos) == 1
-        assert Path(videos[0]) == film.resolve()
+        assert (
+            videos == ["videos/film.mp4"] and (folder / videos[0]).read_bytes() == film.read_bytes()
+        )
     if to == "llamafactory":
         info = json.loads((folder / "dataset_info.json").read_text("utf-8"))
         assert set(info) == {"stepc_train", "stepc_validation"}
@@ -196,7 +204,7 @@ def test_boxes_as_ms_swift_publishes_them(film: Path, tmp_path: Path) -> None:
         "image_id": [0, 0, 1],
     }
     assert all(Image.open(folder / name).size == (256, 256) for name in row["images"])
-    assert "objects" not in plain and plain["videos"] == [str(film)]
+    assert "objects" not in plain and plain["videos"] == [f"videos/{film.name}"]
 
 
 def test_a_video_of_one_frame_is_left_out_where_a_trainer_cannot_read_it(
@@ -213,7 +221,7 @@ def test_a_video_of_one_frame_is_left_out_where_a_trainer_cannot_read_it(
         assert [s.video for s in written.samples] == [film.name]
         assert [d.code for d in written.left_out] == ["T002", "T002"]
         assert "sample 2 is skipped: its video has 1 frame" in written.left_out[0].text()
-        assert "single.mp4" not in "".join(p.read_text() for p in (tmp_path / to).iterdir())
+        assert "single.mp4" not in "".join(p.read_text() for p in (tmp_path / to).glob("*.json*"))
     assert len(export(loaded, "hf", tmp_path / "hf", Templates("default"), "apart").samples) == 3
     (tmp_path / "qra.jsonl").write_text(json.dumps(rows[1]), "utf-8")
     with pytest.raises(StepcError) as caught:
@@ -275,7 +283,9 @@ def test_an_export_is_not_replaced_by_less(film: Path, tmp_path: Path) -> None:
         loaded = load_dataset(tmp_path, [film, other], 2)
         with contextlib.suppress(StepcError):
             export(loaded, to, out, templates, "apart", **more)
-        return {p.name: p.read_bytes() for p in out.rglob("*") if p.is_file()}
+        return {
+            p.name: p.read_bytes() for p in out.rglob("*") if p.is_file() and p.suffix != ".mp4"
+        }
 
     (out / "notes.txt").parent.mkdir()
     (out / "notes.txt").write_text("mine")
@@ -357,7 +367,7 @@ def test_each_set_has_a_file_of_its_own(to: str, film: Path, tmp_path: Path) -> 
         opened = load(str(folder), cache_dir=str(tmp_path / "cache"))
         assert len(opened) == len(sets) and all(len(split) == 1 for split in opened.values())
         return
-    kept = {"export.json", "dataset_info.json"}
+    kept = {"export.json", "dataset_info.json", "videos"}
     files = [
         p
         for p in folder.iterdir()
@@ -419,3 +429,155 @@ def test_a_task_of_lmms_eval_stands_by_itself(dataset: TrainingData, tmp_path: P
     assert (
         module.graded(row, ["no such thing"])["accuracy"] == 0 and module.share([1.0, 0.0]) == 0.5
     )
+
+
+# --- media and further formats -----------------------------------------------------------
+
+
+@pytest.fixture
+def proved(film: Path, tmp_path: Path) -> TrainingData:
+    """A multiple choice with evidence and facts, and a count."""
+    duration = probe(film).video.duration / 1000
+    evidence = [
+        {"step": 1, "start": 0.0, "end": 0.0, "keyframes": [{"id": "c0.k0", "at": 0.0}]},
+        {"step": 2, "start": 0.2, "end": duration, "keyframes": [{"id": "c0.k0", "at": 0.0}]},
+    ]
+    fact = {"step": 1, "true": True, "denied": False, "subject": ["cup"], "relation": [], "inverse": [],
+            "object": ["there"], "answer": []}  # fmt: skip
+    rows = [_sample(0, film, set="train"), _sample(1, film, set="train")]
+    rows[0] |= {"options": ["red", "blue"], "answer": "red", "evidence": evidence, "facts": [fact]}
+    rows[0]["rationale"] = [
+        {"question": "Where is the cup?", "answer": "there", "text": "The cup is there."},
+        {"question": "What color is it?", "answer": "red", "text": "The cup is red."},
+    ]
+    rows[1] |= {
+        "answer": "3",
+        "rationale": [{"question": "How many?", "answer": "3", "text": "Three."}],
+    }
+    (tmp_path / "qra.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    return load_dataset(tmp_path, [film], 2)
+
+
+@pytest.mark.parametrize(
+    "to", ["ms-swift", "llamafactory", "llava", "video-r1", "turns", "tool-calls", "verl"]
+)
+def test_an_export_can_be_moved(to: str, proved: TrainingData, film: Path, tmp_path: Path) -> None:
+    for media in ("link", "copy"):
+        out = tmp_path / f"{media}-{to}"
+        export(proved, to, out, Templates("default"), "apart", media=media)  # type: ignore[arg-type]
+        moved = tmp_path / "elsewhere" / out.name
+        shutil.copytree(out, moved)
+        shutil.rmtree(out)
+        assert (moved / "videos" / film.name).read_bytes() == film.read_bytes()
+        assert not (moved / "videos" / film.name).is_symlink() or media == "link"
+        text = "".join(p.read_text("utf-8") for p in moved.glob("train.json*"))
+        assert str(tmp_path) not in text and (to == "verl" or f"videos/{film.name}" in text)
+        assert [p.name for p in (moved / "videos").iterdir()] == [film.name]
+
+
+def test_frames_are_written_once(proved: TrainingData, film: Path, tmp_path: Path) -> None:
+    export(proved, "ms-swift", tmp_path / "o", Templates("default"), "apart", media="frames")
+    rows = [json.loads(x) for x in (tmp_path / "o" / "train.jsonl").read_text("utf-8").splitlines()]
+    (frames,) = rows[0]["videos"]
+    assert len(frames) == 2 and all(row["videos"] == [frames] for row in rows)
+    assert sorted(p.name for p in (tmp_path / "o" / "frames" / film.name).iterdir()) == sorted(
+        Path(f).name for f in frames
+    )
+    assert Image.open(tmp_path / "o" / frames[0]).size[0] > 0
+    with pytest.raises(StepcError) as error:
+        export(proved, "verl", tmp_path / "v", Templates("default"), "apart", media="frames")
+    assert error.value.diagnostics[0].code == "U001"
+
+
+def test_two_videos_of_one_name_stay_apart(film: Path, tmp_path: Path) -> None:
+    paths = []
+    for n, folder in enumerate(("a", "b")):
+        (tmp_path / folder).mkdir()
+        encode(
+            tmp_path / folder / "clip.mp4",
+            [np.full((48, 64, 3), 40 * n + x, np.uint8) for x in (0, 90)],
+        )
+        paths.append(tmp_path / folder / "clip.mp4")
+    rows = [{**_sample(i, p), "video": f"{p.parent.name}/clip.mp4"} for i, p in enumerate(paths)]
+    (tmp_path / "qra.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    loaded = load_dataset(tmp_path / "qra.jsonl", [tmp_path / "a", tmp_path / "b"], 2, [tmp_path])
+    export(loaded, "llava", tmp_path / "o", Templates("default"), "apart")
+    made = json.loads((tmp_path / "o" / "train.json").read_text("utf-8"))
+    by_video = {
+        row["id"].split("/")[0]: (tmp_path / "o" / row["video"]).read_bytes() for row in made
+    }
+    assert by_video == {
+        r["id"].split("/")[0]: p.read_bytes() for r, p in zip(rows, paths, strict=True)
+    }
+
+
+def test_video_r1_as_it_is_published(proved: TrainingData, tmp_path: Path) -> None:
+    rows = json.loads((_export(proved, "video-r1", tmp_path) / "train.json").read_text("utf-8"))
+    choice, count = rows
+    assert choice["options"] == ["A. red", "B. blue"] and choice["solution"] == "<answer>A</answer>"
+    assert choice["process"] == "<think>The cup is there. The cup is red.</think>"
+    assert [r["problem_type"] for r in rows] == ["multiple choice", "numerical"]
+    assert count["solution"] == "<answer>3</answer>" and count["options"] == []
+    assert {r["data_type"] for r in rows} == {"video"} and [r["problem_id"] for r in rows] == [1, 2]
+    assert set(choice) == {"problem_id", "problem", "data_type", "problem_type", "options", "process",
+                           "solution", "path", "data_source"}  # fmt: skip
+
+
+def test_turns_ask_the_sub_questions_first(proved: TrainingData, tmp_path: Path) -> None:
+    lines = (_export(proved, "turns", tmp_path) / "train.jsonl").read_text("utf-8").splitlines()
+    said = [[m["content"] for m in json.loads(x)["messages"]] for x in lines]
+    assert said[0][:4] == [
+        "<video>Where is the cup?",
+        "The cup is there.",
+        "What color is it?",
+        "The cup is red.",
+    ]
+    assert "Answer with the letter" in said[0][4] and said[0][5] == "A. red"
+    assert len(said[1]) == 2 and said[1][1] == "3", "one step: nothing to ask before"
+
+
+def test_tool_calls_crop_to_the_evidence(proved: TrainingData, film: Path, tmp_path: Path) -> None:
+    folder = _export(proved, "tool-calls", tmp_path)
+    one, other = (json.loads(x) for x in (folder / "train.jsonl").read_text("utf-8").splitlines())
+    roles = [m["role"] for m in one["messages"]]
+    assert roles == ["user", "assistant", "tool", "assistant", "tool", "assistant"]
+    said = "".join(m["content"] for m in one["messages"])
+    calls = [json.loads(x) for x in re.findall(r"<tool_call>(.*?)</tool_call>", said)]
+    duration = probe(film).video.duration / 1000
+    assert [(c["arguments"]["start_time"], c["arguments"]["end_time"]) for c in calls] == [
+        (0.0, 0.5), (0.2, round(duration, 2)),
+    ]  # fmt: skip
+    assert (
+        {c["arguments"]["video_path"] for c in calls} == {f"videos/{film.name}"} == {*one["videos"]}
+    )
+    last = one["messages"][-1]["content"]
+    assert last == "<think>The cup is red.</think><answer>A. red</answer>"
+    assert one["messages"][3]["content"].startswith(
+        "<think>The cup is there. What color is it?</think>"
+    )
+    shown = sum(m["content"].count("<image>") for m in one["messages"])
+    assert shown == len(one["images"]) == 2 and all((folder / p).is_file() for p in one["images"])
+    assert json.loads(one["tools"])[0]["function"]["name"] == "crop_video"
+    assert [m["role"] for m in other["messages"]] == ["user", "assistant"], "it has no evidence"
+    assert parted(last)[1] == "A. red" and right(parted(last)[1], ["A. red"])
+
+
+@pytest.mark.parametrize("to", ["verl", "easyr1"])
+def test_rows_of_verl_are_graded_by_the_file_beside_them(
+    to: str, proved: TrainingData, tmp_path: Path
+) -> None:
+    folder = _export(proved, to, tmp_path)
+    row = _open(folder)[0]
+    prompt = row["prompt"] if to == "easyr1" else row["prompt"][0]["content"]
+    assert prompt.count("<video>") == 1 and "B. blue" in prompt
+    truth = row["answer"] if to == "easyr1" else row["reward_model"]["ground_truth"]
+    names: dict[str, Any] = {}
+    exec((folder / "stepc_reward.py").read_text("utf-8"), names)
+    reply = "<think>The cup is there.</think><answer>A</answer>"
+    if to == "verl":
+        assert row["videos"][0] == {"type": "video", "video": "videos/film.mp4"}
+        score = names["compute_score"](row["data_source"], reply, truth, row["extra_info"])
+        assert score == {"score": 1.5, "answered": 1.0, "reasoned": 1.0}
+    else:
+        score = names["compute_score"]({"response": reply, "ground_truth": truth})
+        assert score["overall"] == 1.5 and row["videos"] == ["videos/film.mp4"]

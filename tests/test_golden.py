@@ -50,9 +50,10 @@ from stepc.driver.compile_video import CompileConfig, Compiler, split_pipeline
 from stepc.ir import types as t
 from stepc.ir.text import read, write
 from stepc.model.load import ModelConfig
-from stepc.passmanager.corpus import Corpus, UnitsInMemory
+from stepc.passmanager.corpus import Corpus
 from stepc.passmanager.registry import pass_names
 from stepc.passmanager.run import run
+from stepc.passmanager.summaries import UnitsInMemory
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 EMBEDDED = {

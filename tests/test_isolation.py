@@ -91,6 +91,8 @@ PIPELINES = {
     "detect": "split,keyframes,parse-none,detect(from=BOXES),lift,bridge-none,sample,compose,check",
     "track": "split,keyframes,parse-none,track(from=BOXES),lift,bridge-none,sample,compose,check",
     "bridge-none": "split,keyframes,parse-oneshot,lift,bridge-none,sample,compose,check",
+    "wrong-steps": QUICK + ",wrong-steps",
+    "probe": "split,keyframes,parse-oneshot,lift,bridge-none,sample,compose,check,probe(samples=1)",
 }
 
 

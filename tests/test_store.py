@@ -430,7 +430,7 @@ def test_a_pass_says_what_it_uses() -> None:
         Sly().run(None, tools)  # type: ignore[arg-type]
     users = {n for n in pass_names() if "model" in getattr(pass_type(n), "uses", ())}
     assert users == {
-        "parse", "parse-oneshot", "ground", "confirm", "merge", "bridge", "deny", "refine"
+        "parse", "parse-oneshot", "ground", "confirm", "merge", "bridge", "deny", "refine", "probe"
     }  # fmt: skip
 
 

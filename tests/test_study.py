@@ -18,7 +18,7 @@ import pytest
 from hearing import Heard
 
 from stepc.diagnostics import Diagnostic, StepcError, fail
-from stepc.eval.run import HOWS, Record
+from stepc.eval.records import HOWS, Record
 from stepc.lang.resolve import read_spec
 from stepc.model.transformers import LocalOptions
 from stepc.passmanager.pipeline_text import DEFAULT, parse_pipeline
@@ -38,18 +38,9 @@ from stepc.world.artifacts import (
     all_of,
     make_all,
 )
+from stepc.world.outcome import Cell
 from stepc.world.score import KINDS
-from stepc.world.study import (
-    ABLATED,
-    MIXES,
-    STUDIES,
-    Cell,
-    Setup,
-    _outcome,
-    ablated,
-    spec,
-    study,
-)
+from stepc.world.study import ABLATED, MIXES, STUDIES, Setup, _outcome, ablated, spec, study
 
 
 @dataclass(frozen=True)
@@ -270,7 +261,8 @@ def test_questions_that_an_arm_was_trained_on_do_not_count(lab: Lab, tmp_path: P
                 continue  # it could not be made
             right = [arm == "STEP" and (seed == 0 or i == 2) for i in range(5)]
             rows = [
-                Record(f"q{i}", "v", "", "a", "match", i % 3 + 1, right=r, steps_right=int(arm == "STEP"))
+                Record(f"q{i}", "v", "", "a", "match", i % 3 + 1, right=r, steps_right=int(arm == "STEP"),
+                       blank=i == 0 if arm == "STEP" else None, text=i < 2, majority=i == 4)
                 for i, r in enumerate(right)
             ]  # fmt: skip
             for how in HOWS:
@@ -283,9 +275,16 @@ def test_questions_that_an_arm_was_trained_on_do_not_count(lab: Lab, tmp_path: P
     assert made.cells["STEP", "direct", 2].values == [1, 0]
     assert made.cells["STEP", "reasoned", None].values == [1, 0.25]
     assert made.cells["STEP", "rationale", None].values == [0.5, 0.5]  # 4 of 1 + 2 + 3 + 2 steps
+    assert made.blank["STEP", "direct", 1].values == [1, 1]
+    assert made.blank["STEP", "direct", None].values == [0.25, 0.25]
+    assert made.guessed["text", None].values == [0.5, 0.5]
+    assert made.guessed["majority", 2].values == [0.5, 0.5]
     table = made.markdown()
+    assert re.search(r"\| STEP, blank pictures +\| +\| +100.0 ± 0.0 \| +0.0 ± 0.0", table)
+    assert re.search(r"\| text classifier +\| +\| +100.0 ± 0.0 \| +50.0 ± 0.0", table)
+    assert "| commonest answers" in table and "base, blank" not in table
     missing = next(x for x in table.splitlines() if x.startswith("| Distillation"))
-    assert missing.count(" - ") == 5 and "57.9 / 35.4" in table
+    assert missing.count(" - ") == 6 and "57.9 / 35.4" in table
     assert "| 62.5 ± " in table and "+100.0 ± 0.0" in table and "2 seeds" in table
     assert re.search(r"\| STEP, 1 round +\| 62.5 ± ", table)
     made.plot(tmp_path / "plot.svg")

@@ -75,6 +75,13 @@ def _asking(  # a table of options
             rich_help_panel=EVALUATION,
         ),
     ] = 0,
+    blank: Annotated[
+        bool,
+        typer.Option(
+            help="Also ask each question about blank pictures.",
+            rich_help_panel=EVALUATION,
+        ),
+    ] = True,
     judge: Annotated[
         str | None,
         typer.Option(
@@ -114,13 +121,14 @@ def _asking(  # a table of options
             )
     return {
         "out": out, "folders": ([data] if data else []) + (videos or []), "data": data, "how": how,
-        "frames": frames, "limit": limit, "seed": seed, "store": store_of(store, no_store),
+        "frames": frames, "limit": limit, "blank": blank, "seed": seed, "store": store_of(store, no_store),
         "judges": judges,
     }  # fmt: skip
 
 
 def _evaluate(name: str, asking: dict[str, Any], choice: Any) -> None:
-    from stepc.eval.run import EvalSettings, evaluate
+    from stepc.eval.records import EvalSettings
+    from stepc.eval.run import evaluate
     from stepc.eval.tables import summary, text
     from stepc.model.load import ModelConfig, load
     from stepc.model.server_options import ServerOptions
@@ -133,7 +141,7 @@ def _evaluate(name: str, asking: dict[str, Any], choice: Any) -> None:
     kept = open_store(asking["store"]) if asking["store"] else None
     settings = EvalSettings(
         name, asking["how"], asking["frames"] or BENCHMARKS.get(name).frames, choice.video,
-        asking["limit"], asking["seed"],
+        asking["limit"], asking["seed"], asking["blank"],
     )  # fmt: skip
     judges = [
         lambda pictures, named=named, url=url: load(
@@ -188,14 +196,15 @@ def world(
     """Evaluate a model on compositional questions about rendered films with known graphs."""
     from stepc.lang.parse import builtin
     from stepc.world.films import make_films
-    from stepc.world.questions import true_questions
+    from stepc.world.questions import EXAM, true_questions
     from stepc.world.study import QUIZ
 
     if asking["data"] is None:
         place = asking["out"] / f"world-{films}"
         if not (place / "qra.jsonl").exists():
             make_films(place / "films", films, QUIZ)
-            true_questions(place / "films", place, (builtin("step"), "step.step", None), 0)
+            spec = builtin("step"), "step.step", None
+            true_questions(place / "films", place, spec, 0, EXAM)
         asking |= {"data": place, "folders": [place, *asking["folders"]]}
     _evaluate("world", asking, choice)
 
@@ -214,8 +223,8 @@ def compare(
     whose questions are all missing has only label, count and missing); unjudged and unshared
     (questions excluded); graders (two names).
     """
-    from stepc.eval.run import load_result
-    from stepc.eval.tables import compare as side_by_side
+    from stepc.eval.comparison import compare as side_by_side
+    from stepc.eval.records import load_result
 
     one = load_result(first)
     made = side_by_side(one, load_result(second))
@@ -250,7 +259,7 @@ def table(
 
 def _row(text: str) -> tuple[str, list[Any]]:
     """Parse LABEL=FOLDER and load the results in the folder. Raises StepcError (U001, E005)."""
-    from stepc.eval.run import load_result
+    from stepc.eval.records import load_result
 
     label, equals, where = text.partition("=")
     if not equals or not label:

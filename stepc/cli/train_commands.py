@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import orjson
 import typer
 
-from stepc.cli.app import IO, LIMITS, LOCAL, MODEL, STUDY, TRAINING
+from stepc.cli.app import IO, LIMITS, LOCAL, MODEL, PIPELINE, STUDY, TRAINING
 from stepc.cli.common import (
     EMBEDDED,
     NoStore,
@@ -307,7 +307,7 @@ def study(  # a table of options
     model: TrainedModel = EMBEDDED,
     seeds: Annotated[int, _study(help="Repetitions, each with different films.", min=1)] = 5,
     train_films: Annotated[int, _study(help="Rendered training films per seed.", min=1)] = 30,
-    quiz_films: Annotated[int, _study(help="Rendered films for held-out questions.", min=1)] = 20,
+    quiz_films: Annotated[int, _study(help="Rendered films for held-out questions.", min=1)] = 60,
     teacher: Annotated[
         str | None,
         _study(help="Model that makes the data of Distillation; default: the true graphs."),
@@ -385,8 +385,8 @@ def export(
     to: Annotated[
         str,
         typer.Option(
-            help="Target: trl, llamafactory, ms-swift, ms-swift-grounded, llava, hf, grpo, lmms-eval,"
-            " or a plug-in's.",
+            help="Target: trl, llamafactory, ms-swift, ms-swift-grounded, ms-swift-dpo, llava, video-r1,"
+            " turns, tool-calls, hf, dpo, grpo, verl, easyr1, lmms-eval, or a plug-in's.",
             autocompletion=complete_export,
             rich_help_panel=IO,
         ),
@@ -398,6 +398,13 @@ def export(
             help="Two conversations per sample, or one with a thinking block.", rich_help_panel=IO
         ),
     ] = "apart",
+    media: Annotated[
+        Literal["link", "copy", "frames", "absolute"],
+        typer.Option(
+            help="Videos in the folder as links or copies, their frames, or absolute paths of the files.",
+            rich_help_panel=IO,
+        ),
+    ] = "link",
     frames: Frames = 8,
     templates: Annotated[
         str,
@@ -419,7 +426,7 @@ def export(
         help = did_you_mean(to, EXPORTS.names())
         raise fail("U001", f"unknown export format `{to}`", Place("--to"), help)
     loaded = _loaded(dataset, videos, frames)
-    written = write(loaded, to, out, Templates(templates), thought, replace)
+    written = write(loaded, to, out, Templates(templates), thought, replace, media)
     for diagnostic in told(written.left_out):
         say(diagnostic)
     print(f"{count(len(written.samples), 'sample')} for {to} in {printable(str(out))}")
@@ -432,11 +439,19 @@ def ask(
         Path, typer.Option("--out", "-o", help="Output folder of the dataset.", rich_help_panel=IO)
     ],
     spec: SpecFile = None,
+    exam: Annotated[
+        bool,
+        typer.Option(
+            "--exam",
+            help="Keep only questions whose answers neither their texts nor the commonest answers tell.",
+            rich_help_panel=PIPELINE,
+        ),
+    ] = False,
     seed: Seed = 0,
 ) -> None:
     """Make a dataset from the true graphs of films, as an error-free teacher would."""
-    from stepc.world.questions import true_questions
+    from stepc.world.questions import EXAM, true_questions
 
-    made = true_questions(films, out, spec_of(spec), seed)
+    made = true_questions(films, out, spec_of(spec), seed, EXAM if exam else "")
     shown = ", ".join(f"{c} with {count(n, 'step')}" for n, c in sorted(made.by_steps.items()))
     print(f"{count(made.samples, 'sample')} ({shown}) in {printable(str(out / 'qra.jsonl'))}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from string import ascii_uppercase
@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from stepc.dataset.facts import StepFacts
 from stepc.dataset.parquet import NUMBER, TEXT, WHOLE, YES, Features, many
-from stepc.edges import EDGES, ELEMENTS
 from stepc.ir import types as t
-from stepc.ir.graph import entities, identities_only, numbered
-from stepc.ir.spans import join_spans, moments
+from stepc.ir.sightings import FactSighting, Sightings
 from stepc.ir.text import query_text
 from stepc.plugins import Plugin, Registry
 from stepc.runtime.names import Name
@@ -30,10 +29,10 @@ def records(unit: t.Qras, model: str, spec: str) -> list[list[dict[str, Any]]]:
     `set` is left empty; linking fills it in. The columns are `COLUMNS`.
     """
     paths = {p.id: p for p in unit.paths}
-    seen = _Evidence(unit)
+    kept = _Records(unit)
     made = []
     for s in unit.samples:
-        row = _record(unit, paths[s.path], s, seen)
+        row = _record(unit, paths[s.path], s, kept)
         row["set"] = ""
         row["origin"] = {
             "unit": unit.name,
@@ -42,7 +41,7 @@ def records(unit: t.Qras, model: str, spec: str) -> list[list[dict[str, Any]]]:
             "wording": s.wording,
             "spec": spec,
             "model": model,
-            "asks": seen.asks(paths[s.path]),
+            "asks": kept.asks(paths[s.path]),
         }
         made.append([row])
     return made
@@ -103,14 +102,13 @@ def grounded(
     columns `answers`, `steps`, `boxes` and `spans` are those that the rewards of `stepc.grading` take.
     """
     paths = {p.id: p for p in unit.paths}
-    seen, identity = _Evidence(unit), identities_only(unit)
+    kept = _Records(unit)
     size = unit.video.width, unit.video.height
     scale = (1000, 1000) if thousandths else size
     made = []
     for s in unit.samples:
-        steps, scope = numbered(paths[s.path], identity), s.query[0]
-        where = [[w for n, step in steps if n == i for w in seen.of(step, scope)]
-                 for i in range(1, len(s.rationale) + 1)]  # fmt: skip
+        evidence = kept.evidence(paths[s.path])
+        where = [[e for e in evidence if e["step"] == i + 1] for i in range(len(s.rationale))]
         boxes = [[_scaled(b, scale) for w in there for b in w.get("boxes", ())] for there in where]
         told = [
             " ".join([b.text, *dict.fromkeys(map(_tags, places))])
@@ -222,11 +220,16 @@ COLUMNS: Features = {
     "time": {"how": TEXT, "start": NUMBER, "end": NUMBER, "event": TEXT},
     "query": TEXT,
     "evidence": many(_SEEN),
+    "facts": many({"step": WHOLE, "true": YES, "denied": YES,
+                   **dict.fromkeys(("subject", "relation", "inverse", "object", "answer"), many(TEXT))}),
     "demand": {"clips": WHOLE, "keyframes": WHOLE, "seconds": NUMBER},
     "options": many(TEXT),
     "ambiguous": YES,
     "answers": many(TEXT),
     "set": TEXT,
+    "wrong_steps": many({"step": WHOLE,
+                         **dict.fromkeys(("what", "text", "answer", "instead"), TEXT)}),
+    "probes": many({"shown": TEXT, "right": WHOLE, "asked": WHOLE}),
     "blind": {"score": NUMBER, "right": YES},
     "pair": TEXT,
     "origin": {**dict.fromkeys(("unit", "path", "block", "wording", "spec", "model"), TEXT),
@@ -240,7 +243,7 @@ def _lettered(s: t.Sample) -> list[tuple[str, str]]:
     return list(zip(ascii_uppercase, s.options, strict=False)) if s.form == "choice" else []
 
 
-def _record(unit: t.Qras, path: t.Path, s: t.Sample, seen: _Evidence) -> dict[str, Any]:
+def _record(unit: t.Qras, path: t.Path, s: t.Sample, kept: _Records) -> dict[str, Any]:
     row: dict[str, Any] = {
         "id": f"{unit.name}/{s.id}",
         "video": unit.video.file,
@@ -256,16 +259,15 @@ def _record(unit: t.Qras, path: t.Path, s: t.Sample, seen: _Evidence) -> dict[st
         "asks_for": path.steps[-1].edge,
         "time": _time(unit, path),
         "query": query_text(s.query),
-        "evidence": [
-            {"step": number, **where}
-            for number, step in [
-                *numbered(path, identities_only(unit)),
-                *((len(s.rationale), other) for other in path.also),
-            ]
-            for where in seen.of(step, path.query[0])
-        ],
+        "evidence": kept.evidence(path),
     }
-    row["demand"] = _demand(row["evidence"])
+    row["facts"] = list(kept.facts.of(path, s))
+    clips, keyframes, millis = kept.seen.demand(path)
+    row["demand"] = {"clips": clips, "keyframes": keyframes, "seconds": millis / 1000}
+    if s.wrong:
+        row["wrong_steps"] = [w.model_dump() for w in s.wrong]
+    if s.probes:
+        row["probes"] = [p.model_dump() for p in s.probes]
     if s.options:
         row["options"] = list(s.options)
     if not path.unique:
@@ -288,112 +290,44 @@ def _time(unit: t.Qras, path: t.Path) -> dict[str, Any] | None:
     return {**row, "event": event.event} if event and told else row
 
 
-def _demand(evidence: list[dict[str, Any]]) -> dict[str, Any]:
-    """In how many different clips and keyframes the evidence is seen, and in how many seconds in all."""
-    spans = join_spans((round(1000 * e["start"]), round(1000 * e["end"])) for e in evidence)
-    return {
-        "clips": len({e["clip"] for e in evidence}),
-        "keyframes": len({k["id"] for e in evidence for k in e["keyframes"]}),
-        "seconds": sum(end - start for start, end in spans) / 1000,
-    }
-
-
-class _Evidence:
-    """Looks up where the steps of a unit's paths are visible in the video."""
+class _Records:
+    """Writes the evidence of a unit's paths as records have it: times in seconds, boxes, model calls."""
 
     def __init__(self, unit: t.Qras) -> None:
-        self.frames = unit.keyframes
-        self.moments = moments(unit)
-        self.objects = {o.id: o for o in unit.objects}
-        self.held: dict[str, list[str]] = {c.id: [k.id for k in c.keyframes] for c in unit.clips}
+        self.seen = Sightings(unit)
+        self.facts = StepFacts(unit, self.seen)
         self.boxes = {(b.owner, b.frame): b for b in unit.boxes}
-        self.edges: dict[tuple[str, ...], t.Element] = {}
-        self.denied: dict[tuple[str, ...], t.Element] = {}
-        self.edges |= {("object", o.id): o for o in unit.objects}
-        self.alike: dict[int, list[t.Object]] = {}
-        """Entity → its objects."""
-        self.entity = entities(unit)
-        for o in unit.objects:
-            self.alike.setdefault(self.entity[o.id], []).append(o)
-        for kind in ELEMENTS.values():
-            for edge in getattr(unit, kind.field):
-                self.edges[kind.name, *kind.keys(edge)] = edge
-            for edge in unit.denied:
-                if kind.element is not None and isinstance(edge, kind.element):
-                    self.denied[kind.name, *kind.keys(edge)] = edge
 
-    def edge(self, step: t.Step) -> list[t.Element]:
-        """Return the elements that a step rests on; for a step between events, both events."""
-        return EDGES[step.edge].elements(step, self.denied if step.denied else self.edges)
+    def evidence(self, path: t.Path) -> list[dict[str, Any]]:
+        """Where the facts of a path are seen: step, clip, time, keyframes, nodes and boxes."""
+        return [{"step": number, **self._row(seen)} for number, seen in self.seen.of_path(path)]
 
-    def of(self, step: t.Step, scope: t.Op | None = None) -> Iterator[dict[str, Any]]:
-        """Yield clip, time in seconds, keyframes and nodes of a step; for a reference, both clips.
-
-        Of a step that a question at one moment is about, only the keyframe of the scope.
-        """
-        for where in self._everywhere(step):
-            if isinstance(scope, t.Moment):
-                shown = {
-                    k["id"] for k in where["keyframes"] if self.moments.get(k["id"]) == scope.at
-                }
-                where["keyframes"] = [k for k in where["keyframes"] if k["id"] in shown]
-                times = [k["at"] for k in where["keyframes"]] or [scope.at / 1000]
-                where |= {"start": min(times), "end": max(times)}
-                if "boxes" in where:
-                    where["boxes"] = [b for b in where["boxes"] if b["at"] in times]
-            yield where
-
-    def _everywhere(self, step: t.Step) -> Iterator[dict[str, Any]]:
-        ends = [i for i in (step.near, step.far) if "/" in i]
-        for edge in self.edge(step):
-            if isinstance(edge, t.Reference):
-                for end in ends if step.way == "=>" else ends[::-1]:
-                    yield self._seen(list(self.objects[end].frames), [end])
-            elif isinstance(edge, t.Event):
-                yield self._seen(self.held[edge.clip], ends, (edge.start, edge.end))
-            elif isinstance(edge, t.Motion):
-                frames = [f for i in ends for f in self.objects[i].frames]
-                yield self._seen(frames, ends, (edge.start, edge.end))
-            elif isinstance(edge, t.Relation):
-                yield self._seen(list(edge.frames), ends, edge.during)
-            elif isinstance(edge, t.Attribute):
-                yield self._seen(list(edge.frames), ends)
-            elif isinstance(edge, t.Object):
-                same = self.alike[self.entity[edge.id]]
-                yield self._seen([f for o in same for f in o.frames], [o.id for o in same])
-
-    def _seen(
-        self, frames: list[str], nodes: list[str], span: tuple[int, int] | None = None
-    ) -> dict[str, Any]:
-        """Build one piece of evidence; without a span, it lasts from the first keyframe to the last."""
-        times = {f: self.frames[f].at for f in frames}
-        start, end = span or (min(times.values()), max(times.values()))
+    def _row(self, seen: FactSighting) -> dict[str, Any]:
         row: dict[str, Any] = {
-            "clip": t.clip_of(frames[0]),
-            "start": start / 1000,
-            "end": end / 1000,
-            "keyframes": [{"id": f, "at": at / 1000} for f, at in times.items()],
-            "nodes": nodes,
+            "clip": seen.clip,
+            "start": seen.start / 1000,
+            "end": seen.end / 1000,
+            "keyframes": [{"id": f, "at": self.seen.at[f] / 1000} for f in seen.frames],
+            "nodes": [*seen.nodes],
         }
         if self.boxes:
-            row["boxes"] = [
-                self._box(self.boxes[n, f]) for f in times for n in nodes if (n, f) in self.boxes
-            ]
+            both = ((n, f) for f in seen.frames for n in seen.nodes)
+            row["boxes"] = [self._box(self.boxes[key]) for key in both if key in self.boxes]
         return row
 
     def _box(self, b: t.Box) -> dict[str, Any]:
         """A box as evidence: the edges in thousandths of the picture, and where and when it is."""
         row: dict[str, Any] = {
             "node": b.owner,
-            "label": self.objects[b.owner].label,
-            "at": self.frames[b.frame].at / 1000,
+            "label": self.seen.objects[b.owner].label,
+            "at": self.seen.at[b.frame] / 1000,
             "box": [b.left, b.top, b.right, b.bottom],
             "score": b.score / 1000,
         }
         return row if b.track is None else {**row, "track": b.track}
 
     def asks(self, path: t.Path) -> list[str]:
-        """Return the keys of the model calls that produced the path's edges."""
+        """The keys of the model calls that produced the path's edges."""
         steps = (*path.steps, *path.also)
-        keys = (k for s in steps for e in self.edge(s) for k in e.origin.asks)
+        keys = (k for s in steps for e in self.seen.facts(s) for k in e.origin.asks)
         return list(dict.fromkeys(keys))

@@ -6,6 +6,7 @@ Unusable samples are skipped and reported by number.
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from fractions import Fraction
 from itertools import islice, zip_longest
 from pathlib import Path, PurePosixPath
 from string import ascii_uppercase
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import orjson
 from pydantic import (
@@ -27,6 +28,7 @@ from pydantic import (
 
 from stepc.dataset.parquet import read_rows, shards
 from stepc.diagnostics import Diagnostic, Place, StepcError, fail, printable
+from stepc.ir.skeleton import masked
 from stepc.ir.types import Frame
 from stepc.ir.words import chat_mark
 from stepc.model.cassette import Cassette, row_replies
@@ -43,6 +45,7 @@ MANY = 20
 """Maximum number of skipped samples that are reported one by one."""
 
 
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 Text = Annotated[str, StringConstraints(max_length=20_000)]
 
 
@@ -50,8 +53,8 @@ class RationaleStep(BaseModel):
     """One step of a rationale: a sub-question, its answer, and the sentence that states it."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
-    question: str = ""
-    answer: str = ""
+    question: Text = ""
+    answer: Text = ""
     text: Text
 
 
@@ -66,13 +69,37 @@ class SeenBox(BaseModel):
     """Left, upper, right and lower edge in thousandths of the picture."""
 
 
+class SeenAt(BaseModel):
+    """A keyframe of the evidence of a step."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    at: float
+    """In seconds."""
+
+
 class Seen(BaseModel):
     """A piece of the evidence of a step."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     step: int
     """The number of the step in the rationale, from 1."""
+    start: float = 0.0
+    end: float = 0.0
+    """In seconds."""
+    keyframes: tuple[SeenAt, ...] = ()
     boxes: tuple[SeenBox, ...] = ()
+
+
+class WrongText(BaseModel):
+    """A false sentence in place of a step of the rationale."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    step: Annotated[int, Field(ge=1)]
+    """The number of the step, from 1."""
+    what: str = ""
+    text: Text
+    answer: Text
+    """What the reply then answers."""
 
 
 class TrainingSample(BaseModel):
@@ -92,6 +119,11 @@ class TrainingSample(BaseModel):
     steps: int = 0
     query: str = ""
     evidence: tuple[Seen, ...] = ()
+    facts: tuple[dict[str, Any], ...] = ()
+    """What the steps state (`stepc.grading.process`)."""
+    wrong_steps: tuple[WrongText, ...] = ()
+    pair: str | None = None
+    """The sample with the same question and another answer."""
     set: Annotated[Name, PlainValidator(Name.single)] = Name("train")
     """The set, `train`, `val` or `test` for datasets of stepc; files are named after it."""
     line: int = Field(0, exclude=True)
@@ -100,9 +132,19 @@ class TrainingSample(BaseModel):
     @property
     def reply(self) -> str:
         """The answer; for a multiple-choice question, its letter and text."""
-        if self.answer in self.options:
-            return f"{ascii_uppercase[self.options.index(self.answer)]}. {self.answer}"
-        return self.answer
+        return self._replied(self.answer)
+
+    def _replied(self, answer: str) -> str:
+        if answer in self.options:
+            return f"{ascii_uppercase[self.options.index(answer)]}. {answer}"
+        return answer
+
+    @property
+    def skeleton(self) -> str:
+        """The question with `_` for the words of its graph; empty if the record has no query."""
+        said = {orjson.loads(word) for word in _QUOTED.findall(self.query)}
+        said |= {*self.options, *(step.answer for step in self.rationale)}
+        return masked(self.question, said) if self.query else ""
 
     @property
     def told(self) -> str:
@@ -110,6 +152,14 @@ class TrainingSample(BaseModel):
         if not self.rationale:
             return ""
         return " ".join([*(step.text for step in self.rationale), f"Answer: {self.reply}"])
+
+    def untold(self, wrong: WrongText) -> str:
+        """The rationale with a false step, followed by the answer to it."""
+        texts = [
+            wrong.text if number == wrong.step else step.text
+            for number, step in enumerate(self.rationale, 1)
+        ]
+        return " ".join([*texts, f"Answer: {self._replied(wrong.answer)}"])
 
 
 @dataclass(frozen=True)
@@ -124,6 +174,15 @@ class TrainingRow:
     target: str
 
 
+class MediaPlaces(Protocol):
+    """Tells where the video of a sample is."""
+
+    def of(
+        self, source: VideoSource, frames: Sequence[Frame], pictures: Pictures
+    ) -> str | list[str]:
+        """The path of a video, or those of its frames."""
+
+
 @dataclass
 class TrainingData:
     """The samples of a dataset whose videos are available."""
@@ -136,6 +195,8 @@ class TrainingData:
     """Warnings about skipped samples and missing videos."""
     place: Path | None = None
     """The folder or file from which it was read."""
+    media: MediaPlaces | None = None
+    """Where an export has the videos."""
 
     def own_columns(self) -> bool:
         """Whether stepc wrote the dataset, so that its records have all of its columns."""
@@ -148,10 +209,13 @@ class TrainingData:
             if number in lines:
                 yield orjson.loads(row) if isinstance(row, bytes) else row
 
-    def path(self, sample: TrainingSample) -> str:
-        """Return the absolute path of a sample's video."""
-        source = self.pictures.source(self.frames[sample.video][0].video)
-        return str(source.path.resolve())
+    def path(self, sample: TrainingSample) -> str | list[str]:
+        """The path of a sample's video, as `media` has it: a file, or its frames; without it, absolute."""
+        frames = self.frames[sample.video]
+        source = self.pictures.source(frames[0].video)
+        if self.media is None:
+            return str(source.path.resolve())
+        return self.media.of(source, frames, self.pictures)
 
     def rows(
         self, sample: TrainingSample, templates: Templates, rationale: bool
@@ -226,7 +290,9 @@ def read_samples(dataset: Path) -> tuple[list[TrainingSample], list[Diagnostic]]
             sample = TrainingSample.model_validate(read).model_copy(update={"line": number})
             if not sample.question.strip() or not sample.answer.strip():
                 raise ValueError("its question or answer is empty")
-            texts = (sample.question, sample.told, sample.reply, *sample.options, *sample.answers)
+            texts = (sample.question, sample.told, sample.reply, *sample.options, *sample.answers,
+                     *(x for step in sample.rationale for x in (step.question, step.answer)),
+                     *(x for w in sample.wrong_steps for x in (w.text, w.answer)))  # fmt: skip
             if mark := chat_mark(*texts):
                 raise ValueError(f"its text holds `{mark}`, which trainers do not take for text")
             samples.append(sample)

@@ -13,7 +13,8 @@ import orjson
 
 from stepc.ir import types as t
 from stepc.ir.text import write
-from stepc.passmanager.corpus import SampleSummary, UnitSummary, summary_of
+from stepc.passmanager.corpus import SampleSummary, UnitSummary
+from stepc.passmanager.summaries import summary_of
 from stepc.runtime.atomic_files import writing
 
 

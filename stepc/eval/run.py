@@ -7,108 +7,40 @@ whose judgement could not be parsed, are judged again by the next run.
 from __future__ import annotations
 
 import hashlib
-import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
 
 import orjson
 from PIL import Image, UnidentifiedImageError
-from pydantic import TypeAdapter
 
 from stepc import __version__
 from stepc.dataset.read import spread, undecodable
 from stepc.diagnostics import Diagnostic, Place, StepcError, fail, printable
 from stepc.eval.benchmarks import BENCHMARKS
+from stepc.eval.blind import LONG, blanked, guesses
+from stepc.eval.records import EvalResult, EvalSettings, Record, read_records, write_records
 from stepc.grading.items import MANY, Item, Reading, VideoIndex, kinds
 from stepc.grading.judge import judged
+from stepc.grading.process import verdicts
 from stepc.grading.reward import held
 from stepc.grading.rules import JUDGED, RULES, Grade
 from stepc.ir.types import Frame
 from stepc.model.client import ModelClient
 from stepc.model.requests import Ask, Explain
 from stepc.reporter import SILENT, Reporter
-from stepc.runtime.atomic_files import claim, read_regular, write_whole
+from stepc.runtime.atomic_files import claim, write_whole
 from stepc.runtime.names import Name
 from stepc.runtime.output_folder import locked
 from stepc.video.decode import Pictures, encode
 from stepc.video.probe import probe
 from stepc.video.source import VideoSource
 
-HOWS: tuple[Literal["direct", "reasoned"], ...] = ("direct", "reasoned")
-"""The two ways of prompting a model."""
 PART = 64
 """Number of questions per batch; records are written after each batch."""
 RATE = 3
 """Frame rate of videos stored as folders of pictures, in fps (MVBench, Episodic Reasoning)."""
-
-
-@dataclass(frozen=True)
-class EvalSettings:
-    """How a benchmark is run; stored in the result."""
-
-    benchmark: str
-    how: Literal["direct", "reasoned"] = "direct"
-    """The instruction to the model: answer directly, or give the rationale first."""
-    frames: int = 8
-    """Frames per question."""
-    video: bool = False
-    """Whether to pass the frames as a video to models that accept one."""
-    limit: int = 0
-    """Ask only the first `limit` questions; 0 asks all."""
-    seed: int = 0
-
-
-@dataclass
-class Record:
-    """One question, the model's reply and its grades."""
-
-    id: str
-    video: str
-    question: str
-    answer: str
-    rule: str
-    steps: int = 0
-    groups: list[tuple[str, str]] = field(default_factory=list)
-    reply: str = ""
-    """The model's answer, without the rationale."""
-    rationale: str = ""
-    right: bool | None = None
-    """Grade by the sound rule; None if the reply or its judgement cannot be parsed."""
-    official: bool | None = None
-    """Grade by the benchmark's own rule; None if that rule gives none."""
-    score: float | None = None
-    """The judge's score: 0 to 5, or 2 to 10 for a long reply."""
-    exact: bool | None = None
-    """Exact match of the words, independent of the judge; open-ended questions only."""
-    second: bool | None = None
-    """Verdict of the second judge."""
-    steps_right: int | None = None
-    """Number of ground-truth rationale sentences that the model's rationale contains, in order."""
-    judge: str = ""
-    """Identity of the judge; empty if there is no judgement."""
-
-
-_MISSING: TypeAdapter[dict[str, int]] = TypeAdapter(dict[str, int])
-_RECORD: TypeAdapter[Record] = TypeAdapter(Record)
-
-
-@dataclass
-class EvalResult:
-    """All records of a run, and the questions that could not be asked."""
-
-    settings: EvalSettings
-    model: str
-    records: list[Record]
-    missing: dict[str, int] = field(default_factory=dict)
-    """Number of questions skipped because their record or video is unusable: the total under `all`, and
-    per group (`steps 2`) if the record is readable."""
-    judge: str = ""
-    second: str = ""
-    unanswered: bool = False
-    """Whether no reply to some kind of request could be used (M011)."""
 
 
 def evaluate(
@@ -176,10 +108,15 @@ def _evaluate(
         with file.open("ab") as lines:
             lines.writelines(orjson.dumps(asdict(record)) + b"\n" for record in made)
         reporter.note(f"{len(items) - len(left) + start + len(part)} of {len(items)} questions")
+    by_id = {item.id: item for item in items}
+    if settings.blank:
+        _ask_blank([known[i.id] for i in items], by_id, asker, shown, settings, file)
+    guessed = guesses(items, settings.seed)
+    for id, (text, majority) in guessed.items():
+        known[id].text, known[id].majority = text, majority
     for diagnostic in asker.usage.losses():
         reporter.diagnostic(diagnostic)
     result.unanswered = asker.usage.unanswered
-    by_id = {item.id: item for item in items}
     result.records = [known[item.id] for item in items]
     try:
         _judge(result, by_id, judges, pictures, reporter)
@@ -312,6 +249,27 @@ def _replies(
     return replies
 
 
+def _ask_blank(
+    records: Sequence[Record],
+    items: dict[str, Item],
+    asker: ModelClient,
+    shown: dict[str, tuple[Frame, ...]],
+    settings: EvalSettings,
+    file: Path,
+) -> None:
+    """Ask all questions that were not asked yet about blank pictures; appends the records to `file`."""
+    wanted = [r for r in records if r.blank is None and r.rule not in LONG]
+    for start in range(0, len(wanted), PART):
+        part = wanted[start : start + PART]
+        grey = {r.id: blanked(shown[r.id], asker.pictures) for r in part}
+        replies = _replies(asker, [items[r.id] for r in part], grey, settings)
+        for record, (reply, _) in zip(part, replies, strict=True):
+            record.blank_reply = reply
+            record.blank = bool(_grade(reply, items[record.id]).right)
+        with file.open("ab") as lines:
+            lines.writelines(orjson.dumps(asdict(record)) + b"\n" for record in part)
+
+
 def _plain(options: tuple[str, ...]) -> tuple[str, ...]:
     """Strip the letters `A. `, `B. `, … from options, because the prompt template adds its own."""
     marked = all(o.startswith(f"{chr(65 + i)}. ") for i, o in enumerate(options))
@@ -322,18 +280,29 @@ def _asked(item: Item, said: tuple[str, str]) -> Record:
     """Build a record and grade it as far as possible without a judge."""
     reply, rationale = said
     record = Record(item.id, item.video, item.question, item.answer, item.rule, item.steps,
-                    list(item.groups), reply, rationale)  # fmt: skip
+                    list(item.groups), reply, rationale, pair=item.pair)  # fmt: skip
     if item.rule == "judge":
         record.exact = RULES["match"](reply, item).right
-        verdict = Grade(record.exact, record.exact) if reply else Grade(None, False)
-    elif item.rule in JUDGED:
-        verdict = Grade(None, None)
-    else:
-        verdict = RULES[item.rule](reply, item) if reply else Grade(None, False)
+    verdict = _grade(reply, item)
     record.right, record.official = verdict.right, verdict.official
-    if item.rationale and rationale:
+    if item.facts and rationale:
+        steps = verdicts(rationale, item.facts)
+        record.steps_right, record.steps_wrong = len(steps.right), len(steps.wrong)
+    elif item.rationale and rationale:
         record.steps_right = held(rationale, item.rationale)
     return record
+
+
+def _grade(reply: str, item: Item) -> Grade:
+    """The verdicts on a reply, as far as they need no judge."""
+    if item.rule in JUDGED and item.rule != "judge":
+        return Grade(None, None)
+    if not reply:
+        return Grade(None, False)
+    if item.rule == "judge":
+        exact = RULES["match"](reply, item).right
+        return Grade(exact, exact)
+    return RULES[item.rule](reply, item)
 
 
 def _judge(
@@ -366,6 +335,20 @@ def _judge(
                     name if judgement.right is not None or judgement.score is not None else ""
                 )
             reporter.note(f"{start + len(part)} of {len(wanted)} replies judged")
+        if place == 0:
+            _judge_blank(result.records, items, judge)
+
+
+def _judge_blank(records: Sequence[Record], items: dict[str, Item], judge: ModelClient) -> None:
+    """Have the judge grade the open answers to blank pictures that it has not graded yet."""
+    name = judge.backend.identity
+    wanted = [r for r in records if r.rule == "judge" and r.blank_reply and r.blank_judge != name]
+    for start in range(0, len(wanted), PART):
+        part = wanted[start : start + PART]
+        said = judged(judge, [(items[r.id], r.blank_reply) for r in part])
+        for record, judgement in zip(part, said, strict=True):
+            if judgement.right is not None:
+                record.blank, record.blank_judge = judgement.right, name
 
 
 def _needs(record: Record, judge: str, place: int) -> bool:
@@ -387,7 +370,7 @@ def _claim(out: Path, result: EvalResult, asker: ModelClient, data: str) -> dict
     facts = {
         "benchmark": result.settings.benchmark, "model": result.model, "templates": asker.templates.digest,
         "data": data,
-        **{k: v for k, v in asdict(result.settings).items() if k not in ("benchmark", "limit")},
+        **{k: v for k, v in asdict(result.settings).items() if k not in ("benchmark", "limit", "blank")},
     }  # fmt: skip
     file = out / "run.json"
     if claim(file, facts, "E004", "result") is None:
@@ -399,59 +382,3 @@ def _claim(out: Path, result: EvalResult, asker: ModelClient, data: str) -> dict
         place = Place(printable(str(out / "records.jsonl")))
         message = f"the records cannot be read ({error.strerror})"
         raise fail("B014", message, place, "name another folder with -o") from None
-
-
-def read_records(out: Path) -> list[Record]:
-    """Read the records of a result. Incomplete lines are ignored; the last record per question counts."""
-    file = out / "records.jsonl"
-    records: dict[str, Record] = {}
-    for line in read_regular(file).splitlines() if file.exists() else ():
-        try:
-            record = _RECORD.validate_python(orjson.loads(line))
-        except ValueError:  # truncated line of an interrupted run
-            continue
-        records[record.id] = record
-    return list(records.values())
-
-
-def write_records(out: Path, result: EvalResult, records: Sequence[Record]) -> None:
-    """Write all records in benchmark order as JSON lines and, if pyarrow is installed, also as Parquet."""
-    rows = [asdict(record) for record in records]
-    write_whole(out / "records.jsonl", b"".join(orjson.dumps(row) + b"\n" for row in rows))
-    told = orjson.loads(read_regular(out / "run.json"))
-    told |= {
-        "missing": result.missing,
-        "judge": result.judge or told.get("judge", ""),
-        "second": result.second or told.get("second", ""),
-    }
-    write_whole(out / "run.json", orjson.dumps(told, option=orjson.OPT_INDENT_2))
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        return
-    flat = [{**row, "groups": [{"name": n, "value": v} for n, v in row["groups"]]} for row in rows]
-    file = io.BytesIO()
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(flat), file)
-    write_whole(out / "records.parquet", file.getvalue())
-
-
-def load_result(out: Path) -> EvalResult:
-    """Load a result from its folder. Raises StepcError (E005) if it is not an evaluation result."""
-    try:
-        told: dict[str, Any] = orjson.loads(read_regular(out / "run.json"))
-        if told["benchmark"] not in BENCHMARKS:
-            raise ValueError(f"unknown benchmark `{printable(str(told['benchmark']))[:40]}`")
-        missing = _MISSING.validate_python(told.get("missing") or {})
-        settings = EvalSettings(
-            told["benchmark"], told["how"], told["frames"], told["video"], 0, told["seed"]
-        )
-        records = read_records(out)
-        if not records:
-            raise ValueError("no records")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        shown = Place(printable(str(out)))
-        help = "create one with `stepc eval BENCHMARK … -o RESULT`"
-        raise fail("E005", f"not an evaluation result folder: {error}", shown, help) from None
-    return EvalResult(settings, str(told.get("model", "")), records, missing, str(told.get("judge", "")),
-                  str(told.get("second", "")))  # fmt: skip

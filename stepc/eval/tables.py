@@ -6,7 +6,7 @@ import csv
 import io
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -17,7 +17,7 @@ import orjson
 from stepc.diagnostics import fail, printable
 from stepc.eval.benchmarks import BENCHMARKS, title
 from stepc.eval.benchmarks.mlvu import GENERATION
-from stepc.eval.run import EvalResult, Record
+from stepc.eval.records import EvalResult, Record
 from stepc.grading.items import kinds
 from stepc.grading.judge import agreement
 from stepc.runtime.escape import csv_cell, markdown
@@ -48,6 +48,10 @@ class Figure:
     """Number of questions the figure is computed from."""
     unread: int = 0
     """Number of questions whose reply or judgement could not be parsed."""
+
+    def share(self) -> str:
+        """Format in percent, without the interval; `-` for NaN."""
+        return "-" if math.isnan(self.value) else f"{100 * self.value:.1f}"
 
     def text(self, scale: float = 100.0) -> str:
         """Format as `value (low-high)`, multiplied by `scale`; `-` for NaN."""
@@ -103,6 +107,36 @@ def sentences(records: Sequence[Record]) -> float:
     return sum(r.steps_right or 0 for r in records) / steps if steps else math.nan
 
 
+def without_video(records: Sequence[Record]) -> dict[str, Figure]:
+    """What needs no video: `majority`, `text`, `blank`, and what the model gains over `blank` by looking.
+
+    Accuracies (0 to 1) of the commonest answers, of a classifier of texts, and of the same model that saw
+    blank pictures. The `gain` is the mean difference to `sound`, question by question. NaN where nothing
+    was guessed or asked.
+    """
+    of = {
+        name: [float(v) for r in records if (v := getattr(r, name)) is not None and counts(r)]
+        for name in ("majority", "text", "blank")
+    }
+    off = [float(bool(r.right)) - r.blank for r in records if r.blank is not None and counts(r)]
+    return {**{name: figure(values) for name, values in of.items()}, "gain": figure(off)}
+
+
+def pairs(records: Sequence[Record]) -> tuple[int, float, float]:
+    """(number of minimal pairs, share of which both are right, the same for blank pictures).
+
+    A pair is one question about two videos or clips with two answers, so that who does not look gets at most
+    one of them right. The shares are NaN without pairs, or without answers to blank pictures.
+    """
+    by_id = {r.id: r for r in records}
+    both = [(r, by_id[r.pair]) for r in records if r.pair in by_id and r.id < r.pair]
+    if not both:
+        return 0, math.nan, math.nan
+    right = [bool(a.right) and bool(b.right) for a, b in both]
+    grey = [a.blank and b.blank for a, b in both if None not in (a.blank, b.blank)]
+    return len(both), mean([float(x) for x in right]), mean([float(bool(x)) for x in grey])
+
+
 def of_groups(records: Sequence[Record]) -> dict[str, dict[str, list[Record]]]:
     """Records by group name and value, including the group `steps`."""
     made: dict[str, dict[str, list[Record]]] = {}
@@ -140,17 +174,17 @@ def headline(
         tasks = of_groups(records).get("task", {})
         choice = [how(of).value for task, of in tasks.items() if task not in GENERATION]
         long = [score(of).value for task, of in tasks.items() if task in GENERATION]
-        return {"M-Avg": 100 * _mean(choice), "G-Avg": _mean(long)}
+        return {"M-Avg": 100 * mean(choice), "G-Avg": mean(long)}
     if benchmark.mean:
         groups = of_groups(records).get(benchmark.mean, {})
-        return {"accuracy": 100 * _mean([how(of).value for of in groups.values()])}
+        return {"accuracy": 100 * mean([how(of).value for of in groups.values()])}
     made = {"accuracy": 100 * how(records).value}
     if any(r.score is not None for r in records):
         made["score"] = score(records, whole=how is official).value
     return made
 
 
-def _mean(values: Sequence[float]) -> float:
+def mean(values: Sequence[float]) -> float:
     known = [v for v in values if not math.isnan(v)]
     return sum(known) / len(known) if known else math.nan
 
@@ -168,6 +202,10 @@ def summary(result: EvalResult) -> dict[str, Any]:
             made["exact"] = vars(
                 figure([float(bool(r.exact)) for r in records if r.exact is not None])
             )
+        made["without video"] = {k: vars(v) for k, v in without_video(records).items() if v.count}
+        number, right, grey = pairs(records)
+        if number:
+            made["pairs"] = {"count": number, "both right": right, "both right, blank": grey}
         steps = [r for r in records if r.steps_right is not None]
         if steps:
             made["steps of rationales"] = sum(r.steps_right or 0 for r in steps) / sum(
@@ -203,18 +241,22 @@ def text(result: EvalResult) -> str:
     """Format a result as a plain-text table."""
     rows = rows_of(result.records, result.missing)
     scored = any(r.score is not None for r in result.records)
+    blind = [name for name, made in without_video(result.records).items() if made.count]
     head = [
         "",
         "questions",
         "sound",
         "official",
         *(["score"] if scored else []),
+        *blind,
         "unread",
         "missing",
     ]
     cells = [
         [label, f"{len(of)}", sound(of).text(), official(of).text(),
-         *([score(of).text(1.0)] if scored else []), f"{sound(of).unread}", f"{result.missing.get(label, 0)}"]
+         *([score(of).text(1.0)] if scored else []),
+         *(without_video(of)[name].text() if name == "gain" else without_video(of)[name].share()
+           for name in blind), f"{sound(of).unread}", f"{result.missing.get(label, 0)}"]
         for label, of in rows
     ]  # fmt: skip
     wide = [max(len(row[i]) for row in [head, *cells]) for i in range(len(head))]
@@ -225,135 +267,42 @@ def text(result: EvalResult) -> str:
         )
         for row in [head, *cells]
     ]
+    return "\n".join([*lines, *_remarks(result, blind)])
+
+
+def _remarks(result: EvalResult, blind: Sequence[str]) -> Iterator[str]:
+    """The lines below the table of a result; `blind` are its columns of what needs no video."""
     figures = headline(result).items()
     own = ", ".join(f"{k} {'-' if math.isnan(v) else f'{v:.1f}'}" for k, v in figures)
     lacks = f"; {result.missing['all']} missing" if result.missing.get("all") else ""
-    lines.append(f"{title(result.settings.benchmark)}: {own}, by the official rules{lacks}")
+    yield f"{title(result.settings.benchmark)}: {own}, by the official rules{lacks}"
     if any(r.steps_right is not None for r in result.records):
-        lines.append(
-            f"ground-truth rationale steps found in the replies: {sentences(result.records):.1%}"
-        )
+        yield f"ground-truth rationale steps found in the replies: {sentences(result.records):.1%}"
+    judged = [r for r in result.records if r.steps_wrong is not None and r.right]
+    if judged:
+        wrong = sum(bool(r.steps_wrong) for r in judged)
+        yield f"right answers after a wrong step: {wrong} of {len(judged)}"
     for name, agree in _agreements(result).items():
-        lines.append(
+        yield (
             f"the judge agrees with {name} on {agree['same']:.1%} of {agree['count']:.0f}"
             f" (kappa {agree['kappa']:.2f})"
         )
+    if blind:
+        told = {"majority": "the commonest answer to such questions", "text": "a classifier of their texts",
+                "blank": "the model from blank pictures", "gain": "sound minus blank"}  # fmt: skip
+        yield "without video: " + "; ".join(f"{name}, {told[name]}" for name in blind)
+    number, right, grey = pairs(result.records)
+    if number:
+        off = "" if math.isnan(grey) else f" ({grey:.1%} from blank pictures)"
+        yield f"{number} minimal pairs: both answers right in {right:.1%}{off}"
     if result.missing:
-        lines.append("missing: questions skipped because their record or video is unusable")
+        yield "missing: questions skipped because their record or video is unusable"
     open_ = [r for r in result.records if r.rule == "judge" and not r.judge]
     lost = sum(r.right is None and bool(r.reply) for r in open_)
     if lost:
-        lines.append(f"{lost} open answers excluded: the judge's reply cannot be parsed")
+        yield f"{lost} open answers excluded: the judge's reply cannot be parsed"
     if len(open_) > lost:
-        lines.append(
-            f"{len(open_) - lost} open answers graded by exact match, not by a judge (--judge)"
-        )
-    return "\n".join(lines)
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Paired comparison of two results on the same questions; accuracies from 0 to 1."""
-
-    count: int
-    first: float
-    second: float
-    low: float
-    high: float
-    """Bounds of the 95 % confidence interval of second minus first, by bootstrap over questions."""
-    only_first: int
-    only_second: int
-    """Number of questions that only the first, or only the second, answers correctly."""
-    p: float
-    """p-value of McNemar's exact test; the null hypothesis is that both are equally accurate."""
-
-
-def difference(one: Sequence[Record], other: Sequence[Record]) -> Difference:
-    """Compare records of the same questions, given in the same order."""
-    from scipy.stats import binomtest
-
-    a, b = ([float(bool(r.right)) for r in of] for of in (one, other))
-    off = [y - x for x, y in zip(a, b, strict=True)]
-    only_a, only_b = off.count(-1.0), off.count(1.0)
-    p = float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
-    low, high = interval(off)
-    return Difference(len(off), _mean(a), _mean(b), low, high, only_a, only_b, p)
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two results of one benchmark, compared overall and per group."""
-
-    rows: dict[str, Difference | None]
-    """By label; None if all questions of the group are missing."""
-    missing: dict[str, tuple[int, int]]
-    """Missing questions of the first and of the second result, by label."""
-    unjudged: int
-    """Questions excluded because they are not judged in both results."""
-    unshared: int
-    """Questions excluded because only one of the results has them."""
-    graders: tuple[str, str]
-    """The judge of each result, or `exact match`."""
-
-    def data(self) -> dict[str, Any]:
-        """The comparison as a JSON-serialisable dictionary."""
-        rows = []
-        for label, d in self.rows.items():
-            first, second = self.missing[label]
-            figures = vars(d) if d is not None else {"count": 0}
-            rows.append({"label": label, **figures, "missing": [first, second]})
-        return {
-            "rows": rows,
-            "unjudged": self.unjudged,
-            "unshared": self.unshared,
-            "graders": list(self.graders),
-        }
-
-    def text(self) -> str:
-        """The comparison as a plain-text table."""
-        head = f"{'':28}{'questions':>10}{'first':>8}{'second':>8}{'difference':>24}{'p':>9}"
-        lines = [f"{head}{'missing':>10}"]
-        for label, d in self.rows.items():
-            lacks = ", ".join(map(str, self.missing[label]))
-            if d is None:
-                lines.append(f"{label:28}{0:10}{'-':>8}{'-':>8}{'-':>24}{'-':>9}{lacks:>10}")
-                continue
-            off = f"{100 * (d.second - d.first):+.1f} ({100 * d.low:+.1f} to {100 * d.high:+.1f})"
-            lines.append(
-                f"{label:28}{d.count:10}{100 * d.first:8.1f}{100 * d.second:8.1f}{off:>24}{d.p:9.4f}"
-                f"{lacks:>10}"
-            )
-        if self.unjudged:
-            lines.append(f"{self.unjudged} questions excluded: not judged in both results")
-        if self.graders[0] != self.graders[1]:
-            lines.append(f"graded differently: by {' and by '.join(self.graders)}")
-        if self.unshared:
-            lines.append(f"{self.unshared} questions excluded: in only one of the results")
-        return "\n".join(lines)
-
-
-def compare(one: EvalResult, other: EvalResult) -> Comparison:
-    """Compare two results, overall and per group.
-
-    Raises StepcError (E006) if they are of different benchmarks or share no graded question.
-    """
-    if one.settings.benchmark != other.settings.benchmark:
-        told = f"cannot compare {one.settings.benchmark} with {other.settings.benchmark}"
-        raise fail("E006", told, None, "both results must be of the same benchmark")
-    theirs = {r.id: r for r in other.records}
-    common = [r for r in one.records if r.id in theirs]
-    ours = [r for r in common if counts(r) and counts(theirs[r.id])]
-    if not ours:
-        told = "the two results have no graded question in common"
-        raise fail("E006", told, None, "check that both runs use the same benchmark files")
-    rows = {
-        label: difference(records, [theirs[r.id] for r in records]) if records else None
-        for label, records in rows_of(ours, one.missing, other.missing)
-    }
-    missing = {label: (one.missing.get(label, 0), other.missing.get(label, 0)) for label in rows}
-    apart = len(one.records) + len(other.records) - 2 * len(common)
-    graders = (one.judge or "exact match", other.judge or "exact match")
-    return Comparison(rows, missing, len(common) - len(ours), apart, graders)
+        yield f"{len(open_) - lost} open answers graded by exact match, not by a judge (--judge)"
 
 
 def paper() -> list[dict[str, Any]]:

@@ -44,6 +44,12 @@ class Item:
     """The sentences of the ground-truth rationale; empty if the benchmark has none."""
     sha256: str = ""
     """SHA-256 of the video file; empty if the benchmark does not record it."""
+    skeleton: str = ""
+    """The question without the words that it is about; empty if that is not known."""
+    facts: tuple[dict[str, Any], ...] = field(default=(), hash=False)
+    """What the steps of the rationale state (`stepc.grading.process`)."""
+    pair: str = ""
+    """The question with the same words and another answer, if there is one."""
 
     @property
     def answer(self) -> str:

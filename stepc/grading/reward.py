@@ -7,9 +7,10 @@ on the reply and the row's columns; no judge model is involved.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from stepc.grading.process import verdicts
 from stepc.ir.words import Policy, answer_words
 from stepc.model.reply import boxed
 from stepc.model.reply import parted as reply_parted
@@ -119,6 +120,10 @@ def held(reasoning: str, sentences: Sequence[str]) -> int:
     return count
 
 
+LONG = 2.0
+"""How many times the words of the true steps a reasoning may have before its reward falls."""
+
+
 def text_of(completion: Any) -> str:
     """Text of a completion, which is a string or a list of messages; empty if it has none."""
     if isinstance(completion, str):
@@ -140,18 +145,29 @@ def answered(
 
 
 def reasoned(
-    completions: Sequence[Any], steps: Sequence[Sequence[str]], **columns: Any
+    completions: Sequence[Any],
+    steps: Sequence[Sequence[str]],
+    facts: Sequence[Sequence[Mapping[str, Any]]] | None = None,
+    **columns: Any,
 ) -> list[float]:
-    """Reward per completion: the fraction of true steps that the reasoning contains in order, 0.0 to 1.0.
+    """Reward per completion: the share of true steps in its reasoning, less that of false ones, 0.0 to 1.0.
 
-    Long reasoning is penalised, so that listing everything does not pay off: if it has more than 1.5 times
-    the words of the true steps, the fraction is multiplied by 1.5 times their words over its words.
+    With the column `facts`, steps are compared by meaning, in any order and in other words
+    (`stepc.grading.process`); a false fact that `wrong-steps` found costs as much as a step earns. Without
+    it, the sentences themselves must occur, in order. No step counts twice.
+
+    Long reasoning is penalised, so that listing everything does not pay off: if it has more than twice the
+    words of the true steps, the reward is multiplied by twice their words over its words.
     """
     rewards = []
-    for completion, true in zip(completions, steps, strict=True):
+    rows: Sequence[Sequence[Mapping[str, Any]]] = facts if facts is not None else [()] * len(steps)
+    for completion, true, known in zip(completions, steps, rows, strict=True):
         reasoning = parted(text_of(completion))[0]
         needed = sum(len(words(s)) for s in true)
         given = len(words(reasoning))
-        share = held(reasoning, true) / len(true) if true else 0.0
-        rewards.append(share * min(1.0, 1.5 * needed / given) if given else 0.0)
+        if known:
+            share = verdicts(reasoning, known).score
+        else:
+            share = held(reasoning, true) / len(true) if true else 0.0
+        rewards.append(share * min(1.0, LONG * needed / given) if given else 0.0)
     return rewards

@@ -332,7 +332,7 @@ class Frame(Value):
     """Identifies one picture of a video. Key for picture lookup and for cassettes."""
 
     video: str
-    """SHA-256 of the video file, hexadecimal."""
+    """SHA-256 of the video file, hexadecimal. `blank 640x360` is a grey picture of this size."""
     at: Millis
 
 

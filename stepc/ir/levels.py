@@ -124,6 +124,40 @@ class Because(Value):
     query: Query
 
 
+def _none(value: object) -> bool:
+    return not value
+
+
+class ProbeResult(Value):
+    """How often a model answered a question rightly when it was shown a part of the video."""
+
+    shown: Annotated[str, StringConstraints(pattern=r"^(video|nothing|keyframe|without \d{1,3})$")]
+    """The `video`; `nothing`; one `keyframe` of the evidence; the video `without` the keyframes that are
+    evidence of a step, by its number from 1."""
+    right: Annotated[int, Field(ge=0, lt=10**9)]
+    """Number of right answers."""
+    asked: Annotated[int, Field(ge=1, lt=10**9)]
+    """Number of answers."""
+
+
+WrongKind = Literal["object", "value", "relation", "order", "time"]
+"""What is wrong: what a step finds (an object or a value), its relation, who stands in it to whom, when."""
+
+
+class WrongStep(Value):
+    """A false sentence in place of one step of a rationale."""
+
+    step: Annotated[int, Field(ge=1, lt=1000)]
+    """The number of the step, from 1."""
+    what: WrongKind
+    text: str
+    """What the step then says."""
+    answer: str
+    """What the reply then answers."""
+    instead: str = ""
+    """The word that it says in place of the right one, as the graph has it; empty for an order or a time."""
+
+
 class Sample(Value):
     """A question, its answer and its rationale (Q, A, R) from one path."""
 
@@ -145,6 +179,10 @@ class Sample(Value):
     """Other correct answers, if the path was drawn as `ambiguous`."""
     query: Query
     rationale: tuple[Because, ...]
+    probes: tuple[ProbeResult, ...] = Field((), exclude_if=_none)
+    """What `probe` found out about it."""
+    wrong: tuple[WrongStep, ...] = Field((), exclude_if=_none)
+    """Steps that `wrong-steps` made false."""
 
     def _repr_html_(self) -> str:
         """Question, steps and answer, for notebooks."""
@@ -191,6 +229,8 @@ class Unit(Value):
                     )
                 case (Gap(), *_) as gaps:
                     yield any(gap.word is not None for gap in gaps)
+                case (Sample(), *_) as samples:
+                    yield any(s.probes or s.wrong for s in samples)
 
     @property
     def keyframes(self) -> dict[str, Keyframe]:

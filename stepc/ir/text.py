@@ -4,6 +4,7 @@
 valid text is normalised by the same call. The grammar is `grammar/ir.lark`.
 """
 
+# Long: what each statement is written as and how it is read belong beside each other.
 from __future__ import annotations
 
 import contextlib
@@ -137,20 +138,28 @@ def _lines(unit: t.Unit, calls: bool) -> Iterator[str]:
         yield f"query   {query_text(path.query)}"
     for sample in unit.samples if isinstance(unit, t.Qras) else ():
         yield ""
-        checked = "checked" if sample.checked else "unchecked"
-        yield f"sample  {sample.id} of {sample.path} {sample.form} {sample.wording} {checked}"
-        yield f"question {quote(sample.question)}"
-        yield f"answer  {quote(sample.answer)}"
-        if sample.claim:
-            yield f"claim   {quote(sample.claim)}"
-        yield from (f"option  {quote(option)}" for option in sample.options)
-        if sample.room:
-            yield f"room    {sample.room}"
-        yield from (f"or      {quote(answer)}" for answer in sample.also)
-        yield f"query   {query_text(sample.query)}"
-        for b in sample.rationale:
-            yield f"because {quote(b.question)} {quote(b.answer)} {quote(b.text)}"
-            yield f"query   {query_text(b.query)}"
+        yield from _sample_lines(sample)
+
+
+def _sample_lines(sample: t.Sample) -> Iterator[str]:
+    checked = "checked" if sample.checked else "unchecked"
+    yield f"sample  {sample.id} of {sample.path} {sample.form} {sample.wording} {checked}"
+    yield f"question {quote(sample.question)}"
+    yield f"answer  {quote(sample.answer)}"
+    if sample.claim:
+        yield f"claim   {quote(sample.claim)}"
+    yield from (f"option  {quote(option)}" for option in sample.options)
+    if sample.room:
+        yield f"room    {sample.room}"
+    yield from (f"or      {quote(answer)}" for answer in sample.also)
+    yield f"query   {query_text(sample.query)}"
+    for b in sample.rationale:
+        yield f"because {quote(b.question)} {quote(b.answer)} {quote(b.text)}"
+        yield f"query   {query_text(b.query)}"
+    for w in sample.wrong:
+        yield f"wrong   {w.step} {w.what} {quote(w.text)} {quote(w.answer)} {quote(w.instead)}"
+    for probe in sample.probes:
+        yield f"probe   {probe.shown} {probe.right}/{probe.asked}"
 
 
 # --- read --------------------------------------------------------------------------------
@@ -384,6 +393,7 @@ class _Builder:
             data = {"id": str(c[0]), "path": str(c[1]), "form": str(c[2]), "wording": str(c[3])}
             data |= {"checked": c[4] == "checked", "question": "", "answer": "", "claim": ""}
             data |= {"options": (), "also": (), "query": (), "rationale": []}
+            data |= {"probes": (), "wrong": ()}
             self.waiting, self.open = ("samples", line, data), data
             return
         if self.waiting is None or self.open is None:
@@ -406,6 +416,15 @@ class _Builder:
             texts = dict(zip(("question", "answer", "text"), map(_string, c), strict=True))
             self.open = {**texts, "query": ()}
             whole["rationale"].append(self.open)
+        elif tree.data == "wrong" and name == "samples":
+            false: dict[str, Any] = {"step": int(c[0]), "what": str(c[1])}
+            false |= dict(zip(("text", "answer", "instead"), map(_string, c[2:]), strict=True))
+            whole["wrong"] += (t.WrongStep.model_validate(false),)
+        elif tree.data == "probe" and name == "samples":
+            *shown, votes = map(str, c)
+            right, _, asked = votes.partition("/")
+            result = {"shown": " ".join(shown), "right": int(right), "asked": int(asked)}
+            whole["probes"] += (t.ProbeResult.model_validate(result),)
         elif tree.data in ("question", "answer", "claim") and name == "samples":
             whole[str(tree.data)] = _string(c[0])
         else:

@@ -628,6 +628,24 @@ def _forms(u: t.Qras) -> Iterator[Finding]:
             yield f"the answer of {s.id} is {s.answer!r}", s
 
 
+@_rule(
+    "V075",
+    "what is noted of a sample must be about its steps, once, and no more than was asked",
+    "qra",
+)
+def _probes(u: t.Qras) -> Iterator[Finding]:
+    for s in u.samples:
+        shown = [p.shown for p in s.probes]
+        known = {"video", "nothing", "keyframe"}
+        known |= {f"without {n + 1}" for n in range(len(s.rationale))}
+        if len({*shown}) < len(shown) or not known.issuperset(shown):
+            yield f"{s.id} has probes {', '.join(shown)}", s
+        elif any(p.right > p.asked for p in s.probes):
+            yield f"{s.id} has more right answers than answers", s
+        elif any(w.step > len(s.rationale) for w in s.wrong):
+            yield f"{s.id} has a wrong step {max(w.step for w in s.wrong)}", s
+
+
 def verify(
     unit: t.Unit, read: Read | None = None, file: str = "", *, warnings: bool = False
 ) -> list[Diagnostic]:

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from stepc.ir import types as t
-from stepc.ir.text import query_text
-
-if TYPE_CHECKING:
-    pass
 
 
 class SampleSummary(NamedTuple):
@@ -31,6 +25,10 @@ class SampleSummary(NamedTuple):
     options: tuple[str, ...] = ()
     asks: str = ""
     """The query without its scope: what is asked, wherever and whenever."""
+    probes: tuple[tuple[str, int, int], ...] = ()
+    """What a model was shown, the number of its right answers, and that of its answers."""
+    demand: tuple[int, int, int] = (0, 0, 0)
+    """In how many clips, keyframes and milliseconds its evidence is seen."""
 
 
 class UnitSummary(NamedTuple):
@@ -46,48 +44,6 @@ class UnitSummary(NamedTuple):
     samples: Sequence[SampleSummary]
 
 
-def summary_of(unit: t.Qras, model: str = "", stsg: str = "") -> UnitSummary:
-    """Summarize a unit."""
-    digest = hashlib.sha256(stsg.encode()).hexdigest() if stsg else ""
-    samples = [
-        SampleSummary(
-            s.id,
-            s.question,
-            s.answer,
-            len(s.rationale),
-            _kind(s),
-            s.checked,
-            s.room,
-            skeleton(s),
-            s.options,
-            query_text(s.query[1:]).casefold(),
-        )
-        for s in unit.samples
-    ]
-    video = unit.video
-    return UnitSummary(
-        unit.name, video.file, video.sha256, digest, model, len(unit.objects), samples
-    )
-
-
-def skeleton(s: t.Sample) -> str:
-    """The question of a sample in small letters, with `_` for words of its graph and `#` for numbers."""
-    queries = (s.query, *(b.query for b in s.rationale))
-    said = {op.words for query in queries for op in query if op.words}
-    said |= {s.claim, *s.options, *(b.answer for b in s.rationale)} - {""}
-    text = " ".join(s.question.lower().split())
-    for word in sorted(said, key=lambda w: (-len(w), w)):
-        text = re.sub(rf"(?<!\w){re.escape(word.lower())}(?!\w)", "_", text)
-    return re.sub(r"\d+(?:\.\d+)?", "#", text)
-
-
-def _kind(s: t.Sample) -> str:
-    last = next((op for op in reversed(s.query) if isinstance(op, t.Follow)), None)
-    if last is None:
-        return s.form
-    return " ".join((s.form, last.edge, last.way, last.word if last.edge == "attr" else ""))
-
-
 class UnitSource(Protocol):
     """The units of a corpus, sorted by name."""
 
@@ -96,19 +52,6 @@ class UnitSource(Protocol):
 
     def whole(self, place: int) -> t.Qras:
         """Load the unit at this position."""
-
-
-class UnitsInMemory:
-    """A unit source that holds all units in memory."""
-
-    def __init__(self, units: Iterable[t.Qras]) -> None:
-        self.units = sorted(units, key=lambda u: u.name)
-
-    def cards(self) -> Iterator[UnitSummary]:
-        return map(summary_of, self.units)
-
-    def whole(self, place: int) -> t.Qras:
-        return self.units[place]
 
 
 @dataclass(frozen=True)

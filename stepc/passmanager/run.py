@@ -14,9 +14,10 @@ from stepc.ir.types import Qras, Unit
 from stepc.ir.verify import verify
 from stepc.model.client import FAILED
 from stepc.passmanager.base import LinkPass, Pass, Tools
-from stepc.passmanager.corpus import Corpus, UnitsInMemory
+from stepc.passmanager.corpus import Corpus
 from stepc.passmanager.memo import Memo, PassResult, hash_of
 from stepc.passmanager.pipeline_text import check_levels
+from stepc.passmanager.summaries import UnitsInMemory
 
 
 def run(

@@ -91,6 +91,16 @@ class Refutation:
             self._not(self._about(step, other), step.word, self._kind(step)) for other in there
         )
 
+    def refuted_relation(self, step: t.Step, word: str) -> bool:
+        """Whether the ends of a relation certainly do not stand in another one, whenever both are seen."""
+        one, two = self.graph.entity[step.near], self.graph.entity[step.far]
+        return self._not(("rel", one, two), word, "")
+
+    def refuted_order(self, step: t.Step) -> bool:
+        """Whether the second end of a relation certainly does not stand in it to the first one."""
+        one, two = self.graph.entity[step.near], self.graph.entity[step.far]
+        return self._not(("rel", two, one), step.word, "")
+
     def denied(self, step: t.Step, word: str) -> bool:
         """Whether the graph denies that a step finds a word, of every object that the word names."""
         if self.graph.finds_value(step):

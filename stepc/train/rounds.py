@@ -18,7 +18,8 @@ from stepc.diagnostics import Place, fail, printable
 from stepc.driver.compile_corpus import compile_corpus
 from stepc.driver.compile_video import CompileConfig
 from stepc.driver.local_engine import LocalEngine
-from stepc.eval.run import HOWS, EvalSettings, evaluate
+from stepc.eval.records import HOWS, EvalSettings
+from stepc.eval.run import evaluate
 from stepc.eval.tables import of_groups, sound
 from stepc.model.cassette import Cassette
 from stepc.model.load import ModelConfig, load

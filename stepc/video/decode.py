@@ -16,7 +16,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from stepc.diagnostics import fail
-from stepc.ir.types import Frame
+from stepc.ir.types import Frame, Video
 from stepc.runtime import watchdog as watch
 from stepc.runtime.lazy import LazyModule
 from stepc.video.source import (
@@ -344,6 +344,9 @@ class Pictures:
 
     def at(self, frame: Frame) -> Picture:
         """Return the full-size image of a keyframe. Raises StepcError (B002, B007, B008)."""
+        if frame.video.startswith(_BLANK):
+            width, _, height = frame.video.removeprefix(_BLANK).partition("x")
+            return np.full((int(height), int(width), 3), GREY, np.uint8)
         if frame not in self._kept:
             self.keep_at(frame, self._find(self.source(frame.video), frame.at))
         return self._kept[frame]
@@ -389,6 +392,16 @@ class Pictures:
             raise trouble(source.path, error) from error
         message = f"the file has no frame at {at / 1000:.3f} seconds"
         raise fail("B007", message, place_of(source.path))
+
+
+_BLANK = "blank "
+GREY = 128
+"""The value of all channels of a blank picture."""
+
+
+def blank(video: Video, at: int) -> Frame:
+    """A grey picture of the size of a video, shown at a time in ms."""
+    return Frame(video=f"{_BLANK}{video.width}x{video.height}", at=at)
 
 
 def encode(pictures: Sequence[Picture], times: Sequence[int]) -> bytes:

@@ -23,7 +23,8 @@ from stepc.diagnostics import Diagnostic, Place, StepcError, fail, printable
 from stepc.driver.compile_corpus import compile_corpus
 from stepc.driver.compile_video import CompileConfig
 from stepc.driver.process_pool import end_with_parent
-from stepc.eval.run import HOWS, EvalSettings, Record, evaluate, read_records
+from stepc.eval.records import HOWS, EvalSettings, Record, read_records
+from stepc.eval.run import evaluate
 from stepc.ir.text import read
 from stepc.model.cassette import Cassette
 from stepc.model.load import ModelConfig, load
@@ -160,10 +161,13 @@ class Questions(Artifact):
     videos: Films
     spec: str
     seed: int
+    links: str = ""
+    """Link passes; by default those of the spec."""
 
     def make(self, lab: Lab, folder: Path) -> dict[str, Any]:
         films = lab.folder(self.videos)
-        made = true_questions(films, folder, (self.spec, "study.step", None), self.seed)
+        spec = self.spec, "study.step", None
+        made = true_questions(films, folder, spec, self.seed, self.links)
         return {"samples": made.samples, "by_steps": made.by_steps}
 
     def place(self, lab: Lab) -> Path:

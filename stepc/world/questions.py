@@ -16,14 +16,17 @@ from stepc.runtime.output_folder import OutputFolder
 from stepc.video.decode import Pictures
 
 PASSES = "sample,compose,check"
+EXAM = "dedupe,balance(steps=0,answer=0.25,least=40),blind(most=0.02),pairs,emit"
+"""Link passes of an exam: neither its texts nor the commonest answers tell much, and it has minimal pairs."""
 
 
 def true_questions(
-    films: Path, out: Path, spec: tuple[str, str, Path | None], seed: int
+    films: Path, out: Path, spec: tuple[str, str, Path | None], seed: int, links: str = ""
 ) -> Summary:
     """Write a dataset of questions that a spec (text, name, folder) draws from films' ground-truth graphs.
 
-    `films` is a folder written by `stepc world render`. No model is asked. Raises StepcError: U001 if the
+    `films` is a folder written by `stepc world render`. No model is asked. `links` are link passes, by
+    default those of the spec. Raises StepcError: U001 if the
     folder has no ground-truth graph, B014 if `out` cannot be written.
     """
     graphs = sorted(films.glob("*.true.stsg"))
@@ -31,7 +34,8 @@ def true_questions(
         help = "create films and their graphs with `stepc world render`"
         place = Place(printable(str(films)))
         raise fail("U001", "no ground-truth graph (`*.true.stsg`) found", place, help)
-    order = CompileConfig(PASSES, "", spec[0], spec[1], spec_folder=spec[2], seed=seed)
+    passes = ",".join([PASSES, *([links] if links else [])])
+    order = CompileConfig(passes, "", spec[0], spec[1], spec_folder=spec[2], seed=seed)
     compiler, summary = Compiler(order), Summary(compiled=len(graphs))
     with OutputFolder(out) as folder:
         spool = Spool(out)

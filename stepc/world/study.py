@@ -10,15 +10,13 @@ import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import orjson
 
 from stepc.dataset.read import read_samples
 from stepc.diagnostics import fail
-from stepc.eval.run import HOWS
+from stepc.eval.records import HOWS
 from stepc.eval.tables import sentences
 from stepc.grading.reward import words
 from stepc.model.backends import EMBEDDED
@@ -41,12 +39,9 @@ from stepc.world.artifacts import (
     all_of,
     make_all,
 )
-from stepc.world.score import KINDS
+from stepc.world.outcome import RATIONALE, STEPS, Cell, Outcome
+from stepc.world.questions import EXAM
 
-RATIONALE = "rationale"
-"""Key for the fraction of ground-truth steps that the replies contain in order."""
-STEPS = (1, 2, 3, None)
-"""Columns of a table: questions by number of steps (3 means three or more), and all (None)."""
 FIRST, TRAIN, QUIZ = 20_000, 10_000, 30_000
 """First film seeds of the initial tuning, the training and the quiz."""
 ABLATED = {
@@ -88,7 +83,7 @@ class Setup:
     recipe: Recipe = field(default_factory=Recipe)
     films: int = 30
     """Number of rendered films to train on; different films for each seed."""
-    quiz_films: int = 20
+    quiz_films: int = 60
     """Number of rendered films in the quiz; the same for all arms and seeds."""
     teacher: str | None = None
     """The model that makes the data of *Distillation*; None uses the ground-truth graphs."""
@@ -108,7 +103,7 @@ class Setup:
     def asked(self) -> Data:
         if self.quiz is not None:
             return GivenArtifact(self.quiz, RenderedVideos(self.quiz_videos))
-        return Questions(Films(self.quiz_films, QUIZ), spec(), 0)
+        return Questions(Films(self.quiz_films, QUIZ), spec(40, "1: 1/4, 2: 1/4, 3: 1/2"), 0, EXAM)
 
     def base(self, seed: int) -> Model:
         """The model that all arms start from, tuned on answers to simple questions (VideoChat2*).
@@ -228,137 +223,6 @@ STUDIES: dict[str, tuple[Callable[[Setup, int], dict[str, Model]], str]] = {
 """Studies by name: the function that returns the arms of a seed, and the arm to compare with."""
 
 
-@dataclass
-class Cell:
-    """One value per seed."""
-
-    values: list[float]
-
-    @property
-    def mean(self) -> float:
-        """Mean over seeds, without NaN; NaN if there are no values."""
-        known = [v for v in self.values if not math.isnan(v)]
-        return statistics.fmean(known) if known else math.nan
-
-    @property
-    def half(self) -> float:
-        """Half the 95 % confidence interval of the mean (Student's t); NaN for fewer than two seeds."""
-        from scipy.stats import t
-
-        known = [v for v in self.values if not math.isnan(v)]
-        if len(known) < 2:
-            return math.nan
-        error = statistics.stdev(known) / math.sqrt(len(known))
-        return float(t.ppf(0.975, len(known) - 1)) * error
-
-    def text(self, sign: str = "") -> str:
-        """Mean ± half the 95 % CI, in percent."""
-        if math.isnan(self.mean):
-            return "-"
-        off = "" if math.isnan(self.half) else f" ± {100 * self.half:.1f}"
-        return f"{100 * self.mean:{sign}.1f}{off}"
-
-    def minus(self, other: Cell) -> Cell:
-        """Difference to another cell, seed by seed."""
-        return Cell([a - b for a, b in zip(self.values, other.values, strict=True)])
-
-
-@dataclass
-class Outcome:
-    """The result of a study."""
-
-    name: str
-    seeds: int
-    cells: dict[tuple[str, str, int | None], Cell]
-    """Accuracy (0 to 1) by arm, prompting mode and number of steps (None for all)."""
-    samples: dict[str, Cell]
-    """Number of training samples by arm."""
-    graphs: dict[str, dict[str, Cell]]
-    """F1 of the graphs behind the training samples, by arm and kind of fact."""
-    asked: dict[int | None, Cell]
-    """Number of questions that count, by number of steps."""
-
-    @property
-    def arms(self) -> list[str]:
-        """Names of the arms, in order."""
-        return list(self.samples)
-
-    def markdown(self) -> str:
-        """All tables in Markdown, next to the paper's figures."""
-        against = STUDIES[self.name][1]
-        paper = {row["arm"]: row for row in _paper(self.name)}
-        parts = []
-        for how, told in zip(HOWS, ("answered directly", "answered after reasoning"), strict=True):
-            head = [
-                "",
-                "samples",
-                "1 step",
-                "2 steps",
-                "3 steps",
-                "all",
-                f"3 steps, from {against}",
-            ]
-            head += ["steps right"] if how == "reasoned" else []
-            head += ["the paper's AGQA", "STAR"] if paper else []
-            rows = []
-            for arm in self.arms:
-                cells = [self.cells[arm, how, n] for n in STEPS]
-                off = self.cells[arm, how, 3].minus(self.cells[against, how, 3])
-                row = [arm, f"{self.samples[arm].mean:.0f}", *(c.text() for c in cells)]
-                row.append("" if arm == against else off.text("+"))
-                row += [self.cells[arm, RATIONALE, None].text()] if how == "reasoned" else []
-                if paper:
-                    row += [
-                        _figures(paper[arm], x) if arm in paper else "" for x in ("AGQA", "STAR")
-                    ]
-                rows.append(row)
-            counts = [f"{self.asked[n].mean:.0f}" for n in STEPS]
-            rows.append(["questions", "", *counts, *[""] * (len(head) - 6)])
-            parts.append(f"Accuracy (%), {told}:\n\n{_table(head, rows)}")
-        if any(self.graphs.values()):
-            rows = [
-                [arm, *(kinds[k].text() for k in KINDS)]
-                for arm, kinds in self.graphs.items()
-                if kinds
-            ]
-            parts.append(
-                "F1 (%) of the graphs behind the samples, against the ground truth:\n\n"
-                + _table(["", *KINDS], rows)
-            )
-        many = f"{self.seeds} seeds" if self.seeds > 1 else "1 seed"
-        parts.append(f"Mean ± half the 95 % CI over {many}.")
-        return "\n\n".join(parts) + "\n"
-
-    def plot(self, path: Path) -> None:
-        """Write a bar chart of accuracy by number of steps, with 95 % CIs, as SVG.
-
-        Raises StepcError (T005) if matplotlib is not installed.
-        """
-        try:
-            import matplotlib
-        except ImportError:
-            help = "pip install 'stepc[plots]'"
-            raise fail("T005", "plotting needs matplotlib", None, help) from None
-        matplotlib.use("svg")
-        matplotlib.rcParams["svg.hashsalt"] = "stepc"
-        from matplotlib import pyplot
-
-        figure, axes = pyplot.subplots(1, 2, figsize=(10, 4), sharey=True, layout="constrained")
-        width = 0.8 / len(self.arms)
-        for axis, how in zip(axes, HOWS, strict=True):
-            for i, arm in enumerate(self.arms):
-                cells = [self.cells[arm, how, n] for n in STEPS]
-                places = [x + (i + 0.5) * width - 0.4 for x in range(len(STEPS))]
-                halves = [0.0 if math.isnan(c.half) else c.half for c in cells]
-                axis.bar(places, [c.mean for c in cells], width, yerr=halves, label=arm, capsize=2)
-            axis.set_xticks(range(len(STEPS)), ["1 step", "2 steps", "3 steps", "all"])
-            axis.set_title({"direct": "answered directly"}.get(how, "answered after reasoning"))
-        axes[0].set_ylabel("accuracy")
-        axes[1].legend(fontsize="small")
-        figure.savefig(path, metadata={"Date": None})
-        pyplot.close(figure)
-
-
 def study(
     name: str,
     setup: Setup,
@@ -384,6 +248,8 @@ def study(
     made = _outcome(name, setup, lab, arms, exams)
     write_whole(lab.root / f"{name}.md", made.markdown().encode())
     raw = {f"{a} | {h} | {n or 'all'}": c.values for (a, h, n), c in made.cells.items()}
+    raw |= {f"{a}, blank | {h} | {n or 'all'}": c.values for (a, h, n), c in made.blank.items()}
+    raw |= {f"{name} | {n or 'all'}": c.values for (name, n), c in made.guessed.items()}
     write_whole(lab.root / f"{name}.json", orjson.dumps(raw, option=orjson.OPT_INDENT_2))
     return made
 
@@ -409,6 +275,8 @@ def _outcome(
     exams: Sequence[dict[str, Examined]],
 ) -> Outcome:
     cells: dict[tuple[str, str, int | None], list[float]] = {}
+    blank: dict[tuple[str, str, int | None], list[float]] = {}
+    guessed: dict[tuple[str, int | None], list[float]] = {}
     samples: dict[str, list[float]] = {}
     graphs: dict[str, dict[str, list[float]]] = {}
     asked: dict[int | None, list[float]] = {}
@@ -424,11 +292,15 @@ def _outcome(
             for how in HOWS:
                 counted = [r for r in records.get(how, ()) if r.id in new]
                 for n in STEPS:
-                    right = [bool(r.right) for r in counted if n in (None, min(r.steps, 3))]
-                    share = statistics.fmean(right) if right else math.nan
-                    cells.setdefault((arm, how, n), []).append(share)
+                    those = [r for r in counted if n in (None, min(r.steps, 3))]
+                    right = [bool(r.right) for r in those]
+                    cells.setdefault((arm, how, n), []).append(_share(right))
+                    blank.setdefault((arm, how, n), []).append(_share([r.blank for r in those]))
                     if how == HOWS[0] and right and arm == next(iter(of)):
                         asked.setdefault(n, []).append(len(right))
+                        for guess in ("majority", "text"):
+                            told = _share([getattr(r, guess) for r in those])
+                            guessed.setdefault((guess, n), []).append(told)
                 if how == "reasoned":
                     cells.setdefault((arm, RATIONALE, None), []).append(sentences(counted))
             data = model.data if isinstance(model, TrainedArtifact) else None
@@ -438,12 +310,21 @@ def _outcome(
                 graphs.setdefault(arm, {}).setdefault(kind, []).append(value)
     return Outcome(
         name,
+        STUDIES[name][1],
         len(arms),
         {key: Cell(values) for key, values in cells.items()},
         {arm: Cell(values) for arm, values in samples.items()},
         {arm: {k: Cell(v) for k, v in kinds.items()} for arm, kinds in graphs.items()},
         {n: Cell(asked.get(n, [0])) for n in STEPS},
+        {key: Cell(values) for key, values in blank.items()},
+        {key: Cell(values) for key, values in guessed.items()},
     )
+
+
+def _share(right: Sequence[bool | None]) -> float:
+    """The share of right answers among those that are known; NaN if none is."""
+    known = [bool(r) for r in right if r is not None]
+    return statistics.fmean(known) if known else math.nan
 
 
 def _learnt(lab: Lab, models: Any) -> set[tuple[str, ...]]:
@@ -454,33 +335,3 @@ def _learnt(lab: Lab, models: Any) -> set[tuple[str, ...]]:
         if isinstance(thing, TrainedArtifact) and lab.known(thing.data) is not None
         for sample in read_samples(thing.data.place(lab))[0]
     }
-
-
-def _paper(study: str) -> list[dict[str, Any]]:
-    """The paper's rows of a study."""
-    data = orjson.loads((files("stepc.eval") / "paper.json").read_bytes())
-    return [row for row in data["rows"] if row.get("study") == study]
-
-
-def _figures(row: dict[str, Any], benchmark: str) -> str:
-    """Accuracies of a row on a benchmark, per number of steps if the paper reports them."""
-    told = [v for k, v in row["figures"].items() if k.startswith(benchmark) and "score" not in k]
-    return " / ".join(f"{x}" for x in told)
-
-
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    wide = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-
-    def line(row: list[str]) -> str:
-        cells = [
-            c.ljust(w) if i == 0 else c.rjust(w)
-            for i, (c, w) in enumerate(zip(row, wide, strict=True))
-        ]
-        return "| " + " | ".join(cells) + " |"
-
-    rule = (
-        "| "
-        + " | ".join(("-" * w if i == 0 else "-" * (w - 1) + ":") for i, w in enumerate(wide))
-        + " |"
-    )
-    return "\n".join([line(head), rule, *map(line, rows)])

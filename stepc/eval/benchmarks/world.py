@@ -15,7 +15,8 @@ def world(folder: Path) -> Reading:
     items = [
         Item(s.id, s.video, s.question, (s.answer, *s.answers, s.reply),
              "choice" if s.options else "match", s.options, (), max(s.steps, 1),
-             rationale=tuple(step.text for step in s.rationale), sha256=s.sha256)
+             rationale=tuple(step.text for step in s.rationale), sha256=s.sha256,
+             skeleton=s.skeleton, pair=s.pair or "", facts=s.facts)
         for s in samples
     ]  # fmt: skip
     return Reading(items, wrong)
