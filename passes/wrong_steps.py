@@ -122,7 +122,7 @@ class _Wrong:
             kind: t.WrongKind = "value" if value else "object"
             kind = "relation" if step.way == "--" else kind
             words = (self.distractors.false(step, also, rng) for _ in range(TRIES))
-            for word in dict.fromkeys(w for w in words if w):
+            for word in dict.fromkeys(w for w in words if w and self._agree(step, right, w)):
                 yield kind, [self._noun(step, right)], [self._noun(step, word)], word, word
         if step.edge == "rel" and step.way != "--":
             ends = [self.graph.the_label(self.graph.labels[x]) for x in (step.near, step.far)]
@@ -134,7 +134,8 @@ class _Wrong:
                     "",
                     word,
                 )
-            if self.distractors.refutation.refuted_order(step):
+            labels = (self.graph.labels[x] for x in (step.near, step.far))
+            if self.distractors.refutation.refuted_order(step) and self._agree(None, *labels):
                 yield "order", ends, ends[::-1], "", ""
         if last and EDGES[step.edge].timed:
             yield from self._times(step, because)
@@ -171,6 +172,12 @@ class _Wrong:
             return next((x for x in s.options if plain(x) == plain(found)), "")
         same = plain(s.answer) == plain(because.answer)
         return found if same else ""
+
+    def _agree(self, step: t.Step | None, one: str, other: str) -> bool:
+        """Whether two words can stand in the same place: two labels are both singular, or both plural."""
+        if step is not None and self.graph.finds_value(step):
+            return True
+        return self.language.is_plural(one) == self.language.is_plural(other)
 
     def _noun(self, step: t.Step, found: str) -> str:
         """A found end as it stands in a sentence: an object with its article, a value as it is said."""

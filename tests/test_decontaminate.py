@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from typer.testing import CliRunner
 from stepc.cli import app
 from stepc.dataset.dataset import Dataset
 from stepc.dataset.read import read_samples
+from stepc.dataset.subset import write_part
 from stepc.diagnostics import Diagnostic, StepcError
 from stepc.eval.decontaminate import contamination, picture_hash
 from stepc.ir.text import write
@@ -114,9 +116,20 @@ def test_copies_look_alike_and_other_videos_do_not(copies: Path, tmp_path: Path)
     made = contamination(mine, [str(theirs)], [copies], reporter=Heard(heard.append))
     assert {o.video for o in made.videos} == {"small.mp4", "bright.mp4", "bars.mp4", "late.mp4"}
     assert {(o.other, o.how) for o in made.videos} == {("bunny.mp4", "looks alike")}
-    assert made.compared == {"theirs": 2} and [d.code for d in heard] == ["E003"]
+    assert made.compared == {"theirs": 5} and [d.code for d in heard] == ["E003"]
     assert _found(mine, str(theirs)) == []  # without the videos, nothing tells
     assert _found(mine, str(copies))[0][3] == "same file"
+
+
+def test_namesakes_are_compared_and_what_is_missing_is_said(copies: Path, tmp_path: Path) -> None:
+    mine = _rows(tmp_path / "mine", {"video": "small.mp4"}, {"video": "gone.mp4"})
+    for folder, clip in (("a", "bikes.mp4"), ("b", "bigbuckbunny.mp4")):
+        (tmp_path / "theirs" / folder).mkdir(parents=True)
+        (tmp_path / "theirs" / folder / "clip.mp4").write_bytes(footage(clip).read_bytes())
+    heard: list[Diagnostic] = []
+    made = contamination(mine, [str(tmp_path / "theirs")], [copies], reporter=Heard(heard.append))
+    assert [(o.video, o.other) for o in made.videos] == [("small.mp4", "b/clip.mp4")]
+    assert [d.code for d in heard] == ["E003"] and "gone.mp4" in heard[0].message
 
 
 def test_a_plain_picture_has_no_hash() -> None:
@@ -204,8 +217,42 @@ def test_a_clean_dataset_is_whole(compiled: Path, tmp_path: Path) -> None:
     assert told["dropped"] == len(old) - len(new) and told["samples"] == len(old)
 
 
+def test_what_is_left_has_no_row_that_cannot_be_read(compiled: Path, tmp_path: Path) -> None:
+    odd = tmp_path / "odd"
+    shutil.copytree(compiled, odd)
+    lines = (odd / "qra.jsonl").read_text("utf-8").splitlines()
+    row = json.loads(lines[0])
+    lines[0] = json.dumps({**row, "question": "What is <image>?"})
+    rows = [json.loads(x) for x in lines]
+    lines[1] = json.dumps({**rows[1], "pair": rows[-1]["id"]})
+    (odd / "qra.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
+    theirs = _rows(tmp_path / "theirs", {"video": "x.mp4", "sha256": rows[-1]["sha256"]})
+    command = ["decontaminate", str(odd), "--against", str(theirs), "-o", str(tmp_path / "clean")]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0 and "sample 1 is skipped" in done.output, done.output
+    left = [*Dataset(tmp_path / "clean")]
+    assert row["id"] not in {r["id"] for r in left} and not any("pair" in r for r in left)
+    (odd / "data" / "train.jsonl").write_text("{")
+    with pytest.raises(StepcError) as error:
+        write_part(odd, tmp_path / "other", {r["id"] for r in Dataset(compiled)}, {})
+    assert error.value.diagnostics[0].code == "T001"
+    with pytest.raises(StepcError) as error:
+        write_part(compiled, tmp_path / "nothing", set(), {})
+    assert error.value.diagnostics[0].code == "T003" and not (tmp_path / "nothing").exists()
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "README.md").write_text("mine")
+    with pytest.raises(StepcError) as error:
+        write_part(compiled, tmp_path / "taken", {row["id"]}, {})
+    assert error.value.diagnostics[0].code == "B023"
+
+
 def test_bad_input_is_said(compiled: Path, tmp_path: Path) -> None:
-    for against, code in (("sta", "U001"), (str(tmp_path), "E001"), (f"star={tmp_path}", "E001")):
+    for against, code in (
+        ("sta", "U001"),
+        ("", "U001"),
+        (str(tmp_path), "E001"),
+        (f"star={tmp_path}", "E001"),
+    ):
         with pytest.raises(StepcError) as error:
             contamination(compiled, [against])
         assert error.value.diagnostics[0].code == code

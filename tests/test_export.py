@@ -511,6 +511,19 @@ def test_two_videos_of_one_name_stay_apart(film: Path, tmp_path: Path) -> None:
     }
 
 
+def test_a_file_that_is_the_export_itself_is_not_lost(
+    proved: TrainingData, film: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "o"
+    export(proved, "llava", out, Templates("default"), "apart")
+    again = load_dataset(tmp_path / "qra.jsonl", [out / "videos"], 2)
+    with pytest.raises(StepcError) as error:
+        export(again, "llava", out, Templates("default"), "apart", media="absolute")
+    assert error.value.diagnostics[0].code == "U001"
+    export(again, "llava", out, Templates("default"), "apart")
+    assert (out / "videos" / film.name).read_bytes() == film.read_bytes()
+
+
 def test_video_r1_as_it_is_published(proved: TrainingData, tmp_path: Path) -> None:
     rows = json.loads((_export(proved, "video-r1", tmp_path) / "train.json").read_text("utf-8"))
     choice, count = rows

@@ -60,6 +60,12 @@ FACTS = [MAN, CHAIR, WOODEN, METAL]
         ("The man is old. He is wooden.", set(), set()),
         ("man table wooden behind", {2}, set()),  # a value needs no verb
         ("", set(), set()),
+        ("The table is wooden, not metal.", {2}, set()),
+        ("No doubt, the table is wooden.", {2}, set()),
+        ("Is the table wooden?", set(), set()),
+        ("Perhaps the table is wooden.", set(), set()),
+        ("It is false that the table is wooden. Nobody says the table is wooden.", set(), set()),
+        ("The man is staring at a wooden tab.", set(), set()),
     ],
 )
 def test_steps_are_compared_by_meaning(reasoning: str, right: set[int], wrong: set[int]) -> None:
@@ -88,6 +94,20 @@ def _fact(**parts: Any) -> dict[str, Any]:
 def test_other_words_times_and_scripts(fact: dict[str, Any], said: str, unsaid: str) -> None:
     assert verdicts(said, [fact]).right == {1}
     assert verdicts(unsaid, [fact]).right == set()
+
+
+def test_facts_of_others_that_are_no_facts_are_ignored() -> None:
+    odd: list[Any] = [{}, {"step": None}, {"step": 1}, {"step": 1, "subject": [None]}, None, 7,
+                      {"step": 1, "subject": "table", "object": ["wooden"]}]  # fmt: skip
+    assert verdicts("The table is wooden. Blah.", [*odd, WOODEN]).right == {2}
+    assert reasoned(["Blah. Answer: x"], [["The table is wooden."]], facts=[odd]) == [0.0]
+
+
+def test_times_are_those_that_are_said() -> None:
+    fact = _fact(subject=["dog"], object=["barking"], answer=["4.0 to 9.0 seconds"])
+    assert verdicts("The dog is barking from 4 s to 9 s.", [fact]).right == {1}
+    for wrong in ("from 9.0 to 4.0", "from 4.0 to 12.0", "at 1.0, 4.0, 7.0, 9.0"):
+        assert verdicts(f"The dog is barking {wrong} seconds.", [fact]).right == set()
 
 
 def test_a_count_needs_all_that_it_counts() -> None:

@@ -1,4 +1,4 @@
-"""The command decontaminate: what a dataset shares with benchmarks."""
+"""Commands before a dataset is published: decontaminate, push."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from stepc.cli.app import IO, PIPELINE
-from stepc.cli.common import Json, app, count, print_json, terminal
+from stepc.cli.common import Json, app, count, print_json, say, terminal
 from stepc.diagnostics import Place, fail, printable
 
 
@@ -66,8 +66,8 @@ def decontaminate(  # long: a table of options
     benchmark, other, how), compared (videos whose pictures were compared, by benchmark), samples
     and dropped (numbers).
     """
-    from stepc.dataset.read import read_samples
-    from stepc.dataset.subset import write_without
+    from stepc.dataset.read import read_samples, told
+    from stepc.dataset.subset import write_part
     from stepc.eval.decontaminate import contamination, table
 
     if not against:
@@ -75,13 +75,31 @@ def decontaminate(  # long: a table of options
             "U001", "nothing to compare with", Place("--against"), "such as --against star=STAR"
         )
     made = contamination(dataset, against, videos or (), reporter=terminal())
-    samples, _ = read_samples(dataset)
+    samples, wrong = read_samples(dataset)
+    for diagnostic in told(wrong):
+        say(diagnostic)
     gone = made.gone(samples, questions=drop_questions, collections=drop_collections)
     if json:
         print_json({**made.data(), "samples": len(samples), "dropped": len(gone)})
     else:
         print("\n".join(table(made, samples)))
     if out is not None:
-        left = write_without(dataset, out, gone, {"against": [*against]})
+        kept = {s.id for s in samples} - gone
+        left = write_part(dataset, out, kept, {"against": [*against]})
         if not json:
             print(f"{count(left, 'sample')} of {len(samples)} in {printable(str(out))}")
+
+
+@app.command(epilog="Example: stepc push out me/films --private")
+def push(
+    dataset: Annotated[Path, typer.Argument(help="A dataset of `stepc compile`.")],
+    repository: Annotated[str, typer.Argument(help="NAME or OWNER/NAME on the hub.")],
+    private: Annotated[
+        bool,
+        typer.Option("--private", help="Make a private repository.", rich_help_panel=IO),
+    ] = False,
+) -> None:
+    """Upload a dataset to the Hugging Face hub: samples, graphs, card and manifest, without videos."""
+    from stepc.dataset.hub import push as upload
+
+    print(upload(dataset, repository, private=private))

@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 MODULES = {
     "annotation_commands": ("import", "score"),
     "bench_commands": ("bench",),
-    "clean_commands": ("decontaminate",),
+    "clean_commands": ("decontaminate", "push"),
     "eval_commands": ("eval",),
     "model_commands": ("world", "model"),
     "pipeline_commands": ("compile", "plan", "dump", "opt", "passes"),

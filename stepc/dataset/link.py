@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import orjson
 
 from stepc.diagnostics import Diagnostic, Statistics
-from stepc.runtime.atomic_files import write_parts
+from stepc.runtime.atomic_files import appearing, write_parts, writing
 from stepc.runtime.names import Name
 
 if TYPE_CHECKING:
     from stepc.passmanager.base import LinkPass
+from stepc.dataset.card import split_name
 from stepc.dataset.measures import measures
 from stepc.dataset.spool import Spool
 from stepc.passmanager.corpus import Corpus
@@ -31,6 +35,8 @@ class Linked:
     """Number of samples by number of steps."""
     files: dict[str, str] = field(default_factory=dict)
     """SHA-256 of each data file, by its name."""
+    splits: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """For each split, as the hub calls it: its file, the SHA-256 of it, and the number of samples."""
 
 
 def link_corpus(
@@ -50,6 +56,7 @@ def link_corpus(
     `counts`. `skipped` are the diagnostics of videos that were not compiled. Raises StepcError (B014,
     T005).
     """
+    from stepc.dataset.card import card, schema
     from stepc.dataset.formats import COLUMNS, FORMATS
     from stepc.dataset.parquet import write_shards
 
@@ -69,14 +76,65 @@ def link_corpus(
         rows = _records(corpus, spool, name, spec)
         if form.sharded:
             linked.files |= write_shards(out, form.file, rows, COLUMNS)
+        elif name == "jsonl":
+            with _Splits(out / "data") as splits:
+                linked.files[form.file] = write_parts(out / form.file, splits.lines(rows))
+            linked.splits = splits.told()
         else:
             lines = (orjson.dumps(row) + b"\n" for row in rows)
             linked.files[form.file] = write_parts(out / form.file, lines)
     head = about(linked)
     if measured := {**measures(corpus), **corpus.measured}:
         head["measured"] = measured
+    if linked.splits:
+        head["splits"] = linked.splits
+        numbers = {name: split["samples"] for name, split in linked.splits.items()}
+        write_parts(out / "README.md", (card(head, numbers, COLUMNS).encode(),))
+        write_parts(out / "schema.json", (schema(COLUMNS),))
     write_parts(out / "manifest.json", _manifest(corpus, head, left, counts, skipped))
     return linked
+
+
+class _Splits:
+    """Writes the lines of samples a second time, to one file for each set, as `load_dataset` takes them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.open = contextlib.ExitStack()
+        self.files: dict[str, BinaryIO] = {}
+        self.hashes: dict[str, Any] = {}
+        self.names: dict[str, str] = {}
+        self.count: Counter[str] = Counter()
+
+    def __enter__(self) -> _Splits:
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.open.__exit__(*error)
+
+    def lines(self, rows: Iterable[dict[str, Any]]) -> Iterator[bytes]:
+        """The lines of rows, each after it was written to its file."""
+        for row in rows:
+            if row["set"] not in self.names:
+                self.names[row["set"]] = split_name(row["set"], self.names.values())
+            name, line = self.names[row["set"]], orjson.dumps(row) + b"\n"
+            if name not in self.files:
+                self.files[name] = self.open.enter_context(appearing(self.folder / f"{name}.jsonl"))
+                self.hashes[name] = hashlib.sha256()
+            self.files[name].write(line)
+            self.hashes[name].update(line)
+            self.count[name] += 1
+            yield line
+
+    def told(self) -> dict[str, dict[str, Any]]:
+        """For the manifest."""
+        return {
+            name: {"file": f"{self.folder.name}/{name}.jsonl", "sha256": made.hexdigest(),
+                   "samples": self.count[name]}
+            for name, made in sorted(self.hashes.items())
+        }  # fmt: skip
 
 
 def _records(corpus: Corpus, spool: Spool, name: str, spec: str) -> Iterator[dict[str, Any]]:

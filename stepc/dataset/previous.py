@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,29 @@ if TYPE_CHECKING:
     from stepc.passmanager.corpus import UnitSummary
 
 
+CARD = ("README.md", "schema.json")
+"""Files of a dataset beside its samples, which it has if it has splits."""
+
+
+MARKS = {"README.md": b"\n- stepc\n", "schema.json": b"A sample of stepc"}
+"""What tells that a file of a dataset was written by stepc."""
+
+
+def foreign(folder: Path) -> str:
+    """A file in a folder that a dataset would overwrite, and that stepc did not write; empty if none."""
+    for name, mark in MARKS.items():
+        try:
+            if mark not in read_regular(folder / name):
+                return name
+        except OSError:
+            continue
+    for path in (folder / "data" / f"{name}.jsonl" for name in ("train", "validation", "test")):
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            if not file.read(6).startswith(b'{"id":'):
+                return f"data/{path.name}"
+    return ""
+
+
 @dataclass
 class Previous:
     """The dataset in a folder, as far as it can be read."""
@@ -29,6 +53,8 @@ class Previous:
     """The keys of units with samples."""
     files: set[str] = field(default_factory=set)
     """The names of its data files."""
+    splits: set[str] = field(default_factory=set)
+    """The names of its splits, which have files in `data/`."""
 
     def missing(self, cards: Iterable[UnitSummary]) -> list[str]:
         """The names of units that a new dataset lacks, or that would have no samples left in it."""
@@ -48,6 +74,7 @@ def previous(dataset: Path) -> Previous:
     try:
         told = orjson.loads(read_regular(dataset / "manifest.json"))
         files, videos = told.get("files", ()), told["videos"]
+        found.splits = {str(name) for name in told.get("splits") or () if _is_name(name)}
         if not isinstance(videos, list):
             raise TypeError
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -90,6 +90,20 @@ class Seen(BaseModel):
     boxes: tuple[SeenBox, ...] = ()
 
 
+class FactRow(BaseModel):
+    """What a step states, or what is false in its place."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    step: Annotated[int, Field(ge=1)]
+    true: bool = True
+    denied: bool = False
+    subject: tuple[str, ...] = ()
+    relation: tuple[str, ...] = ()
+    inverse: tuple[str, ...] = ()
+    object: tuple[str, ...] = ()
+    answer: tuple[str, ...] = ()
+
+
 class WrongText(BaseModel):
     """A false sentence in place of a step of the rationale."""
 
@@ -119,7 +133,7 @@ class TrainingSample(BaseModel):
     steps: int = 0
     query: str = ""
     evidence: tuple[Seen, ...] = ()
-    facts: tuple[dict[str, Any], ...] = ()
+    facts: tuple[FactRow, ...] = ()
     """What the steps state (`stepc.grading.process`)."""
     wrong_steps: tuple[WrongText, ...] = ()
     pair: str | None = None
@@ -290,7 +304,8 @@ def read_samples(dataset: Path) -> tuple[list[TrainingSample], list[Diagnostic]]
             sample = TrainingSample.model_validate(read).model_copy(update={"line": number})
             if not sample.question.strip() or not sample.answer.strip():
                 raise ValueError("its question or answer is empty")
-            texts = (sample.question, sample.told, sample.reply, *sample.options, *sample.answers,
+            texts = (sample.video, sample.question, sample.told, sample.reply,
+                     *sample.options, *sample.answers,
                      *(x for step in sample.rationale for x in (step.question, step.answer)),
                      *(x for w in sample.wrong_steps for x in (w.text, w.answer)))  # fmt: skip
             if mark := chat_mark(*texts):

@@ -19,7 +19,7 @@ import orjson
 from stepc import __version__
 from stepc.dataset import parquet
 from stepc.dataset.link import Linked, link_corpus
-from stepc.dataset.previous import previous
+from stepc.dataset.previous import CARD, foreign, previous
 from stepc.dataset.spool import CompiledUnit, Spool
 from stepc.diagnostics import (
     Diagnostic,
@@ -102,6 +102,10 @@ def compile_corpus(
     compiler = Compiler(order, _Running(summary, reporter), limits=limits)
     _checked(compiler)
     with OutputFolder(out) as folder:
+        if not replace and "jsonl" in compiler.formats and (there := foreign(out)):
+            message = f"`{there}` is there, and stepc did not write it"
+            help = "to replace it anyway, use --replace; or name another folder with -o"
+            raise fail("B023", message, Place(printable(str(out))), help)
         engine = engine or LocalEngine()
         _compile_into(folder, places, compiler, engine, summary, replace, reporter)
     return summary
@@ -320,12 +324,15 @@ def write_dataset(
             "files": {n: {"sha256": sha} for n, sha in linked.files.items()},
         }
 
-    link_corpus(
+    linked = link_corpus(
         folder.work, spool, compiler.links, order.seed, compiler.formats, order.spec_name,
         summary.counts, about, skipped,
     )  # fmt: skip
     now = {card.name for card in spool.cards()}
     gone = [folder.path / name for name in old.files - set(summary.files)]
+    gone += [folder.path / "data" / f"{name}.jsonl" for name in old.splits - set(linked.splits)]
+    if old.splits and not linked.splits:
+        gone += [folder.path / name for name in CARD]
     for name in set(old.units.values()) - now:
         with contextlib.suppress(StepcError):  # a damaged manifest may hold what is no name
             gone.append(unit_file(folder.path, name))

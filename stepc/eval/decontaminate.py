@@ -84,7 +84,7 @@ class Contamination:
     videos: list[VideoOverlap] = field(default_factory=list)
     questions: list[QuestionOverlap] = field(default_factory=list)
     compared: dict[str, int] = field(default_factory=dict)
-    """Number of a benchmark's videos whose pictures were compared."""
+    """Number of the dataset's videos whose pictures were compared with those of a benchmark."""
 
     def data(self) -> dict[str, Any]:
         """All of it, for JSON."""
@@ -139,7 +139,7 @@ def contamination(
         found = {o.video: o for o in _by_name(own, hashes, other)}
         left = [name for name in own if name not in found or found[name].how == "same collection"]
         if files and other.files:
-            made.compared[other.name] = len(other.files)
+            made.compared[other.name] = len(files)
             found |= {
                 o.video: o for o in looks.alike({n: files[n] for n in left if n in files}, other)
             }
@@ -157,6 +157,9 @@ def _files(own: Iterable[str], videos: Sequence[Path], reporter: Reporter) -> di
         reporter.diagnostic(diagnostic)
     index = VideoIndex(places)
     there = {name: index.find(name) for name in own}
+    for name in (name for name, path in there.items() if path is None):
+        why = f"video `{printable(name)}` not found, or its name is ambiguous: its pictures are not compared"
+        reporter.diagnostic(Diagnostic("E003", why, severity="warning"))
     return {name: path for name, path in there.items() if path is not None}
 
 
@@ -170,7 +173,7 @@ def _against(text: str) -> _Against:
         reading = BENCHMARKS.get(name).read(folder)
         questions = {i.id: i.question for i in reading.items}
         videos = {i.video: i.sha256 for i in reading.items}
-    elif folder.exists():
+    elif text.strip() and folder.exists():
         name = printable(folder.name or str(folder))
         try:
             samples, _ = read_samples(folder)
@@ -186,7 +189,8 @@ def _against(text: str) -> _Against:
     index = VideoIndex([folder])
     files = {v: path for v in videos if (path := index.find(v)) is not None}
     if not videos:  # only videos
-        files = {p.name: p for paths in index.by_name.values() for p in paths}
+        places = sorted({p for paths in index.by_name.values() for p in paths})
+        files = {p.relative_to(folder).as_posix() if folder.is_dir() else p.name: p for p in places}
         videos = dict.fromkeys(files, "")
         if not videos:
             raise fail("E001", "neither questions nor videos", Place(printable(str(folder))))

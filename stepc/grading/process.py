@@ -6,6 +6,7 @@ is about, and the false facts that `wrong-steps` made. No model is asked.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,8 +21,15 @@ CLAUSE = 4
 """Number of words from which a phrase is a clause."""
 SMALL = frozenset(["a", "an", "the", "is", "are", "and", "while", "be"])
 """Words of a clause that need not be said."""
-_ENDS = re.compile(r"(?<=[.!?;])\s+|[\n。！？；]+|,?\s+\b(?:but|while|whereas)\b\s+")
-_NOT = re.compile(r"\b(?:not|no|never|neither|nor|without|cannot)\b|n[’']t\b|[不没]")
+_ENDS = re.compile(
+    r"(?<=[.!?;。！？；])\s*(?:\s|$|(?<=[。！？；]))|\n+|,?\s+\b(?:but|while|whereas)\b\s+|,\s+(?=not\b)"
+)
+_NOT = re.compile(
+    r"\b(?:not|no|never|neither|nor|without|cannot|nobody|nothing|none|hardly|false|wrong)\b|n[’']t\b|[不没]"
+)
+_DOUBT = re.compile(r"\b(?:perhaps|maybe|if|whether|might)\b")
+"""Words of sentences that state nothing."""
+_IDIOMS = re.compile(r"\b(?:no doubt|without (?:a )?doubt),?", re.IGNORECASE)
 _PRONOUN = re.compile(r"\b(?:it|its|he|she|they|his|her|their|this|that|these|those)\b|[它他她]")
 
 
@@ -44,15 +52,25 @@ class StatedFact:
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> StatedFact:
-        """The fact of a row of the column `facts`."""
-        parts = {k: tuple(data.get(k) or ()) for k in
-                 ("subject", "relation", "inverse", "object", "answer")}  # fmt: skip
+        """The fact of a row of the column `facts`. Raises ValueError if it states nothing."""
+        parts: dict[str, tuple[str, ...]] = {}
+        for name in ("subject", "relation", "inverse", "object", "answer"):
+            words = data.get(name) or ()
+            if isinstance(words, str) or not all(isinstance(x, str) for x in words):
+                raise ValueError(f"`{name}` is no list of words")
+            parts[name] = tuple(words)
+        step = data.get("step")
+        if not isinstance(step, int) or not any(parts.values()):
+            raise ValueError("it is about no step, or states nothing")
         true, denied = bool(data.get("true", True)), bool(data.get("denied"))
-        return cls(int(data["step"]), true, denied, **parts)
+        return cls(step, true, denied, **parts)
 
     def said_in(self, sentence: str, before: str = "") -> bool:
         """Whether a sentence states the fact. A pronoun may stand for what the sentence before names."""
-        if bool(_NOT.search(sentence.lower())) is not self.denied:
+        said = sentence.strip().lower()
+        if said.endswith(("?", "？")) or _DOUBT.search(said):
+            return False
+        if bool(_NOT.search(said)) is not self.denied:
             return False
         here = _tokens(sentence)
         if self.answer and not any(_answered(sentence, here, x) for x in self.answer):
@@ -71,17 +89,15 @@ class StatedFact:
 
 
 def _answered(sentence: str, here: Sequence[str], answer: str) -> bool:
-    """Whether a sentence says an answer. Of times it says all, give or take half a second."""
-    times = numbers(answer)
-    said = numbers(sentence)
-    if times:
-        return all(any(abs(x - y) <= NEAR for y in said) for x in times)
-    return bool(_places(here, [answer]))
-
-
-def numbers(text: str) -> list[float]:
-    """The numbers with a point in a text, which are times in seconds."""
-    return [float(x) for x in re.findall(r"\d+\.\d+", text)]
+    """Whether a sentence says an answer. It says its times and no others, give or take half a second."""
+    times = [float(x) for x in re.findall(r"\d+\.\d+", answer)]
+    if not times:
+        return bool(_places(here, [answer]))
+    said = [float(x) for x in re.findall(r"\d+(?:\.\d+)?", sentence)]
+    near = len(said) == len(times) and all(
+        abs(x - y) <= NEAR for x, y in zip(said, times, strict=True)
+    )
+    return near
 
 
 def _between(
@@ -108,24 +124,28 @@ def _stem(word: str) -> str:
 
 
 def _tokens(text: str) -> list[str]:
-    return [_stem(word) for word in row(text).split()]
+    return row(text).split()
 
 
 @functools.lru_cache(1 << 14)
-def _sought(phrase: str) -> tuple[str, ...]:
-    return tuple(_stem(word) for word in needle(phrase).split())
+def _sought(phrase: str) -> tuple[tuple[str, ...], bool]:
+    """The words of a phrase, and whether verbs are among them, which are compared without their endings."""
+    part = needle(phrase).split()
+    verbs = len(part) >= CLAUSE or any(len(word) > 4 and word.endswith("ing") for word in part)
+    return tuple(map(_stem, part) if verbs else part), verbs
 
 
 def _places(tokens: Sequence[str], phrases: Iterable[str]) -> list[int]:
     """Where one of the phrases begins. Of a clause, such as an event, the words may stand in any order."""
     made = []
     for phrase in phrases:
-        part = _sought(phrase)
-        if len(part) >= CLAUSE and (words := {*part} - SMALL) <= {*tokens}:
-            made.append(min(map(tokens.index, words), default=0))
+        part, verbs = _sought(phrase)
+        here = [_stem(word) for word in tokens] if verbs else tokens
+        if len(part) >= CLAUSE and (words := {*part} - SMALL) <= {*here}:
+            made.append(min(map(here.index, words), default=0))
         elif part:
-            ends = range(len(tokens) - len(part) + 1)
-            made += [i for i in ends if tuple(tokens[i : i + len(part)]) == part]
+            ends = range(len(here) - len(part) + 1)
+            made += [i for i in ends if tuple(here[i : i + len(part)]) == part]
     return made
 
 
@@ -149,8 +169,11 @@ def verdicts(reasoning: str, facts: Sequence[Mapping[str, Any]]) -> StepVerdicts
 
     A step counts once, however often it is said. A step with several facts, such as a count, needs them all.
     """
-    known = [StatedFact.of(row_) for row_ in facts]
-    sentences = [s for s in _ENDS.split(reasoning) if s and s.strip()]
+    known = []
+    for data in facts:
+        with contextlib.suppress(ValueError, AttributeError, TypeError):  # rows of others
+            known.append(StatedFact.of(data))
+    sentences = [s for s in _ENDS.split(_IDIOMS.sub(" ", reasoning)) if s and s.strip()]
     said = {
         fact
         for before, sentence in zip(["", *sentences], sentences, strict=False)

@@ -153,6 +153,10 @@ class Language(ABC):
         """Whether a verb of a text does not agree with one of these labels: `Is the trees green?`."""
         return False
 
+    def is_plural(self, label: str) -> bool:
+        """Whether verbs take the plural after a label: `scissors`. False where verbs do not tell."""
+        return False
+
     def is_group(self, label: str) -> bool:
         """Whether a label names several objects, nobody knows how many: `people`, `trees`.
 

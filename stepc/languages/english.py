@@ -269,6 +269,9 @@ class English(Language):
         wrong = rf"\b(?:is|was|has|does) (?:the )?(?:{'|'.join(several)})\b"
         return bool(several and re.search(wrong, text.lower()))
 
+    def is_plural(self, label: str) -> bool:
+        return nouns.is_plural(label)
+
     def is_group(self, label: str) -> bool:
         return nouns.is_group(label)
 

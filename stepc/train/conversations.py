@@ -13,7 +13,7 @@ from stepc.dataset.read import TrainingData, TrainingSample
 from stepc.ir.types import Frame
 from stepc.model.templates import Templates
 from stepc.runtime.atomic_files import write_whole
-from stepc.train.rows import VIDEO, Thought, by_set, choices, lines, messages, preferring, talks
+from stepc.train.rows import VIDEO, Thought, by_set, choices, lines, messages, talks
 
 
 def ms_swift(dataset: TrainingData, out: Path, templates: Templates, thought: Thought) -> None:
@@ -257,7 +257,7 @@ def llava(dataset: TrainingData, out: Path, templates: Templates, thought: Thoug
 
 def ms_swift_dpo(dataset: TrainingData, out: Path, templates: Templates, thought: Thought) -> None:
     """Write `SET.jsonl` with `messages`, `rejected_response` and `videos` (ms-swift, RLHF), as `dpo` does."""
-    for name, samples in preferring(dataset).items():
+    for name, samples in by_set(dataset).items():
         rows = [
             {"messages": messages(VIDEO + asked, chosen), "rejected_response": rejected,
              "videos": [dataset.path(sample)]}

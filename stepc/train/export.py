@@ -46,6 +46,8 @@ class Export:
     """Least number of frames of a video. Trainers that decode a video themselves take at least two."""
     frame_lists: bool = True
     """Whether a list of frames may stand in place of a video."""
+    needs: str = ""
+    """A field of a sample without which it is not written, such as `wrong_steps`."""
 
 
 class _Exports(Registry[Export]):
@@ -60,13 +62,15 @@ EXPORTS = _Exports(
         "llamafactory": lambda: Export(conversations.llamafactory, least_frames=2),
         "ms-swift": lambda: Export(conversations.ms_swift, least_frames=2),
         "ms-swift-grounded": lambda: Export(conversations.ms_swift_grounded, least_frames=2),
-        "ms-swift-dpo": lambda: Export(conversations.ms_swift_dpo, least_frames=2),
+        "ms-swift-dpo": lambda: Export(
+            conversations.ms_swift_dpo, least_frames=2, needs="wrong_steps"
+        ),
         "llava": lambda: Export(conversations.llava, least_frames=2, frame_lists=False),
         "video-r1": lambda: Export(conversations.video_r1, least_frames=2, frame_lists=False),
         "turns": lambda: Export(conversations.turns, least_frames=2),
         "tool-calls": lambda: Export(conversations.tool_calls, least_frames=2, frame_lists=False),
         "hf": lambda: Export(tables.hf),
-        "dpo": lambda: Export(tables.dpo),
+        "dpo": lambda: Export(tables.dpo, needs="wrong_steps"),
         "grpo": lambda: Export(tables.grpo),
         "verl": lambda: Export(tables.verl, least_frames=2, frame_lists=False),
         "easyr1": lambda: Export(tables.easyr1, least_frames=2, frame_lists=False),
@@ -74,6 +78,25 @@ EXPORTS = _Exports(
     },
 )
 """All exports."""
+
+
+def _inside(dataset: TrainingData, out: Path) -> str:
+    """The name of a video whose file lies in a folder; empty if there is none."""
+    folder = out.resolve()
+    for video, frames in dataset.frames.items():
+        source = dataset.pictures.source(frames[0].video)
+        if source.path.resolve().is_relative_to(folder):
+            return video
+    return ""
+
+
+def _with(dataset: TrainingData, needed: str) -> TrainingData:
+    """The samples that have a field. Raises StepcError (T003) if none has it."""
+    some = [s for s in dataset.samples if not needed or getattr(s, needed)]
+    if not some:
+        help = f"compile with the pass `{needed.replace('_', '-')}`"
+        raise fail("T003", f"no sample has `{needed}`", None, help)
+    return changed(dataset, samples=some)
 
 
 def _frames(source: VideoSource, most: int) -> int:
@@ -160,7 +183,7 @@ def export(
     try:
         with OutputFolder(out, RECORD, apart=True) as folder, EXPORTS.guarded(to, "`write`"):
             chosen = EXPORTS.get(to)
-            written = _long_enough(dataset, chosen.least_frames)
+            written = _long_enough(_with(dataset, chosen.needs), chosen.least_frames)
             before = _Record.read(out)
             videos = dict(sorted(Counter(s.video for s in written.samples).items()))
             help = "to replace it anyway, use --replace; or name another folder with -o"
@@ -171,6 +194,10 @@ def export(
                 raise fail(
                     "U001", f"`{to}` takes videos, no lists of frames", Place("--media"), help
                 )
+            if media == "absolute" and (video := _inside(written, out)):
+                message = f"`{printable(video)}` is a file of this export, which is replaced"
+                help = "use --media link, or name another folder with -o"
+                raise fail("U001", message, Place("--media"), help)
             placed = changed(written, media=Media(media, folder.work))
             chosen.write(placed, folder.work, templates, thought)
             files = folder.files()

@@ -60,7 +60,10 @@ class Media:
     def _name(self, source: VideoSource) -> str:
         """The name of a video in the folder: its own, or one with a part of its hash if another has it."""
         sha = source.video.sha256
-        path = Path(Name(source.path.name).below(Path()).name)
+        plain = "".join(
+            c if c.isprintable() and c not in '\\:*?"<>|' else "_" for c in source.path.name
+        )
+        path = Path(Name(plain).below(Path()).name)
         for name in (path.name, f"{path.stem}-{sha[:12]}{path.suffix}"):
             if self.taken.setdefault(name, sha) == sha:
                 return name

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import orjson
 
 from stepc.dataset.read import TrainingData, TrainingSample, WrongText
-from stepc.diagnostics import fail
-from stepc.model.requests import Explain
 from stepc.model.templates import Templates
 from stepc.runtime.names import Name
 
@@ -76,21 +73,12 @@ def by_set(dataset: TrainingData, words: bool = False) -> dict[Name, list[Traini
     return made
 
 
-def preferring(dataset: TrainingData) -> dict[Name, list[TrainingSample]]:
-    """The samples with wrong steps, by set. Raises StepcError (T003) if there are none."""
-    some = [s for s in dataset.samples if s.wrong_steps]
-    if not some:
-        help = "compile with the pass `wrong-steps`"
-        raise fail("T003", "no sample has a wrong step", None, help)
-    return by_set(replace(dataset, samples=some))
-
-
 def choices(
     dataset: TrainingData, sample: TrainingSample, templates: Templates, thought: Thought
 ) -> Iterator[tuple[WrongText, str, str, str]]:
     """Yield (wrong step, instruction, chosen reply, rejected reply)."""
-    (asked,) = (x.text for x in dataset.rows(sample, templates, True) if x.task == Explain.name)
-    for wrong in sample.wrong_steps:
+    asked = dataset.rows(sample, templates, True)[-1].text
+    for wrong in (w for w in sample.wrong_steps if w.step <= len(sample.rationale)):
         told = [sample.told, sample.untold(wrong)]
         if thought == "block":
             told = [

@@ -15,7 +15,7 @@ from stepc.dataset.read import TrainingData, TrainingSample
 from stepc.model.templates import Templates
 from stepc.runtime.atomic_files import write_whole
 from stepc.runtime.escape import markdown, yaml
-from stepc.train.rows import VIDEO, Thought, by_set, choices, messages, preferring, talks
+from stepc.train.rows import VIDEO, Thought, by_set, choices, messages, talks
 
 LONGEST = 448
 """Maximum length of the longer side of a picture in Parquet, in pixels."""
@@ -78,7 +78,7 @@ def grpo(dataset: TrainingData, out: Path, templates: Templates, thought: Though
                     "prompt": [{"role": "user", "content": targets[-1].text}],
                     "answers": list(accepted),
                     "steps": [step.text for step in sample.rationale],
-                    "facts": [f for f in sample.facts if fits(f, COLUMNS["facts"]["feature"])],
+                    "facts": [f.model_dump() for f in sample.facts],
                     "query": sample.query,
                 }
 
@@ -95,7 +95,7 @@ def dpo(dataset: TrainingData, out: Path, templates: Templates, thought: Thought
     """
     features = {"id": TEXT, "images": PICTURES, "prompt": _CHAT, "chosen": _CHAT, "rejected": _CHAT,
                 "step": WHOLE, "what": TEXT}  # fmt: skip
-    for name, samples in preferring(dataset).items():
+    for name, samples in by_set(dataset).items():
 
         def rows(samples: list[TrainingSample] = samples) -> Iterator[dict[str, Any]]:
             for sample in samples:
@@ -241,7 +241,7 @@ def _rewarded(
             for index, sample in enumerate(samples):
                 accepted = dict.fromkeys([sample.answer, sample.reply, *sample.answers])
                 truth = {"answers": [*accepted], "steps": [s.text for s in sample.rationale],
-                         "facts": [*sample.facts]}  # fmt: skip
+                         "facts": [f.model_dump() for f in sample.facts]}  # fmt: skip
                 asked = dataset.rows(sample, templates, True)[-1].text
                 yield row(sample, name, index, asked, orjson.dumps(truth).decode())
 

@@ -16,7 +16,7 @@ def world(folder: Path) -> Reading:
         Item(s.id, s.video, s.question, (s.answer, *s.answers, s.reply),
              "choice" if s.options else "match", s.options, (), max(s.steps, 1),
              rationale=tuple(step.text for step in s.rationale), sha256=s.sha256,
-             skeleton=s.skeleton, pair=s.pair or "", facts=s.facts)
+             skeleton=s.skeleton, pair=s.pair or "", facts=tuple(f.model_dump() for f in s.facts))
         for s in samples
     ]  # fmt: skip
     return Reading(items, wrong)
