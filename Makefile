@@ -4,6 +4,7 @@
 # make test-packaging: fresh installs with the newest and the oldest dependencies.
 # make test-fuzz: fuzzing campaigns for FUZZ seconds, an hour by default.
 # make test-transformers: the oldest and the newest transformers.
+# make check-trainers: exports opened by their trainers.  make tables: tables of studies.
 
 PYTHON ?= python3
 VENV   := .venv
@@ -18,7 +19,7 @@ TRIED  := folder_is_asked or depends_on_its_prompt or how_a_model or cannot_be_l
 JOBS   ?= 3
 FUZZ   ?= 3600
 
-.PHONY: demo test test-torchvision test-packaging test-transformers test-kill test-fuzz docs lint setup clean
+.PHONY: demo test test-torchvision test-packaging test-transformers test-kill test-fuzz check-trainers tables docs lint setup clean
 
 setup: $(READY)
 
@@ -67,6 +68,15 @@ test-transformers: $(VENV)/transformers-oldest/.ready $(VENV)/transformers-newes
 test-kill: $(READY)
 	STEPC_KILLS=200 $(BIN)/python -m pytest tests/test_store.py -k killed
 	STEPC_KILLS=200 $(BIN)/python -m pytest tests/test_cluster.py -k loses
+
+# Exports opened by the trainers that they are for, each in an environment of its own: gigabytes.
+TRAINERS ?= datasets trl llamafactory ms_swift verl lmms_eval
+check-trainers: $(READY)
+	for trainer in $(TRAINERS); do sh tests/trainers/check.sh $$trainer || exit 1; done
+
+# The tables of README.md and docs, from the results in benchmarks/studies.
+tables: $(READY)
+	$(BIN)/python benchmarks/tables.py
 
 # Warnings are errors; nothing is fetched from the network.
 docs: $(READY)

@@ -496,9 +496,10 @@ def _pattern(rng: random.Random, name: str) -> str:
     said |= {x: None for x in ends if x != target and rng.random() < 0.6}
     if result == "find" and rng.random() < 0.6:
         result = f"find {rng.choice(['first', 'second', 'last'])}"
+    otherwise = ' or "nothing of the kind"' * (result == "find" and rng.random() < 0.5)
     told = [f"{x} is {{{x}}}" for x in said] or ["all of it"]
     told += ["{either}"] * (result == "either")
-    rows += [f"{result} {target}", f'ask "Of {name}, {", ".join(told)}?"']
+    rows += [f"{result} {target}{otherwise}", f'ask "Of {name}, {", ".join(told)}?"']
     rows += ['total "That makes {n}."'] if result == "count" else []
     times = rng.choice(
         ["", "during 1", "during 1/2", "span 1", "scene 1", "showing 1/2", "moment 1/2"]

@@ -7,7 +7,7 @@ What a fenced block must be, by the first word of its info string:
 - `sh`, `console` or `python` with `{.not-run reason="…"}`: not run. Commands of stepc must parse:
   every option must exist.
 - `python`: run as one script per page, after the page's commands.
-- `step`: a spec without a mistake. `json`, `toml`: parses; entry points are those of the example
+- `step`: a spec without a mistake. `json`, `toml`, `yaml`: parses; entry points are those of the example
   plug-in. With `{file=NAME}` the block becomes that file.
 - `text`: output or a drawing, never a command. `lark`: compared with the grammar by test_spec.
 
@@ -34,6 +34,7 @@ from typing import Any
 
 import pytest
 import typer.main
+import yaml
 from test_golden import HERE
 
 import stepc.cli  # its commands register themselves
@@ -184,6 +185,11 @@ def check(block: Block) -> None:
         example = tomllib.loads((HERE / "examples/plugin/pyproject.toml").read_text("utf-8"))
         there = example["project"]["entry-points"]
         assert all(there[group].items() >= names.items() for group, names in given.items())
+    elif block.kind == "yaml":
+        assert isinstance(yaml.safe_load(block.text), dict)
+        for command in re.findall(r"run: (.+)", block.text):
+            for words in calls(command):
+                check_call(words)
     elif block.kind == "text":
         assert not re.search(r"^(\$ )?stepc [a-z]+ \S", block.text, re.MULTILINE), "a command"
     elif block.kind == "lark":
@@ -213,7 +219,10 @@ def check(block: Block) -> None:
         ("json", "", "{"),
         ("toml", "", "a ="),
         ("text", "", "stepc compile films"),
-        ("yaml", "", "a: 1"),
+        ("yaml", "", "a: [1"),
+        ("yaml", "", "- run: stepc golden run"),
+        ("yaml", "", "steps:\n- run: stepc golden nothing"),
+        ("ini", "", "a = 1"),
     ],
 )
 def test_a_block_that_is_wrong_is_found(kind: str, flags: str, text: str) -> None:

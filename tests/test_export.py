@@ -17,16 +17,19 @@ import families
 import numpy as np
 import pytest
 from PIL import Image
+from pyarrow import parquet
 from recipes import encode
 from test_golden import HERE
 from test_train import _sample
 
+from stepc.dataset.parquet import TEXT, write_parquet
 from stepc.dataset.read import TrainingData, load_dataset
 from stepc.diagnostics import StepcError
 from stepc.grading.reward import answered, parted, reasoned, right
 from stepc.model.templates import Templates
 from stepc.runtime.names import Name
 from stepc.train.export import EXPORTS, export
+from stepc.train.tables import PICTURES
 from stepc.video.probe import probe
 
 
@@ -418,7 +421,7 @@ def test_a_task_of_lmms_eval_stands_by_itself(dataset: TrainingData, tmp_path: P
     assert len(_open(whole, "test")) == len(exam), "an exam has no sets"
     rows = _open(folder, "test")
     assert task["dataset_kwargs"]["data_files"] == {
-        "test": str((folder / "test.parquet").resolve())
+        "test": "test.parquet"  # the evaluator looks beside the task
     }
     assert len(rows) == 1, "the samples of the set `test` alone"
     row = rows[0]
@@ -489,6 +492,27 @@ def test_frames_are_written_once(proved: TrainingData, film: Path, tmp_path: Pat
     assert error.value.diagnostics[0].code == "U001"
 
 
+def test_hf_has_frames_on_request(dataset: TrainingData, tmp_path: Path) -> None:
+    from datasets import load_dataset as load
+
+    export(dataset, "hf", tmp_path / "hf", Templates("default"), "apart", media="frames")
+    found = load(str(tmp_path / "hf"), cache_dir=str(tmp_path / "cache"))["train"]
+    (frames,) = {s.video: dataset.frames[s.video] for s in dataset.samples}.values()
+    for row in found:
+        assert len(row["images"]) == len(frames) == 2
+        for image, frame in zip(row["images"], frames, strict=True):
+            off = np.abs(np.asarray(image, float) - dataset.pictures.at(frame))
+            assert off.mean() < 5
+
+
+def test_a_frame_in_parquet_is_stored_once(tmp_path: Path) -> None:
+    frames = [{"bytes": os.urandom(300_000), "path": None} for _ in range(8)]
+    rows = [{"images": frames, "text": f"{n}"} for n in range(40)]
+    write_parquet(tmp_path / "x.parquet", rows, {"images": PICTURES, "text": TEXT}, 20)
+    assert 2 * 8 * 300_000 < (tmp_path / "x.parquet").stat().st_size < 2.1 * 8 * 300_000
+    assert parquet.read_table(tmp_path / "x.parquet").to_pylist() == rows
+
+
 def test_two_videos_of_one_name_stay_apart(film: Path, tmp_path: Path) -> None:
     paths = []
     for n, folder in enumerate(("a", "b")):
@@ -509,6 +533,24 @@ def test_two_videos_of_one_name_stay_apart(film: Path, tmp_path: Path) -> None:
     assert by_video == {
         r["id"].split("/")[0]: p.read_bytes() for r, p in zip(rows, paths, strict=True)
     }
+
+
+def test_odd_names_and_steps_cost_nothing_else(film: Path, tmp_path: Path) -> None:
+    odd = tmp_path / "what? a\ncat: 1.mp4"
+    encode(odd, [np.full((48, 64, 3), x, np.uint8) for x in (0, 90)])
+    rows = [_sample(0, odd), _sample(1, odd), _sample(2, film)]
+    rows[0]["wrong_steps"] = [
+        {"step": n, "what": "value", "text": "So it is blue.", "answer": "blue"} for n in (2, 9)
+    ]
+    rows[1]["video"] = "<image>.mp4"  # trainers take it for a picture
+    (tmp_path / "qra.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    loaded = load_dataset(tmp_path / "qra.jsonl", [odd, film], 2)
+    assert [d.code for d in loaded.left_out] == ["T002"]
+    out = _export(loaded, "llava", tmp_path)
+    videos = {row["video"] for row in json.loads((out / "train.json").read_text("utf-8"))}
+    assert videos == {"videos/what_ a_cat_ 1.mp4", f"videos/{film.name}"}
+    assert all((out / video).is_file() for video in videos)
+    assert [row["step"] for row in _open(_export(loaded, "dpo", tmp_path))] == [2]
 
 
 def test_a_file_that_is_the_export_itself_is_not_lost(
@@ -555,7 +597,7 @@ def test_tool_calls_crop_to_the_evidence(proved: TrainingData, film: Path, tmp_p
     roles = [m["role"] for m in one["messages"]]
     assert roles == ["user", "assistant", "tool", "assistant", "tool", "assistant"]
     said = "".join(m["content"] for m in one["messages"])
-    calls = [json.loads(x) for x in re.findall(r"<tool_call>(.*?)</tool_call>", said)]
+    calls = [json.loads(x) for x in re.findall(r"<tool_call>\n(.*?)\n</tool_call>", said)]
     duration = probe(film).video.duration / 1000
     assert [(c["arguments"]["start_time"], c["arguments"]["end_time"]) for c in calls] == [
         (0.0, 0.5), (0.2, round(duration, 2)),

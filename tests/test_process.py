@@ -269,3 +269,31 @@ def test_a_random_reasoning_is_judged_without_error() -> None:
 def test_a_sample_without_an_answer_of_its_own_keeps_the_letter() -> None:
     sample = TrainingSample(id="q", video="v", question="?", answer="b", options=("a", "b"))
     assert sample.reply == "B. b"
+
+
+def test_one_sentence_gets_one_step_wrong() -> None:
+    """It may be false of two steps; the one that is stated elsewhere is not lost by it."""
+
+    def fact(step: int, of: str, value: str, true: bool = True) -> dict[str, Any]:
+        return {"step": step, "true": true, "subject": [of], "object": [value]}
+
+    facts = [fact(1, "cross", "large"), fact(2, "diamond", "small"), fact(3, "ring", "red"),
+             fact(1, "diamond", "large", False), fact(2, "diamond", "large", False)]  # fmt: skip
+    made = verdicts("The diamond is large. The diamond is small. The ring is red.", facts)
+    assert (made.right, made.wrong) == ({2, 3}, {1}) and made.score == pytest.approx(1 / 3)
+    both = verdicts("The diamond is large. The ring is red.", facts)
+    assert (both.right, both.wrong) == ({3}, {1})
+
+
+def test_a_longer_relation_does_not_say_the_shorter_one() -> None:
+    true = {
+        "step": 1,
+        "true": True,
+        "subject": ["man"],
+        "relation": ["in front of"],
+        "object": ["car"],
+    }
+    false = {**true, "true": False, "relation": ["in"]}
+    made = verdicts("The man is in front of the car.", [true, false])
+    assert (made.right, made.wrong) == ({1}, set())
+    assert verdicts("The man is in the car.", [true, false]).wrong == {1}

@@ -33,14 +33,24 @@ from stepc.world.artifacts import (
     Lab,
     Questions,
     RenderedVideos,
+    SampledPart,
     Start,
     TrainedArtifact,
     all_of,
     make_all,
 )
-from stepc.world.outcome import Cell
+from stepc.world.outcome import Cell, Outcome
 from stepc.world.score import KINDS
-from stepc.world.study import ABLATED, MIXES, STUDIES, Setup, _outcome, ablated, spec, study
+from stepc.world.study import (
+    ABLATED,
+    FILTERS,
+    MIXES,
+    STUDIES,
+    Setup,
+    _outcome,
+    spec,
+    study,
+)
 
 
 @dataclass(frozen=True)
@@ -147,11 +157,7 @@ def test_arms_differ_in_what_they_are_named_for_and_share_the_rest() -> None:
     setup = Setup(films=4, recipe=Recipe(frames=2))
     arms = STUDIES["controls"][0](setup, 3)
     base = arms["base"]
-    assert (
-        isinstance(base, TrainedArtifact)
-        and base.recipe.weight == 0
-        and base.on == arms["as given"]
-    )
+    assert base == Start("embedded") and "as given" not in arms
     for name in ("Instruct", "Distillation", "STEP, 1 round"):
         arm = arms[name]
         assert (
@@ -193,6 +199,13 @@ def test_arms_differ_in_what_they_are_named_for_and_share_the_rest() -> None:
     longer = taken_apart["twice as long"]
     assert longer == replace(one, recipe=replace(one.recipe, epochs=2 * one.recipe.epochs))
     assert taken_apart["trained again"] == replace(one, on=one)
+    filtered = STUDIES["filters"][0](setup, 3)
+    assert filtered.pop("base") == base and filtered.keys() > FILTERS.keys()
+    for name, links in FILTERS.items():
+        arm = filtered[name]
+        assert isinstance(arm, TrainedArtifact) and isinstance(arm.data, SampledPart)
+        assert isinstance(arm.data.of, Questions) and arm.data.of.links == links
+        assert arm.data.number == 40 and arm.recipe == one.recipe.__class__(frames=2, seed=3)
     assert "true graphs" not in STUDIES["rounds"][0](Setup(model="m", videos=("v",)), 0)
 
 
@@ -204,7 +217,7 @@ def test_real_videos_need_a_quiz_annotations_and_a_teacher(lab: Lab) -> None:
     assert all(o in message for o in ("--quiz", "--quiz-videos", "--annotated", "--teacher"))
     whole = replace(setup, quiz="q", quiz_videos=("w",), annotated="a", teacher="openai:gpt")
     arms = STUDIES["controls"][0](whole, 0)
-    assert arms["base"] == arms["as given"] == Start("m")
+    assert arms["base"] == Start("m")
     kinds = {name: type(arm.data) for name, arm in arms.items() if isinstance(arm, TrainedArtifact)}
     assert kinds == {
         "Instruct": GivenArtifact, "Distillation": Compiled, "STEP, 1 round": Compiled, "STEP": Compiled
@@ -213,6 +226,7 @@ def test_real_videos_need_a_quiz_annotations_and_a_teacher(lab: Lab) -> None:
     assert tuned == TrainedArtifact(
         Start("m"), GivenArtifact("i", RenderedVideos(("v",))), Recipe(weight=0.0)
     )
+    assert [*STUDIES["controls"][0](replace(whole, initial="i"), 0)][:2] == ["as given", "base"]
 
 
 def test_means_and_intervals_by_hand() -> None:
@@ -287,6 +301,11 @@ def test_questions_that_an_arm_was_trained_on_do_not_count(lab: Lab, tmp_path: P
     assert missing.count(" - ") == 6 and "57.9 / 35.4" in table
     assert "| 62.5 ± " in table and "+100.0 ± 0.0" in table and "2 seeds" in table
     assert re.search(r"\| STEP, 1 round +\| 62.5 ± ", table)
+    assert Outcome.read(made.json()).markdown() == table
+    twice = made.joined(Outcome.read(made.json()))
+    assert twice.seeds == 4 and twice.cells["STEP", "direct", 2].values == [1, 0, 1, 0]
+    with pytest.raises(ValueError, match="different arms"):
+        made.joined(replace(made, samples={}))
     made.plot(tmp_path / "plot.svg")
     drawn = (tmp_path / "plot.svg").read_bytes()
     made.plot(tmp_path / "plot.svg")
@@ -311,8 +330,8 @@ def test_a_study_of_real_models_is_found_again(lab: Lab) -> None:
     models = [x for x in all_of(arms.values()) if isinstance(x, TrainedArtifact)]
     recipes = [json.loads((local.folder(x) / "model" / "training.json").read_text())["recipe"]
                for x in models]  # fmt: skip
-    assert sorted(r["weight"] for r in recipes) == [0, 0, 0.25, 0.5, 1, 2, 4]
+    assert sorted(r["weight"] for r in recipes) == [0, 0.25, 0.5, 1, 2, 4]
     steps = {lab.known(x)["steps"] for x in models}  # type: ignore[index]
     assert steps == {1}
     kept = [x.replay for x in models if x.replay is not None]
-    assert len(kept) == 7 and {c.pipeline for c in kept} == {DEFAULT, ablated("parsing")}
+    assert len(kept) == 6 and {c.pipeline for c in kept} == {DEFAULT}

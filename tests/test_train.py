@@ -387,6 +387,8 @@ def test_a_run_goes_round_is_found_again_and_stops(
     one = ran.rounds[1]
     assert one.samples > 0 and sum(one.by_steps.values()) == one.samples
     assert one.parsing["classify"] > 0.5 and "direct, steps 2" in one.right
+    assert one.blank.keys() == {"direct", "reasoned"}
+    assert "from grey pictures, direct" in ran.table()
     card = json.loads((out / "round-1" / "model" / "training.json").read_text())
     assert card["round"] == 1 and card["rows"]["parse"] > 0
     again = go(3, recipe)

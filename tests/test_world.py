@@ -10,24 +10,27 @@ import numpy as np
 import pytest
 from test_golden import footage
 
+from stepc.dataset.read import RationaleStep, TrainingSample
 from stepc.driver.compile_video import CompileConfig, Compiler, split_pipeline
 from stepc.ir import types as t
 from stepc.ir.verify import verify
 from stepc.lang.parse import builtin
 from stepc.model import own_world
 from stepc.model.load import load
-from stepc.model.requests import REQUESTS, EventWords, Labels, Verdict
+from stepc.model.requests import REQUESTS, Ask, EventWords, Explained, Labels, Verdict
 from stepc.passmanager.pipeline_text import DEFAULT
 from stepc.passmanager.run import run
 from stepc.video.decode import frames
 from stepc.video.probe import probe
 from stepc.video.source import digest
 from stepc.world import render
+from stepc.world.asking_examples import _at, asking
 from stepc.world.examination import Examination, alike
 from stepc.world.ground_truth import truth
 from stepc.world.render import draw, write
+from stepc.world.rewarded import RewardedArtifact
 from stepc.world.scene import BACKGROUNDS, COLORS, STILL, make_film, predicates
-from stepc.world.score import KINDS, compare
+from stepc.world.score import KINDS, compare, confident
 
 
 def test_a_film_is_the_same_every_time(tmp_path: Path) -> None:
@@ -118,6 +121,47 @@ def test_the_embedded_model_passes_its_exam() -> None:
     assert set(marks) == set(REQUESTS) - asker.templates.lacking
     assert set(exam.questions()) == set(REQUESTS)
     assert all(m.asked == m.read == 3 and m.right > 2.5 for m in marks.values())
+
+
+def test_lessons_ask_about_a_film_what_its_pictures_show() -> None:
+    made = asking(random.Random(5), 6, 10)
+    assert len(made) == 6 and {len(pack.pictures) for pack in made} == {4, 8}
+    for number, pack in enumerate(made):
+        assert 0 < len(pack.lessons) <= 10
+        assert all(isinstance(r, Ask) and reply for r, reply in pack.lessons), number
+    film = make_film(random.Random(1))
+    whole = [_at(film, i) for i in range(film.frames)]
+    assert [*dict.fromkeys(shot for shot, _ in whole)] == [*film.shots]
+    drawn = [draw(shot, progress) for shot, progress in whole]
+    assert all(np.array_equal(a, b) for a, b in zip(drawn, render.frames(film), strict=True))
+
+
+def test_facts_are_counted_by_confidence() -> None:
+    film = make_film(random.Random(3))
+    true = truth(film, "film", "film.mp4", "0" * 64)
+    first, *rest = true.events
+    wrong = first.model_copy(
+        update={"event": "the moon is rising", "trust": t.Trust(votes=1, asked=3)}
+    )
+    unsure = true.model_copy(update={"events": (wrong, *rest)})
+    assert compare(unsure, true).precision("events") == 1 - 1 / len(true.events)
+    assert compare(confident(unsure, 0.5), true).precision("events") == 1
+    assert compare(confident(unsure, 0.5), true).recall("events") == 1 - 1 / len(true.events)
+
+
+def test_the_best_of_several_rationales_is_kept() -> None:
+    steps = (
+        RationaleStep(text="The ring is red."),
+        RationaleStep(text="The ring is moving left."),
+    )
+    sample = TrainingSample(id="q", video="v", question="?", answer="moving left", rationale=steps)
+    replies = [
+        Explained(rationale="The ring is red.", text="moving left"),
+        Explained(rationale="The ring is red. The ring is moving left.", text="moving left"),
+        Explained(rationale="The ring is red. The ring is moving left.", text="moving up"),
+    ]
+    assert RewardedArtifact._best(sample, replies) == replies[1]
+    assert RewardedArtifact._best(sample, replies[2:]) is None
 
 
 def test_an_exam_tells_how_right_an_answer_is() -> None:

@@ -194,17 +194,11 @@ def world(
     ] = 20,
 ) -> None:
     """Evaluate a model on compositional questions about rendered films with known graphs."""
-    from stepc.lang.parse import builtin
-    from stepc.world.films import make_films
-    from stepc.world.questions import EXAM, true_questions
-    from stepc.world.study import QUIZ
+    from stepc.world.questions import held_out
 
     if asking["data"] is None:
         place = asking["out"] / f"world-{films}"
-        if not (place / "qra.jsonl").exists():
-            make_films(place / "films", films, QUIZ)
-            spec = builtin("step"), "step.step", None
-            true_questions(place / "films", place, spec, 0, EXAM)
+        held_out(place, films)
         asking |= {"data": place, "folders": [place, *asking["folders"]]}
     _evaluate("world", asking, choice)
 

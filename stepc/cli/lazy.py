@@ -13,13 +13,17 @@ MODULES = {
     "annotation_commands": ("import", "score"),
     "bench_commands": ("bench",),
     "clean_commands": ("decontaminate", "push"),
+    "diff_commands": ("diff",),
     "eval_commands": ("eval",),
+    "golden_commands": ("golden",),
     "model_commands": ("world", "model"),
     "pipeline_commands": ("compile", "plan", "dump", "opt", "passes"),
     "plugin_commands": ("plugins",),
+    "pretext_commands": ("pretext",),
     "spec_commands": ("check", "fmt", "ask", "paths", "lsp", "explain"),
     "store_commands": ("store",),
-    "train_commands": ("train", "selftrain", "study", "export", "world"),
+    "study_commands": ("study", "world"),
+    "train_commands": ("train", "selftrain", "export"),
 }
 """Modules of `stepc.cli`, and the commands and groups that each registers when it is imported."""
 

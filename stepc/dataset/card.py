@@ -17,6 +17,9 @@ SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_
 WORDS = frozenset(["true", "false", "null", "yes", "no", "on", "off"])
 """Names that YAML takes for something else."""
 HUGE = "100M<n<1B"
+SHOWN = {"video": "the video", "nothing": "nothing of the video", "keyframe": "one keyframe",
+         "without": "the video without the evidence of one step"}  # fmt: skip
+"""What a model was shown in a probe, as the card says it."""
 
 
 RESERVED = frozenset(["all"])
@@ -39,20 +42,22 @@ def card(head: Mapping[str, Any], splits: Mapping[str, int], features: Features)
     `head` is the manifest's first part, `splits` has the number of samples of each split, whose file is
     `data/SPLIT.jsonl`. The metadata has the columns, so that they are of one type in all files.
     """
-    total = sum(splits.values())
-    size = next((name for most, name in SIZES if total < most), HUGE)
     front = [
-        "license: other",
-        "license_name: unknown",
-        "task_categories:", "- video-text-to-text", "- visual-question-answering",
-        "tags:", "- stepc",
-        f"size_categories:\n- {size}",
+        *about(sum(splits.values())),
         "configs:", "- config_name: default", "  data_files:",
         *(f"  - split: {yaml(name)}\n    path: {yaml(f'data/{name}.jsonl')}" for name in splits),
         "dataset_info:", "  features:",
         *(f"  {line}" for line in _features(features)),
     ]  # fmt: skip
     return "\n".join(["---", *front, "---", "", *_text(head, splits)]) + "\n"
+
+
+def about(samples: int) -> list[str]:
+    """Lines of metadata: licence, tasks, and the size of a dataset of so many samples."""
+    size = next((name for most, name in SIZES if samples < most), HUGE)
+    return ["license: other", "license_name: unknown",
+            "task_categories:", "- video-text-to-text", "- visual-question-answering",
+            "tags:", "- stepc", "size_categories:", f"- {size}"]  # fmt: skip
 
 
 def _features(features: Features) -> Iterator[str]:
@@ -96,12 +101,9 @@ def _text(head: Mapping[str, Any], splits: Mapping[str, int]) -> Iterator[str]:
     }  # fmt: skip
     yield from (f"- {name}: {markdown(str(value))}" for name, value in about.items())
     yield ""
-    measured = head.get("measured") or {}
-    if blind := measured.get("blind"):
-        yield (
-            f"A classifier of texts guesses {blind['accuracy']:.1%} of the answers, the commonest answers"
-            f" {blind['majority']:.1%}."
-        )
+    if told := [*_measured(head.get("measured") or {})]:
+        yield "## What was measured\n"
+        yield from (f"- {line}" for line in told)
         yield ""
     yield "## Limits\n"
     yield (
@@ -109,6 +111,36 @@ def _text(head: Mapping[str, Any], splits: Mapping[str, int]) -> Iterator[str]:
         " wrong of the video is wrong here, too. The licence of the videos, and that of the model, are not"
         " known to stepc: look them up before you publish this."
     )
+
+
+def _measured(measured: Mapping[str, Any]) -> Iterator[str]:
+    if blind := measured.get("blind"):
+        yield (
+            f"A classifier of texts guesses {blind['accuracy']:.1%} of the answers, the commonest answers"
+            f" {blind['majority']:.1%}."
+        )
+    probe = measured.get("probe") or {}
+    for shown, told in SHOWN.items():
+        if shown in probe:
+            yield f"Shown {told}, the model of the probe was right in {probe[shown]['right']:.1%}."
+    if demand := measured.get("demand"):
+        yield (
+            f"The facts of a question are seen in {demand['clips']:.1f} clips and"
+            f" {demand['keyframes']:.1f} keyframes on average; {demand['several_clips']:.1%} of the questions"
+            " have facts of several clips."
+        )
+    if "entities" in measured:
+        yield f"{measured['entities']:.1%} of the things in the graphs are asked about."
+    if answers := measured.get("answers"):
+        yield (
+            f"There are {answers['different']} different answers (entropy {answers['entropy']:.1f} bits),"
+            f" {measured['skeletons']} question skeletons, and {measured['distinct_2']:.1%} of the pairs of"
+            " words in the questions are different."
+        )
+    if kinds := measured.get("kinds"):
+        most = sorted(kinds, key=lambda kind: -kinds[kind])[:8]
+        shown = ", ".join(f"{markdown(kind.strip())} ({kinds[kind]})" for kind in most)
+        yield f"Most questions ask for: {shown}."
 
 
 def schema(features: Features) -> bytes:

@@ -18,6 +18,8 @@ Features = dict[str, Any]
 NUMBER, WHOLE, TEXT, YES = (
     {"dtype": kind, "_type": "Value"} for kind in ("float64", "int64", "string", "bool")
 )
+DICTIONARY = 1 << 30
+"""Bytes of different values in a column of a group up to which equal ones are stored once."""
 GROUP = 1000
 """Rows per row group, which are in memory at the same time."""
 SHARD = 50_000
@@ -61,7 +63,10 @@ def needed() -> tuple[Any, Any]:
 def write_parquet(
     path: Path, rows: Iterable[dict[str, Any]], features: Features, group: int = GROUP
 ) -> int:
-    """Write rows in groups of `group`; return their number. Raises StepcError (T005, B014)."""
+    """Write rows in groups of `group`; return their number. Raises StepcError (T005, B014).
+
+    What several rows of a group have in common, such as the frames of a video, is stored once.
+    """
     pa, pq = needed()
 
     def kind(feature: Any) -> Any:
@@ -78,7 +83,10 @@ def write_parquet(
     fields = [(name, kind(of)) for name, of in features.items()]
     schema = pa.schema(fields, metadata={"huggingface": known})
     count, left = 0, iter(rows)
-    with appearing(path) as file, pq.ParquetWriter(file, schema) as made:
+    with (
+        appearing(path) as file,
+        pq.ParquetWriter(file, schema, dictionary_pagesize_limit=DICTIONARY) as made,
+    ):
         while (part := list(islice(left, group))) or not count:
             made.write_table(pa.Table.from_pylist(part, schema))
             count += len(part)

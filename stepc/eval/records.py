@@ -65,7 +65,7 @@ class Record:
     """Number of ground-truth steps that the model's rationale states: by meaning if the benchmark has facts,
     otherwise whole sentences in order."""
     steps_wrong: int | None = None
-    """Number of steps in place of which it says something false; None if the benchmark has no facts."""
+    """Number of steps that it gets wrong; None if the benchmark has no facts."""
     judge: str = ""
     """Identity of the judge; empty if there is no judgement."""
     blank_reply: str = ""

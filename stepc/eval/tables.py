@@ -125,8 +125,8 @@ def without_video(records: Sequence[Record]) -> dict[str, Figure]:
 def pairs(records: Sequence[Record]) -> tuple[int, float, float]:
     """(number of minimal pairs, share of which both are right, the same for blank pictures).
 
-    A pair is one question about two videos or clips with two answers, so that who does not look gets at most
-    one of them right. The shares are NaN without pairs, or without answers to blank pictures.
+    A pair is one question about two videos or clips with two answers, so a model that does not look gets at
+    most one of them right. The shares are NaN without pairs, or without answers to blank pictures.
     """
     by_id = {r.id: r for r in records}
     both = [(r, by_id[r.pair]) for r in records if r.pair in by_id and r.id < r.pair]

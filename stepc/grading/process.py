@@ -65,8 +65,11 @@ class StatedFact:
         true, denied = bool(data.get("true", True)), bool(data.get("denied"))
         return cls(step, true, denied, **parts)
 
-    def said_in(self, sentence: str, before: str = "") -> bool:
-        """Whether a sentence states the fact. A pronoun may stand for what the sentence before names."""
+    def said_in(self, sentence: str, before: str = "", relations: Iterable[str] = ()) -> bool:
+        """Whether a sentence states the fact. A pronoun may stand for what the sentence before names.
+
+        `relations`: those of other facts; "in front of" does not say "in".
+        """
         said = sentence.strip().lower()
         if said.endswith(("?", "？")) or _DOUBT.search(said):
             return False
@@ -85,7 +88,7 @@ class StatedFact:
         if not self.relation:
             return True
         ways = [(self.relation, subject, object_), (self.inverse, object_, subject)]
-        return any(_between(words, one, other, here) for words, one, other in ways)
+        return any(_between(words, one, other, here, relations) for words, one, other in ways)
 
 
 def _answered(sentence: str, here: Sequence[str], answer: str) -> bool:
@@ -101,15 +104,33 @@ def _answered(sentence: str, here: Sequence[str], answer: str) -> bool:
 
 
 def _between(
-    words: Sequence[str], one: Sequence[int], other: Sequence[int], here: Sequence[str]
+    words: Sequence[str],
+    one: Sequence[int],
+    other: Sequence[int],
+    here: Sequence[str],
+    relations: Iterable[str],
 ) -> bool:
     """Whether one of the words stands between the one and the other, or begins: "behind the bus is a man"."""
-    for at in _places(here, words):
+    longer = _within(words, relations, here)
+    for at in (place for place in _places(here, words) if place not in longer):
         if (not one or min(one) < at) and (not other or at < max(other)):
             return True
         if one and other and at < min(other) < max(one) and at < min(one):
             return True
     return False
+
+
+def _within(words: Sequence[str], relations: Iterable[str], here: Sequence[str]) -> set[int]:
+    """Where one of the words stands as a part of a longer relation: "in" of "in front of"."""
+    made = set()
+    for relation in relations:
+        whole = _sought(relation)[0]
+        for part in (_sought(word)[0] for word in words):
+            inside = range(len(whole) - len(part) + 1) if len(part) < len(whole) else ()
+            offsets = [i for i in inside if whole[i : i + len(part)] == part]
+            if offsets:
+                made |= {at + i for at in _places(here, [relation]) for i in offsets}
+    return made
 
 
 @functools.lru_cache(1 << 14)
@@ -155,7 +176,7 @@ class StepVerdicts:
 
     right: frozenset[int]
     wrong: frozenset[int]
-    """Steps in place of which something false is said."""
+    """Steps that the reasoning gets wrong."""
     steps: int
 
     @property
@@ -165,22 +186,27 @@ class StepVerdicts:
 
 
 def verdicts(reasoning: str, facts: Sequence[Mapping[str, Any]]) -> StepVerdicts:
-    """Which steps a reasoning states, in any order, and in place of which it says something false.
+    """Which steps a reasoning states, in any order, and which it gets wrong.
 
     A step counts once, however often it is said. A step with several facts, such as a count, needs them all.
+    A sentence gets one step wrong at most: one that the reasoning does not state, if there is one.
     """
     known = []
     for data in facts:
         with contextlib.suppress(ValueError, AttributeError, TypeError):  # rows of others
             known.append(StatedFact.of(data))
     sentences = [s for s in _ENDS.split(_IDIOMS.sub(" ", reasoning)) if s and s.strip()]
-    said = {
-        fact
+    relations = {word for fact in known for word in (*fact.relation, *fact.inverse)}
+    each = [
+        {fact for fact in known if fact.said_in(sentence, before, relations)}
         for before, sentence in zip(["", *sentences], sentences, strict=False)
-        for fact in known
-        if fact.said_in(sentence, before)
-    }
+    ]
+    said = {fact for facts in each for fact in facts}
     steps = {f.step for f in known if f.true}
     left = {f.step for f in known if f.true and f not in said}
-    wrong = {f.step for f in said if not f.true}
+    wrong: set[int] = set()
+    for facts_said in each:
+        false = {f.step for f in facts_said if not f.true}
+        if false:
+            wrong.add(min(false & left or false))
     return StepVerdicts(frozenset(steps - left - wrong), frozenset(wrong), len(steps))

@@ -78,6 +78,11 @@ class Sightings:
             sum(end - start for start, end in join_spans((s.start, s.end) for s in seen)),
         )
 
+    def things(self, path: t.Path) -> set[int]:
+        """The entities that the steps of a path join."""
+        ends = (end for step in (*path.told, *path.also) for end in (step.near, step.far))
+        return {self.entity[end] for end in ends if end in self.entity}
+
     def of(self, step: t.Step, scope: t.Op | None = None) -> Iterator[FactSighting]:
         """Where the facts of a step are seen; of a reference, in both clips.
 

@@ -170,8 +170,8 @@ def _deniable(spec: Spec, block: Block, values: Values) -> None:
         return
     part = values.made.patterns[block.name]
     head, facts = tokens(part.tree, "NAME")[0], block.pattern.facts
-    if block.pattern.result != "exists" and not any(f.negated for f in facts):
-        message = f"`{block.name}` has neither `exists` nor `not`, so it needs no negative"
+    if not block.pattern.may_be_none and not any(f.negated for f in facts):
+        message = f"`{block.name}` has no `exists`, `not` or `find … or`, so it needs no negative"
         part.source.say("S325", message, head, "remove `deny`")
         return
     for kind in dict.fromkeys(f.edge for f in facts):

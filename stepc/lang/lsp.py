@@ -70,7 +70,7 @@ HELP = {
     "path": "`path s rel => o attr => v { ask … }`: the wordings of a whole path.",
     "pattern": "`pattern NAME { where … find … ask … }`: a question about several facts at once.",
     "where": "`where s rel(r) => o and not o attr(k) => v`: the facts of a pattern, with variables.",
-    "or": "Between the facts of a `where`: one of them is enough.",
+    "or": "Between facts: one of them is enough. `find o or \"nothing\"`: what is said if there is none.",
     "then": "The facts after it hold at a later time than those before it.",
     "either": "Like `find`; the question offers the answer and something else, as {either}.",
     "exists": "Asks whether the facts of a pattern hold together of some objects.",

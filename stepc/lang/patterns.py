@@ -140,20 +140,9 @@ class PatternBlocks:
             message = "a pattern needs one of `find`, `either`, `count` and `exists`"
             source.say("S324", message, result[1] if result else head, "such as: find o")
             return None
-        kinds = {"target": "find", "either": "find", "number": "count", "exists": "exists"}
         names = tokens(result[0], "NAME")
-        fields: dict[str, Any] = {"facts": tuple(facts), "result": kinds[str(result[0].data)]}
-        fields["target"] = str(names[0]) if names else ""
-        if len(names) > 1:
-            how = "".join(tokens(result[0], "MORE"))
-            fields |= {"result": "compare", "other": str(names[1])}
-            fields["more"] = {">": "more", "<": "fewer"}.get(how, "equal")
-        fields["pick"] = "".join(tokens(result[0], "PICK"))
-        fields["offer"] = result[0].data == "either"
-        if fields["pick"] in ("second", "third") and any(f.moment for f in facts):
-            pick = tokens(result[0], "PICK")[0]
-            message = f"`{pick}` does not go with `then`"
-            source.say("S324", message, pick, "find first or find last")
+        fields = self.asked(part, facts, result[0])
+        if fields is None:
             return None
         made = Pattern.model_validate(fields)
         if not self.joined(part, head, made, names):
@@ -192,6 +181,45 @@ class PatternBlocks:
         if whole is None or not all(check(part, head, whole) for check in checks):
             return None
         return whole
+
+    def asked(self, part: Part, facts: list[PatternFact], tree: Node) -> dict[str, Any] | None:
+        """The fields of what a pattern asks for; None after an error (S324)."""
+        source = part.source
+        kinds = {"target": "find", "either": "find", "number": "count", "exists": "exists"}
+        names = tokens(tree, "NAME")
+        fields: dict[str, Any] = {"facts": tuple(facts), "result": kinds[str(tree.data)]}
+        fields["target"] = str(names[0]) if names else ""
+        if len(names) > 1:
+            how = "".join(tokens(tree, "MORE"))
+            fields |= {"result": "compare", "other": str(names[1])}
+            fields["more"] = {">": "more", "<": "fewer"}.get(how, "equal")
+        fields["pick"] = "".join(tokens(tree, "PICK"))
+        fields["offer"] = tree.data == "either"
+        if fields["pick"] in ("second", "third") and any(f.moment for f in facts):
+            pick = tokens(tree, "PICK")[0]
+            message = f"`{pick}` does not go with `then`"
+            source.say("S324", message, pick, "find first or find last")
+            return None
+        said = tokens(tree, "STRING")
+        return fields if not said or self.otherwise(part, facts, said[0], fields) else None
+
+    @staticmethod
+    def otherwise(
+        part: Part, facts: list[PatternFact], said: Token, fields: dict[str, Any]
+    ) -> bool:
+        """Add what the answer is if the facts hold of nothing; False after an error (S324)."""
+        text = part.source.string(said)
+        fields["otherwise"] = text
+        message = ""
+        if fields["pick"]:
+            message = f"`{fields['pick']}` does not go with `or`"
+        elif any(f.moment for f in facts):
+            message = "`then` does not go with `or`: nobody knows that this never happens"
+        elif not text.strip():
+            message = "the answer after `or` is empty"
+        if message:
+            part.source.say("S324", message, said, 'such as: find o or "nothing"')
+        return not message
 
     @staticmethod
     def apart(part: Part, head: Token, made: Pattern) -> bool:

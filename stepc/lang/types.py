@@ -222,6 +222,8 @@ class Pattern(Value):
     """Whether the question offers the answer and something else."""
     pick: Literal["first", "second", "third", "last", ""] = ""
     """Which of several is found; empty if there must be one."""
+    otherwise: str = ""
+    """The answer if the facts are known not to hold together of any objects; empty: then it is not asked."""
     said: frozenset[str] = frozenset()
     """The variables that the question says."""
     conditions: tuple[tuple[str, Condition], ...] = ()
@@ -229,6 +231,11 @@ class Pattern(Value):
     ask: tuple[Wording, ...] = ()
     total: tuple[Wording, ...] = ()
     """For `count`: the last sentence of the rationale, with `n`."""
+
+    @property
+    def may_be_none(self) -> bool:
+        """Whether it also asks about what is known not to be so."""
+        return self.result == "exists" or bool(self.otherwise)
 
     @property
     def ends(self) -> dict[str, PatternFact]:
@@ -303,7 +310,7 @@ class Pattern(Value):
             ops.append(make.holds(keyword, self.letter(fact.near), fact.edge, word, far, value))
         if self.result == "exists":
             return (*ops, make.exists)
-        ops.append(make.find(self.letter(self.target)))
+        ops.append(make.find(self.letter(self.target), self.otherwise))
         if self.result == "count":
             return (*ops, make.count)
         get = make.get("label" if self.is_object(self.target) else "value")

@@ -33,29 +33,36 @@ class Exists(Op):
             state.stop_if(all(row.unsure for row in rows))
             state.found = (state.known.language.yes,)
             return
-        state.stop_if(not self._none(state))
+        state.stop_if(not fit_none(state))
         state.found = (state.known.language.no,)
 
-    def _none(self, state: State) -> bool:
-        """Whether the facts of one moment are known not to hold together of any objects in scope."""
-        if any(moment for moment, _ in state.facts):
-            return False
-        clauses: list[list[Fact]] = []
-        for _, fact in state.facts:
-            instead = clauses.pop() if clauses and fact.op == "or" else []
-            clauses.append([*instead, fact])
-        ends = dict.fromkeys(x for _, f in state.facts for x in (f.near, f.far) if x)
-        open_ = [x for x in ends if not any(x in row.bound for row in state.named)]
-        values = {f.far for _, f in state.facts if f.edge != "rel" and f.far}
-        things = state.things()
-        if values or len(things) ** len(open_) > MANY:
-            return False
-        for row in state.named:
-            taken = {state.identity(h) for h in row.bound.values()}
-            for choice in permutations(things, len(open_)):
-                if taken & {*map(state.identity, choice)} and len(clauses) == len(state.facts):
-                    continue  # variables differ, except those of facts that need not hold
-                full = row._replace(bound={**row.bound, **dict(zip(open_, choice, strict=True))})
-                if not any(all(f.never(full, state) for f in clause) for clause in clauses):
-                    return False
-        return True
+
+def fit_none(state: State) -> bool:
+    """Whether the facts of one moment are known not to hold together of any objects in scope.
+
+    A fact with a value that the text does not say may hold of any object.
+    """
+    if any(moment for moment, _ in state.facts):
+        return False
+    clauses: list[list[Fact]] = []
+    for _, fact in state.facts:
+        instead = clauses.pop() if clauses and fact.op == "or" else []
+        clauses.append([*instead, fact])
+    values = {f.far for _, f in state.facts if f.edge != "rel" and f.far}
+    ends = dict.fromkeys(
+        x for _, f in state.facts for x in (f.near, f.far) if x and x not in values
+    )
+    open_ = [x for x in ends if not any(x in row.bound for row in state.named)]
+    things = state.things()
+    if len(things) ** len(open_) > MANY:
+        return False
+    told = [c for c in clauses if not any(f.far in values for f in c if f.far)]
+    for row in state.named:
+        taken = {state.identity(h) for h in row.bound.values()}
+        for choice in permutations(things, len(open_)):
+            if taken & {*map(state.identity, choice)} and len(clauses) == len(state.facts):
+                continue  # variables differ, except those of facts that need not hold
+            full = row._replace(bound={**row.bound, **dict(zip(open_, choice, strict=True))})
+            if not any(all(f.never(full, state) for f in clause) for clause in told):
+                return False
+    return True

@@ -70,8 +70,8 @@ class Make:
     ) -> Op:
         return cached(Fact, op=op, near=near, edge=edge, word=word, far=far, value=value)
 
-    def find(self, variable: str) -> Op:
-        return cached(FindVariable, variable=variable)
+    def find(self, variable: str, otherwise: str = "") -> Op:
+        return cached(FindVariable, variable=variable, otherwise=otherwise)
 
     def compared(self, how: str, one: str, other: str) -> Op:
         return cached(Compare, how=how, one=one, other=other)

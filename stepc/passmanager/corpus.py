@@ -29,6 +29,8 @@ class SampleSummary(NamedTuple):
     """What a model was shown, the number of its right answers, and that of its answers."""
     demand: tuple[int, int, int] = (0, 0, 0)
     """In how many clips, keyframes and milliseconds its evidence is seen."""
+    entities: tuple[int, ...] = ()
+    """Numbers of the things that its path leads to or from, the same in all clips."""
 
 
 class UnitSummary(NamedTuple):
@@ -41,6 +43,8 @@ class UnitSummary(NamedTuple):
     """SHA-256 of its STSG text."""
     model: str
     objects: int
+    entities: int
+    """Number of things, the same in all clips."""
     samples: Sequence[SampleSummary]
 
 

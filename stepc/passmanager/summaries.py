@@ -30,12 +30,20 @@ def summary_of(unit: t.Qras, model: str = "", stsg: str = "") -> UnitSummary:
             query_text(s.query[1:]).casefold(),
             tuple((p.shown, p.right, p.asked) for p in s.probes),
             (*seen.demand(paths[s.path]),),
+            tuple(sorted(seen.things(paths[s.path]))),
         )
         for s in unit.samples
     ]
     video = unit.video
     return UnitSummary(
-        unit.name, video.file, video.sha256, digest, model, len(unit.objects), samples
+        unit.name,
+        video.file,
+        video.sha256,
+        digest,
+        model,
+        len(unit.objects),
+        len(seen.alike),
+        samples,
     )
 
 

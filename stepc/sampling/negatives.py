@@ -174,7 +174,7 @@ class PatternNegatives:
 
     def unproved(self, rng: random.Random) -> Iterator[tuple[OpenFact, ...]]:
         """What would answer a question by "no", or be its `not`, if the graph knew it to be false."""
-        if self.pattern.result == "exists":
+        if self.pattern.may_be_none:
             timed = sum(share for _, share in self.sampler.block.time) > 0
             for place in (p for p in self.sampler.places(rng) if p.own):
                 clip = t.clip_of(next(iter(place.frames))) if timed else None

@@ -146,7 +146,7 @@ class PatternSampler(PatternMatcher):
         """All questions, from the places of each part."""
         groups = [part.groups(x, when) for part, x in zip(self.parts, places, strict=True)]
         if len(groups) == 1:
-            answers = (False, True) if self.pattern.result == "exists" else (False,)
+            answers = (False, True) if self.pattern.may_be_none else (False,)
             return [Try(str(k[0]), (g,), no) for k, g in groups[0].items() for no in answers]
         made = []
         for (one, a), (other, b) in product(*(x.items() for x in groups)):
@@ -210,7 +210,7 @@ class PatternSampler(PatternMatcher):
         pattern, said, places = self.pattern, group.said, group.places
         if any(p.unsure for p in places):
             return None, "it depends on exact times"
-        shown, why = self._shown(places, rng)
+        shown, why = self._shown(places, rng, any_=no)
         if not shown:
             return None, why
         steps = tuple(s for p in shown for s in p.steps)
@@ -222,23 +222,29 @@ class PatternSampler(PatternMatcher):
                 return None, "nothing refutes it"
             place, refuted = none
             said, steps, shown = self.said_of(place), refuted.steps, [place]
+            if not steps:
+                return None, "nothing refutes it"
         if not self._told_apart(shown, clip):
             why = why or "it names one of several"
         why = why or self._rules.too_little(steps)
-        answer = shown[pattern.place]
-        if pattern.result == "find" and self._leaks(said, answer):
+        if pattern.result == "find" and self._leaks(said, shown[pattern.place], no):
             why = why or "says its answer"
         return self._path(said, steps, when, clip, scope), why
 
-    def _shown(self, places: list[Fit], rng: random.Random) -> tuple[list[Fit], str]:
-        """The places whose facts the rationale tells, in its order, and why the question is rejected."""
+    def _shown(
+        self, places: list[Fit], rng: random.Random, any_: bool = False
+    ) -> tuple[list[Fit], str]:
+        """The places whose facts the rationale tells, in its order, and why the question is rejected.
+
+        `any_`: one of them is enough, however many there are.
+        """
         pattern = self.pattern
         told = [p for p in places if p.own]
         if not told:
             return [], "only its inverse is stated"
         if all(p.aside for p in places):
             return [], "no clip shows all that it names"
-        if pattern.result == "exists":
+        if pattern.result == "exists" or any_:
             return [rng.choice(told)], ""
         each = {self._name(p.bound[pattern.target]): p for p in rng.sample(told, len(told))}
         found = [*dict.fromkeys(self._name(p.bound[pattern.target]) for p in places)]
@@ -263,11 +269,13 @@ class PatternSampler(PatternMatcher):
         missing = any(x not in each for x in found)
         return ([], "only its inverse is stated") if missing else ([each[x] for x in found], why)
 
-    def _leaks(self, said: Mapping[str, str], place: Fit) -> bool:
+    def _leaks(self, said: Mapping[str, str], place: Fit, none: bool) -> bool:
         """Whether the question says what it asks for."""
         target = place.bound[self.pattern.target]
         answer = (
-            self.graph.labels[self.object_of(target)]
+            self.pattern.otherwise
+            if none
+            else self.graph.labels[self.object_of(target)]
             if isinstance(target, int)
             else place.words[self.pattern.target]
         )

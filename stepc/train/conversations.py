@@ -153,8 +153,9 @@ def tool_calls(dataset: TrainingData, out: Path, templates: Templates, thought: 
     """Write `SET.jsonl` with `messages`, `videos`, `images` and `tools`: traces of calls of `crop_video`.
 
     Each step asks its sub-question in `<think>` and crops the video to its evidence in `<tool_call>`; the
-    response shows the keyframes of the evidence, and the next turn begins with the sentence of the step. The
-    last turn ends with `<answer>` (LongVT). Samples without evidence have no calls.
+    response shows the keyframes of the evidence, and the next turn begins with the sentence of the step.
+    Chat templates put `<tool_response>` around what a tool says. The last turn ends with `<answer>` (LongVT).
+    Samples without evidence have no calls.
     """
     for name, samples in by_set(dataset).items():
         rows = [_trace(dataset, sample, templates, out) for sample in samples]
@@ -178,13 +179,13 @@ def _trace(
         start, end = _cropped(dataset, sample, min(e.start for e in seen), max(e.end for e in seen))
         called = {"name": "crop_video", "arguments": {"video_path": film, "start_time": start,
                                                        "end_time": end}}  # fmt: skip
-        call = f"<tool_call>{orjson.dumps(called).decode()}</tool_call>"
+        call = f"<tool_call>\n{orjson.dumps(called).decode()}\n</tool_call>"
         thought = f"<think>{f'{known} {step.question}'.strip()}</think>"
         times = sorted({k.at for e in seen for k in e.keyframes})
         images += [_keyframe(dataset, sample, at, out) for at in times]
         shown = "".join(f"{at:g} s: <image>" for at in times)
         made += [{"role": "assistant", "content": f"{thought}{call}"},
-                 {"role": "tool", "content": f"<tool_response>{shown}</tool_response>"}]  # fmt: skip
+                 {"role": "tool", "content": shown}]  # fmt: skip
         known = step.text
     last = f"<think>{known}</think>" if known else ""
     made.append({"role": "assistant", "content": f"{last}<answer>{sample.reply}</answer>"})

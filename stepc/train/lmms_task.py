@@ -12,7 +12,6 @@ from stepc.model.templates import Templates
 from stepc.runtime.atomic_files import write_whole
 from stepc.runtime.escape import yaml
 from stepc.runtime.names import Name
-from stepc.runtime.output_folder import OutputFolder
 from stepc.train.rows import Thought, by_set
 from stepc.train.tables import PICTURED, PICTURES, pictures
 
@@ -111,6 +110,5 @@ def _task(
     write_parquet(file, rows(), features, PICTURED)
     names = ["accuracy", *(f"accuracy_{n}" for n in (1, 2, 3))]
     metrics = "".join(METRIC.format(name=name, module=module) for name in names)
-    place = yaml(str(OutputFolder.place(file).resolve()))
-    text = TASK.format(file=place, task=task, module=module, metrics=metrics)
+    text = TASK.format(file=yaml(file.name), task=task, module=module, metrics=metrics)
     write_whole(Name(task).below(out, ".yaml"), text.encode())

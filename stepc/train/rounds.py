@@ -55,6 +55,8 @@ class Round:
     by_steps: dict[str, int] = field(default_factory=dict)
     right: dict[str, float] = field(default_factory=dict)
     """Accuracy on the quiz (0 to 1) for `direct` and `reasoned`, in total and per number of steps."""
+    blank: dict[str, float] = field(default_factory=dict)
+    """The same from grey pictures, in total."""
     parsing: dict[str, float] = field(default_factory=dict)
     """How well the model parses (0 to 1), per parsing request."""
 
@@ -73,6 +75,8 @@ class Run:
         rows = [
             ("samples", [f"{r.samples}" for r in self.rounds]),
             *((f"right, {n}", [f"{r.right.get(n, math.nan):.3f}" for r in self.rounds]) for n in names),
+            *((f"from grey pictures, {n}", [f"{r.blank.get(n, math.nan):.3f}" for r in self.rounds])
+              for n in names if any(n in r.blank for r in self.rounds)),
             *((f"parsing, {n}", [f"{r.parsing.get(n, math.nan):.3f}" for r in self.rounds]) for n in asks),
         ]  # fmt: skip
         head = f"{'':28}" + "".join(f"{f'round {r.number}':>12}" for r in self.rounds)
@@ -192,6 +196,9 @@ def _see(
             reporter=reporter,
         )  # fmt: skip
         one.right[how] = sound(made.records).value
+        grey = [r.blank for r in made.records if r.blank is not None]
+        if grey:
+            one.blank[how] = sum(grey) / len(grey)
         for n, of in of_groups(made.records).get("steps", {}).items():
             one.right[f"{how}, steps {n}"] = sound(of).value
     if parsing is not None:

@@ -9,12 +9,14 @@ from typing import Any
 
 import orjson
 
+from stepc.dataset.card import about
 from stepc.dataset.formats import COLUMNS
 from stepc.dataset.parquet import TEXT, WHOLE, fits, many, write_parquet
 from stepc.dataset.read import TrainingData, TrainingSample
 from stepc.model.templates import Templates
 from stepc.runtime.atomic_files import write_whole
 from stepc.runtime.escape import markdown, yaml
+from stepc.train.media import Media
 from stepc.train.rows import VIDEO, Thought, by_set, choices, messages, talks
 
 LONGEST = 448
@@ -113,13 +115,15 @@ def hf(dataset: TrainingData, out: Path, templates: Templates, thought: Thought)
     """Write `data/SET.parquet` and a dataset card, so that `datasets.load_dataset` can open the folder.
 
     A dataset of stepc keeps all columns; of another one, those that training needs are written. A value that
-    is not of the type of its column is left out.
+    is not of the type of its column is left out. With `--media frames`, `images` has the frames.
     """
     (out / "data").mkdir(exist_ok=True)
+    framed = isinstance(dataset.media, Media) and dataset.media.kind == "frames"
     whole = dataset.own_columns()
     few = ("id", "video", "sha256", "question", "answer", "rationale", "options", "answers", "steps",
            "query")  # fmt: skip
     features = {k: kind for k, kind in COLUMNS.items() if (whole and k != "set") or k in few}
+    features |= {"images": PICTURES} if framed else {}
     told = []
     for name, samples in by_set(dataset, words=True).items():
 
@@ -129,27 +133,29 @@ def hf(dataset: TrainingData, out: Path, templates: Templates, thought: Thought)
                 if whole
                 else (sample.model_dump(mode="json") for sample in samples)
             )
-            for row in found:
-                yield {k: v for k, v in row.items() if k in features and fits(v, features[k])}
+            for sample, row in zip(samples, found, strict=True):
+                kept = {k: v for k, v in row.items() if k in features and fits(v, features[k])}
+                yield kept | ({"images": pictures(dataset, sample)} if framed else {})
 
         told.append(
             (name, write_parquet(name.below(out / "data", ".parquet"), rows(), features, PICTURED))
         )
-    write_whole(out / "README.md", _card(told).encode())
+    write_whole(out / "README.md", _card(told, framed).encode())
 
 
-def _card(sets: Sequence[tuple[str, int]]) -> str:
+def _card(sets: Sequence[tuple[str, int]], framed: bool) -> str:
     files = "".join(
         f"  - split: {yaml(name)}\n    path: {yaml(f'data/{name}.parquet')}\n" for name, _ in sets
     )
     counts = "".join(f"| {markdown(name)} | {number} |\n" for name, number in sets)
+    front = "\n".join(about(sum(number for _, number in sets)))
     return (
-        "---\ntask_categories: [video-text-to-text, visual-question-answering]\ntags: [stepc]\n"
-        f"configs:\n- config_name: default\n  data_files:\n{files}---\n\n"
+        f"---\n{front}\nconfigs:\n- config_name: default\n  data_files:\n{files}---\n\n"
         "# Questions, rationales and answers about videos\n\n"
         "Compiled with stepc from the videos' spatio-temporal scene graphs. `rationale` has a sub-question,"
         " its answer and a sentence for each step. `query` is the query that the answer was derived from."
-        " `video` is the file name and `sha256` its hash; the videos are not included.\n\n"
+        " `video` is the file name and `sha256` its hash; "
+        f"{'`images` has frames of the video' if framed else 'the videos are not included'}.\n\n"
         f"| set | samples |\n| --- | ---: |\n{counts}"
     )
 
@@ -159,7 +165,10 @@ _JUDGED = """
     right = answered([reply], [known["answers"]])[0]
     steps = reasoned([reply], [known["steps"]], [known["facts"]])[0]
 """
-VERL_REWARD = f'''"""The reward for verl: `custom_reward_function.path=stepc_reward.py`."""
+VERL_REWARD = f'''"""The reward for verl.
+
+custom_reward_function.path=stepc_reward.py custom_reward_function.name=compute_score
+"""
 
 import json
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
+import random
 import shutil
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -26,6 +27,7 @@ from stepc.driver.process_pool import end_with_parent
 from stepc.eval.records import HOWS, EvalSettings, Record, read_records
 from stepc.eval.run import evaluate
 from stepc.ir.text import read
+from stepc.ir.types import Stsg
 from stepc.model.cassette import Cassette
 from stepc.model.load import ModelConfig, load
 from stepc.model.server_options import ServerOptions
@@ -37,9 +39,13 @@ from stepc.runtime.atomic_files import write_whole
 from stepc.train.loop import Recipe, train
 from stepc.world.films import make_films
 from stepc.world.questions import true_questions
-from stepc.world.score import KINDS, Score, compare
+from stepc.world.score import KINDS, Score, compare, confident
 
 FORM = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS
+CONFIDENCES = (0.5, 0.9)
+"""Shares of the replies from which the precision of facts is measured."""
+DOUBTFUL = ("motions", "events")
+"""Kinds of facts of which it is measured: those that models get wrong most often."""
 DONE = "done.json"
 """File with the metadata of an artifact; it exists only if the artifact is complete."""
 
@@ -112,6 +118,19 @@ class Artifact:
 
 
 @dataclass(frozen=True)
+class DataArtifact(Artifact):
+    """A dataset."""
+
+    def place(self, lab: Lab) -> Path:
+        """Its folder or file."""
+        return lab.folder(self)
+
+    def filmed(self, lab: Lab) -> list[Path]:
+        """Files of its videos, or folders of them."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
 class RenderedVideos(Artifact):
     """The user's videos: files or folders."""
 
@@ -140,7 +159,7 @@ class Films(Artifact):
 
 
 @dataclass(frozen=True)
-class GivenArtifact(Artifact):
+class GivenArtifact(DataArtifact):
     """A dataset provided by the user."""
 
     data: str
@@ -150,12 +169,14 @@ class GivenArtifact(Artifact):
         return {"samples": len(load_dataset(Path(self.data), self.videos.paths(lab), 1).samples)}
 
     def place(self, lab: Lab) -> Path:
-        """Path of the dataset."""
         return Path(self.data)
+
+    def filmed(self, lab: Lab) -> list[Path]:
+        return self.videos.paths(lab)
 
 
 @dataclass(frozen=True)
-class Questions(Artifact):
+class Questions(DataArtifact):
     """Questions composed from the ground-truth graphs of films, as if by a teacher that makes no errors."""
 
     videos: Films
@@ -170,12 +191,12 @@ class Questions(Artifact):
         made = true_questions(films, folder, spec, self.seed, self.links)
         return {"samples": made.samples, "by_steps": made.by_steps}
 
-    def place(self, lab: Lab) -> Path:
-        return lab.folder(self)
+    def filmed(self, lab: Lab) -> list[Path]:
+        return self.videos.paths(lab)
 
 
 @dataclass(frozen=True)
-class Compiled(Artifact):
+class Compiled(DataArtifact):
     """A dataset compiled from videos by a model."""
 
     videos: Films | RenderedVideos
@@ -214,15 +235,27 @@ class Compiled(Artifact):
         }
 
     def _graph(self, lab: Lab, folder: Path) -> dict[str, float]:
-        """F1 per kind of fact against the ground-truth graphs; empty if there are none."""
-        total = Score()
+        """F1 per kind of fact against the ground-truth graphs; empty if there are none.
+
+        And the precision of facts that at least a share of the replies have, as `motions ≥ 1`.
+        """
+        total, sure = Score(), {least: Score() for least in CONFIDENCES}
         for place in self.videos.paths(lab):
             for true in place.glob("*.true.stsg") if place.is_dir() else ():
                 unit = folder / "data" / "units" / true.name.replace(".true.stsg", ".stsg")
                 if unit.exists():
-                    two: list[Any] = [read(p.read_text("utf-8"), p.name).unit for p in (unit, true)]
-                    total.add(compare(*two))
-        return {kind: total.f1(kind) for kind in KINDS} if total.true else {}
+                    made, right = (read(p.read_text("utf-8"), p.name).unit for p in (unit, true))
+                    assert isinstance(made, Stsg) and isinstance(right, Stsg)
+                    total.add(compare(made, right))
+                    for least, score in sure.items():
+                        score.add(compare(confident(made, least), right))
+        if not total.true:
+            return {}
+        return {kind: total.f1(kind) for kind in KINDS} | {
+            f"{kind} ≥ {least:.2g}": score.precision(kind)
+            for least, score in sure.items()
+            for kind in DOUBTFUL
+        }
 
     def tape(self, lab: Lab) -> Path:
         """Path of the recording of all model calls."""
@@ -230,6 +263,9 @@ class Compiled(Artifact):
 
     def place(self, lab: Lab) -> Path:
         return lab.folder(self) / "data"
+
+    def filmed(self, lab: Lab) -> list[Path]:
+        return self.videos.paths(lab)
 
 
 @dataclass(frozen=True)
@@ -247,13 +283,13 @@ class TrainedArtifact(Artifact):
     """A model trained on a dataset."""
 
     on: Model
-    data: Data
+    data: DataArtifact
     recipe: Recipe
     replay: Compiled | None = None
     """Dataset whose recorded parsing calls are replayed to preserve the model's parsing ability."""
 
     def make(self, lab: Lab, folder: Path) -> dict[str, Any]:
-        videos = self.data.videos.paths(lab)
+        videos = self.data.filmed(lab)
         dataset = load_dataset(self.data.place(lab), videos, self.recipe.frames)
         choice = lab.choice(self.on)
         made = train(
@@ -270,11 +306,11 @@ class Examined(Artifact):
     """A model's answers to held-out questions."""
 
     model: Model
-    quiz: Data
+    quiz: DataArtifact
     frames: int
 
     def make(self, lab: Lab, folder: Path) -> dict[str, Any]:
-        places = [self.quiz.place(lab), *self.quiz.videos.paths(lab)]
+        places = [self.quiz.place(lab), *self.quiz.filmed(lab)]
         heard = Collector()
         for how in HOWS:
             evaluate(
@@ -289,8 +325,25 @@ class Examined(Artifact):
         return {how: read_records(lab.folder(self) / how) for how in HOWS}
 
 
+@dataclass(frozen=True)
+class SampledPart(DataArtifact):
+    """Some samples of a dataset, drawn at random: as many as another one has."""
+
+    of: Questions | Compiled
+    number: int
+    seed: int
+
+    def make(self, lab: Lab, folder: Path) -> dict[str, Any]:
+        rows = (self.of.place(lab) / "qra.jsonl").read_bytes().splitlines(keepends=True)
+        drawn = random.Random(self.seed).sample(range(len(rows)), min(self.number, len(rows)))
+        write_whole(folder / "qra.jsonl", b"".join(rows[i] for i in sorted(drawn)))
+        return {"samples": len(drawn)}
+
+    def filmed(self, lab: Lab) -> list[Path]:
+        return self.of.filmed(lab)
+
+
 Model = Start | TrainedArtifact
-Data = Questions | Compiled | GivenArtifact
 
 
 def all_of(things: Iterable[Artifact]) -> Iterator[Artifact]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ RATIONALE = "rationale"
 """Key for the fraction of ground-truth steps that the replies contain in order."""
 
 
+TABLES = ("cells", "samples", "asked", "blank", "guessed")
+"""The fields of an outcome that have a cell for each key."""
 STEPS = (1, 2, 3, None)
 """Columns of a table: questions by number of steps (3 means three or more), and all (None)."""
 
@@ -79,6 +81,48 @@ class Outcome:
     guessed: dict[tuple[str, int | None], Cell] = field(default_factory=dict)
     """Accuracy of the commonest answers (`majority`) and of a classifier of texts (`text`), by steps."""
 
+    def json(self) -> bytes:
+        """All values, seed by seed, as JSON; `read` is the inverse."""
+        told: dict[str, Any] = {"name": self.name, "against": self.against, "seeds": self.seeds}
+        for field_ in TABLES:
+            table = getattr(self, field_)
+            told[field_] = {_key(key): _values(cell) for key, cell in table.items()}
+        told["graphs"] = {
+            arm: {kind: _values(cell) for kind, cell in kinds.items()}
+            for arm, kinds in self.graphs.items()
+        }
+        return orjson.dumps(told, option=orjson.OPT_INDENT_2)
+
+    @classmethod
+    def read(cls, data: bytes) -> Outcome:
+        """The outcome that `json` wrote. Raises ValueError or KeyError for anything else."""
+        told = orjson.loads(data)
+        tables: dict[str, Any] = {
+            name: {_parted(key): _cell(values) for key, values in told[name].items()}
+            for name in TABLES
+        }
+        tables["samples"] = {key[0]: cell for key, cell in tables["samples"].items()}
+        tables["asked"] = {key[0]: cell for key, cell in tables["asked"].items()}
+        graphs = {
+            arm: {kind: _cell(values) for kind, values in kinds.items()}
+            for arm, kinds in told["graphs"].items()
+        }
+        return cls(told["name"], told["against"], told["seeds"], graphs=graphs, **tables)
+
+    def joined(self, other: Outcome) -> Outcome:
+        """This study with the seeds of another run of it. Raises ValueError if the arms differ."""
+        if (self.name, self.arms) != (other.name, other.arms):
+            raise ValueError(f"`{self.name}` and `{other.name}` have different arms")
+        tables: dict[str, Any] = {}
+        for name in TABLES:
+            mine, theirs = getattr(self, name), getattr(other, name)
+            tables[name] = {k: Cell([*c.values, *theirs[k].values]) for k, c in mine.items()}
+        graphs = {
+            arm: {k: Cell([*c.values, *other.graphs[arm][k].values]) for k, c in kinds.items()}
+            for arm, kinds in self.graphs.items()
+        }
+        return replace(self, seeds=self.seeds + other.seeds, graphs=graphs, **tables)
+
     @property
     def arms(self) -> list[str]:
         """Names of the arms, in order."""
@@ -86,62 +130,58 @@ class Outcome:
 
     def markdown(self) -> str:
         """All tables in Markdown, next to the paper's figures."""
-        against = self.against
-        paper = {row["arm"]: row for row in _paper(self.name)}
-        parts = []
-        for how, told in zip(HOWS, ("answered directly", "answered after reasoning"), strict=True):
-            head = [
-                "",
-                "samples",
-                "1 step",
-                "2 steps",
-                "3 steps",
-                "all",
-                f"3 steps, from {against}",
-                "3 steps, from blank",
-            ]
-            head += ["steps right"] if how == "reasoned" else []
-            head += ["the paper's AGQA", "STAR"] if paper else []
-            rows = []
-            for arm in self.arms:
-                cells = [self.cells[arm, how, n] for n in STEPS]
-                off = self.cells[arm, how, 3].minus(self.cells[against, how, 3])
-                row = [arm, f"{self.samples[arm].mean:.0f}", *(c.text() for c in cells)]
-                row.append("" if arm == against else off.text("+"))
-                seen = [self.blank.get((arm, how, n), Cell([])) for n in STEPS]
-                row.append(
-                    self.cells[arm, how, 3].minus(seen[2]).text("+") if seen[2].values else "-"
-                )
-                row += [self.cells[arm, RATIONALE, None].text()] if how == "reasoned" else []
-                if paper:
-                    row += [
-                        _figures(paper[arm], x) if arm in paper else "" for x in ("AGQA", "STAR")
-                    ]
-                rows.append(row)
-                if any(not math.isnan(c.mean) for c in seen):
-                    grey = [f"{arm}, blank pictures", "", *(c.text() for c in seen)]
-                    rows.append([*grey, *[""] * (len(head) - len(grey))])
-            for name, label in (("majority", "commonest answers"), ("text", "text classifier")):
-                guess = [self.guessed.get((name, n), Cell([])) for n in STEPS]
-                if any(not math.isnan(c.mean) for c in guess):
-                    row = [label, "", *(c.text() for c in guess)]
-                    rows.append([*row, *[""] * (len(head) - len(row))])
-            counts = [f"{self.asked[n].mean:.0f}" for n in STEPS]
-            rows.append(["questions", "", *counts, *[""] * (len(head) - 6)])
-            parts.append(f"Accuracy (%), {told}:\n\n{_table(head, rows)}")
+        told = zip(HOWS, ("answered directly", "answered after reasoning"), strict=True)
+        parts = [f"Accuracy (%), {words}:\n\n{self.table(how)}" for how, words in told]
         if any(self.graphs.values()):
-            rows = [
-                [arm, *(kinds[k].text() for k in KINDS)]
-                for arm, kinds in self.graphs.items()
-                if kinds
-            ]
             parts.append(
                 "F1 (%) of the graphs behind the samples, against the ground truth:\n\n"
-                + _table(["", *KINDS], rows)
+                + self.graph_table()
             )
         many = f"{self.seeds} seeds" if self.seeds > 1 else "1 seed"
         parts.append(f"Mean ± half the 95 % CI over {many}.")
         return "\n\n".join(parts) + "\n"
+
+    def table(self, how: str) -> str:
+        """Accuracy by arm and number of steps for a prompting mode, with blind rows, in Markdown."""
+        against = self.against
+        paper = {row["arm"]: row for row in _paper(self.name)}
+        head = ["", "samples", "1 step", "2 steps", "3 steps", "all", f"3 steps, from {against}",
+                "3 steps, from blank"]  # fmt: skip
+        head += ["steps right"] if how == "reasoned" else []
+        head += ["the paper's AGQA", "STAR"] if paper else []
+        rows = []
+        for arm in self.arms:
+            cells = [self.cells[arm, how, n] for n in STEPS]
+            seen = [self.blank.get((arm, how, n), Cell([])) for n in STEPS]
+            row = [arm, f"{self.samples[arm].mean:.0f}", *(c.text() for c in cells)]
+            row.append(
+                "" if arm == against else cells[2].minus(self.cells[against, how, 3]).text("+")
+            )
+            row.append(cells[2].minus(seen[2]).text("+") if seen[2].values else "-")
+            row += [self.cells[arm, RATIONALE, None].text()] if how == "reasoned" else []
+            if paper:
+                row += [_figures(paper[arm], x) if arm in paper else "" for x in ("AGQA", "STAR")]
+            rows.append(row)
+            if any(not math.isnan(c.mean) for c in seen):
+                rows.append([f"{arm}, blank pictures", "", *(c.text() for c in seen)])
+        for name, label in (("majority", "commonest answers"), ("text", "text classifier")):
+            guess = [self.guessed.get((name, n), Cell([])) for n in STEPS]
+            if any(not math.isnan(c.mean) for c in guess):
+                rows.append([label, "", *(c.text() for c in guess)])
+        rows.append(["questions", "", *(f"{self.asked[n].mean:.0f}" for n in STEPS)])
+        return _table(head, [[*row, *[""] * (len(head) - len(row))] for row in rows])
+
+    def graph_table(self) -> str:
+        """F1 of the graphs behind the samples of each arm, and the precision of what is surest."""
+        made = {arm: kinds for arm, kinds in self.graphs.items() if kinds}
+        sure = [k for kinds in made.values() for k in kinds if k not in KINDS]
+        columns = [*KINDS, *dict.fromkeys(sure)]
+        rows = [
+            [arm, *(kinds[k].text() if k in kinds else "" for k in columns)]
+            for arm, kinds in made.items()
+        ]
+        heads = [f"precision of {k}" if k in sure else k for k in columns]
+        return _table(["", *heads], rows)
 
     def plot(self, path: Path) -> None:
         """Write a bar chart of accuracy by number of steps, with 95 % CIs, as SVG.
@@ -171,6 +211,25 @@ class Outcome:
         axes[1].legend(fontsize="small")
         figure.savefig(path, metadata={"Date": None})
         pyplot.close(figure)
+
+
+def _key(key: Any) -> str:
+    """The key of a cell as text: its parts between bars, `all` for None."""
+    parts = key if isinstance(key, tuple) else (key,)
+    return " | ".join("all" if part is None else str(part) for part in parts)
+
+
+def _parted(text: str) -> tuple[Any, ...]:
+    parts = [None if x == "all" else int(x) if x.isdigit() else x for x in text.split(" | ")]
+    return tuple(parts)
+
+
+def _values(cell: Cell) -> list[float | None]:
+    return [None if math.isnan(v) else round(v, 6) for v in cell.values]
+
+
+def _cell(values: list[float | None]) -> Cell:
+    return Cell([math.nan if v is None else v for v in values])
 
 
 def _paper(study: str) -> list[dict[str, Any]]:

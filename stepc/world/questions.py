@@ -10,14 +10,30 @@ from stepc.driver.compile_corpus import Summary, write_dataset, write_unit
 from stepc.driver.compile_video import CompileConfig, Compiler
 from stepc.ir import types as t
 from stepc.ir.text import read
+from stepc.lang.parse import builtin
 from stepc.passmanager.base import Tools
 from stepc.passmanager.run import run
 from stepc.runtime.output_folder import OutputFolder
 from stepc.video.decode import Pictures
+from stepc.world.films import make_films
 
 PASSES = "sample,compose,check"
 EXAM = "dedupe,balance(steps=0,answer=0.25,least=40),blind(most=0.02),pairs,emit"
 """Link passes of an exam: neither its texts nor the commonest answers tell much, and it has minimal pairs."""
+
+
+HELD_OUT = 30_000
+"""The seed of the films of an exam."""
+
+
+def held_out(out: Path, films: int) -> None:
+    """Write an exam about rendered films that nothing is trained on: `out`, and `out/films`.
+
+    What is there already is kept. Raises StepcError (B014) if `out` cannot be written.
+    """
+    if not (out / "qra.jsonl").exists():
+        make_films(out / "films", films, HELD_OUT)
+        true_questions(out / "films", out, (builtin("step"), "step.step", None), 0, EXAM)
 
 
 def true_questions(

@@ -81,6 +81,16 @@ def compare(induced: t.Stsg, true: t.Stsg) -> Score:
     return score
 
 
+def confident(unit: t.Stsg, least: float) -> t.Stsg:
+    """A graph without the motions and events that less than a share of the replies have."""
+    return unit.model_copy(
+        update={
+            "motions": tuple(m for m in unit.motions if m.trust.confidence >= least),
+            "events": tuple(e for e in unit.events if e.trust.confidence >= least),
+        }
+    )
+
+
 def _boxes(
     unit: t.Stsg, clips: dict[str, str], phases: dict[str, int]
 ) -> dict[tuple[str, int, str], list[t.Box]]:

@@ -12,8 +12,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import orjson
-
 from stepc.dataset.read import read_samples
 from stepc.diagnostics import fail
 from stepc.eval.records import HOWS
@@ -26,7 +24,7 @@ from stepc.runtime.atomic_files import write_whole
 from stepc.train.loop import Recipe
 from stepc.world.artifacts import (
     Compiled,
-    Data,
+    DataArtifact,
     Examined,
     Films,
     GivenArtifact,
@@ -34,16 +32,18 @@ from stepc.world.artifacts import (
     Model,
     Questions,
     RenderedVideos,
+    SampledPart,
     Start,
     TrainedArtifact,
     all_of,
     make_all,
 )
 from stepc.world.outcome import RATIONALE, STEPS, Cell, Outcome
-from stepc.world.questions import EXAM
+from stepc.world.questions import EXAM, HELD_OUT
+from stepc.world.rewarded import RewardedArtifact
 
-FIRST, TRAIN, QUIZ = 20_000, 10_000, 30_000
-"""First film seeds of the initial tuning, the training and the quiz."""
+TRAIN = 10_000
+"""First film seed of the training."""
 ABLATED = {
     "splitting": {"split": "split-uniform", "keyframes": "keyframes-uniform"},
     "parsing": {"parse": "parse-oneshot"},
@@ -62,11 +62,19 @@ MIXES = {
 """Mixtures of the number of steps in the sweep of figure 6b."""
 
 
-def spec(count: int = 18, steps: str = "1: 1/3, 2: 1/3, 3: 1/3") -> str:
-    """The paper's spec with `count` questions per video and the given mixture of steps."""
+PER_FILM = 10
+"""Samples per film in each arm of the study of filters."""
+
+
+def spec(count: int = 18, steps: str = "1: 1/3, 2: 1/3, 3: 1/3", far: bool = False) -> str:
+    """The paper's spec with `count` questions per video and the given mixture of steps.
+
+    `far`: the facts of longer questions are seen in several clips.
+    """
+    more = "  evidence 2.. clips\n" if far else ""
     return (
         'spec study "a study\'s questions"\nimport step\n'
-        f"override paths {{\n  count {count} per video\n  steps {steps}\n}}\n"
+        f"override paths {{\n  count {count} per video\n  steps {steps}\n{more}}}\n"
     )
 
 
@@ -83,7 +91,7 @@ class Setup:
     recipe: Recipe = field(default_factory=Recipe)
     films: int = 30
     """Number of rendered films to train on; different films for each seed."""
-    quiz_films: int = 60
+    quiz_films: int = 36
     """Number of rendered films in the quiz; the same for all arms and seeds."""
     teacher: str | None = None
     """The model that makes the data of *Distillation*; None uses the ground-truth graphs."""
@@ -100,33 +108,26 @@ class Setup:
         """The training videos of a seed."""
         return RenderedVideos(self.videos) if self.videos else Films(self.films, TRAIN + seed)
 
-    def asked(self) -> Data:
+    def asked(self) -> DataArtifact:
         if self.quiz is not None:
             return GivenArtifact(self.quiz, RenderedVideos(self.quiz_videos))
-        return Questions(Films(self.quiz_films, QUIZ), spec(40, "1: 1/4, 2: 1/4, 3: 1/2"), 0, EXAM)
+        return Questions(
+            Films(self.quiz_films, HELD_OUT), spec(40, "1: 1/4, 2: 1/4, 3: 1/2"), 0, EXAM
+        )
 
     def base(self, seed: int) -> Model:
         """The model that all arms start from, tuned on answers to simple questions (VideoChat2*).
 
-        The embedded model has never seen questions, so it first has to learn to answer them.
+        The embedded model has learnt to answer questions with one step together with parsing.
         """
-        recipe = replace(self.recipe, weight=0.0, seed=seed)
         given = Start(self.model)
-        if self.initial is not None:
-            return TrainedArtifact(
-                given, GivenArtifact(self.initial, RenderedVideos(self.videos)), recipe
-            )
-        if self.model != EMBEDDED:
+        if self.initial is None:
             return given
-        films = Films(max(1, self.films // 2), FIRST + seed)
-        asked = Questions(films, spec(36, "1"), seed)
-        own = Compiled(films, given, DEFAULT, spec(), seed)
-        # also replay the requests of one-shot parsing
-        replay = Compiled(films, given, ablated("parsing"), spec(), seed, own)
-        return TrainedArtifact(given, asked, replace(recipe, parse=1.0), replay)
+        initial = GivenArtifact(self.initial, RenderedVideos(self.videos))
+        return TrainedArtifact(given, initial, replace(self.recipe, weight=0.0, seed=seed))
 
     def step(
-        self, seed: int, on: Model, recipe: Recipe, data: Data | None = None
+        self, seed: int, on: Model, recipe: Recipe, data: DataArtifact | None = None
     ) -> TrainedArtifact:
         """One round of self-training; `data` replaces the model's own dataset if given."""
         own = Compiled(self.trained_on(seed), on, DEFAULT, spec(), seed)
@@ -137,8 +138,8 @@ def controls(setup: Setup, seed: int) -> dict[str, Model]:
     """Tables 1 and 2: base, *Instruct* (answers only, twice as many questions), *Distillation*, STEP."""
     base, videos = setup.base(seed), setup.trained_on(seed)
     recipe = replace(setup.recipe, seed=seed)
-    annotated: Data
-    taught: Data
+    annotated: DataArtifact
+    taught: DataArtifact
     if isinstance(videos, Films):
         annotated = Questions(videos, spec(36), seed)
         taught = Questions(videos, spec(), seed)
@@ -148,7 +149,9 @@ def controls(setup: Setup, seed: int) -> dict[str, Model]:
         taught = Compiled(videos, Start(setup.teacher), DEFAULT, spec(), seed)
     once = setup.step(seed, base, recipe)
     alone = replace(recipe, weight=0.0)
-    arms: dict[str, Model] = {"as given": Start(setup.model), "base": base}
+    arms: dict[str, Model] = {"base": base}
+    if base != Start(setup.model):
+        arms = {"as given": Start(setup.model), **arms}
     if isinstance(videos, Films):
         arms["Instruct, 1 step"] = TrainedArtifact(
             base, Questions(videos, spec(36, "1"), seed), alone
@@ -213,12 +216,58 @@ def rounds(setup: Setup, seed: int) -> dict[str, Model]:
     return arms | {"trained again": again, "2 rounds": setup.step(seed, once, recipe)}
 
 
+FILTERS = {
+    "unfiltered": "dedupe,emit",
+    "balanced": "dedupe,balance(steps=0,answer=0.25,least=40),emit",
+    "blind": EXAM.replace(",pairs", ""),
+}
+"""Link passes by which the data of arms are filtered."""
+
+
+def filters(setup: Setup, seed: int) -> dict[str, Model]:
+    """Whether filtered data teach more than as many unfiltered ones. From true graphs, one training each."""
+    base, videos = setup.base(seed), setup.trained_on(seed)
+    recipe = replace(setup.recipe, seed=seed)
+    arms: dict[str, Model] = {"base": base}
+    if not isinstance(videos, Films):
+        raise fail("U001", "this study needs rendered films", None, "omit --videos")
+    for name, links in FILTERS.items():
+        whole = Questions(videos, spec(48), seed, links)
+        arms[name] = TrainedArtifact(
+            base, SampledPart(whole, PER_FILM * videos.number, seed), recipe
+        )
+    far = Questions(videos, spec(48, far=True), seed, FILTERS["blind"])
+    arms["blind, several clips"] = TrainedArtifact(
+        base, SampledPart(far, PER_FILM * videos.number, seed), recipe
+    )
+    return arms
+
+
+def targets(setup: Setup, seed: int) -> dict[str, Model]:
+    """What to train on: answers, rationales, or the model's own rationales that rewards rank highest."""
+    base, videos = setup.base(seed), setup.trained_on(seed)
+    if not isinstance(videos, Films):
+        raise fail("U001", "this study needs rendered films", None, "omit --videos")
+    recipe = replace(setup.recipe, seed=seed)
+    true = Questions(videos, spec(), seed)
+    taught = TrainedArtifact(base, true, recipe)
+    rewarded = RewardedArtifact(true, taught, recipe.frames, seed)
+    return {
+        "answers": TrainedArtifact(base, true, replace(recipe, weight=0.0)),
+        "rationales": taught,
+        "rationales, twice": replace(taught, on=taught),
+        "rationales, then rewarded": TrainedArtifact(taught, rewarded, recipe),
+    }
+
+
 STUDIES: dict[str, tuple[Callable[[Setup, int], dict[str, Model]], str]] = {
     "controls": (controls, "Instruct"),
     "ablations": (ablations, "STEP"),
     "lambda": (lambdas, "λ = 1"),
     "steps": (mixes, "balanced"),
     "rounds": (rounds, "1 round"),
+    "filters": (filters, "unfiltered"),
+    "targets": (targets, "rationales, twice"),
 }
 """Studies by name: the function that returns the arms of a seed, and the arm to compare with."""
 
@@ -229,17 +278,18 @@ def study(
     seeds: int,
     lab: Lab,
     *,
+    first: int = 0,
     jobs: int = 1,
     reporter: Reporter = SILENT,
 ) -> Outcome:
-    """Run a study: make all missing artifacts and summarise the results.
+    """Run a study with `seeds` seeds from `first` on: make all missing artifacts and summarise the results.
 
     Writes `NAME.md` and `NAME.json` to the lab's folder. Raises StepcError (U001) if real videos are given
     without the other inputs that the study needs.
     """
     _enough(name, setup)
     make, _ = STUDIES[name]
-    arms = [make(setup, seed) for seed in range(seeds)]
+    arms = [make(setup, seed) for seed in range(first, first + seeds)]
     exams = [
         {arm: Examined(model, setup.asked(), setup.recipe.frames) for arm, model in of.items()}
         for of in arms
@@ -247,10 +297,7 @@ def study(
     make_all([e for of in exams for e in of.values()], lab, jobs, reporter)
     made = _outcome(name, setup, lab, arms, exams)
     write_whole(lab.root / f"{name}.md", made.markdown().encode())
-    raw = {f"{a} | {h} | {n or 'all'}": c.values for (a, h, n), c in made.cells.items()}
-    raw |= {f"{a}, blank | {h} | {n or 'all'}": c.values for (a, h, n), c in made.blank.items()}
-    raw |= {f"{name} | {n or 'all'}": c.values for (name, n), c in made.guessed.items()}
-    write_whole(lab.root / f"{name}.json", orjson.dumps(raw, option=orjson.OPT_INDENT_2))
+    write_whole(lab.root / f"{name}.json", made.json())
     return made
 
 

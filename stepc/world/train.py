@@ -27,6 +27,7 @@ from transformers.models.idefics3.configuration_idefics3 import Idefics3VisionCo
 
 from stepc.model.requests import Request, Several
 from stepc.model.templates import Templates
+from stepc.world.asking_examples import asking
 from stepc.world.render import Picture, draw, sprite
 from stepc.world.scene import COLORS, DYNAMIC, SIDE, SIZES, STATIC, TEXTURES, make_film
 from stepc.world.training_examples import Lesson, Pack, Phrasing, packs, worn
@@ -315,8 +316,27 @@ def _right(batch: Batch, kept: Tensor, best: Tensor, score: dict[str, list[int]]
             score[name][1] += 1
 
 
+@dataclass(frozen=True)
+class Mix:
+    """Numbers of packs in one step: about a picture, a shot, two shots, other pictures, texts, and films."""
+
+    stills: int = 12
+    pairs: int = 8
+    couples: int = 3
+    foreigners: int = 1
+    texts: int = 4
+    films: int = 4
+
+
+CONTINUED = Mix(stills=6, pairs=6, couples=2, texts=2, films=8)
+"""The packs for a model that can parse already: more films, with questions about them."""
+
+
+@dataclass(frozen=True)
 class _MakeBatch:
     """Makes the batch of one step from its seed. A worker gets it before anything in it is made."""
+
+    mix: Mix = Mix()
 
     @functools.cached_property
     def packer(self) -> Packer:
@@ -326,12 +346,17 @@ class _MakeBatch:
     def phrasing(self) -> Phrasing:
         return Phrasing()
 
-    def __call__(self, seed: int) -> Batch:
-        """Make the packs of one step and shorten each to about `LESSON_TOKENS`."""
+    def __call__(self, seed: int) -> list[Batch]:
+        """Make the packs of one step: those about films, which are long, apart from the others.
+
+        The others are shortened to about `LESSON_TOKENS`.
+        """
         rng = random.Random(seed)
-        made = packs(seed, stills=12, pairs=8, couples=3, foreigners=1)
-        made += self.phrasing(rng, count=4, lessons=6)
-        return self.packer([self._shortened(pack, rng) for pack in made])
+        mix = self.mix
+        made = packs(seed, mix.stills, mix.pairs, mix.couples, mix.foreigners)
+        made += self.phrasing(rng, count=mix.texts, lessons=6)
+        short = [self._shortened(pack, rng) for pack in made]
+        return [self.packer(short), self.packer(asking(rng, mix.films, questions=16))]
 
     def _shortened(self, pack: Pack, rng: random.Random) -> Pack:
         """Pick lessons in random order up to the length limit; most packs (75 %) start with a list."""
@@ -361,25 +386,30 @@ def ask(
     seed: int,
     log: Log,
     save: Callable[[], None],
+    mix: Mix = Mix(),
 ) -> None:
     """Stage 2: learn to answer lessons. Logs the accuracy per request and saves every 200 steps."""
     model.train()
     optimizers = _optimizers(model, rate)
     began, step = time.monotonic(), 0
     score: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-    for batch in DataLoader(_Stream(_MakeBatch(), seed), batch_size=None, num_workers=1):
+    for batches in DataLoader(_Stream(_MakeBatch(mix), seed), batch_size=None, num_workers=1):
         done = (time.monotonic() - began) / seconds
         if done >= 1:
             break
-        kept = batch.targets != -100
-        with torch.autocast("cpu", torch.bfloat16, enabled=HALVES):
-            logits = forward(model, batch, kept).float()
-        loss = nn.functional.cross_entropy(logits, batch.targets[kept])
-        loss.backward()
-        _right(batch, kept, logits.detach().argmax(-1), score)
+        loss = torch.zeros(())
+        whole = sum((batch.targets != -100).sum() for batch in batches)
+        for batch in batches:
+            kept = batch.targets != -100
+            with torch.autocast("cpu", torch.bfloat16, enabled=HALVES):
+                logits = forward(model, batch, kept).float()
+            part = nn.functional.cross_entropy(logits, batch.targets[kept], reduction="sum") / whole
+            part.backward()
+            loss += part.detach()
+            _right(batch, kept, logits.detach().argmax(-1), score)
         _drive(optimizers, rate, done, list(model.parameters()))
         step += 1
-        if step % 200 == 0:
+        if step % 100 == 0:
             log.line(f"ask {step:6d} loss {loss.item():.3f} {_shown(score)}")
             score.clear()
             save()
@@ -391,9 +421,9 @@ def examine(model: Idefics3ForConditionalGeneration, batches: int, seed: int) ->
     score: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     make = _MakeBatch()
     for index in range(batches):
-        batch = make(-1 - seed * 1000 - index)
-        kept = batch.targets != -100
-        _right(batch, kept, forward(model, batch, kept).argmax(-1), score)
+        for batch in make(-1 - seed * 1000 - index):
+            kept = batch.targets != -100
+            _right(batch, kept, forward(model, batch, kept).argmax(-1), score)
     return {name: right / asked for name, (right, asked) in sorted(score.items())}
 
 
@@ -434,6 +464,7 @@ def train(
         seed + 1,
         log,
         lambda: save(model, folder),
+        Mix() if start is None else CONTINUED,
     )
     save(model, folder)
     scores = examine(model.eval(), 12, seed)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from typing import Literal, cast
 
 from stepc.edges import EDGES
 from stepc.ir import types as t
+from stepc.ir.elements import NounClass
 from stepc.ir.words import excludes, plain
 from stepc.lang.types import Pattern, PatternFact, draw_wording
-from stepc.languages.base import NoWording, Order
+from stepc.languages.base import Noun, NoWording, Order
 from stepc.writer.paths import PathWriter, Texts
 
 
@@ -125,6 +126,8 @@ class PatternWriter(PathWriter):
             m, n = (len(writer.targets(part)) for writer, part in self.halves(pattern))
             wins = {"more": m > n, "fewer": m < n, "equal": m == n}[pattern.more]
             return (yes if wins else no), "compare", ""
+        if pattern.otherwise and not self.all_hold(pattern):
+            return pattern.otherwise, "open", ""
         found = self.targets(pattern)
         if pattern.result == "count":
             return str(len(found)), "count", ""
@@ -182,7 +185,7 @@ class PatternWriter(PathWriter):
 
     def against(self, step: t.Step, pattern: Pattern) -> t.Fact | None:
         """The fact that is asked about and that a step refutes, or None."""
-        if pattern.result == "exists" and not self.all_hold(pattern):
+        if pattern.may_be_none and not self.all_hold(pattern):
             asked = (op for op in self.facts if op.op != "no" and self.refutes(step, op))
             return next(asked, None)  # what holds refutes a fact with `not`
         clauses = self.clauses(pattern)
@@ -254,7 +257,14 @@ class PatternWriter(PathWriter):
                 texts.setdefault((end, part), text)
         for end in pattern.ends:
             if pattern.is_object(end) and (
-                pattern.result == "exists" or (several and end == pattern.target)
+                pattern.may_be_none or (several and end == pattern.target)
             ):
-                texts |= {(end, part): text for part, text in self.language.anything.items()}
+                texts |= {(end, part): x for part, x in self.anything(pattern, end).items()}
         return texts
+
+    def anything(self, pattern: Pattern, end: str) -> Mapping[str, str]:
+        """The parts of an object that may be any one of the classes that the head names."""
+        tests = (c.tests for x, c in pattern.conditions if x == end and c.what == "noun")
+        classes = [cast(NounClass, test) for each in tests for test in each]
+        made = [self.language.parts_of(Noun("?", each)) for each in classes]
+        return made[0] if made and all(x == made[0] for x in made) else self.language.anything
