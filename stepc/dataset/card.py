@@ -53,7 +53,7 @@ def card(head: Mapping[str, Any], splits: Mapping[str, int], features: Features)
 
 
 def about(samples: int) -> list[str]:
-    """Lines of metadata: licence, tasks, and the size of a dataset of so many samples."""
+    """Lines of metadata for a dataset of this many samples: licence, tasks, tags and size."""
     size = next((name for most, name in SIZES if samples < most), HUGE)
     return ["license: other", "license_name: unknown",
             "task_categories:", "- video-text-to-text", "- visual-question-answering",

@@ -140,6 +140,8 @@ def _edited(
             return ""
         done.dropped[why] += 1
     file.unlink()
+    place = Name(name).below(out / "graphs", ".stsg")
+    place.unlink(missing_ok=True)  # of an earlier run
     return f"its pictures do not show how it was edited: {why}"
 
 

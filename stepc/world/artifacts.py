@@ -45,7 +45,7 @@ FORM = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS
 CONFIDENCES = (0.5, 0.9)
 """Shares of the replies from which the precision of facts is measured."""
 DOUBTFUL = ("motions", "events")
-"""Kinds of facts of which it is measured: those that models get wrong most often."""
+"""Kinds of facts whose precision is measured: those that models get wrong most often."""
 DONE = "done.json"
 """File with the metadata of an artifact; it exists only if the artifact is complete."""
 

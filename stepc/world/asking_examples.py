@@ -20,7 +20,7 @@ from stepc.world.training_examples import Pack, worn
 
 SPEC = 'spec asked "simple questions"\nimport step\noverride paths {\n  count 24 per video\n  steps 1\n}\n'
 FRAMES = (4, 8, 8)
-"""Numbers of pictures, one of which is drawn for each film."""
+"""How many pictures a film may be shown with; each film draws one of these numbers."""
 
 
 def asking(rng: random.Random, count: int, questions: int) -> list[Pack]:

@@ -23,7 +23,7 @@ REPLIES, TEMPERATURE = 4, 0.7
 class RewardedArtifact(DataArtifact):
     """A dataset whose rationales are a model's own: for each question the best of several replies.
 
-    Only replies with the right answer count; the best is the one of which the process reward is highest.
+    Only replies with the right answer count; the best has the highest process reward.
     Questions that the model never answers right are left out.
     """
 

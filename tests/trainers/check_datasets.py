@@ -16,7 +16,7 @@ import shims  # noqa: F401
 from datasets import Image, load_dataset
 from huggingface_hub import DatasetCard
 
-from common import SETS, check_frames, check_split, films, samples, versions
+from decoded_batches import SETS, check_frames, check_split, films, samples, versions
 
 root = Path(sys.argv[1])
 made = {s["id"]: s for s in samples(root)}

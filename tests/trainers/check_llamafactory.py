@@ -27,7 +27,7 @@ shims.torchvision()
 shims.empty("torchaudio")
 
 import numpy as np
-from common import (
+from decoded_batches import (
     check_frames,
     check_split,
     films,

@@ -17,7 +17,16 @@ import shims
 shims.torchvision()
 
 import numpy as np
-from common import SETS, check_frames, films, readable, samples, tiny_model, unpatched, versions
+from decoded_batches import (
+    SETS,
+    check_frames,
+    films,
+    readable,
+    samples,
+    tiny_model,
+    unpatched,
+    versions,
+)
 from lmms_eval.evaluator import simple_evaluate
 from lmms_eval.models.chat.qwen2_5_vl import Qwen2_5_VL
 from lmms_eval.tasks import TaskManager, get_task_dict

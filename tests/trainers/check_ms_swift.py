@@ -32,7 +32,7 @@ shims.torchvision()
 
 import numpy as np
 from PIL import Image
-from common import (
+from decoded_batches import (
     PATCH,
     check_frames,
     check_split,

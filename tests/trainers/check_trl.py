@@ -20,7 +20,8 @@ import shims
 shims.torchvision()
 
 import numpy as np
-from common import (
+from datasets import DatasetDict, load_dataset
+from decoded_batches import (
     check_frames,
     check_split,
     films,
@@ -30,7 +31,6 @@ from common import (
     unpatched,
     versions,
 )
-from datasets import DatasetDict, load_dataset
 from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration
 from trl import (
     DPOConfig,

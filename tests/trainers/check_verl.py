@@ -24,7 +24,7 @@ import shims
 shims.torchvision()
 
 import torch
-from common import (
+from decoded_batches import (
     check_frames,
     check_split,
     films,
