@@ -61,7 +61,7 @@ from stepc.model.templates import TemplateError, Templates
 from stepc.model.transformers import LocalOptions, TransformersModel
 from stepc.video.decode import Pictures, frames
 from stepc.video.probe import probe
-from stepc.world.train import Batch, Packer, forward, make_model
+from stepc.world.train import CONTINUED, Batch, Packer, forward, make_model
 from stepc.world.train import _MakeBatch as MakeBatch
 
 CUP = Mention(label="cup", number=2, of=2, attributes=("red",))
@@ -480,11 +480,12 @@ def test_a_sample_depends_on_its_prompt_and_seed_alone(tmp_path: Path) -> None:
     assert said(model, [fewer])[0] == [together[0][1]]
 
 
-def test_a_packed_lesson_is_the_lesson_alone() -> None:
+@pytest.mark.parametrize("part", [0, 1], ids=["pictures", "films"])
+def test_a_packed_lesson_is_the_lesson_alone(part: int) -> None:
     """Block mask and restarted positions: a question sees its pictures and itself, no more."""
     torch.manual_seed(0)
     model = make_model().eval()
-    batch: Batch = MakeBatch()(7)
+    batch: Batch = MakeBatch(CONTINUED)(7)[part]
     row = 0
     kept = batch.targets != -100
     with torch.no_grad():
